@@ -1,0 +1,62 @@
+//! One error type for everything that reaches a user: a sentence that names the file or node and the
+//! remedy, and the exit code that scripts rely on.
+
+use std::fmt;
+use std::path::Path;
+
+/// What went wrong, as far as a script needs to know. The discriminant is the process's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A latency regression beyond the limit that was asked for.
+    Regression = 1,
+    /// Bad input or usage: a file, name, shape or flag that can't be used as given.
+    Input = 2,
+    /// A worker or target was lost, or the measurement was interrupted.
+    Lost = 3,
+    /// The measurement can't tell.
+    Inconclusive = 4,
+}
+
+/// An error with one line for the user and an exit code for scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    pub kind: Kind,
+    pub message: String,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Bad input or usage (exit code 2).
+    pub fn input(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Input, message: message.into() }
+    }
+
+    /// A lost worker, target or an interruption (exit code 3).
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Lost, message: message.into() }
+    }
+
+    /// A file that can't be read or written (exit code 2); `action` is "read", "write", …
+    pub fn file(action: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::input(format!("cannot {action} {}: {error}", path.display()))
+    }
+
+    /// The same error with what was being done in front of it.
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        self.kind as u8
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

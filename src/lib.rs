@@ -1,0 +1,28 @@
+//! oplat measures what each activation function costs in a neural network on the device that will run it.
+//!
+//! The floors, from the ground up; imports run downwards only:
+//!
+//! - ground: [`error`], [`units`], [`stats`], [`record`]
+//! - graph: [`onnx`] (files, losslessly), [`activation`] (the registry), [`swap`] (sites and variants),
+//!   [`zoo`] (built-in models), [`yaml`]
+//! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
+//!   worker is started), [`measure`] (schedule and forks), [`environment`]
+//! - use: [`report`]
+//! - top: [`cli`]
+
+pub mod activation;
+pub mod cli;
+pub mod engine;
+pub mod environment;
+pub mod error;
+pub mod measure;
+pub mod onnx;
+pub mod record;
+pub mod report;
+pub mod stats;
+pub mod swap;
+pub mod target;
+pub mod units;
+pub mod worker;
+pub mod yaml;
+pub mod zoo;

@@ -1,0 +1,294 @@
+//! The record of a measurement (`oplat.record/1`): the only thing that crosses from measuring to reading.
+//!
+//! Raw samples are kept beside everything derived from them, so that a reader can check any figure. Every
+//! time is integer nanoseconds and every size bytes. Fields may be added; a changed meaning is a new schema
+//! number.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The schema that this version writes.
+pub const SCHEMA: &str = "oplat.record/1";
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub schema: String,
+    pub oplat: Oplat,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    pub command: Vec<String>,
+    pub engine: Engine,
+    pub environment: Environment,
+    pub model: Model,
+    pub settings: Settings,
+    /// `order[fork][round]`: indices of the variants in the order in which they had their turns.
+    pub order: Vec<Vec<Vec<usize>>>,
+    pub variants: Vec<Variant>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Oplat {
+    pub version: String,
+    /// Cargo profile: `dev` (optimised like release), `release`, …
+    pub profile: String,
+    pub debug_assertions: bool,
+}
+
+pub use crate::worker::protocol::Engine;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// `local`, `ssh:…`, `adb:…`, `cmd:…`.
+    pub target: String,
+    pub host: String,
+    pub arch: String,
+    /// The CPU's name as the system gives it.
+    pub cpu: Option<String>,
+    pub isa: Vec<String>,
+    pub os: String,
+    pub cores: usize,
+    pub clusters: Vec<Cluster>,
+    /// Scaling governor of each CPU that is used.
+    pub governor: Vec<String>,
+    /// CPUs that the workers were pinned to; empty if not pinned.
+    pub affinity: Vec<usize>,
+    pub emulated: bool,
+    /// Smallest step of the clock that was seen.
+    pub timer_ns: u64,
+    pub frequency_khz: BTreeMap<String, BeforeAfter>,
+    pub temperature_mc: BTreeMap<String, BeforeAfter>,
+    /// Share of CPU time that the hypervisor took while measuring, 0 to 1.
+    pub steal: Option<f64>,
+    pub warnings: Vec<String>,
+}
+
+/// CPUs that share a capacity or a highest frequency (big.LITTLE).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub cpus: Vec<usize>,
+    pub capacity: Option<u64>,
+    pub max_khz: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BeforeAfter {
+    pub before: Option<i64>,
+    pub after: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// File stem or built-in name.
+    pub name: String,
+    /// The path, or `built in`.
+    pub source: String,
+    pub sha256: String,
+    pub inputs: Vec<Input>,
+    /// Elements of all initialisers.
+    pub parameters: u64,
+    /// Multiply-accumulates of one run in convolutions and matrix products.
+    pub macs: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub dtype: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub seed: u64,
+    pub forks: usize,
+    /// Rounds that each fork completed.
+    pub rounds: Vec<usize>,
+    pub runs_per_turn: usize,
+    pub time_limit_ns: u64,
+    /// `keep` or `flush`.
+    pub denormals: String,
+    pub threads: usize,
+    /// Confidence of every interval, e.g. 0.99.
+    pub confidence: f64,
+    /// True if the measurement was ended early (Ctrl-C).
+    pub interrupted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Original,
+    Control,
+    Swap,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// What tables call it: `original`, `mish, exported`, `control`.
+    pub name: String,
+    pub role: Role,
+    /// The activation asked for (`mish`, `leaky_relu:0.1`); `identity` for the control, empty for the original.
+    pub rule: String,
+    /// `exported` or `kernel`.
+    pub lowering: String,
+    pub threads: usize,
+    pub knobs: BTreeMap<String, String>,
+    pub sites: Vec<Site>,
+    pub skipped: Vec<Skipped>,
+    pub forks: Vec<Fork>,
+    pub latency: Option<Latency>,
+    pub delta: Option<Delta>,
+    pub profiled: Option<Profiled>,
+    pub activation_cost: Option<ActivationCost>,
+    pub memory: Option<Memory>,
+    pub output_change: Option<OutputChange>,
+    pub ops: Vec<Op>,
+    /// Why the variant has no figures, or not all of them.
+    pub error: Option<String>,
+}
+
+/// A site and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// The name of the ONNX node that puts out the activation's value: the site's identity.
+    pub node: String,
+    /// Activation before and after (`silu`, `mish`); equal in the original.
+    pub from: String,
+    pub to: String,
+    /// Shape of the output as the engine sees it, if the site has an op.
+    pub shape: Vec<usize>,
+    /// Index of the op that the engine merged it into (`ops[i]`); null if it has ops of its own, or none.
+    pub folded_into: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub node: String,
+    pub op: String,
+    pub reason: String,
+}
+
+/// One process: its cold start and its rounds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fork {
+    pub load_ns: u64,
+    pub optimise_ns: u64,
+    pub first_run_ns: u64,
+    pub peak_rss_bytes: Option<u64>,
+    pub minor_faults: Option<u64>,
+    pub involuntary_switches: Option<u64>,
+    /// `rounds[round][run]`: plain runs, ns.
+    pub rounds: Vec<Vec<u64>>,
+    /// Rounds of profiled runs: the index of the plain round each follows, and wall times, ns.
+    pub profiled_rounds: Vec<ProfiledRound>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProfiledRound {
+    pub round: usize,
+    pub runs_ns: Vec<u64>,
+}
+
+/// Wall time of plain runs, pooled over forks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50_ns: u64,
+    pub mean_ns: u64,
+    pub sd_ns: u64,
+    pub min_ns: u64,
+    pub p90_ns: u64,
+    pub p99_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Slower,
+    Faster,
+    None,
+    Inconclusive,
+}
+
+/// A paired comparison: the median ratio of latencies and its interval over forks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delta {
+    /// Name of the variant that is compared against.
+    pub against: String,
+    pub ratio: f64,
+    /// Null where there are too few forks to say.
+    pub interval: Option<[f64; 2]>,
+    pub confidence: f64,
+    pub verdict: Verdict,
+    /// Half-width of the interval as a share: the smallest difference that this measurement could have seen.
+    pub resolution: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profiled {
+    pub p50_ns: u64,
+    /// Profiled over plain run time, paired within rounds.
+    pub overhead_ratio: f64,
+    /// Mean wall time of a profiled run that no op explains.
+    pub unaccounted_ns: u64,
+}
+
+/// What the activations cost in this network: the paired difference to the control.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActivationCost {
+    pub ns: i64,
+    pub interval: Option<[i64; 2]>,
+    /// Share of the variant's latency.
+    pub share: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    pub weights_bytes: u64,
+    pub peak_live_bytes: u64,
+    pub peak_heap_bytes: u64,
+    pub retained_bytes: u64,
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// How far the variant's outputs are from the original's on the same input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutputChange {
+    pub max_abs: f64,
+    pub relative_l2: f64,
+    /// Non-finite and subnormal numbers among the activations of one run.
+    pub non_finite: u64,
+    pub subnormal: u64,
+}
+
+/// One operator of the engine's graph. Times are attribution, from profiled runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    pub index: usize,
+    pub op: String,
+    pub kernel: Option<String>,
+    pub generic_kernel: bool,
+    /// Name of the ONNX node it is named by.
+    pub node: String,
+    /// Names of all ONNX nodes it computes.
+    pub onnx: Vec<String>,
+    /// The site (its node's name) whose activation this op computes.
+    pub site: Option<String>,
+    /// Sites whose activation the engine merged into this op.
+    pub folded: Vec<String>,
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+    pub fork_mean_ns: Vec<u64>,
+    pub p50_ns: u64,
+    pub mean_ns: u64,
+    pub sd_ns: u64,
+    pub min_ns: u64,
+    pub p90_ns: u64,
+    /// Of the profiled run's mean wall time.
+    pub share: f64,
+    pub output_bytes: u64,
+    pub scratch_bytes: u64,
+    pub live_bytes: u64,
+    pub elements: u64,
+    pub allocator_ns: u64,
+    pub minor_faults: Option<u64>,
+}

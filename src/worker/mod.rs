@@ -1,0 +1,3 @@
+//! `oplat worker`: the child process in which one variant lives.
+
+pub mod protocol;

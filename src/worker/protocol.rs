@@ -1,0 +1,192 @@
+//! What a parent and a worker say to each other: one JSON object a line, one reply to a request.
+//!
+//! The parent decides everything; a worker only obeys. It is the same on every target, so a reply holds
+//! numbers and names and nothing that needs the parent's memory or files.
+
+use serde::{Deserialize, Serialize};
+
+/// What a parent asks for. A worker answers each with one [`Reply`], in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Read, optimise and plan a model; make its inputs. Must come first. Answer: [`Reply::Loaded`].
+    Load(Load),
+    /// Run once and say how long it took: the first run after `Load` is the cold one. Answer: [`Reply::Runs`].
+    /// With `trace`, announce each op's ONNX node on stderr (`at NODE_INDEX`) before it is evaluated, so that
+    /// a crash can be named.
+    Run { trace: bool },
+    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`].
+    Turn { runs: u32 },
+    /// As `Turn`, with every op observed. Answer: [`Reply::Profile`].
+    Profile { runs: u32 },
+    /// One run in which allocations are attributed to ops, and one in which the time inside the allocator is.
+    /// Answer: [`Reply::Memory`].
+    Memory,
+    /// One run; its outputs are written to `file` (see [`Outputs`]). Answer: [`Reply::Outputs`].
+    Outputs { file: String },
+    /// End. No answer; the end of the input means the same.
+    Stop,
+}
+
+/// The model to load and how to run it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Path of an ONNX file on the worker's side.
+    pub model: String,
+    /// Shapes and element types that replace those of the file, by input name.
+    pub inputs: Vec<Input>,
+    /// Values for named dimensions (`--dim N=1`); `batch`-like first dimensions default to 1 in the parent.
+    pub dims: Vec<(String, i64)>,
+    /// Seed of the inputs: uniform in [0, 1) for floats; see `engine::inputs`.
+    pub seed: u64,
+    /// Threads that compute; 1 means no thread pool at all.
+    pub threads: usize,
+    /// CPUs to pin to; empty means unpinned.
+    pub cpus: Vec<usize>,
+    /// Whether the FPU flushes subnormal numbers to zero on every computing thread.
+    pub flush_denormals: bool,
+}
+
+/// A concrete input: element type in ONNX's lower-case names (`f32`, `f16`, `i64`, `bool`, …).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// `None` keeps the file's.
+    pub dtype: Option<String>,
+}
+
+/// What a worker answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Loaded(Loaded),
+    Runs(Runs),
+    Profile(Profile),
+    Memory(Memory),
+    Outputs(Outputs),
+    /// The request failed; the worker is still there to be stopped.
+    Error(Failure),
+}
+
+/// Why a request failed, with the ONNX node where it is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    pub message: String,
+    /// Index of the ONNX node (as `onnx::for_each_node` counts).
+    pub node: Option<usize>,
+}
+
+/// The model as the engine will run it, and what making it so cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Reading and translating the file, ns.
+    pub load_ns: u64,
+    /// Optimising and planning, ns.
+    pub optimise_ns: u64,
+    /// Inputs as they will be fed.
+    pub inputs: Vec<Input>,
+    /// The ops in the order in which they run.
+    pub ops: Vec<Op>,
+    /// Resident set before the first run, bytes (null where the system doesn't say).
+    pub rss_bytes: Option<u64>,
+    pub engine: Engine,
+}
+
+/// The engine, as it describes itself on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Engine {
+    pub name: String,
+    pub version: String,
+    /// Instruction sets that its kernels use here, most capable first (`avx512`, `avx2`, `fma`, `neon`, …).
+    pub isa: Vec<String>,
+    pub libc: String,
+    pub allocator: String,
+}
+
+/// One operator of the optimised graph.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// The engine's name of the operator (`OptMatMul`, `Silu`, …).
+    pub op: String,
+    /// The kernel that computes it, where there is a choice.
+    pub kernel: Option<String>,
+    /// True where that kernel is a portable fallback.
+    pub generic_kernel: bool,
+    /// Indices of the ONNX nodes that it computes, ascending; never empty. The last is the one it is named by.
+    pub onnx: Vec<usize>,
+    /// Element-wise functions that the engine merged into it, in the engine's words.
+    pub fused: Vec<String>,
+    /// `1x64x40x40xf32`, in order.
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+    /// Elements of the outputs.
+    pub elements: u64,
+}
+
+/// Wall times of timed runs, ns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    pub runs_ns: Vec<u64>,
+    /// High-water mark of the resident set so far, bytes.
+    pub peak_rss_bytes: Option<u64>,
+    /// Minor page faults and involuntary context switches since the process started.
+    pub minor_faults: Option<u64>,
+    pub involuntary_switches: Option<u64>,
+    /// Allocations, and bytes allocated, in the last timed run (to show that observing changes nothing).
+    pub allocations: u64,
+    pub allocated_bytes: u64,
+}
+
+/// Profiled runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Wall time of each profiled run, ns.
+    pub runs_ns: Vec<u64>,
+    /// `ops_ns[op][run]`: time inside each op's evaluation, ns.
+    pub ops_ns: Vec<Vec<u64>>,
+    pub allocations: u64,
+    pub allocated_bytes: u64,
+    /// Indices of the ops in the order in which the last run evaluated them.
+    pub order: Vec<usize>,
+}
+
+/// Memory, from a pass of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes of the model's weights as the engine holds them after loading.
+    pub weights_bytes: u64,
+    /// Most bytes that tensors held at once after any op.
+    pub peak_live_bytes: u64,
+    /// Most bytes allocated at once during a run, above what was held before it.
+    pub peak_heap_bytes: u64,
+    /// What the engine keeps between runs, beyond what it held after loading.
+    pub retained_bytes: u64,
+    pub ops: Vec<OpMemory>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OpMemory {
+    /// Bytes that the op newly allocated and that outlived it (0 where it works in place).
+    pub output_bytes: u64,
+    /// Most bytes allocated inside the op beyond what was live before it and its new outputs.
+    pub scratch_bytes: u64,
+    /// Bytes held by tensors after the op.
+    pub live_bytes: u64,
+    /// Allocations inside the op.
+    pub allocations: u64,
+    /// Time inside the allocator during the op, ns, from a run of its own.
+    pub allocator_ns: u64,
+    /// Minor page faults inside the op, where the system counts them.
+    pub minor_faults: Option<u64>,
+}
+
+/// A run's outputs: `file` holds the outputs one after another as little-endian f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Element counts of the outputs, in the model's order.
+    pub elements: Vec<u64>,
+    /// Non-finite and subnormal numbers among the floats that any op of the run put out.
+    pub non_finite: u64,
+    pub subnormal: u64,
+}
