@@ -1,7 +1,10 @@
 //! ONNX files: reading, indexing and writing them without losing a field.
 
 mod file;
+pub mod formula;
+pub mod index;
 pub mod messages;
+pub mod tensor;
 
 pub use file::Model;
 use messages::{AttributeProto, GraphProto, NodeProto};

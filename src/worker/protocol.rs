@@ -88,6 +88,8 @@ pub struct Loaded {
     pub inputs: Vec<Input>,
     /// The ops in the order in which they run.
     pub ops: Vec<Op>,
+    /// Multiply-accumulates of one run in convolutions and matrix products, before kernels are chosen.
+    pub macs: Option<u64>,
     /// Resident set before the first run, bytes (null where the system doesn't say).
     pub rss_bytes: Option<u64>,
     pub engine: Engine,

@@ -1,0 +1,282 @@
+//! An index of a model's graph: who makes a value, who reads it, and what is constant.
+//!
+//! Graphs nest (the bodies of If, Loop and Scan) and inner graphs read outer values by name. The index
+//! resolves names once, over all graphs, so that whoever walks it need not think of scopes.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::messages::{GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto, data_type};
+use super::{Model, bodies, tensor};
+
+/// A value of the model: dense, unique over all graphs.
+pub type ValueId = usize;
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'m> {
+    /// The input of a graph (of the model, or of a body).
+    Input,
+    Initializer(&'m TensorProto),
+    /// Output `1` of node `0`.
+    Node(usize, usize),
+    /// A name that nothing defines.
+    Missing,
+}
+
+/// Who reads a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Node and position among its inputs.
+    Node(usize, usize),
+    /// An output of the model.
+    ModelOutput,
+    /// An output of a body, which becomes an output of the node that owns it.
+    BodyOutput(usize),
+}
+
+/// A node with its names resolved.
+#[derive(Debug)]
+pub struct Node<'m> {
+    pub proto: &'m NodeProto,
+    /// `None` for an optional input that is left out.
+    pub inputs: Vec<Option<ValueId>>,
+    pub outputs: Vec<ValueId>,
+    /// The node in whose body this one stands.
+    pub owner: Option<usize>,
+    /// Serial number of the graph in which it stands.
+    pub graph: usize,
+}
+
+impl Node<'_> {
+    pub fn op(&self) -> &str {
+        self.proto.op_type.as_deref().unwrap_or("")
+    }
+
+    /// The operator's domain, "" for the standard one.
+    pub fn domain(&self) -> &str {
+        match self.proto.domain.as_deref() {
+            None | Some("ai.onnx") => "",
+            Some(domain) => domain,
+        }
+    }
+
+    /// Whether it is this operator of the standard domain.
+    pub fn is(&self, op: &str) -> bool {
+        self.op() == op && self.domain().is_empty()
+    }
+
+    pub fn attribute(&self, name: &str) -> Option<&super::messages::AttributeProto> {
+        self.proto.attribute.iter().find(|a| a.name.as_deref() == Some(name))
+    }
+}
+
+#[derive(Debug)]
+struct Value<'m> {
+    name: &'m str,
+    source: Source<'m>,
+    uses: Vec<Use>,
+    info: Option<&'m ValueInfoProto>,
+}
+
+/// The index of a model. Nodes are in the order of [`super::for_each_node`].
+pub struct Index<'m> {
+    pub nodes: Vec<Node<'m>>,
+    values: Vec<Value<'m>>,
+    dir: Option<&'m Path>,
+    constant: Vec<bool>,
+}
+
+/// Names that a graph defines, and the graph around it.
+struct Scope<'m> {
+    names: HashMap<&'m str, ValueId>,
+    parent: Option<usize>,
+}
+
+impl<'m> Index<'m> {
+    pub fn new(model: &'m Model) -> Self {
+        let mut index = Self { nodes: vec![], values: vec![], dir: model.dir.as_deref(), constant: vec![] };
+        let mut scopes = vec![];
+        index.add_graph(model.graph(), None, None, &mut scopes);
+        index.constant = index.find_constants();
+        index
+    }
+
+    fn add_graph(
+        &mut self,
+        graph: &'m GraphProto,
+        parent: Option<usize>,
+        owner: Option<usize>,
+        scopes: &mut Vec<Scope<'m>>,
+    ) {
+        let scope = scopes.len();
+        scopes.push(Scope { names: HashMap::new(), parent });
+        for input in &graph.input {
+            self.define(input.name.as_deref().unwrap_or(""), Source::Input, &mut scopes[scope]);
+        }
+        for initializer in &graph.initializer {
+            let name = initializer.name.as_deref().unwrap_or("");
+            self.define(name, Source::Initializer(initializer), &mut scopes[scope]);
+        }
+        for sparse in &graph.sparse_initializer {
+            if let Some(values) = &sparse.values {
+                let name = values.name.as_deref().unwrap_or("");
+                self.define(name, Source::Initializer(values), &mut scopes[scope]);
+            }
+        }
+        // Nodes are in topological order, so a name is defined before it is read; outputs are defined as the
+        // walk meets them, which also keeps a cyclic (hostile) graph from resolving to itself.
+        for proto in &graph.node {
+            let node = self.nodes.len();
+            let inputs = proto.input.iter().enumerate().map(|(position, name)| {
+                (!name.is_empty()).then(|| self.read(name, Use::Node(node, position), scope, scopes))
+            });
+            let inputs = inputs.collect();
+            self.nodes.push(Node { proto, inputs, outputs: vec![], owner, graph: scope });
+            for body in bodies(proto) {
+                self.add_graph(body, Some(scope), Some(node), scopes);
+            }
+            let outputs = proto.output.iter().enumerate();
+            let outputs =
+                outputs.map(|(i, name)| self.define(name, Source::Node(node, i), &mut scopes[scope])).collect();
+            self.nodes[node].outputs = outputs;
+        }
+        for output in &graph.output {
+            let reader = owner.map_or(Use::ModelOutput, Use::BodyOutput);
+            self.read(output.name.as_deref().unwrap_or(""), reader, scope, scopes);
+        }
+        for info in graph.value_info.iter().chain(&graph.input).chain(&graph.output) {
+            if let Some(&id) = info.name.as_deref().and_then(|name| scopes[scope].names.get(name)) {
+                self.values[id].info = Some(info);
+            }
+        }
+    }
+
+    fn define(&mut self, name: &'m str, source: Source<'m>, scope: &mut Scope<'m>) -> ValueId {
+        let id = self.values.len();
+        self.values.push(Value { name, source, uses: vec![], info: None });
+        if !name.is_empty() {
+            scope.names.insert(name, id);
+        }
+        id
+    }
+
+    fn read(&mut self, name: &'m str, reader: Use, scope: usize, scopes: &mut [Scope<'m>]) -> ValueId {
+        let mut at = Some(scope);
+        while let Some(s) = at {
+            if let Some(&id) = scopes[s].names.get(name) {
+                self.values[id].uses.push(reader);
+                return id;
+            }
+            at = scopes[s].parent;
+        }
+        let id = self.define(name, Source::Missing, &mut scopes[scope]);
+        self.values[id].uses.push(reader);
+        id
+    }
+
+    /// A value is constant if it is an initialiser or all that its node reads is.
+    fn find_constants(&self) -> Vec<bool> {
+        let mut constant: Vec<bool> =
+            self.values.iter().map(|v| matches!(v.source, Source::Initializer(_))).collect();
+        for node in &self.nodes {
+            let pure = bodies(node.proto).next().is_none() && !node.op().starts_with("Random");
+            if pure && node.inputs.iter().flatten().all(|&v| constant[v]) {
+                for &output in &node.outputs {
+                    constant[output] = true;
+                }
+            }
+        }
+        constant
+    }
+
+    pub fn name(&self, value: ValueId) -> &'m str {
+        self.values[value].name
+    }
+
+    pub fn source(&self, value: ValueId) -> Source<'m> {
+        self.values[value].source
+    }
+
+    pub fn uses(&self, value: ValueId) -> &[Use] {
+        &self.values[value].uses
+    }
+
+    pub fn is_constant(&self, value: ValueId) -> bool {
+        self.constant[value]
+    }
+
+    /// The node that makes the value, if one does.
+    pub fn producer(&self, value: ValueId) -> Option<usize> {
+        match self.source(value) {
+            Source::Node(node, _) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The number that the value always is: a tensor of one element, behind `Identity` and `Cast`.
+    pub fn scalar(&self, value: ValueId) -> Option<f64> {
+        match self.source(value) {
+            Source::Initializer(t) => tensor::scalar(t, self.dir),
+            Source::Node(node, _) => {
+                let node = &self.nodes[node];
+                match node.op() {
+                    "Constant" => {
+                        let attribute = node.proto.attribute.first()?;
+                        attribute
+                            .t
+                            .as_ref()
+                            .and_then(|t| tensor::scalar(t, self.dir))
+                            .or(attribute.f.map(f64::from))
+                            .or(attribute.i.map(|i| i as f64))
+                    }
+                    "Identity" | "Cast" | "CastLike" => self.scalar((*node.inputs.first()?)?),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Element type ([`data_type`]) as far as the file says it or the operators keep it; FLOAT otherwise.
+    pub fn data_type(&self, value: ValueId) -> i32 {
+        self.known_data_type(value, 0).unwrap_or(data_type::FLOAT)
+    }
+
+    fn known_data_type(&self, value: ValueId, depth: usize) -> Option<i32> {
+        if let Some(kind) = self.values[value].info.and_then(tensor_type).and_then(|t| t.elem_type) {
+            return Some(kind);
+        }
+        match self.source(value) {
+            Source::Initializer(t) => t.data_type,
+            Source::Node(node, _) if depth < 256 => {
+                let node = &self.nodes[node];
+                let integer = |name: &str| node.attribute(name).and_then(|a| a.i).and_then(|i| i.try_into().ok());
+                let input = |i: usize| node.inputs.get(i).copied().flatten();
+                match node.op() {
+                    "Cast" => integer("to"),
+                    "Constant" => node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type),
+                    "ConstantOfShape" => node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type),
+                    "Shape" | "Size" | "ArgMax" | "ArgMin" => Some(data_type::INT64),
+                    "DequantizeLinear" | "CastLike" | "Where" => {
+                        self.known_data_type(input(1).or(input(0))?, depth + 1)
+                    }
+                    // The weights of a linear operator are initialisers and end the search at once.
+                    "Conv" | "Gemm" | "MatMul" | "ConvTranspose" => [input(1), input(0)]
+                        .into_iter()
+                        .flatten()
+                        .find_map(|v| self.known_data_type(v, depth + 1)),
+                    _ => node.inputs.iter().flatten().find_map(|&v| self.known_data_type(v, depth + 1)),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn tensor_type(info: &ValueInfoProto) -> Option<&super::messages::TensorType> {
+    match info.r#type.as_ref()?.value.as_ref()? {
+        TypeValue::Tensor(tensor) => Some(tensor),
+        _ => None,
+    }
+}

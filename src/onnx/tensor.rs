@@ -1,0 +1,142 @@
+//! Numbers out of a tensor, wherever the file keeps them.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use half::{bf16, f16};
+
+use super::messages::{EXTERNAL, TensorProto, data_type};
+
+/// Number of elements; `None` where a dimension is negative or the product overflows.
+pub fn elements(tensor: &TensorProto) -> Option<u64> {
+    tensor.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(u64::try_from(d).ok()?))
+}
+
+/// Bytes of one element as stored in raw data; `None` for strings and packed sub-byte types.
+pub fn element_bytes(data_type: i32) -> Option<usize> {
+    Some(match data_type {
+        data_type::UINT8 | data_type::INT8 | data_type::BOOL | 17..=20 => 1,
+        data_type::UINT16 | data_type::INT16 | data_type::FLOAT16 | data_type::BFLOAT16 => 2,
+        data_type::FLOAT | data_type::INT32 | data_type::UINT32 => 4,
+        data_type::DOUBLE | data_type::INT64 | data_type::UINT64 | 14 => 8,
+        15 => 16,
+        _ => return None,
+    })
+}
+
+/// The value of a tensor of one element; `dir` is where external data is relative to.
+pub fn scalar(tensor: &TensorProto, dir: Option<&Path>) -> Option<f64> {
+    if elements(tensor)? != 1 {
+        return None;
+    }
+    let kind = tensor.data_type?;
+    let external;
+    let raw = match &tensor.raw_data {
+        Some(raw) if !raw.is_empty() => Some(raw.as_ref()),
+        _ if tensor.data_location == Some(EXTERNAL) => {
+            external = read_external(tensor, dir?, element_bytes(kind)?)?;
+            Some(external.as_slice())
+        }
+        _ => None,
+    };
+    let Some(raw) = raw else { return typed(tensor, kind) };
+    fn le<const N: usize>(raw: &[u8]) -> Option<[u8; N]> {
+        raw.get(..N)?.try_into().ok()
+    }
+    Some(match kind {
+        data_type::FLOAT => f32::from_le_bytes(le(raw)?).into(),
+        data_type::DOUBLE => f64::from_le_bytes(le(raw)?),
+        data_type::FLOAT16 => f16::from_le_bytes(le(raw)?).into(),
+        data_type::BFLOAT16 => bf16::from_le_bytes(le(raw)?).into(),
+        data_type::INT64 => i64::from_le_bytes(le(raw)?) as f64,
+        data_type::INT32 => i32::from_le_bytes(le(raw)?).into(),
+        data_type::UINT8 => (*raw.first()?).into(),
+        data_type::INT8 => f64::from(*raw.first()? as i8),
+        _ => return None,
+    })
+}
+
+/// The value in the typed field that ONNX keeps this element type in.
+fn typed(tensor: &TensorProto, kind: i32) -> Option<f64> {
+    match kind {
+        data_type::FLOAT => tensor.float_data.first().map(|&v| v.into()),
+        data_type::DOUBLE => tensor.double_data.first().copied(),
+        data_type::INT64 => tensor.int64_data.first().map(|&v| v as f64),
+        data_type::FLOAT16 => tensor.int32_data.first().map(|&v| f16::from_bits(v as u16).into()),
+        data_type::BFLOAT16 => tensor.int32_data.first().map(|&v| bf16::from_bits(v as u16).into()),
+        data_type::INT32 | data_type::INT8 | data_type::UINT8 => tensor.int32_data.first().map(|&v| v.into()),
+        _ => None,
+    }
+}
+
+/// The first bytes of a tensor in an external file; `None` for a missing file or one outside the folder.
+fn read_external(tensor: &TensorProto, dir: &Path, length: usize) -> Option<Vec<u8>> {
+    let entry = |key: &str| {
+        tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
+    };
+    let location = Path::new(entry("location")?);
+    if !location.components().all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir)) {
+        return None;
+    }
+    let offset = entry("offset").map_or(Some(0), |o| o.parse().ok())?;
+    let mut file = std::fs::File::open(dir.join(location)).ok()?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let mut bytes = vec![0; length];
+    file.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// A tensor of no dimensions that holds `value` in the given float type.
+pub fn from_scalar(value: f64, data_type: i32) -> TensorProto {
+    from_values(&[value], vec![], data_type)
+}
+
+/// A float tensor; `data_type` is one of FLOAT, DOUBLE, FLOAT16 and BFLOAT16 (others are written as FLOAT).
+pub fn from_values(values: &[f64], dims: Vec<i64>, data_type: i32) -> TensorProto {
+    let (kind, raw): (i32, Vec<u8>) = match data_type {
+        data_type::DOUBLE => (data_type, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        data_type::FLOAT16 => (data_type, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect()),
+        data_type::BFLOAT16 => (data_type, values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes()).collect()),
+        _ => (data_type::FLOAT, values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect()),
+    };
+    TensorProto { dims, data_type: Some(kind), raw_data: Some(raw.into()), ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_is_read_back_in_every_float_type() {
+        for kind in [data_type::FLOAT, data_type::DOUBLE, data_type::FLOAT16, data_type::BFLOAT16] {
+            assert_eq!(scalar(&from_scalar(-1.5, kind), None), Some(-1.5), "type {kind}");
+        }
+    }
+
+    #[test]
+    fn typed_fields_are_read_too() {
+        let f16_bits = TensorProto {
+            data_type: Some(data_type::FLOAT16),
+            int32_data: vec![f16::from_f64(6.0).to_bits().into()],
+            ..Default::default()
+        };
+        assert_eq!(scalar(&f16_bits, None), Some(6.0));
+        let float = TensorProto {
+            dims: vec![1, 1],
+            data_type: Some(data_type::FLOAT),
+            float_data: vec![0.5],
+            ..Default::default()
+        };
+        assert_eq!(scalar(&float, None), Some(0.5));
+    }
+
+    #[test]
+    fn hostile_tensors_are_no_numbers() {
+        let huge = TensorProto { dims: vec![i64::MAX, 3], ..from_scalar(1.0, data_type::FLOAT) };
+        let negative = TensorProto { dims: vec![-1], ..from_scalar(1.0, data_type::FLOAT) };
+        let short = TensorProto { raw_data: Some(vec![1u8].into()), ..from_scalar(1.0, data_type::FLOAT) };
+        for tensor in [huge, negative, short] {
+            assert_eq!(scalar(&tensor, None), None);
+        }
+    }
+}
