@@ -2,7 +2,7 @@
 //!
 //! The floors, from the ground up; imports run downwards only:
 //!
-//! - ground: [`error`], [`units`], [`stats`], [`record`]
+//! - ground: [`error`], [`files`], [`units`], [`stats`], [`record`]
 //! - graph: [`onnx`] (files, losslessly), [`activation`] (the registry), [`swap`] (sites and variants),
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod engine;
 pub mod environment;
 pub mod error;
+pub mod files;
 pub mod measure;
 pub mod onnx;
 pub mod record;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
+use super::external;
 use super::messages::{GraphProto, ModelProto};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// An ONNX model and the folder to which its external data is relative.
 #[derive(Clone, Debug)]
@@ -41,6 +43,15 @@ impl Model {
     /// The bytes of the ONNX file.
     pub fn encode(&self) -> Vec<u8> {
         self.proto.encode_to_vec()
+    }
+
+    /// Writes the file, whole or not at all, and the external data that it needs beside it.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut model = self.clone();
+        external::follow(&mut model, folder, &name)?;
+        files::write(path, |out| out.write_all(&model.encode()))
     }
 
     /// The main graph.

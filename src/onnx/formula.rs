@@ -75,6 +75,112 @@ impl Expr {
     }
 }
 
+/// What a formula computes at `x`, in double precision; `None` for an operator it doesn't know or an unbound
+/// parameter. It is how the registry's formulas are held against its definitions.
+pub fn evaluate(expr: &Expr, x: f64, parameter: &impl Fn(&str) -> Option<f64>) -> Option<f64> {
+    let op = match expr {
+        Expr::X => return Some(x),
+        Expr::Param(name) => return parameter(name),
+        Expr::Number(value) => return Some(*value),
+        Expr::Op(op) => op,
+    };
+    let args: Vec<f64> = op.args.iter().map(|a| evaluate(a, x, parameter)).collect::<Option<_>>()?;
+    let attribute = |name: &str| match op.attributes.iter().find(|(n, _)| n == name)? {
+        (_, Attribute::Value(value)) => value.constant(parameter),
+        (_, Attribute::Text(_)) => None,
+    };
+    let is_tanh = op.attributes.iter().any(|(_, a)| *a == Attribute::Text("tanh".to_owned()));
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let gelu = |x: f64| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
+    let gelu_tanh = |x: f64| {
+        let c = (2.0 / std::f64::consts::PI).sqrt();
+        0.5 * x * (1.0 + (c * (x + 0.044715 * x.powi(3))).tanh())
+    };
+    Some(match (op.name.as_str(), args.as_slice()) {
+        ("Add", [a, b]) => a + b,
+        ("Sub", [a, b]) => a - b,
+        ("Mul", [a, b]) => a * b,
+        ("Div", [a, b]) => a / b,
+        ("Pow", [a, b]) => a.powf(*b),
+        ("Max", [a, b]) => a.max(*b),
+        ("Min", [a, b]) => a.min(*b),
+        ("Clip", [x, low]) => x.max(*low),
+        ("Clip", [x, low, high]) => x.max(*low).min(*high),
+        ("PRelu", [x, slope]) => {
+            if *x < 0.0 {
+                slope * x
+            } else {
+                *x
+            }
+        }
+        ("Identity", [x]) => *x,
+        ("Neg", [x]) => -x,
+        ("Abs", [x]) => x.abs(),
+        ("Exp", [x]) => x.exp(),
+        ("Log", [x]) => x.ln(),
+        ("Erf", [x]) => erf(*x),
+        ("Sin", [x]) => x.sin(),
+        ("Tanh", [x]) => x.tanh(),
+        ("Sigmoid", [x]) => sigmoid(*x),
+        ("Softplus", [x]) => x.exp().ln_1p(),
+        ("Softsign", [x]) => x / (1.0 + x.abs()),
+        ("Relu", [x]) => x.max(0.0),
+        ("LeakyRelu", [x]) => {
+            if *x < 0.0 {
+                attribute("alpha")? * x
+            } else {
+                *x
+            }
+        }
+        ("Elu", [x]) => {
+            if *x < 0.0 {
+                attribute("alpha")? * x.exp_m1()
+            } else {
+                *x
+            }
+        }
+        ("Celu", [x]) => {
+            let alpha = attribute("alpha")?;
+            x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0)
+        }
+        ("Selu", [x]) => attribute("gamma")? * if *x < 0.0 { attribute("alpha")? * x.exp_m1() } else { *x },
+        ("HardSigmoid", [x]) => (attribute("alpha")? * x + attribute("beta")?).clamp(0.0, 1.0),
+        ("HardSwish", [x]) => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        ("Mish", [x]) => x * x.exp().ln_1p().tanh(),
+        ("Swish" | "QuickGelu", [x]) => x * sigmoid(attribute("alpha")? * x),
+        ("FastGelu", [x]) => gelu_tanh(*x),
+        ("Gelu", [x]) => {
+            if is_tanh {
+                gelu_tanh(*x)
+            } else {
+                gelu(*x)
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// The error function, to about 1e-15: its series near 0, a continued fraction beyond.
+pub fn erf(x: f64) -> f64 {
+    let a = x.abs();
+    let value = if a < 2.5 {
+        let mut term = a;
+        let mut sum = a;
+        for n in 1..80 {
+            let n = f64::from(n);
+            term *= -a * a / n;
+            sum += term / (2.0 * n + 1.0);
+        }
+        sum * std::f64::consts::FRAC_2_SQRT_PI
+    } else if a < 6.5 {
+        let fraction = (1..=80).rev().fold(0.0, |f, k| f64::from(k) / 2.0 / (a + f));
+        1.0 - (-a * a).exp() / ((a + fraction) * std::f64::consts::PI.sqrt())
+    } else {
+        1.0
+    };
+    value.copysign(x)
+}
+
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -234,7 +340,8 @@ mod tests {
 
     #[test]
     fn keeps_domains_and_attributes() {
-        let Expr::Op(op) = Expr::parse("com.microsoft.Gelu(x, approximate=\"tanh\", alpha=1/6)").unwrap() else {
+        let Expr::Op(op) = Expr::parse("com.microsoft.Gelu(x, approximate=\"tanh\", alpha=1/6)").unwrap()
+        else {
             panic!("an operator")
         };
         assert_eq!((op.domain.as_str(), op.name.as_str(), op.args.len()), ("com.microsoft", "Gelu", 1));

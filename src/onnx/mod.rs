@@ -1,9 +1,12 @@
 //! ONNX files: reading, indexing and writing them without losing a field.
 
+pub mod build;
+pub mod external;
 mod file;
 pub mod formula;
 pub mod index;
 pub mod messages;
+pub mod pattern;
 pub mod tensor;
 
 pub use file::Model;

@@ -1,5 +1,14 @@
 //! Sites: where a model applies an activation, and the same model with other activations there.
 
+mod find;
+mod place;
+mod rewrite;
+mod select;
+
+pub use find::{Found, NotSite, Refusal, Site, find};
+pub use rewrite::{exporter, original, rewrite};
+pub use select::Selection;
+
 use crate::onnx::Model;
 
 /// A model with activations swapped (or not, for the original), ready to be written or run.
