@@ -244,6 +244,16 @@ impl<'m> Index<'m> {
         self.known_data_type(value, 0).unwrap_or(data_type::FLOAT)
     }
 
+    /// The shape that the file declares, if all of it is a number.
+    pub fn shape(&self, value: ValueId) -> Option<Vec<usize>> {
+        let shape = self.values[value].info.and_then(tensor_type)?.shape.as_ref()?;
+        let size = |d: &super::messages::Dimension| match d.value {
+            Some(super::messages::DimensionValue::Value(n)) => usize::try_from(n).ok(),
+            _ => None,
+        };
+        shape.dim.iter().map(size).collect()
+    }
+
     fn known_data_type(&self, value: ValueId, depth: usize) -> Option<i32> {
         if let Some(kind) = self.values[value].info.and_then(tensor_type).and_then(|t| t.elem_type) {
             return Some(kind);

@@ -1,0 +1,294 @@
+//! `oplat inspect`: what the model applies where, and what only looks like an activation.
+//!
+//! Sites come from the file alone. A worker loads the model as well, for shapes and multiply-accumulates and
+//! to say whether the engine can run it; a model that the engine refuses is inspected all the same.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{self, DimFlag, InputFlag};
+use super::model::{self, Chosen};
+use super::{note, output};
+use crate::error::Result;
+use crate::onnx::index::Index;
+use crate::onnx::{Model, for_each_node};
+use crate::record;
+use crate::report::grid::Grid;
+use crate::swap::{self, Found};
+use crate::target::{self, Interrupt};
+use crate::units;
+use crate::worker::protocol::{Load, Loaded, Reply, Request};
+
+/// The schema that `--format json` prints.
+const SCHEMA: &str = "oplat.inspect/1";
+
+/// How long the engine may take to load a model.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the user typed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// An ONNX file; failing that `models/FILE`, failing that the built-in model of that name
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// Shape (and element type) of an input; may be repeated
+    #[arg(long, value_name = "NAME=1x3x320x320[:f32]")]
+    input: Vec<InputFlag>,
+    /// Size of a named dimension; may be repeated. A batch dimension is 1 unless given
+    #[arg(long, value_name = "NAME=N")]
+    dim: Vec<DimFlag>,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Write to this file and not to the standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// What was found in a model (`oplat.inspect/1`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    pub schema: String,
+    pub model: record::Model,
+    /// Opset of the standard operators, and who wrote the file as far as it says.
+    pub opset: i64,
+    pub producer: String,
+    /// The engine with its version, and why it can't run the model (null if it can).
+    pub engine: Option<String>,
+    pub refused: Option<String>,
+    /// Nodes by operator, those of bodies included.
+    pub operators: BTreeMap<String, usize>,
+    pub sites: Vec<Site>,
+    pub not_sites: Vec<NotSite>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    pub node: String,
+    pub activation: String,
+    /// Null for one that is a tensor (the slopes of PReLU).
+    pub parameters: BTreeMap<String, Option<f64>>,
+    pub nodes: Vec<String>,
+    /// Empty where neither the engine nor the file says.
+    pub output_shape: Vec<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotSite {
+    pub node: String,
+    pub op: String,
+    /// `gate`, `decode`, `shared` or `other`.
+    pub kind: String,
+    pub reason: String,
+}
+
+/// Prints what is in a model.
+pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+    let destination = args.output.as_deref().map(output::Destination::check).transpose()?;
+    let chosen = model::resolve(&args.model, &args.input, &mut |text| note(text))?;
+    let loaded = load(&chosen, &args.input, &args.dim);
+    let inspection = inspect(&chosen, loaded)?;
+    let text = match args.format {
+        Format::Table => table(&inspection),
+        Format::Json => super::json(&inspection)?,
+    };
+    match destination {
+        Some(file) => file.write(text.as_bytes()),
+        None => output::print(out, &text),
+    }
+}
+
+/// The model as the engine sees it, or what it says against it.
+fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
+    let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
+    let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
+    let file = folder.path().join("model.onnx");
+    chosen.model.write(&file).map_err(|e| e.message)?;
+    let request = Request::Load(Load {
+        model: file.display().to_string(),
+        inputs: feed.inputs,
+        dims: feed.dims,
+        seed: 0,
+        threads: 1,
+        cpus: vec![],
+        flush_denormals: false,
+    });
+    let local = target::parse("local").map_err(|e| e.message)?;
+    let mut worker = local.start(&Interrupt::default()).map_err(|e| e.message)?;
+    match worker.ask(&request, PATIENCE) {
+        Ok(Reply::Loaded(loaded)) => Ok(loaded),
+        Ok(Reply::Error(failure)) => Err(match failure.node.and_then(|i| node_name(&chosen.model, i)) {
+            Some(node) => format!("{node}: {}", failure.message),
+            None => failure.message,
+        }),
+        Ok(_) => Err("the worker answered something else".to_owned()),
+        Err(lost) => Err(lost.to_string()),
+    }
+}
+
+fn node_name(model: &Model, index: usize) -> Option<String> {
+    let mut names = vec![];
+    for_each_node(model.graph(), &mut |node| names.push(crate::onnx::label(node)));
+    names.get(index).map(|name| (*name).to_owned())
+}
+
+fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection> {
+    let found = swap::find(&chosen.model);
+    let mut model = chosen.describe();
+    let (loaded, refused) = match loaded {
+        Ok(loaded) => (Some(loaded), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    if let Some(loaded) = &loaded {
+        model.macs = loaded.macs;
+        let input = |i: &crate::worker::protocol::Input| record::Input {
+            name: i.name.clone(),
+            shape: i.shape.clone(),
+            dtype: i.dtype.clone().unwrap_or_default(),
+        };
+        model.inputs = loaded.inputs.iter().map(input).collect();
+    } else {
+        model.inputs = inputs::declared(&chosen.model);
+    }
+    let mut names = vec![];
+    let mut operators = BTreeMap::new();
+    for_each_node(chosen.model.graph(), &mut |node| {
+        names.push(crate::onnx::label(node).to_owned());
+        let op = node.op_type.as_deref().unwrap_or("");
+        let name = match node.domain.as_deref() {
+            None | Some("" | "ai.onnx") => op.to_owned(),
+            Some(domain) => format!("{domain}.{op}"),
+        };
+        *operators.entry(name).or_insert(0) += 1;
+    });
+    let proto = &chosen.model.proto;
+    let producer = [&proto.producer_name, &proto.producer_version].into_iter().flatten();
+    Ok(Inspection {
+        schema: SCHEMA.to_owned(),
+        model,
+        opset: chosen.model.opset(),
+        producer: producer.map(String::as_str).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" "),
+        engine: loaded.as_ref().map(|l| format!("{} {}", l.engine.name, l.engine.version)),
+        refused,
+        operators,
+        sites: sites(chosen, &found, loaded.as_ref(), &names),
+        not_sites: found
+            .not_sites
+            .into_iter()
+            .map(|n| NotSite { node: n.name, op: n.op, kind: n.refusal.name().to_owned(), reason: n.reason })
+            .collect(),
+    })
+}
+
+fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[String]) -> Vec<Site> {
+    let index = Index::new(&chosen.model);
+    let shape = |node: usize| {
+        let of_op = loaded.and_then(|l| {
+            let op = l.ops.iter().rev().find(|op| op.onnx.contains(&node))?;
+            op.outputs.first().and_then(|fact| shape(fact))
+        });
+        let declared = || index.nodes.get(node).and_then(|n| index.shape(*n.outputs.first()?));
+        declared().or(of_op).unwrap_or_default()
+    };
+    let site = |s: &swap::Site| Site {
+        node: s.name.clone(),
+        activation: s.activation.kind.name.to_owned(),
+        parameters: s
+            .activation
+            .kind
+            .parameters
+            .iter()
+            .zip(&s.activation.parameters)
+            .map(|(p, value)| (p.name.to_owned(), *value))
+            .collect(),
+        nodes: s.nodes.iter().filter_map(|&n| names.get(n).cloned()).collect(),
+        output_shape: shape(s.node),
+    };
+    found.sites.iter().map(site).collect()
+}
+
+/// The shape in an op's fact, `1x64x40x40xf32`.
+fn shape(fact: &str) -> Option<Vec<usize>> {
+    let (dims, _) = fact.rsplit_once('x')?;
+    dims.split('x').map(|d| d.parse().ok()).collect()
+}
+
+fn table(inspection: &Inspection) -> String {
+    let model = &inspection.model;
+    let input = |i: &record::Input| format!("{} {} {}", i.name, units::shape(&i.shape), i.dtype);
+    let inputs: Vec<String> = model.inputs.iter().map(input).collect();
+    let mut text = format!("{} ({})  {}\n", model.name, model.source, inputs.join(", "));
+    let producer = if inspection.producer.is_empty() { "unknown" } else { &inspection.producer };
+    text += &format!("opset {} by {producer} | {} parameters", inspection.opset, units::integer(model.parameters));
+    if let Some(macs) = model.macs {
+        text += &format!(" | {:.2} GMAC", macs as f64 / 1e9);
+    }
+    text += &match (&inspection.engine, &inspection.refused) {
+        (_, Some(reason)) => format!("\n! the engine can't run it: {reason}\n"),
+        (Some(engine), None) => format!(" | {engine} loads it\n"),
+        (None, None) => "\n".to_owned(),
+    };
+    let by_kind = count(inspection.sites.iter().map(|s| s.activation.as_str()));
+    let kept = count(inspection.not_sites.iter().map(|n| n.kind.as_str()));
+    text += &format!("\n{}", units::count(inspection.sites.len(), "site"));
+    text += &if by_kind.is_empty() { String::new() } else { format!(": {by_kind}") };
+    text += &if kept.is_empty() { "\n".to_owned() } else { format!("; no sites: {kept}\n") };
+
+    if !inspection.sites.is_empty() {
+        let mut sites = Grid::new().name("site").name("activation").name("output").name("computed by");
+        for site in &inspection.sites {
+            let short = |n: &String| n.rsplit('/').next().unwrap_or(n).to_owned();
+            sites.row([
+                site.node.clone(),
+                spelled(site),
+                units::shape(&site.output_shape),
+                site.nodes.iter().map(short).collect::<Vec<_>>().join(", "),
+            ]);
+        }
+        text += &format!("\n{}", sites.render());
+    }
+    if !inspection.not_sites.is_empty() {
+        let mut others = Grid::new().name("no site").name("op").name("is").name("because it");
+        for other in &inspection.not_sites {
+            others.row([other.node.clone(), other.op.clone(), other.kind.clone(), other.reason.clone()]);
+        }
+        text += &format!("\n{}", others.render());
+    }
+    let mut operators: Vec<_> = inspection.operators.iter().collect();
+    operators.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+    let operators: Vec<_> = operators.iter().map(|(op, n)| format!("{n} {op}")).collect();
+    text += &format!("\noperators: {}\n", super::wrap(&operators.join(", "), "           "));
+    text
+}
+
+fn spelled(site: &Site) -> String {
+    let values = site.parameters.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}={}", *value as f32),
+        None => format!("{name} is a tensor"),
+    });
+    let values: Vec<String> = values.collect();
+    if values.is_empty() { site.activation.clone() } else { format!("{} ({})", site.activation, values.join(", ")) }
+}
+
+/// `17 silu, 1 relu`, the most frequent first.
+fn count<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: Vec<(&str, usize)> = vec![];
+    for name in names {
+        match counts.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+    counts.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
+}

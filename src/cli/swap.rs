@@ -1,0 +1,68 @@
+//! `oplat swap`: the variant as a file, for any engine.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{model, note, output};
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::swap::{self, Found, Selection};
+
+/// What the user typed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// An ONNX file; failing that `models/FILE`, failing that the built-in model of that name
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The activation to put in: mish, leaky_relu:0.1, …
+    #[arg(long, value_name = "NAME")]
+    act: String,
+    /// Where to write the model; external data goes beside it
+    #[arg(short, long, value_name = "OUT.onnx")]
+    output: PathBuf,
+    #[command(flatten)]
+    select: Select,
+}
+
+/// Which sites are meant: the same for every command.
+#[derive(clap::Args)]
+pub struct Select {
+    /// Only sites that are now one of these
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    from: Vec<String>,
+    /// Only sites with such a name (`*`, `?`); may be repeated
+    #[arg(long, value_name = "GLOB")]
+    site: Vec<String>,
+    /// No sites with such a name; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    skip: Vec<String>,
+}
+
+impl Select {
+    /// The selection, with its names read.
+    pub fn check(self) -> Result<Selection> {
+        let from = self.from.iter().map(|name| Activation::parse(name)).collect::<Result<_>>()?;
+        Ok(Selection { from, sites: self.site, skip: self.skip })
+    }
+}
+
+/// Writes the model with the chosen sites swapped, and says how many of which kind they were.
+pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+    let activation = Activation::parse(&args.act)?;
+    let selection = args.select.check()?;
+    let chosen = model::resolve(&args.model, &[], &mut |text| note(text))?;
+    let named = |e: Error| e.context(&chosen.name);
+    let found = swap::find(&chosen.model);
+    let selected = selection.choose(&found).map_err(named)?;
+    let variant = swap::rewrite(&chosen.model, &found, &selected, &activation).map_err(named)?;
+    variant.model.write(&args.output)?;
+    let counts = swapped(&found, &selected);
+    output::print(out, &format!("{}: {counts} -> {activation}\n", args.output.display()))
+}
+
+/// `57 silu`, `19 hard_swish, 14 relu`: the selected sites by kind.
+fn swapped(found: &Found, selected: &[usize]) -> String {
+    let sites = selected.iter().filter_map(|&i| found.sites.get(i)).cloned().collect();
+    let counts = Found { sites, not_sites: vec![] }.counts();
+    counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect::<Vec<_>>().join(", ")
+}
