@@ -1,1 +1,142 @@
-//! (being written)
+//! YAML that a person writes: read strictly, and refused with the line, the key and the nearest key that
+//! would have been right.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// Reads a document. `name` is what the user knows it as, a file's name as a rule. The error names the line
+/// and, for a key or word that isn't known, those that are.
+pub fn read<T: DeserializeOwned>(text: &str, name: &str) -> Result<T> {
+    serde_yaml::from_str(text).map_err(|error| Error::input(explain(&error, name)))
+}
+
+fn explain(error: &serde_yaml::Error, name: &str) -> String {
+    let place = match error.location() {
+        Some(at) => format!("{name}, line {}, column {}", at.line(), at.column()),
+        None => name.to_owned(),
+    };
+    // The message ends with the position, which stands in front already.
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
+    match Unknown::parse(message) {
+        Some(unknown) => format!("{place}: {unknown}"),
+        None => format!("{place}: {message}"),
+    }
+}
+
+/// What serde says of a key (or of the word for a choice) that is none of the expected ones.
+struct Unknown<'m> {
+    /// Where in the document: `backbone[0].conv`, or nothing at the top.
+    path: &'m str,
+    what: &'static str,
+    word: &'m str,
+    known: Vec<&'m str>,
+}
+
+impl<'m> Unknown<'m> {
+    fn parse(message: &'m str) -> Option<Self> {
+        let (what, (path, rest)) = [("key", "unknown field `"), ("word", "unknown variant `")]
+            .into_iter()
+            .find_map(|(what, sign)| Some((what, message.split_once(sign)?)))?;
+        let (word, rest) = rest.split_once('`')?;
+        let known = rest.split('`').skip(1).step_by(2).collect();
+        Some(Self { path: path.trim_end_matches(": "), what, word, known })
+    }
+}
+
+impl std::fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "unknown {} `{}`", self.what, self.word)?;
+        if !self.path.is_empty() {
+            write!(f, " in {}", self.path)?;
+        }
+        match nearest(self.word, self.known.iter().copied()) {
+            Some(near) => write!(f, "; did you mean `{near}`? Known here: {}", self.known.join(", ")),
+            None if self.known.is_empty() => write!(f, "; nothing is expected here"),
+            None => write!(f, "; known here: {}", self.known.join(", ")),
+        }
+    }
+}
+
+/// The known word that is most like `word`, if one is like it at all.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let word = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|k| (strsim::normalized_damerau_levenshtein(&word, &k.to_lowercase()), k))
+        .filter(|(likeness, _)| *likeness >= 0.5)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Layer {
+        kernel: u32,
+        #[serde(default)]
+        mode: Mode,
+    }
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        #[default]
+        Nearest,
+        Cubic,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Document {
+        layers: Vec<Layer>,
+    }
+
+    fn error(text: &str) -> String {
+        read::<Document>(text, "net.yaml").unwrap_err().message
+    }
+
+    #[test]
+    fn a_good_document_is_read() {
+        let document: Document = read("layers:\n- { kernel: 3, mode: cubic }\n", "net.yaml").unwrap();
+        assert_eq!(document, Document { layers: vec![Layer { kernel: 3, mode: Mode::Cubic }] });
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest_key() {
+        let text = "layers:\n- kernel: 3\n- kernl: 3\n";
+        assert_eq!(
+            error(text),
+            "net.yaml, line 3, column 3: unknown key `kernl` in layers[1]; did you mean `kernel`? \
+             Known here: kernel, mode"
+        );
+        assert_eq!(
+            error("layerz: []\n"),
+            "net.yaml, line 1, column 1: unknown key `layerz`; did you mean `layers`? Known here: layers"
+        );
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_choices() {
+        let message = error("layers:\n- { kernel: 3, mode: cubik }\n");
+        assert!(message.contains("line 2"), "{message}");
+        assert!(message.ends_with("did you mean `cubic`? Known here: nearest, cubic"), "{message}");
+    }
+
+    #[test]
+    fn wrong_types_missing_and_double_keys_name_their_line() {
+        for (text, expected) in [
+            ("layers:\n- { kernel: many }\n", "line 2"),
+            ("layers:\n- { mode: cubic }\n", "missing field `kernel`"),
+            ("layers: []\nlayers: []\n", "duplicate field `layers`"),
+            ("layers: [\n", "line 2"),
+        ] {
+            let message = error(text);
+            assert!(message.starts_with("net.yaml") && message.contains(expected), "{text:?}: {message}");
+        }
+    }
+}
