@@ -1,1 +1,175 @@
-//! (being written)
+//! The engine: tract, and all that is known of it. Nothing else in the program imports it.
+//!
+//! A model is copied and made concrete ([`prepare`]), translated ([`operators`]), optimised, described
+//! ([`ops`], [`attribution`]) and then run from one kept state, plain or observed ([`observe`], [`memory`]).
+
+mod attribution;
+mod failure;
+mod inline;
+pub mod inputs;
+mod macs;
+mod memory;
+mod names;
+mod observe;
+mod operators;
+mod ops;
+mod outputs;
+mod prepare;
+
+pub use observe::Plain;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::Executor;
+
+use crate::onnx::index::Index;
+use crate::onnx::{Model, for_each_node, label};
+use crate::worker::cpu;
+use crate::worker::protocol::{Failure, Load, Loaded};
+
+/// A loaded model, ready to run.
+pub struct Engine {
+    state: TypedSimpleState,
+    rows: ops::Rows,
+    inputs: Vec<Tensor>,
+    weights_bytes: u64,
+    /// Bytes held when the first run began.
+    held_at_first_run: Option<i64>,
+}
+
+/// The ONNX node that a traced run is at, for whoever catches a panic.
+static AT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+fn traced_node() -> Option<usize> {
+    Some(AT.load(Ordering::Relaxed)).filter(|&node| node != usize::MAX)
+}
+
+/// The engine, as it describes itself on this machine.
+pub fn description() -> crate::worker::protocol::Engine {
+    use tract_onnx::tract_hir::tract_core::tract_linalg::isa;
+    let mut sets: Vec<_> = isa::native().iter().collect();
+    sets.reverse();
+    crate::worker::protocol::Engine {
+        name: "tract".to_owned(),
+        version: "0.23.9".to_owned(),
+        isa: sets.iter().map(|set| set.name().to_owned()).collect(),
+        libc: cpu::libc(),
+        allocator: "system".to_owned(),
+    }
+}
+
+/// The failure that a caught panic with this message is, with the node where a traced run or the message tells.
+pub fn panicked(message: &str) -> Failure {
+    let node = traced_node().or_else(|| names::decode(message));
+    AT.store(usize::MAX, Ordering::Relaxed);
+    Failure { message: failure::line(&format!("tract panicked: {message}")), node }
+}
+
+impl Engine {
+    /// Reads, optimises and plans the model that `load` asks for, and makes its inputs.
+    ///
+    /// Fails with one line that names the file, and the node where the engine says which.
+    pub fn load(load: &Load) -> Result<(Self, Loaded), Failure> {
+        let start = Instant::now();
+        let path = Path::new(&load.model);
+        let model = Model::read(path).map_err(own)?;
+        let named = |doing: &'static str| {
+            let model = &model;
+            move |error: TractError| name_node(failure::from_error(doing, &error), model)
+        };
+        let prepared = prepare::prepare(&model, load).map_err(|e| own(e.context(path.display())))?;
+        let inputs = inputs::generate(&prepared.inputs, load.seed).map_err(own)?;
+        let typed = translate(&prepared, &model).map_err(named("translate"))?;
+        let load_ns = start.elapsed().as_nanos() as u64;
+
+        let start = Instant::now();
+        let decluttered = typed.into_decluttered().map_err(named("simplify"))?;
+        let macs = macs::count(&decluttered);
+        let optimised = decluttered.into_optimized().map_err(named("optimise"))?;
+        let options = RunOptions { executor: Some(executor(load)?), ..RunOptions::default() };
+        let plan = TypedSimplePlan::new_with_options(optimised, &options).map_err(named("plan"))?;
+        let state = plan.spawn().map_err(named("plan"))?;
+        let optimise_ns = start.elapsed().as_nanos() as u64;
+
+        let rows = ops::describe(&plan, &Index::new(&model)).map_err(named("describe"))?;
+        let loaded = Loaded {
+            load_ns,
+            optimise_ns,
+            inputs: prepared.inputs,
+            ops: rows.ops.clone(),
+            macs,
+            rss_bytes: None,
+            engine: description(),
+        };
+        let weights_bytes = prepared.weights_bytes;
+        let engine = Self { state, rows, inputs, weights_bytes, held_at_first_run: None };
+        Ok((engine, loaded))
+    }
+
+    /// A copy of the inputs, which a run may use up.
+    fn fresh_inputs(&self) -> TVec<TValue> {
+        self.inputs.iter().map(|t| t.clone().into_tvalue()).collect()
+    }
+}
+
+fn translate(prepared: &prepare::Prepared, model: &Model) -> TractResult<TypedModel> {
+    use prost::Message;
+    let proto = tract_onnx::pb::ModelProto::decode(prepared.proto.encode_to_vec().as_slice())?;
+    let dir = match &model.dir {
+        None => None,
+        Some(dir) if dir.as_os_str().is_empty() => Some("."),
+        Some(dir) => {
+            Some(dir.to_str().ok_or_else(|| format_err!("the folder's name is not UTF-8: {dir:?}"))?)
+        }
+    };
+    let parsed = operators::translator().parse(&proto, dir)?;
+    ensure!(
+        parsed.unresolved_inputs.is_empty(),
+        "nothing defines the value {}",
+        parsed.unresolved_inputs.join(", ")
+    );
+    parsed.model.into_typed()
+}
+
+/// One thread means no pool; more mean a pool of our own, whose threads are set up as the main one is.
+fn executor(load: &Load) -> Result<Executor, Failure> {
+    if load.threads <= 1 {
+        return Ok(Executor::SingleThread);
+    }
+    let (cpus, threads, flush) = (load.cpus.clone(), load.threads, load.flush_denormals);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("compute-{i}"))
+        .start_handler(move |i| {
+            // Each thread on a CPU of its own where there are enough. The main thread's pinning has succeeded
+            // with the same CPUs, so this can't fail.
+            let own = cpus.get(i..=i).filter(|_| cpus.len() >= threads);
+            let _ = cpu::pin(own.unwrap_or(&cpus));
+            cpu::flush_denormals(flush);
+        })
+        .build()
+        .map_err(|e| failure::plain(format!("cannot start {threads} threads: {e}")))?;
+    Ok(Executor::MultiThread(Arc::new(pool)))
+}
+
+fn own(error: crate::error::Error) -> Failure {
+    failure::plain(error.message)
+}
+
+/// Puts the node's own name and operator in front of a failure that knows its index.
+fn name_node(mut failure: Failure, model: &Model) -> Failure {
+    let Some(wanted) = failure.node else { return failure };
+    let mut at = 0;
+    for_each_node(model.graph(), &mut |node| {
+        if at == wanted {
+            let op = node.op_type.as_deref().unwrap_or("");
+            failure.message = format!("node {:?} ({op}): {}", label(node), failure.message);
+        }
+        at += 1;
+    });
+    failure
+}

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! placeholder until merge
 pub struct Counting;
 unsafe impl std::alloc::GlobalAlloc for Counting {
@@ -6,5 +7,163 @@ unsafe impl std::alloc::GlobalAlloc for Counting {
     }
     unsafe fn dealloc(&self, p: *mut u8, l: std::alloc::Layout) {
         unsafe { std::alloc::System.dealloc(p, l) }
+=======
+//! The program's allocator: the system's, which counts.
+//!
+//! What an operator allocates, keeps and frees is part of what it costs, and the engine's own facts about
+//! sizes are wrong for packed tensors. So every figure of memory comes from here. Only the bytes that are
+//! held are followed all the time (one relaxed atomic addition); the rest is counted while a
+//! [`Counting::watch`] asks for it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64};
+use std::time::Instant;
+
+/// The global allocator. Counters are process-wide, so that those of a thread pool are included.
+pub struct Counting;
+
+/// What is counted beside the bytes held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Watch {
+    Nothing,
+    /// Allocations, their bytes, and the most bytes held.
+    Counts,
+    /// The same, and the time spent in the allocator.
+    Time,
+}
+
+/// Counters at one moment. Differences between two of them are what happened in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls that gave out memory.
+    pub allocations: u64,
+    /// Bytes that they gave out.
+    pub bytes: u64,
+    /// Bytes held.
+    pub held: i64,
+    /// Most bytes held since [`Counting::reset_peak`].
+    pub peak: i64,
+    /// Time inside the allocator, ns.
+    pub time_ns: u64,
+}
+
+static WATCH: AtomicU8 = AtomicU8::new(Watch::Nothing as u8);
+static HELD: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+static TIME: AtomicU64 = AtomicU64::new(0);
+
+impl Counting {
+    /// Chooses what is counted from now on.
+    pub fn watch(what: Watch) {
+        WATCH.store(what as u8, Relaxed);
+    }
+
+    /// The counters now.
+    pub fn counters() -> Counters {
+        Counters {
+            allocations: ALLOCATIONS.load(Relaxed),
+            bytes: BYTES.load(Relaxed),
+            held: HELD.load(Relaxed),
+            peak: PEAK.load(Relaxed),
+            time_ns: TIME.load(Relaxed),
+        }
+    }
+
+    /// Lowers the peak to what is held now.
+    pub fn reset_peak() {
+        PEAK.store(HELD.load(Relaxed), Relaxed);
+    }
+}
+
+/// Follows a call that gave out `new` bytes and took back `old`.
+#[inline]
+fn count(old: usize, new: usize) {
+    let change = new as i64 - old as i64;
+    let held = HELD.fetch_add(change, Relaxed) + change;
+    if WATCH.load(Relaxed) != Watch::Nothing as u8 && new > 0 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        BYTES.fetch_add(new as u64, Relaxed);
+        PEAK.fetch_max(held, Relaxed);
+    }
+}
+
+#[inline]
+fn timed<T>(call: impl FnOnce() -> T) -> T {
+    if WATCH.load(Relaxed) != Watch::Time as u8 {
+        return call();
+    }
+    let start = Instant::now();
+    let result = call();
+    TIME.fetch_add(start.elapsed().as_nanos() as u64, Relaxed);
+    result
+}
+
+// SAFETY: every call is passed on to `System` unchanged; counting neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let block = timed(|| unsafe { System.alloc(layout) });
+        if !block.is_null() {
+            count(0, layout.size());
+        }
+        block
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let block = timed(|| unsafe { System.alloc_zeroed(layout) });
+        if !block.is_null() {
+            count(0, layout.size());
+        }
+        block
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let moved = timed(|| unsafe { System.realloc(block, layout, size) });
+        if !moved.is_null() {
+            count(layout.size(), size);
+        }
+        moved
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        timed(|| unsafe { System.dealloc(block, layout) });
+        count(layout.size(), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counters are the process's and the test harness allocates too: what is looked for is large.
+    #[test]
+    fn counts_what_is_held_and_its_peak() {
+        const SIZE: usize = 64 << 20;
+        let layout = Layout::from_size_align(SIZE, 64).unwrap();
+        Counting::watch(Watch::Counts);
+        Counting::reset_peak();
+        let before = Counting::counters();
+        // SAFETY: the block is freed with the layout that it has after `realloc`, and only its ends are touched.
+        unsafe {
+            let block = Counting.alloc_zeroed(layout);
+            assert!(!block.is_null());
+            assert_eq!((*block, *block.add(SIZE - 1)), (0, 0));
+            let block = Counting.realloc(block, layout, SIZE / 2);
+            assert!(!block.is_null());
+            let during = Counting::counters();
+            assert!(during.held - before.held > SIZE as i64 / 4);
+            assert!(during.held - before.held < SIZE as i64 * 3 / 4);
+            Counting.dealloc(block, Layout::from_size_align(SIZE / 2, 64).unwrap());
+        }
+        let after = Counting::counters();
+        Counting::watch(Watch::Nothing);
+        assert!(after.peak - before.held >= SIZE as i64 * 3 / 4);
+        assert!(after.held - before.held < SIZE as i64 / 4);
+        assert!(after.allocations >= before.allocations + 2);
+        assert!(after.bytes >= before.bytes + SIZE as u64 * 3 / 2);
+>>>>>>> w-engine
     }
 }

@@ -1,0 +1,262 @@
+//! Which ONNX nodes an operator of the optimised graph computes.
+//!
+//! An operator's name leads to one ONNX node: the last that was merged into it, as a rule, or one in the
+//! middle of a pattern that tract knows (SiLU, GELU). The others have vanished. They are found in the ONNX
+//! graph, by what the engine is known to merge: a matrix product absorbs what follows it and takes the
+//! successor's name, so from there one walks back to the product; a normalisation is folded into the weights
+//! before it; a pattern covers the arithmetic around the node that it is named by. What is still left, such as
+//! reshapes that became nothing, goes to the nearest operator.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::onnx::index::{Index, Use};
+
+/// An operator of the engine, as far as attribution needs it.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOp {
+    /// The ONNX node in its name.
+    pub name: Option<usize>,
+    /// The engine's name of the operator.
+    pub op: String,
+    /// The operators that read its outputs.
+    pub readers: Vec<usize>,
+}
+
+/// The ONNX nodes of each operator, ascending, never empty where the model has nodes at all.
+///
+/// Every node whose value isn't constant is in at least one of them, those of bodies included.
+pub fn attribute(index: &Index, ops: &[EngineOp]) -> Vec<Vec<usize>> {
+    let mut work = Attribution::new(index, ops);
+    work.absorb_patterns();
+    work.fold_into_producers();
+    work.walk_back();
+    work.assign_rest();
+    work.add_bodies();
+    work.covers.into_iter().map(|nodes| nodes.into_iter().collect()).collect()
+}
+
+/// Operators that tract makes of several arithmetic nodes and names by one in the middle.
+const PATTERNS: [&str; 4] = ["Silu", "GeluExact", "GeluApproximate", "RmsNorm"];
+/// Operators that only lay out the data of a product that follows.
+const PREPARATIONS: [&str; 5] = ["Im2col", "LazyIm2col", "OptMatMulPack", "OptSimpleMatMulPack", "QSumB"];
+const LINEAR: [&str; 5] = ["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"];
+/// Arithmetic with constants that is folded into the weights of a linear operator before it.
+const AFFINE: [&str; 5] = ["BatchNormalization", "Add", "Sub", "Mul", "Div"];
+const ARITHMETIC: [&str; 16] = [
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Sqrt",
+    "Erf",
+    "Tanh",
+    "Sigmoid",
+    "Exp",
+    "Neg",
+    "Reciprocal",
+    "ReduceMean",
+    "Cast",
+    "Identity",
+    "HardSigmoid",
+];
+
+struct Attribution<'i, 'm> {
+    index: &'i Index<'m>,
+    ops: &'i [EngineOp],
+    /// `covers[op]`: ONNX nodes.
+    covers: Vec<BTreeSet<usize>>,
+    /// `owners[node]`: operators.
+    owners: Vec<Vec<usize>>,
+    /// `folded[node]`: the linear node in whose weights it vanished.
+    folded: Vec<Option<usize>>,
+}
+
+impl<'i, 'm> Attribution<'i, 'm> {
+    fn new(index: &'i Index<'m>, ops: &'i [EngineOp]) -> Self {
+        let mut work = Self {
+            index,
+            ops,
+            covers: vec![BTreeSet::new(); ops.len()],
+            owners: vec![vec![]; index.nodes.len()],
+            folded: vec![None; index.nodes.len()],
+        };
+        // An operator without a name of ours serves the next one that has one.
+        for op in 0..ops.len() {
+            let mut queue = VecDeque::from([op]);
+            let mut seen = BTreeSet::new();
+            while let Some(at) = queue.pop_front() {
+                match ops[at].name.filter(|&node| node < index.nodes.len()) {
+                    Some(node) => {
+                        work.cover(op, node);
+                        break;
+                    }
+                    None if seen.insert(at) => queue.extend(&ops[at].readers),
+                    None => {}
+                }
+            }
+        }
+        work
+    }
+
+    fn cover(&mut self, op: usize, node: usize) {
+        if self.covers[op].insert(node) {
+            self.owners[node].push(op);
+        }
+    }
+
+    /// Not computed by any operator yet, and not a constant.
+    fn is_left(&self, node: usize) -> bool {
+        self.owners[node].is_empty() && !self.is_constant(node)
+    }
+
+    fn is_constant(&self, node: usize) -> bool {
+        self.index.nodes[node].outputs.iter().all(|&v| self.index.is_constant(v))
+    }
+
+    fn is_any(&self, node: usize, ops: &[&str]) -> bool {
+        ops.contains(&self.index.nodes[node].op())
+    }
+
+    /// Nodes whose values `node` reads, constants aside.
+    fn producers(&self, node: usize) -> Vec<usize> {
+        let values = self.index.nodes[node].inputs.iter().flatten();
+        values.filter_map(|&v| self.index.producer(v)).filter(|&p| !self.is_constant(p)).collect()
+    }
+
+    /// Nodes that read the values of `node`.
+    fn consumers(&self, node: usize) -> Vec<usize> {
+        let uses = self.index.nodes[node].outputs.iter().flat_map(|&v| self.index.uses(v));
+        uses.filter_map(|u| match u {
+            Use::Node(reader, _) => Some(*reader),
+            Use::BodyOutput(owner) => Some(*owner),
+            Use::ModelOutput => None,
+        })
+        .collect()
+    }
+
+    /// The inputs of `node` that aren't constant.
+    fn variables(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
+        self.index.nodes[node].inputs.iter().flatten().copied().filter(|&v| !self.index.is_constant(v))
+    }
+
+    /// SiLU and its like: the arithmetic that reads only the pattern's own values and its input.
+    fn absorb_patterns(&mut self) {
+        for op in 0..self.ops.len() {
+            let Some(anchor) = self.ops[op].name.filter(|&n| n < self.index.nodes.len()) else { continue };
+            if !PATTERNS.contains(&self.ops[op].op.as_str()) {
+                continue;
+            }
+            let mut region = BTreeSet::from([anchor]);
+            loop {
+                let candidate = |node: &usize| {
+                    self.is_left(*node) && !region.contains(node) && self.is_any(*node, &ARITHMETIC)
+                };
+                let inputs: BTreeSet<usize> = region.iter().flat_map(|&n| self.variables(n)).collect();
+                let inside = |v: usize| self.index.producer(v).is_some_and(|p| region.contains(&p));
+                // Forward: all that it reads is inside, or an input of the pattern.
+                let after = region.iter().flat_map(|&n| self.consumers(n)).filter(candidate);
+                let forward = after.filter(|&n| self.variables(n).all(|v| inside(v) || inputs.contains(&v)));
+                // Backward: all that read it are inside.
+                let before = region.iter().flat_map(|&n| self.producers(n)).filter(candidate);
+                let backward = before.filter(|&n| self.consumers(n).iter().all(|c| region.contains(c)));
+                // Sideways: reads an input of the pattern and feeds the inside (half of x, as GELU has it).
+                let found: Vec<usize> = forward.chain(backward).collect();
+                if found.is_empty() {
+                    break;
+                }
+                region.extend(found);
+            }
+            for node in region {
+                self.cover(op, node);
+            }
+        }
+    }
+
+    /// Arithmetic with constants right behind a linear node, which no operator is named by.
+    fn fold_into_producers(&mut self) {
+        for node in 0..self.index.nodes.len() {
+            if !self.is_left(node) || !self.is_any(node, &AFFINE) {
+                continue;
+            }
+            if let [producer] = self.producers(node)[..]
+                && self.variables(node).count() == 1
+            {
+                self.folded[node] =
+                    self.folded[producer].or(self.is_any(producer, &LINEAR).then_some(producer));
+            }
+        }
+    }
+
+    /// From the node that names an operator back over all that no other operator finishes.
+    fn walk_back(&mut self) {
+        let finishes = |op: usize| !PREPARATIONS.contains(&self.ops[op].op.as_str());
+        let finishers: Vec<Option<usize>> =
+            self.owners.iter().map(|owners| owners.iter().copied().find(|&op| finishes(op))).collect();
+        let mut finished: Vec<bool> = finishers.iter().map(Option::is_some).collect();
+        for start in 0..self.index.nodes.len() {
+            let Some(op) = finishers[start] else { continue };
+            let mut queue = VecDeque::from([start]);
+            while let Some(node) = queue.pop_front() {
+                for producer in self.producers(node) {
+                    if finished[producer] {
+                        continue;
+                    }
+                    // What vanished in weights belongs to their operator, if that one is another's.
+                    if let Some(linear) = self.folded[producer]
+                        && let Some(host) = finishers[linear]
+                    {
+                        self.cover(host, producer);
+                    } else {
+                        self.cover(op, producer);
+                    }
+                    finished[producer] = true;
+                    queue.push_back(producer);
+                }
+            }
+        }
+    }
+
+    /// What is left goes to the nearest operator that reads it, or else that feeds it.
+    fn assign_rest(&mut self) {
+        loop {
+            let mut found = vec![];
+            for node in (0..self.index.nodes.len()).filter(|&n| self.is_left(n)) {
+                let near =
+                    |nodes: Vec<usize>| nodes.into_iter().find_map(|n| self.owners[n].first().copied());
+                let owner = self.index.nodes[node].owner.and_then(|o| self.owners[o].first().copied());
+                if let Some(op) =
+                    owner.or_else(|| near(self.consumers(node))).or_else(|| near(self.producers(node)))
+                {
+                    found.push((op, node));
+                }
+            }
+            if found.is_empty() {
+                break;
+            }
+            for (op, node) in found {
+                self.cover(op, node);
+            }
+        }
+        // An operator that nothing names and that feeds none that has a name: the model's last node.
+        if let Some(last) = (0..self.index.nodes.len()).rev().find(|&n| !self.is_constant(n)) {
+            for op in 0..self.ops.len() {
+                if self.covers[op].is_empty() {
+                    self.cover(op, last);
+                }
+            }
+        }
+    }
+
+    /// A body that runs inside one operator: all its nodes are the operator's.
+    fn add_bodies(&mut self) {
+        for node in 0..self.index.nodes.len() {
+            if let Some(owner) = self.index.nodes[node].owner
+                && self.owners[node].is_empty()
+                && let Some(&op) = self.owners[owner].first()
+            {
+                self.cover(op, node);
+            }
+        }
+    }
+}

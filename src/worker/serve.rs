@@ -1,0 +1,176 @@
+//! The worker's loop: one request a line in, one reply a line out.
+//!
+//! The engine runs on the main thread, whose heap and stack are what any program has; a second thread only
+//! waits for requests, so that a parent's death ends the worker even in the middle of a run.
+
+use std::io::{BufRead, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
+
+use super::cpu;
+use super::protocol::{Failure, Load, Reply, Request, Runs};
+use crate::engine::{self, Engine};
+
+/// Message of the last panic, which the hook keeps from the terminal.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Obeys the requests on stdin until they end. Stdout is for replies and nothing else.
+pub fn serve() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or("for no stated reason");
+        let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let message = format!("{}{place}", text.split_whitespace().collect::<Vec<_>>().join(" "));
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+    }));
+    let mut worker = Worker::default();
+    let mut stdout = std::io::stdout();
+    for line in requests() {
+        let Some(reply) = worker.answer(&line) else { return ExitCode::SUCCESS };
+        let written = serde_json::to_string(&reply)
+            .map_err(std::io::Error::from)
+            .and_then(|text| writeln!(stdout, "{text}"))
+            .and_then(|()| stdout.flush());
+        if written.is_err() {
+            // Nobody listens any more.
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The lines of stdin, read by a thread of their own.
+fn requests() -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let parent = parent();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if !line.trim().is_empty() && sender.send(line).is_err() {
+                return;
+            }
+        }
+        // What was asked for before the end is still answered, unless nobody is left to read it.
+        end_with(parent);
+    });
+    receiver
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn parent() -> Option<rustix::process::Pid> {
+    rustix::process::getppid()
+}
+
+/// Ends the process when its parent does. Asked only after the requests have ended, since the signal is bound
+/// to the thread that started us and the parent may well use one for that alone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn end_with(parent: Option<rustix::process::Pid>) {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    if rustix::process::getppid() != parent {
+        std::process::exit(0);
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn parent() {}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn end_with((): ()) {}
+
+/// The state between requests: the model that is loaded, if one is.
+#[derive(Default)]
+struct Worker {
+    engine: Option<Engine>,
+}
+
+impl Worker {
+    /// The reply to one line; `None` to end.
+    fn answer(&mut self, line: &str) -> Option<Reply> {
+        let request = match serde_json::from_str(line) {
+            Ok(Request::Stop) => return None,
+            Ok(request) => request,
+            Err(error) => return Some(fail(format!("not a request: {error}"))),
+        };
+        let reply = catch_unwind(AssertUnwindSafe(|| self.obey(request)));
+        Some(match reply {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(failure)) => Reply::Error(failure),
+            Err(_) => {
+                // What it was doing is in an unknown state: it can't be used, nor safely taken apart.
+                std::mem::forget(self.engine.take());
+                super::heap::Counting::watch(super::heap::Watch::Nothing);
+                let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Reply::Error(engine::panicked(&message.unwrap_or_default()))
+            }
+        })
+    }
+
+    fn obey(&mut self, request: Request) -> Result<Reply, Failure> {
+        if let Request::Load(load) = &request {
+            return self.load(load);
+        }
+        let Some(engine) = self.engine.as_mut() else {
+            return Err(Failure { message: "no model is loaded".to_owned(), node: None });
+        };
+        Ok(match request {
+            Request::Load(_) | Request::Stop => {
+                return Err(Failure { message: "unexpected".to_owned(), node: None });
+            }
+            Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?)),
+            Request::Turn { runs: n } => Reply::Runs(runs(engine.turn(n as usize)?)),
+            Request::Profile { runs } => Reply::Profile(engine.profile(runs as usize)?),
+            Request::Memory => Reply::Memory(engine.memory()?),
+            Request::Outputs { file } => Reply::Outputs(engine.outputs(Path::new(&file))?),
+        })
+    }
+
+    fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
+        self.engine = None;
+        cpu::pin(&load.cpus).map_err(|message| Failure { message, node: None })?;
+        if !cpu::flush_denormals(load.flush_denormals) {
+            let message =
+                "this processor's way to flush subnormal numbers is not known: use --denormals keep";
+            return Err(Failure { message: message.to_owned(), node: None });
+        }
+        let (engine, mut loaded) = Engine::load(load)?;
+        self.engine = Some(engine);
+        loaded.rss_bytes = cpu::resident_bytes();
+        Ok(Reply::Loaded(loaded))
+    }
+}
+
+fn fail(message: String) -> Reply {
+    Reply::Error(Failure { message, node: None })
+}
+
+fn runs(plain: engine::Plain) -> Runs {
+    Runs {
+        runs_ns: plain.runs_ns,
+        peak_rss_bytes: cpu::peak_resident_bytes(),
+        minor_faults: cpu::MinorFaults::open().read(),
+        involuntary_switches: cpu::involuntary_switches(),
+        allocations: plain.allocations,
+        allocated_bytes: plain.allocated_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_answered_and_stop_is_not() {
+        let mut worker = Worker::default();
+        let Some(Reply::Error(failure)) = worker.answer("{\"request\":\"dance\"}") else {
+            panic!("an error")
+        };
+        assert!(failure.message.contains("dance"));
+        let Some(Reply::Error(failure)) = worker.answer("{\"request\":\"memory\"}") else {
+            panic!("an error")
+        };
+        assert_eq!(failure.message, "no model is loaded");
+        assert_eq!(worker.answer("{\"request\":\"stop\"}"), None);
+    }
+}
