@@ -1,13 +1,3 @@
-<<<<<<< HEAD
-//! placeholder until merge
-pub struct Counting;
-unsafe impl std::alloc::GlobalAlloc for Counting {
-    unsafe fn alloc(&self, l: std::alloc::Layout) -> *mut u8 {
-        unsafe { std::alloc::System.alloc(l) }
-    }
-    unsafe fn dealloc(&self, p: *mut u8, l: std::alloc::Layout) {
-        unsafe { std::alloc::System.dealloc(p, l) }
-=======
 //! The program's allocator: the system's, which counts.
 //!
 //! What an operator allocates, keeps and frees is part of what it costs, and the engine's own facts about
@@ -164,6 +154,5 @@ mod tests {
         assert!(after.held - before.held < SIZE as i64 / 4);
         assert!(after.allocations >= before.allocations + 2);
         assert!(after.bytes >= before.bytes + SIZE as u64 * 3 / 2);
->>>>>>> w-engine
     }
 }
