@@ -243,7 +243,9 @@ impl<'i, 'm> Attribution<'i, 'm> {
     /// A matrix product whose name leads to none: one linear node became several products.
     fn find_products(&mut self) {
         for op in (0..self.ops.len()).filter(|&op| self.ops[op].op == "OptMatMul") {
-            let products = |&n: &usize| self.is_any(n, &LINEAR) || self.is_any(n, &RECURRENT);
+            // A call of a function may be anything.
+            let call = |n: usize| !self.index.nodes[n].domain().is_empty();
+            let products = |&n: &usize| self.is_any(n, &LINEAR) || self.is_any(n, &RECURRENT) || call(n);
             let Some(name) = self.ops[op].name else { continue };
             if self.covers[op].iter().any(|n| products(n)) {
                 continue;
