@@ -27,19 +27,40 @@ pub struct EngineOp {
 /// Every node whose value isn't constant is in at least one of them, those of bodies included.
 pub fn attribute(index: &Index, ops: &[EngineOp]) -> Vec<Vec<usize>> {
     let mut work = Attribution::new(index, ops);
+    work.add_bodies();
     work.absorb_patterns();
     work.fold_into_producers();
     work.walk_back();
+    work.find_products();
     work.assign_rest();
-    work.add_bodies();
     work.covers.into_iter().map(|nodes| nodes.into_iter().collect()).collect()
 }
 
 /// Operators that tract makes of several arithmetic nodes and names by one in the middle.
 const PATTERNS: [&str; 4] = ["Silu", "GeluExact", "GeluApproximate", "RmsNorm"];
-/// Operators that only lay out the data of a product that follows.
-const PREPARATIONS: [&str; 5] = ["Im2col", "LazyIm2col", "OptMatMulPack", "OptSimpleMatMulPack", "QSumB"];
+/// Operators that only lay out data: where a linear node has some of its own, they don't compute it.
+const LAYOUT: [&str; 15] = [
+    "Im2col",
+    "LazyIm2col",
+    "OptMatMulPack",
+    "OptSimpleMatMulPack",
+    "QSumB",
+    "Pad",
+    "IntoShape",
+    "Reshape",
+    "AddAxis",
+    "RmAxis",
+    "MoveAxis",
+    "Cast",
+    "MultiBroadcastTo",
+    "Slice",
+    "Concat",
+];
+/// Operators that run a whole graph inside.
+const OPAQUE: [&str; 3] = ["IfThenElse", "Scan", "OptScan"];
 const LINEAR: [&str; 5] = ["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"];
+/// Nodes that hold products of their own.
+const RECURRENT: [&str; 3] = ["LSTM", "GRU", "RNN"];
 /// Arithmetic with constants that is folded into the weights of a linear operator before it.
 const AFFINE: [&str; 5] = ["BatchNormalization", "Add", "Sub", "Mul", "Div"];
 const ARITHMETIC: [&str; 16] = [
@@ -190,9 +211,16 @@ impl<'i, 'm> Attribution<'i, 'm> {
 
     /// From the node that names an operator back over all that no other operator finishes.
     fn walk_back(&mut self) {
-        let finishes = |op: usize| !PREPARATIONS.contains(&self.ops[op].op.as_str());
-        let finishers: Vec<Option<usize>> =
-            self.owners.iter().map(|owners| owners.iter().copied().find(|&op| finishes(op))).collect();
+        let lays_out = |op: usize| LAYOUT.iter().any(|l| self.ops[op].op.starts_with(l));
+        let finisher = |node: usize| {
+            let owners = self.owners[node].iter().copied();
+            if self.is_any(node, &LINEAR) {
+                owners.into_iter().find(|&op| !lays_out(op))
+            } else {
+                owners.into_iter().next()
+            }
+        };
+        let finishers: Vec<Option<usize>> = (0..self.owners.len()).map(finisher).collect();
         let mut finished: Vec<bool> = finishers.iter().map(Option::is_some).collect();
         for start in 0..self.index.nodes.len() {
             let Some(op) = finishers[start] else { continue };
@@ -203,16 +231,35 @@ impl<'i, 'm> Attribution<'i, 'm> {
                         continue;
                     }
                     // What vanished in weights belongs to their operator, if that one is another's.
-                    if let Some(linear) = self.folded[producer]
-                        && let Some(host) = finishers[linear]
-                    {
-                        self.cover(host, producer);
-                    } else {
-                        self.cover(op, producer);
-                    }
+                    let host = self.folded[producer].and_then(|linear| finishers[linear]);
+                    self.cover(host.unwrap_or(op), producer);
                     finished[producer] = true;
                     queue.push_back(producer);
                 }
+            }
+        }
+    }
+
+    /// A matrix product whose name leads to none: one linear node became several products.
+    fn find_products(&mut self) {
+        for op in (0..self.ops.len()).filter(|&op| self.ops[op].op == "OptMatMul") {
+            // A call of a function may be anything.
+            let call = |n: usize| !self.index.nodes[n].domain().is_empty();
+            let products = |&n: &usize| self.is_any(n, &LINEAR) || self.is_any(n, &RECURRENT) || call(n);
+            let Some(name) = self.ops[op].name else { continue };
+            if self.covers[op].iter().any(|n| products(n)) {
+                continue;
+            }
+            let mut queue = VecDeque::from([name]);
+            let mut seen = BTreeSet::from([name]);
+            while let Some(node) = queue.pop_front() {
+                let producers = self.producers(node);
+                if let Some(linear) = producers.iter().copied().find(|n| products(n)) {
+                    self.cover(op, linear);
+                    break;
+                }
+                let passable = |n: &usize| self.owners[*n].iter().all(|&owner| owner == op);
+                queue.extend(producers.into_iter().filter(|n| passable(n) && seen.insert(*n)));
             }
         }
     }
@@ -250,6 +297,15 @@ impl<'i, 'm> Attribution<'i, 'm> {
 
     /// A body that runs inside one operator: all its nodes are the operator's.
     fn add_bodies(&mut self) {
+        for op in 0..self.ops.len() {
+            let Some(name) = self.ops[op].name.filter(|&n| n < self.index.nodes.len()) else { continue };
+            // The engine may name it by a node of the body.
+            if OPAQUE.contains(&self.ops[op].op.as_str())
+                && let Some(owner) = self.index.nodes[name].owner
+            {
+                self.cover(op, owner);
+            }
+        }
         for node in 0..self.index.nodes.len() {
             if let Some(owner) = self.index.nodes[node].owner
                 && self.owners[node].is_empty()

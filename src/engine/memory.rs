@@ -92,7 +92,9 @@ impl Bytes {
         } else {
             (after.held - before.held + freed).max(0)
         };
-        let new = if in_place { 0 } else { holds };
+        // A lazily packed input is moved into the output, not allocated.
+        let allocated = (after.bytes - before.bytes) as i64;
+        let new = if in_place { 0 } else { holds.min(allocated) };
         self.held_by[node.id] = holds;
         self.peak = self.peak.max(after.peak - self.base);
         if let Some(op) = row {

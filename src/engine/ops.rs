@@ -3,6 +3,7 @@
 
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::ops::binary::OptBinChain;
+use tract_onnx::tract_hir::tract_core::ops::logic::IfThenElse;
 use tract_onnx::tract_hir::tract_core::ops::matmul::optimized::{OptMatMul, ProtoFusedSpec};
 use tract_onnx::tract_hir::tract_core::ops::source::TypedSource;
 
@@ -32,7 +33,7 @@ pub fn describe(plan: &TypedSimplePlan, index: &Index) -> TractResult<Rows> {
     let engine_ops: Vec<EngineOp> = nodes
         .iter()
         .map(|node| EngineOp {
-            name: names::decode(&node.name),
+            name: named_by(node),
             op: node.op.name().into_owned(),
             readers: node
                 .outputs
@@ -46,6 +47,15 @@ pub fn describe(plan: &TypedSimplePlan, index: &Index) -> TractResult<Rows> {
     let ops =
         nodes.iter().zip(owned).map(|(node, onnx)| row(model, node, onnx)).collect::<TractResult<_>>()?;
     Ok(Rows { ops, row_of_node })
+}
+
+/// The ONNX node in an operator's name; tract calls every If just that, so there it is one of its body.
+fn named_by(node: &TypedNode) -> Option<usize> {
+    names::decode(&node.name).or_else(|| {
+        let branches = node.op_as::<IfThenElse>()?;
+        let bodies = [&branches.then_body, &branches.else_body];
+        bodies.iter().flat_map(|body| body.nodes()).filter_map(|n| names::decode(&n.name)).min()
+    })
 }
 
 fn row(model: &TypedModel, node: &TypedNode, onnx: Vec<usize>) -> TractResult<Op> {

@@ -1,0 +1,330 @@
+//! `oplat worker` from outside: what a parent may rely on.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use oplat::onnx::Model;
+use oplat::onnx::index::Index;
+use oplat::worker::protocol::{Input, Load, Loaded, Reply, Request};
+
+struct Worker {
+    child: Child,
+    requests: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_oplat"))
+            .arg("worker")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let requests = child.stdin.take();
+        let replies = BufReader::new(child.stdout.take().unwrap());
+        Self { child, requests, replies }
+    }
+
+    fn ask(&mut self, request: &Request) -> Reply {
+        self.send(&serde_json::to_string(request).unwrap());
+        self.receive()
+    }
+
+    fn send(&mut self, line: &str) {
+        writeln!(self.requests.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn receive(&mut self) -> Reply {
+        let mut line = String::new();
+        self.replies.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
+    }
+
+    fn load(&mut self, load: Load) -> Loaded {
+        match self.ask(&Request::Load(load)) {
+            Reply::Loaded(loaded) => loaded,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(&mut self, load: Load) -> oplat::worker::protocol::Failure {
+        match self.ask(&Request::Load(load)) {
+            Reply::Error(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn outputs(&mut self, dir: &Path) -> (Vec<f64>, oplat::worker::protocol::Outputs) {
+        let file = dir.join("outputs");
+        let Reply::Outputs(outputs) = self.ask(&Request::Outputs { file: file.to_str().unwrap().into() })
+        else {
+            panic!("outputs")
+        };
+        let bytes = std::fs::read(file).unwrap();
+        let numbers = bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
+        (numbers, outputs)
+    }
+
+    /// Everything that was written to stderr, after the end.
+    fn end(mut self) -> String {
+        drop(self.requests.take());
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut text).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        text
+    }
+}
+
+fn path(model: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(model)
+}
+
+fn load(model: &str) -> Load {
+    Load {
+        model: path(model).to_str().unwrap().to_owned(),
+        inputs: vec![],
+        dims: vec![],
+        seed: 1,
+        threads: 1,
+        cpus: vec![],
+        flush_denormals: false,
+    }
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let square = |x: f64| x * x;
+    let difference: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();
+    (difference / b.iter().map(|&b| square(b)).sum::<f64>()).sqrt()
+}
+
+const MODELS: [&str; 12] = [
+    "act_zoo.onnx",
+    "encoder_gelu_erf.onnx",
+    "fanout_silu.onnx",
+    "if_branches.onnx",
+    "minidet_leakyrelu.onnx",
+    "minidet_mish.onnx",
+    "minidet_relu.onnx",
+    "minidet_silu.onnx",
+    "minidet_silu_external.onnx",
+    "minidet_silu_t25_dynamoexport.onnx",
+    "rnn_lstm_gru.onnx",
+    "siren.onnx",
+];
+
+#[test]
+fn every_operator_has_its_onnx_nodes_and_no_node_is_left_over() {
+    let mut worker = Worker::start();
+    for name in MODELS {
+        let loaded = worker.load(load(name));
+        let model = Model::read(&path(name)).unwrap();
+        let index = Index::new(&model);
+        let covered: BTreeSet<usize> = loaded.ops.iter().flat_map(|op| op.onnx.iter().copied()).collect();
+        for (i, node) in index.nodes.iter().enumerate() {
+            let constant = node.outputs.iter().all(|&v| index.is_constant(v));
+            assert!(constant || covered.contains(&i), "{name}: node {i} ({}) is left over", node.op());
+        }
+        for (i, op) in loaded.ops.iter().enumerate() {
+            assert!(!op.onnx.is_empty(), "{name}: op {i} ({}) has no node", op.op);
+            assert!(op.onnx.windows(2).all(|w| w[0] < w[1]), "{name}: op {i} is not ascending");
+            let functions = op.onnx.iter().any(|&n| !index.nodes[n].domain().is_empty());
+            if op.op == "OptMatMul" && !functions {
+                let products = op.onnx.iter().filter(|&&n| {
+                    ["Conv", "Gemm", "MatMul", "ConvTranspose", "LSTM", "GRU"].contains(&index.nodes[n].op())
+                });
+                assert_eq!(products.count(), 1, "{name}: op {i} {op:?}");
+                assert!(op.kernel.is_some(), "{name}: op {i} names no kernel");
+            }
+        }
+        assert!(loaded.macs.is_some_and(|n| n > 0), "{name}");
+    }
+}
+
+#[test]
+fn an_activation_merged_into_a_product_is_on_its_host() {
+    let mut worker = Worker::start();
+    for (name, activation, word) in
+        [("minidet_leakyrelu.onnx", "LeakyRelu", "leaky_relu"), ("minidet_relu.onnx", "Relu", "relu")]
+    {
+        let loaded = worker.load(load(name));
+        let model = Model::read(&path(name)).unwrap();
+        let index = Index::new(&model);
+        let mut merged = 0;
+        for op in loaded.ops.iter().filter(|op| op.op == "OptMatMul") {
+            let nodes = op.onnx.iter().filter(|&&n| index.nodes[n].is(activation)).count();
+            assert_eq!(nodes, op.fused.iter().filter(|f| *f == word).count(), "{name}: {op:?}");
+            merged += nodes;
+        }
+        assert!(merged > 8, "{name}: {merged}");
+    }
+}
+
+#[test]
+fn a_pattern_that_the_engine_knows_covers_all_its_nodes() {
+    let mut worker = Worker::start();
+    for (name, op, nodes) in [
+        ("minidet_silu.onnx", "Silu", vec!["Sigmoid", "Mul"]),
+        ("encoder_gelu_erf.onnx", "GeluExact", vec!["Div", "Erf", "Add", "Mul", "Mul"]),
+    ] {
+        let loaded = worker.load(load(name));
+        let model = Model::read(&path(name)).unwrap();
+        let index = Index::new(&model);
+        for row in loaded.ops.iter().filter(|row| row.op == op) {
+            let found: Vec<&str> = row.onnx.iter().map(|&n| index.nodes[n].op()).collect();
+            assert_eq!(found, nodes, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_body_is_one_row_with_all_its_nodes() {
+    let loaded = Worker::start().load(load("if_branches.onnx"));
+    let model = Model::read(&path("if_branches.onnx")).unwrap();
+    let index = Index::new(&model);
+    let branch = loaded.ops.iter().find(|op| op.op == "IfThenElse").unwrap();
+    let inside = (0..index.nodes.len()).filter(|&n| index.nodes[n].owner.is_some());
+    assert!(inside.clone().count() > 3);
+    assert!(inside.clone().all(|n| branch.onnx.contains(&n)));
+    assert!(
+        loaded
+            .ops
+            .iter()
+            .filter(|op| op.op != "IfThenElse")
+            .all(|op| inside.clone().all(|n| !op.onnx.contains(&n)))
+    );
+}
+
+#[test]
+fn observing_changes_neither_the_order_nor_what_is_allocated() {
+    let mut worker = Worker::start();
+    for name in ["minidet_silu.onnx", "minidet_mish.onnx", "if_branches.onnx", "rnn_lstm_gru.onnx"] {
+        let ops = worker.load(load(name)).ops.len();
+        let Reply::Runs(plain) = worker.ask(&Request::Turn { runs: 3 }) else { panic!("a turn") };
+        let Reply::Profile(profile) = worker.ask(&Request::Profile { runs: 2 }) else { panic!("a profile") };
+        let Reply::Runs(again) = worker.ask(&Request::Turn { runs: 1 }) else { panic!("a turn") };
+        assert_eq!((plain.runs_ns.len(), profile.runs_ns.len(), profile.ops_ns.len()), (3, 2, ops));
+        assert!(plain.allocations > 0, "{name}");
+        assert_eq!(profile.allocations, plain.allocations, "{name}");
+        assert_eq!(profile.allocated_bytes, plain.allocated_bytes, "{name}");
+        assert_eq!((again.allocations, again.allocated_bytes), (plain.allocations, plain.allocated_bytes));
+        assert_eq!(profile.order, (0..ops).collect::<Vec<_>>(), "{name}");
+        for run in 0..2 {
+            let explained: u64 = profile.ops_ns.iter().map(|op| op[run]).sum();
+            assert!(0 < explained && explained <= profile.runs_ns[run], "{name}");
+        }
+    }
+}
+
+#[test]
+fn memory_adds_up() {
+    let mut worker = Worker::start();
+    let loaded = worker.load(load("minidet_silu.onnx"));
+    let Reply::Memory(memory) = worker.ask(&Request::Memory) else { panic!("memory") };
+    assert_eq!(memory.ops.len(), loaded.ops.len());
+    assert!(memory.weights_bytes > 280_000 && memory.weights_bytes < 320_000);
+    assert!(memory.peak_live_bytes <= memory.peak_heap_bytes);
+    for (op, row) in loaded.ops.iter().zip(&memory.ops) {
+        if op.op == "Silu" {
+            assert_eq!(row.output_bytes, 0, "SiLU works in place");
+        }
+        if op.op == "OptMatMul" {
+            assert!(row.output_bytes >= 4 * op.elements, "{op:?} {row:?}");
+        }
+        assert!(row.live_bytes <= memory.peak_live_bytes);
+    }
+}
+
+#[test]
+fn one_seed_gives_one_output_in_any_process_and_another_seed_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut a, mut b) = (Worker::start(), Worker::start());
+    a.load(load("minidet_mish.onnx"));
+    b.load(load("minidet_mish.onnx"));
+    let (first, counts) = a.outputs(dir.path());
+    assert_eq!(counts.elements.iter().sum::<u64>(), first.len() as u64);
+    assert!(first.iter().all(|x| x.is_finite()) && first.iter().any(|&x| x != 0.0));
+    assert_eq!(a.outputs(dir.path()).0, first);
+    assert_eq!(b.outputs(dir.path()).0, first);
+    b.load(Load { seed: 2, ..load("minidet_mish.onnx") });
+    assert_ne!(b.outputs(dir.path()).0, first);
+}
+
+#[test]
+fn the_same_network_in_other_clothes_gives_the_same_outputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    worker.load(load("minidet_silu.onnx"));
+    let (plain, _) = worker.outputs(dir.path());
+    worker.load(load("minidet_silu_external.onnx"));
+    assert!(distance(&worker.outputs(dir.path()).0, &plain) < 1e-5, "weights in another file");
+    let dims = [("batch", 1), ("h", 96), ("w", 96)].map(|(n, v)| (n.to_owned(), v)).to_vec();
+    worker.load(Load { dims, ..load("minidet_silu_dynamic.onnx") });
+    assert!(distance(&worker.outputs(dir.path()).0, &plain) < 1e-5, "symbolic dimensions");
+    let inputs = vec![Input { name: "input".into(), shape: vec![1, 3, 96, 96], dtype: None }];
+    worker.load(Load { inputs, ..load("minidet_silu_dynamic.onnx") });
+    assert!(distance(&worker.outputs(dir.path()).0, &plain) < 1e-5, "a shape instead");
+    worker.load(Load { threads: 2, ..load("minidet_silu.onnx") });
+    assert!(distance(&worker.outputs(dir.path()).0, &plain) < 1e-5, "two threads");
+}
+
+#[test]
+fn a_bad_file_is_answered_and_the_worker_lives_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let whole = std::fs::read(path("siren.onnx")).unwrap();
+    let rows: [(&str, &[u8], &str); 3] = [
+        ("empty.onnx", b"", "empty"),
+        ("text.onnx", b"this is no model", "not an ONNX model"),
+        ("cut.onnx", &whole[..whole.len() / 2], "cut short"),
+    ];
+    for (name, bytes, expected) in rows {
+        let file = dir.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let failure = worker.refused(Load { model: file.to_str().unwrap().into(), ..load(name) });
+        assert!(failure.message.contains(name) && failure.message.contains(expected), "{}", failure.message);
+    }
+    assert!(worker.refused(load("absent.onnx")).message.contains("cannot read"));
+    let failure = worker.refused(load("minidet_silu_dynamic.onnx"));
+    assert!(failure.message.contains("--dim batch=N"), "{}", failure.message);
+    let failure = worker.refused(load("minidet_hardswish_ortopt.onnx"));
+    assert!(failure.message.contains("FusedConv"), "{}", failure.message);
+    let model = Model::read(&path("minidet_hardswish_ortopt.onnx")).unwrap();
+    assert_eq!(Index::new(&model).nodes[failure.node.unwrap()].op(), "FusedConv");
+    worker.load(load("siren.onnx"));
+    assert!(matches!(worker.ask(&Request::Turn { runs: 1 }), Reply::Runs(_)));
+    assert_eq!(worker.end(), "", "nothing goes to the terminal");
+}
+
+#[test]
+fn a_traced_run_announces_every_operator() {
+    let mut worker = Worker::start();
+    let loaded = worker.load(load("siren.onnx"));
+    assert!(matches!(worker.ask(&Request::Run { trace: true }), Reply::Runs(_)));
+    let announced: Vec<String> = worker.end().lines().map(str::to_owned).collect();
+    let expected: Vec<String> =
+        loaded.ops.iter().map(|op| format!("at {}", op.onnx.last().unwrap())).collect();
+    assert_eq!(announced, expected);
+}
+
+#[test]
+fn requests_before_the_end_of_input_are_answered() {
+    let mut worker = Worker::start();
+    worker.send(&serde_json::to_string(&Request::Load(load("siren.onnx"))).unwrap());
+    worker.send("{\"request\":\"turn\",\"runs\":2}");
+    drop(worker.requests.take());
+    assert!(matches!(worker.receive(), Reply::Loaded(_)));
+    assert!(matches!(worker.receive(), Reply::Runs(_)));
+    assert!(worker.child.wait().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_impossible_cpu_is_refused() {
+    let failure = Worker::start().refused(Load { cpus: vec![1000], ..load("siren.onnx") });
+    assert!(failure.message.contains("cannot pin"), "{}", failure.message);
+}
