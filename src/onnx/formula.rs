@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn keeps_domains_and_attributes() {
-        let Expr::Op(op) = Expr::parse("com.microsoft.Gelu(x, approximate=\"tanh\", alpha=1/6)").unwrap() else {
+        let Expr::Op(op) = Expr::parse("com.microsoft.Gelu(x, approximate=\"tanh\", alpha=1/6)").unwrap()
+        else {
             panic!("an operator")
         };
         assert_eq!((op.domain.as_str(), op.name.as_str(), op.args.len()), ("com.microsoft", "Gelu", 1));

@@ -137,8 +137,9 @@ impl<'m> Index<'m> {
                 self.add_graph(body, Some(scope), Some(node), scopes);
             }
             let outputs = proto.output.iter().enumerate();
-            let outputs =
-                outputs.map(|(i, name)| self.define(name, Source::Node(node, i), &mut scopes[scope])).collect();
+            let outputs = outputs
+                .map(|(i, name)| self.define(name, Source::Node(node, i), &mut scopes[scope]))
+                .collect();
             self.nodes[node].outputs = outputs;
         }
         for output in &graph.output {
@@ -251,12 +252,17 @@ impl<'m> Index<'m> {
             Source::Initializer(t) => t.data_type,
             Source::Node(node, _) if depth < 256 => {
                 let node = &self.nodes[node];
-                let integer = |name: &str| node.attribute(name).and_then(|a| a.i).and_then(|i| i.try_into().ok());
+                let integer =
+                    |name: &str| node.attribute(name).and_then(|a| a.i).and_then(|i| i.try_into().ok());
                 let input = |i: usize| node.inputs.get(i).copied().flatten();
                 match node.op() {
                     "Cast" => integer("to"),
-                    "Constant" => node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type),
-                    "ConstantOfShape" => node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type),
+                    "Constant" => {
+                        node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type)
+                    }
+                    "ConstantOfShape" => {
+                        node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type)
+                    }
                     "Shape" | "Size" | "ArgMax" | "ArgMin" => Some(data_type::INT64),
                     "DequantizeLinear" | "CastLike" | "Where" => {
                         self.known_data_type(input(1).or(input(0))?, depth + 1)

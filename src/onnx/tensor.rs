@@ -75,7 +75,10 @@ fn read_external(tensor: &TensorProto, dir: &Path, length: usize) -> Option<Vec<
         tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
     };
     let location = Path::new(entry("location")?);
-    if !location.components().all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir)) {
+    if !location
+        .components()
+        .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir))
+    {
         return None;
     }
     let offset = entry("offset").map_or(Some(0), |o| o.parse().ok())?;
@@ -95,8 +98,12 @@ pub fn from_scalar(value: f64, data_type: i32) -> TensorProto {
 pub fn from_values(values: &[f64], dims: Vec<i64>, data_type: i32) -> TensorProto {
     let (kind, raw): (i32, Vec<u8>) = match data_type {
         data_type::DOUBLE => (data_type, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-        data_type::FLOAT16 => (data_type, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect()),
-        data_type::BFLOAT16 => (data_type, values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes()).collect()),
+        data_type::FLOAT16 => {
+            (data_type, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect())
+        }
+        data_type::BFLOAT16 => {
+            (data_type, values.iter().flat_map(|&v| bf16::from_f64(v).to_le_bytes()).collect())
+        }
         _ => (data_type::FLOAT, values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect()),
     };
     TensorProto { dims, data_type: Some(kind), raw_data: Some(raw.into()), ..Default::default() }
