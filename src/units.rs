@@ -136,6 +136,11 @@ pub fn ratio(ratio: f64, interval: Option<[f64; 2]>) -> String {
     }
 }
 
+/// A ratio in running text, `4.30`: how many times.
+pub fn times(ratio: f64) -> String {
+    decimal(ratio, 2)
+}
+
 /// By how many per cent a ratio is above 1, with its sign: `+1.1`, `-0.3`, `0.0`.
 pub fn signed_percent(ratio: f64) -> String {
     let text = percent(ratio - 1.0);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::nearest::nearest;
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::onnx::messages::{Dimension, DimensionValue, TypeValue, ValueInfoProto, data_type};
 use crate::worker::protocol::Input;
+use crate::yaml::nearest;
 
 /// `--input NAME=1x3x320x320[:f32]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,17 @@ pub struct InputFlag {
     name: String,
     shape: Vec<usize>,
     dtype: Option<String>,
+}
+
+impl InputFlag {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The shape as ONNX writes it.
+    pub fn dimensions(&self) -> Vec<i64> {
+        self.shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect()
+    }
 }
 
 /// `--dim NAME=N`.

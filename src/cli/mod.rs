@@ -1,19 +1,21 @@
 //! The command line: arguments become plain settings, results go to standard output, notes to standard error,
 //! and every end has its exit code.
 
-// mod model;
 mod inputs;
-mod nearest;
+mod model;
 mod output;
-// mod progress; mod profile;
+mod profile;
+mod progress;
 mod report;
+mod settings;
+// For whoever merges their branches: mod inspect; mod models; mod swap;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 
 /// What each activation function costs on this device, in this network, and why.
 #[derive(Parser)]
@@ -25,19 +27,19 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Measure a model as it is, and with other activations
+    Profile(Box<profile::Args>),
     /// Print a saved record again
     Report(report::Args),
-    // /// Measure a model, and what other activations would cost in it
-    // Profile(Box<profile::Args>),
     // /// Write a model with other activations, for any engine
     // Swap(swap::Args),
     // /// Show the activation sites of a model, and what only looks like one
     // Inspect(inspect::Args),
     // /// List the built-in models, or export one
     // Models(models::Args),
-    // /// The child process in which a variant is measured
-    // #[command(hide = true)]
-    // Worker,
+    /// Run one variant as the parent says, on standard input and output
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Runs the command that the process was started with.
@@ -47,15 +49,14 @@ pub fn main() -> ExitCode {
         Err(e) => return usage(&e),
     };
     let mut out = output::Stdout::new();
-    match dispatch(command, &mut out) {
+    let done = match command {
+        Command::Profile(args) => profile::run(*args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
+        Command::Worker => return crate::worker::serve(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => fail(&e),
-    }
-}
-
-fn dispatch(command: Command, out: &mut dyn Write) -> Result<()> {
-    match command {
-        Command::Report(args) => report::run(args, out),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Record, Role, Site, Variant};
+use crate::record::{Record, Role, Variant};
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
 pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usize)> {
@@ -24,11 +24,6 @@ pub fn original(record: &Record) -> Option<&Variant> {
 pub fn reference(record: &Record) -> Option<&Variant> {
     let of = |role| record.variants.iter().find(|v| v.role == role && !v.sites.is_empty());
     of(Role::Control).or_else(|| of(Role::Swap)).or_else(|| of(Role::Original))
-}
-
-/// The sites that the swaps changed.
-pub fn swapped(record: &Record) -> impl Iterator<Item = &Site> {
-    reference(record).into_iter().flat_map(|v| &v.sites).filter(|s| s.from != s.to)
 }
 
 /// The activation that all of the original's sites have, if it is only one.

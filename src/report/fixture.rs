@@ -53,7 +53,7 @@ fn skipped() -> Vec<Skipped> {
     let decode = |i| Skipped {
         node: format!("/model.24/Sigmoid_{i}"),
         op: "Sigmoid".into(),
-        reason: "decodes the output".into(),
+        reason: "decode: it turns a prediction into a number".into(),
     };
     (0..3).map(decode).collect()
 }

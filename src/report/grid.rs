@@ -38,50 +38,48 @@ impl Grid {
         self
     }
 
-    /// Adds a row: a cell for every column, in order.
+    /// Adds a row: a cell for every column, in order; missing ones are empty.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let mut row: Vec<String> = cells.into_iter().collect();
+        row.resize(self.columns.len(), String::new());
+        self.rows.push(row);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The table as text, each line ended; at most [`PAGE`] columns wide if the numbers alone allow it.
+    /// The table as text, each line ended; at most [`PAGE`] columns wide if the numbers alone allow it. A column
+    /// in which nothing is known is left out.
     pub fn render(&self) -> String {
-        let widths = self.widths();
+        let known = |i: usize| self.rows.iter().any(|row| row.get(i).is_some_and(|cell| !is_blank(cell)));
+        let columns: Vec<usize> = (0..self.columns.len()).filter(|&i| i == 0 || known(i)).collect();
+        let widths = self.widths(&columns);
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(self.columns.iter().zip(&widths).map(|(column, &width)| {
-            let lines = column.title.lines().map(|line| shorten(line, width));
+        table.set_header(columns.iter().zip(&widths).map(|(&i, &width)| {
+            let lines = self.columns[i].title.lines().map(|line| shorten(line, width));
             lines.collect::<Vec<_>>().join("\n")
         }));
         for row in &self.rows {
-            table.add_row(row.iter().zip(&widths).map(|(cell, &width)| shorten(cell, width)));
+            table.add_row(columns.iter().zip(&widths).map(|(&i, &width)| shorten(&row[i], width)));
         }
-        let last = self.columns.len().saturating_sub(1);
-        for (i, column) in self.columns.iter().enumerate() {
-            if let Some(out) = table.column_mut(i) {
-                out.set_cell_alignment(if column.name { CellAlignment::Left } else { CellAlignment::Right });
-                out.set_padding((0, if i == last { 0 } else { GAP as u16 }));
+        for (at, &i) in columns.iter().enumerate() {
+            if let Some(out) = table.column_mut(at) {
+                let name = self.columns[i].name;
+                out.set_cell_alignment(if name { CellAlignment::Left } else { CellAlignment::Right });
+                out.set_padding((0, if at + 1 == columns.len() { 0 } else { GAP as u16 }));
             }
         }
-        let mut text = table.trim_fmt();
-        text.push('\n');
-        text
+        table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 
-    /// The width of each column: its widest cell, then the widest name gives way until the table fits.
-    fn widths(&self) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.columns.iter().map(|c| widest_line(&c.title)).collect();
-        for row in &self.rows {
-            for (have, cell) in widths.iter_mut().zip(row) {
-                *have = (*have).max(width(&clean(cell)));
-            }
-        }
-        let gaps = GAP * self.columns.len().saturating_sub(1);
+    /// The width of each of these columns: its widest cell, then the widest name gives way until the table fits.
+    fn widths(&self, columns: &[usize]) -> Vec<usize> {
+        let widest = |&i: &usize| {
+            let cells = self.rows.iter().map(|row| width(&clean(&row[i])));
+            cells.chain([widest_line(&self.columns[i].title)]).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = columns.iter().map(widest).collect();
+        let gaps = GAP * columns.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > PAGE {
-            let names = widths.iter_mut().zip(&self.columns).filter(|(_, column)| column.name);
+            let names = widths.iter_mut().zip(columns).filter(|&(_, &i)| self.columns[i].name);
             match names.map(|(width, _)| width).max() {
                 Some(width) if *width > SHORTEST => *width -= 1,
                 _ => break,
@@ -89,6 +87,11 @@ impl Grid {
         }
         widths
     }
+}
+
+/// Whether a cell says that nothing is known.
+fn is_blank(cell: &str) -> bool {
+    matches!(cell, "" | "-")
 }
 
 fn widest_line(text: &str) -> usize {
@@ -131,10 +134,13 @@ fn clean(text: &str) -> String {
 pub fn wrap(text: &str, indent: &str) -> String {
     let mut out = String::new();
     let mut used = 0;
-    for word in text.split(' ') {
+    for word in text.trim_end().split(' ') {
         let word = shorten(word, PAGE - width(indent));
         let wide = width(&word);
         if used > 0 && used + 1 + wide > PAGE {
+            if wide == 0 {
+                continue;
+            }
             out.push('\n');
             out.push_str(indent);
             used = width(indent);

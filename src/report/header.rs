@@ -93,27 +93,28 @@ fn sites(record: &Record) -> Option<String> {
     if reference.sites.is_empty() {
         parts.push("no activation sites".into());
     }
-    const SHOWN: usize = 4;
-    let kept = counted(reference.skipped.iter().map(|s| (s.op.as_str(), s.reason.as_str())));
-    for ((op, reason), n) in kept.iter().take(SHOWN) {
-        parts.push(format!("{} {op} kept ({reason})", units::integer(*n as u64)));
-    }
-    if kept.len() > SHOWN {
-        let rest: usize = kept.iter().skip(SHOWN).map(|(_, n)| n).sum();
-        parts.push(format!("{} more kept for other reasons", units::integer(rest as u64)));
+    for ((kind, op), n) in counted(reference.skipped.iter().map(|s| (refusal(&s.reason), s.op.as_str()))) {
+        let plural = if n == 1 { "" } else { "s" };
+        parts.push(format!("{} {kind}{op}{plural} kept", units::integer(n as u64)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The sort of refusal, which a reason starts with: `gate: it scales another tensor`. The reasons themselves name
+/// nodes and are too many for a header.
+fn refusal(reason: &str) -> &str {
+    ["gate ", "decode ", "shared "].into_iter().find(|kind| reason.starts_with(kind.trim_end())).unwrap_or("")
 }
 
 fn warnings(record: &Record) -> Vec<String> {
     let mut warnings: Vec<String> = vec![];
     if record.settings.interrupted {
-        let (done, all) = (record.settings.rounds.len(), record.settings.forks);
-        warnings.push(if done < all {
-            format!("interrupted: {done} of {} were measured", units::count(all, "fork"))
-        } else {
-            "interrupted before its end: fewer rounds than planned were measured".into()
-        });
+        let rounds = &record.settings.rounds;
+        warnings.push(format!(
+            "interrupted: only {} in {} were measured, which widens the intervals",
+            units::count(rounds.iter().sum(), "round"),
+            units::count(rounds.len(), "fork")
+        ));
     }
     for warning in &record.environment.warnings {
         if !warnings.contains(warning) {

@@ -60,7 +60,6 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
         let share = units::share(mean as f64 / run as f64);
         let mut cells = vec![units::count(rest.len(), "more op"), String::new(), String::new()];
         cells.extend([time.text(mean), share, when(counted, time.text(allocator))]);
-        cells.extend([const { String::new() }; 3]);
         grid.row(cells);
     }
     text += &grid.render();

@@ -21,14 +21,21 @@ struct Row<'r> {
 
 fn table(record: &Record, variant: &Variant, top: usize) -> String {
     let timed = facts::timed(record);
+    let folded = variant.sites.iter().filter(|s| s.folded_into.is_some()).count();
     let mut rows: Vec<Row> = variant.sites.iter().map(|site| row(variant, site)).collect();
     if timed {
         rows.sort_by_key(|row| std::cmp::Reverse(row.ns));
     }
     let (shown, rest) = rows.split_at(top.min(rows.len()));
     let name = facts::label(record, variant);
-    let order = if timed { " by time" } else { "" };
-    let text = wrap(&format!("{name}: {} of {}{order}", shown.len(), units::count(rows.len(), "site")), "  ");
+    let mut title = format!("{name}: {} of {}", shown.len(), units::count(rows.len(), "site"));
+    if timed {
+        title += " by time";
+    }
+    if folded > 0 {
+        title += &format!(", {} folded into other ops", units::integer(folded as u64));
+    }
+    let text = wrap(&title, "  ");
 
     let scale = Scale::time(rows.iter().filter_map(|r| r.ns).max().unwrap_or(0));
     let run = profiled_run(variant).max(1) as f64;
@@ -56,7 +63,6 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
         let sum = rest.iter().filter_map(|r| r.ns).reduce(|a, b| a + b);
         let mut cells = vec![units::count(rest.len(), "more site"), String::new(), String::new()];
         cells.extend(times(sum));
-        cells.push(String::new());
         grid.row(cells);
     }
     text + &grid.render()
@@ -65,7 +71,9 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
 fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
     let own: Vec<&Op> = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node)).collect();
     if !own.is_empty() {
-        let names: Vec<&str> = own.iter().map(|o| o.op.as_str()).collect();
+        let mut names: Vec<String> = own.iter().map(|o| o.op.clone()).collect();
+        let partly = variant.ops.iter().filter(|o| o.folded.contains(&site.node));
+        names.extend(partly.map(|o| format!("and a part of {}", o.op)));
         return Row { site, ns: Some(own.iter().map(|o| o.mean_ns).sum()), place: names.join(" ") };
     }
     let host = |op: &Op| match &op.node {

@@ -57,7 +57,8 @@ fn a_variant_that_failed_says_why_and_has_no_figures() {
     record.variants[1] = variant("mish, exported", Role::Swap, "mish", sites);
     record.variants[1].error = Some("the worker was killed (signal 9) at node /model.3/act/Tanh".into());
     record.settings.interrupted = true;
-    record.settings.rounds = vec![3; 2];
+    record.settings.rounds = vec![3, 2];
+    record.settings.forks = 2;
     insta::assert_snapshot!(table(&record, &Options { by: vec![By::Type], ..Options::default() }));
 }
 
@@ -163,7 +164,9 @@ fn many_variants_go_into_several_tables() {
 fn json_is_the_record_and_can_be_read_again() {
     let mut record = record();
     let text = render(&record, Format::Json, &Options::default()).expect("JSON");
-    assert_eq!(serde_json::from_str::<Record>(&text).expect("a record"), record);
+    let read: Record = serde_json::from_str(&text).expect("a record");
+    assert_eq!(read.variants[1].latency, record.variants[1].latency);
+    assert_eq!(table(&read, &Options::default()), table(&record, &Options::default()));
 
     let change = record.variants[1].output_change.as_mut().expect("a change");
     change.max_abs = f64::INFINITY;

@@ -2,7 +2,7 @@
 
 use super::facts;
 use super::grid::{Grid, wrap};
-use crate::record::{ActivationCost, Record, Role, Variant};
+use crate::record::{ActivationCost, OutputChange, Record, Role, Variant};
 use crate::units::{self, Scale};
 
 pub fn render(record: &Record) -> String {
@@ -72,33 +72,33 @@ fn notes(record: &Record) -> Vec<String> {
     if timed {
         notes.push(key(record));
     }
-    let changes = record.variants.iter().filter(|v| v.role != Role::Original);
-    let changes = changes.filter_map(|v| Some((v, v.output_change?)));
-    let changes: Vec<String> =
-        changes.map(|(v, change)| format!("{} {}", v.name, units::magnitude(change.relative_l2))).collect();
+    let changes = record.variants.iter().filter(|v| v.role == Role::Swap);
+    let changes: Vec<String> = changes
+        .filter_map(|v| Some(format!("{} {}", v.name, units::magnitude(v.output_change?.relative_l2))))
+        .collect();
     if !changes.is_empty() {
-        notes.push(format!("outputs' change, relative L2: {}", changes.join(" | ")));
+        notes.push(format!("change of the outputs, relative L2: {}", changes.join(" | ")));
     }
-    for variant in &record.variants {
-        let Some(change) = variant.output_change else { continue };
-        if change.non_finite > 0 {
-            notes.push(format!(
-                "! {}: {} non-finite numbers among the activations of one run: infinities or NaN spread, and \
-                 time may depend on them",
-                variant.name,
-                units::integer(change.non_finite)
-            ));
-        }
-        if change.subnormal > 0 {
-            notes.push(format!(
-                "! {}: {} subnormal numbers among the activations of one run, which many processors compute \
-                 slowly (--denormals flush avoids them)",
-                variant.name,
-                units::integer(change.subnormal)
-            ));
-        }
+    if let Some(counts) = counts(record, |change| change.non_finite) {
+        notes.push(format!(
+            "! non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
+        ));
+    }
+    if let Some(counts) = counts(record, |change| change.subnormal) {
+        notes.push(format!(
+            "! subnormal numbers among the activations of one run: {counts}. Many processors compute them slowly; \
+             --denormals flush takes them for zero"
+        ));
     }
     notes
+}
+
+/// The variants that have such numbers, and how many.
+fn counts(record: &Record, of: fn(&OutputChange) -> u64) -> Option<String> {
+    let counts = record.variants.iter().filter_map(|v| Some((v, of(v.output_change.as_ref()?))));
+    let counts = counts.filter(|&(_, n)| n > 0);
+    let counts: Vec<String> = counts.map(|(v, n)| format!("{} {}", v.name, units::integer(n))).collect();
+    (!counts.is_empty()).then(|| counts.join(" | "))
 }
 
 /// What the columns mean, as far as they are filled.

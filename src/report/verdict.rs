@@ -3,7 +3,7 @@
 use super::facts;
 use super::grid::wrap;
 use crate::record::{Delta, Record, Role, Variant, Verdict};
-use crate::units::{percent, ratio, signed_percent};
+use crate::units::{percent, ratio, signed_percent, times};
 
 /// From this ratio on, people say "times as long" and not "per cent slower".
 const TIMES: f64 = 2.0;
@@ -51,9 +51,9 @@ fn sentence(record: &Record, variant: &Variant) -> String {
         Verdict::Inconclusive => inconclusive(&subject, &base, &between, delta),
         Verdict::Slower | Verdict::Faster if !(1.0 / TIMES..TIMES).contains(&delta.ratio) => format!(
             "{subject} takes {} times as long as {base} ({} to {}).",
-            ratio(delta.ratio, None),
-            ratio(low, None),
-            ratio(high, None)
+            times(delta.ratio),
+            times(low),
+            times(high)
         ),
         Verdict::Slower => format!(
             "{subject} is {}% slower than {base} ({} to {}).",
