@@ -1,1 +1,239 @@
-//! (being written)
+//! Numbers as people read them: one unit for a column, enough digits to tell two rows apart, and no zero
+//! that isn't one.
+//!
+//! Sizes are decimal: 1 kB is 1,000 bytes and 1 MB is 1,000,000.
+
+use std::time::Duration;
+
+/// The unit and the number of decimals of a column, chosen by its largest figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// `ms`, `MB`, …
+    pub unit: &'static str,
+    divisor: f64,
+    decimals: usize,
+}
+
+impl Scale {
+    /// A scale for times, `largest` in ns.
+    pub fn time(largest: u64) -> Self {
+        Self::fit(largest, &[(1e6, "ms"), (1e3, "µs"), (1.0, "ns")])
+    }
+
+    /// A scale for sizes, `largest` in bytes.
+    pub fn bytes(largest: u64) -> Self {
+        Self::fit(largest, &[(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")])
+    }
+
+    fn fit(largest: u64, units: &[(f64, &'static str)]) -> Self {
+        let largest = largest as f64;
+        let fits = units.iter().find(|(divisor, _)| largest >= *divisor);
+        let &(divisor, unit) = fits.or(units.last()).unwrap_or(&(1.0, ""));
+        let decimals = match largest / divisor {
+            _ if divisor == 1.0 => 0,
+            shown if shown >= 1000.0 => 0,
+            shown if shown >= 100.0 => 1,
+            shown if shown >= 10.0 => 2,
+            _ => 3,
+        };
+        Self { unit, divisor, decimals }
+    }
+
+    /// The same unit with fewer decimals, where figures are not worth more.
+    pub fn coarse(self, decimals: usize) -> Self {
+        Self { decimals: self.decimals.min(decimals), ..self }
+    }
+
+    /// The figure without its unit. What is too small for the column's digits is written `<0.001`, never `0.000`.
+    pub fn text(&self, value: u64) -> String {
+        let step = 10f64.powi(-(self.decimals as i32));
+        match value {
+            0 => "0".into(),
+            _ if value as f64 / self.divisor < step / 2.0 => format!("<{}", decimal(step, self.decimals)),
+            _ => self.signed(value as f64),
+        }
+    }
+
+    /// A difference without its unit, rounded: here zero may stand for less than a digit.
+    pub fn signed(&self, value: f64) -> String {
+        decimal(value / self.divisor, self.decimals)
+    }
+
+    /// The figure with its unit, for running text.
+    pub fn with_unit(&self, value: u64) -> String {
+        format!("{} {}", self.text(value), self.unit)
+    }
+}
+
+/// A time with a unit of its own: `41.25 ms`.
+pub fn time(ns: u64) -> String {
+    Scale::time(ns).with_unit(ns)
+}
+
+/// A size with a unit of its own: `28.90 MB`, decimal.
+pub fn bytes(bytes: u64) -> String {
+    Scale::bytes(bytes).with_unit(bytes)
+}
+
+/// A time that a person waits: `350 ms`, `41 s`, `2 min 5 s`.
+pub fn duration(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        return format!("{} ms", duration.as_millis());
+    }
+    match duration.as_secs_f64().round() as u64 {
+        s @ ..=99 => format!("{s} s"),
+        s if s.is_multiple_of(60) => format!("{} min", integer(s / 60)),
+        s => format!("{} min {} s", integer(s / 60), s % 60),
+    }
+}
+
+/// A whole number with thousands separators: `7,225,885`.
+pub fn integer(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and what is counted: `1 site`, `57 sites`.
+pub fn count(n: usize, noun: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", integer(n as u64))
+}
+
+/// A number with thousands separators and this many decimals.
+fn decimal(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.parse().map_or_else(|_| whole.to_string(), integer);
+    let sign = if value < 0.0 && text.contains(|c| matches!(c, '1'..='9')) { "-" } else { "" };
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{fraction}")
+}
+
+/// A share of a whole as a percentage: `15.1%`, `<0.1%`.
+pub fn share(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.05 { "<0.1%".into() } else { format!("{}%", decimal(percent, 1)) }
+}
+
+/// A ratio and its interval: `1.151 [1.144, 1.159]`; without an interval just the ratio.
+pub fn ratio(ratio: f64, interval: Option<[f64; 2]>) -> String {
+    let digits = if ratio < 10.0 { 3 } else { 2 };
+    match interval {
+        None => decimal(ratio, digits),
+        Some([low, high]) => {
+            format!("{} [{}, {}]", decimal(ratio, digits), decimal(low, digits), decimal(high, digits))
+        }
+    }
+}
+
+/// A ratio in running text, `4.30`: how many times.
+pub fn times(ratio: f64) -> String {
+    decimal(ratio, 2)
+}
+
+/// By how many per cent a ratio is above 1, with its sign: `+1.1`, `-0.3`, `0.0`.
+pub fn signed_percent(ratio: f64) -> String {
+    let text = percent(ratio - 1.0);
+    if ratio > 1.0 && text != "0.0" { format!("+{text}") } else { text }
+}
+
+/// A share as a bare number of per cent: `15.1`.
+pub fn percent(share: f64) -> String {
+    decimal(share * 100.0, 1)
+}
+
+/// A float of any magnitude in three significant digits: `0.412`, `1.2e-7`, `NaN`.
+pub fn magnitude(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        small if small < 1e-3 => format!("{value:.1e}"),
+        large if large >= 1e5 => format!("{value:.1e}"),
+        middle if middle >= 100.0 => decimal(value, 0),
+        middle if middle >= 1.0 => decimal(value, 2),
+        _ => decimal(value, 3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_takes_the_unit_of_its_largest_figure() {
+        let ms = Scale::time(374_200_000);
+        assert_eq!((ms.unit, ms.text(325_149_000)), ("ms", "325.1".into()));
+        let us = Scale::time(79_400);
+        assert_eq!((us.unit, us.text(33_016)), ("µs", "33.02".into()));
+        assert_eq!(Scale::time(12).with_unit(7), "7 ns");
+        assert_eq!(Scale::time(0).with_unit(0), "0 ns");
+        assert_eq!(Scale::time(12_345_678_901).with_unit(12_345_678_901), "12,346 ms");
+    }
+
+    #[test]
+    fn a_figure_too_small_for_its_column_is_not_written_as_zero() {
+        let ms = Scale::time(374_200_000);
+        assert_eq!(ms.text(300), "<0.1");
+        assert_eq!(ms.text(0), "0");
+        assert_eq!(ms.signed(-300.0), "0.0");
+        assert_eq!(ms.signed(-300_000.0), "-0.3");
+        assert_eq!(share(0.0001), "<0.1%");
+        assert_eq!(share(0.0), "0.0%");
+    }
+
+    #[test]
+    fn sizes_are_decimal() {
+        assert_eq!(bytes(28_903_540), "28.90 MB");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_000), "1.000 kB");
+    }
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(integer(7_225_885), "7,225,885");
+        assert_eq!(integer(100), "100");
+        assert_eq!(integer(1_000), "1,000");
+        assert_eq!(count(1, "site"), "1 site");
+        assert_eq!(count(1_152, "site"), "1,152 sites");
+    }
+
+    #[test]
+    fn ratios_carry_their_interval() {
+        assert_eq!(ratio(1.151, Some([1.144, 1.159])), "1.151 [1.144, 1.159]");
+        assert_eq!(ratio(0.9764, None), "0.976");
+        assert_eq!(signed_percent(1.011), "+1.1");
+        assert_eq!(signed_percent(0.997), "-0.3");
+        assert_eq!(signed_percent(0.99999), "0.0");
+    }
+
+    #[test]
+    fn waiting_times_are_round() {
+        assert_eq!(duration(Duration::from_millis(350)), "350 ms");
+        assert_eq!(duration(Duration::from_millis(41_300)), "41 s");
+        assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
+        assert_eq!(duration(Duration::from_secs(120)), "2 min");
+    }
+
+    #[test]
+    fn magnitudes_keep_what_matters() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.4123, "0.412"),
+            (1.25e-7, "1.2e-7"),
+            (3.14159, "3.14"),
+            (f64::INFINITY, "inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(magnitude(value), text);
+        }
+    }
+}

@@ -1,4 +1,124 @@
-//! placeholder until merge
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: arguments become plain settings, results go to standard output, notes to standard error,
+//! and every end has its exit code.
+
+mod inputs;
+mod model;
+mod output;
+mod profile;
+mod progress;
+mod report;
+mod settings;
+// For whoever merges their branches: mod inspect; mod models; mod swap;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::{Error, Kind};
+
+/// What each activation function costs on this device, in this network, and why.
+#[derive(Parser)]
+#[command(name = "oplat", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Measure a model as it is, and with other activations
+    Profile(Box<profile::Args>),
+    /// Print a saved record again
+    Report(report::Args),
+    // /// Write a model with other activations, for any engine
+    // Swap(swap::Args),
+    // /// Show the activation sites of a model, and what only looks like one
+    // Inspect(inspect::Args),
+    // /// List the built-in models, or export one
+    // Models(models::Args),
+    /// Run one variant as the parent says, on standard input and output
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(e) => return usage(&e),
+    };
+    let mut out = output::Stdout::new();
+    let done = match command {
+        Command::Profile(args) => profile::run(*args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
+        Command::Worker => return crate::worker::serve(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => fail(&e),
+    }
+}
+
+/// Help and the version are answers; anything else that clap has to say is a usage error, in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render().to_string();
+            match output::print(&mut output::Stdout::new(), &text) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(e) => fail(&e),
+            }
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            note(&error.render().to_string());
+            ExitCode::from(Kind::Input as u8)
+        }
+        _ => fail(&Error::input(one_line(&error.render().to_string()))),
+    }
+}
+
+/// clap's message without its frame: what is wrong, then its tips, then where to read more.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let told: Vec<&str> = told.map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect();
+    let told = told.join(" ").replace(" tip: ", "; ");
+    format!("{told} (--help says more)")
+}
+
+fn fail(error: &Error) -> ExitCode {
+    note(&format!("oplat: {error}"));
+    ExitCode::from(error.exit_code())
+}
+
+/// A line for the person at the terminal. That nobody reads it is no failure.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_are_one_line() {
+        for wrong in [
+            vec!["oplat", "raport", "x"],
+            vec!["oplat", "report"],
+            vec!["oplat", "report", "x", "--tap", "3"],
+        ] {
+            let error = Cli::try_parse_from(&wrong).err().expect("wrong usage");
+            let line = one_line(&error.render().to_string());
+            assert_eq!(line.lines().count(), 1, "{line}");
+            assert!(line.ends_with("(--help says more)") && !line.contains("Usage"), "{line}");
+        }
+    }
 }

@@ -112,6 +112,9 @@ pub struct Settings {
     pub confidence: f64,
     /// True if the measurement was ended early (Ctrl-C).
     pub interrupted: bool,
+    /// Wall time that all of it took.
+    #[serde(default)]
+    pub elapsed_ns: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,7 +256,9 @@ pub struct Memory {
 /// How far the variant's outputs are from the original's on the same input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutputChange {
+    #[serde(deserialize_with = "null_is_nan")]
     pub max_abs: f64,
+    #[serde(deserialize_with = "null_is_nan")]
     pub relative_l2: f64,
     /// Non-finite and subnormal numbers among the activations of one run.
     pub non_finite: u64,
@@ -291,4 +296,9 @@ pub struct Op {
     pub elements: u64,
     pub allocator_ns: u64,
     pub minor_faults: Option<u64>,
+}
+
+/// JSON has no infinities and no NaN: they are written as null, which must not make a record unreadable.
+fn null_is_nan<'de, D: serde::Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(number)?.unwrap_or(f64::NAN))
 }

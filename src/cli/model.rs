@@ -1,0 +1,130 @@
+//! Which model is meant: a path, a file in `models/`, or a built-in architecture.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::inputs::InputFlag;
+use crate::error::{Error, Result};
+use crate::onnx::messages::{GraphProto, TensorProto};
+use crate::onnx::{Model, bodies};
+use crate::yaml::nearest;
+use crate::{record, zoo};
+
+/// A model and where it was found.
+pub struct Chosen {
+    pub model: Model,
+    /// File stem or built-in name.
+    pub name: String,
+    /// The path, or `built in`.
+    pub source: String,
+    sha256: String,
+}
+
+impl Chosen {
+    /// What a record says of the model before a worker has loaded it: inputs and MACs come from there.
+    pub fn describe(&self) -> record::Model {
+        record::Model {
+            name: self.name.clone(),
+            source: self.source.clone(),
+            sha256: self.sha256.clone(),
+            parameters: parameters(&self.model),
+            ..Default::default()
+        }
+    }
+}
+
+/// Finds the model that the user named. A built-in one is made for the shape that `flags` give its input. What
+/// was taken instead of a missing file is told to `note`.
+pub fn resolve(named: &str, flags: &[InputFlag], note: &mut dyn FnMut(&str)) -> Result<Chosen> {
+    let path = Path::new(named);
+    if path.exists() {
+        return read(path);
+    }
+    if let Some(file) = path.file_name().filter(|_| path.extension().is_some_and(|e| e == "onnx")) {
+        let beside = Path::new("models").join(file);
+        if beside.is_file() {
+            note(&format!("{named}: no such file, taking {}", beside.display()));
+            return read(&beside);
+        }
+    }
+    if let Some(name) = zoo::find(named) {
+        let missing = if named == name { String::new() } else { format!("{named}: no such file, ") };
+        note(&format!("{missing}taking the built-in {name} (seeded weights)"));
+        return built_in(name, flags);
+    }
+    let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or(named);
+    let meant = nearest(stem, zoo::names()).map_or(String::new(), |name| format!(" (did you mean {name}?)"));
+    Err(Error::input(format!(
+        "{named}: no such file and no built-in model{meant}; built in are {}",
+        zoo::names().join(", ")
+    )))
+}
+
+fn built_in(name: &str, flags: &[InputFlag]) -> Result<Chosen> {
+    let (input, _) = zoo::describe(name)?.input;
+    let shape = flags.iter().find(|flag| flag.name() == input).map(InputFlag::dimensions);
+    let model = zoo::build(name, shape.as_deref())?;
+    let sha256 = hash(&model.encode());
+    Ok(Chosen { model, name: name.into(), source: "built in".into(), sha256 })
+}
+
+fn read(path: &Path) -> Result<Chosen> {
+    if path.is_dir() {
+        return Err(Error::input(format!("{}: is a folder, give the ONNX file in it", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
+    let sha256 = hash(&bytes);
+    let model =
+        Model::decode(bytes, path.parent().map(Path::to_path_buf)).map_err(|e| e.context(path.display()))?;
+    let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    Ok(Chosen { model, name, source: path.display().to_string(), sha256 })
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Elements of all initialisers, those of bodies included.
+pub fn parameters(model: &Model) -> u64 {
+    fn of(graph: &GraphProto) -> u64 {
+        let elements = |tensor: &TensorProto| {
+            tensor.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(u64::try_from(d).ok()?)).unwrap_or(0)
+        };
+        let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+        let own: u64 = graph.initializer.iter().chain(sparse).map(elements).sum();
+        own + graph.node.iter().flat_map(bodies).map(of).sum::<u64>()
+    }
+    of(model.graph())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_model_lists_what_there_is() {
+        let error = resolve("no/such/yolov5x9.onnx", &[], &mut |_| ()).err().expect("unknown");
+        assert_eq!(error.exit_code(), 2);
+        for part in ["no/such/yolov5x9.onnx", "yolov5n", "did you mean"] {
+            assert!(error.message.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_built_in_model_is_taken_aloud() {
+        let mut told = String::new();
+        let chosen = resolve("yolov5n.onnx", &[], &mut |note| told = note.into()).expect("built in");
+        assert_eq!((chosen.name.as_str(), chosen.source.as_str()), ("yolov5n", "built in"));
+        assert_eq!(told, "yolov5n.onnx: no such file, taking the built-in yolov5n (seeded weights)");
+        assert_eq!(chosen.describe().parameters, 1_867_405);
+    }
+
+    #[test]
+    fn a_built_in_model_takes_the_shape_that_is_asked_for() {
+        let flag: InputFlag = "images=1x3x64x96".parse().expect("a shape");
+        let chosen = resolve("yolov5n", std::slice::from_ref(&flag), &mut |_| ()).expect("built in");
+        let feed = super::super::inputs::feed(&chosen.model, &[], &[]).expect("a fixed shape");
+        assert_eq!(feed.inputs[0].shape, [1, 3, 64, 96]);
+    }
+}

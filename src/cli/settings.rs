@@ -1,0 +1,120 @@
+//! What a measurement is asked to do, after everything typed has been checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::inputs::{DimFlag, InputFlag};
+use super::output::Destination;
+use super::profile::Args;
+use crate::activation::Activation;
+use crate::environment;
+use crate::error::{Error, Result};
+use crate::report::{Format, Options};
+use crate::swap::Selection;
+use crate::target::{self, Target};
+
+/// Settings that can be acted on: names are known, files can be written, numbers are in range.
+pub struct Settings {
+    pub model: String,
+    /// What the sites become, one variant each; empty: only the original is measured.
+    pub activations: Vec<Activation>,
+    pub selection: Selection,
+    /// Whether the control is measured beside the swaps.
+    pub control: bool,
+    pub inputs: Vec<InputFlag>,
+    pub dims: Vec<DimFlag>,
+    pub threads: usize,
+    pub cpus: Vec<usize>,
+    pub time: Duration,
+    pub forks: usize,
+    pub flush_denormals: bool,
+    pub seed: u64,
+    pub target: Box<dyn Target>,
+    pub format: Format,
+    pub options: Options,
+    pub output: Option<Destination>,
+    pub save: Option<Destination>,
+}
+
+/// More of either is a slip of the finger.
+const MOST_FORKS: usize = 1000;
+const MOST_THREADS: usize = 1024;
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Settings {
+    /// Checks what was typed. Whatever can be refused is refused here, before anything takes time.
+    pub fn check(args: Args) -> Result<Self> {
+        let [model] = args.models.as_slice() else {
+            return Err(Error::input(format!(
+                "{} models were given: this version measures one at a time",
+                args.models.len()
+            )));
+        };
+        let activations = activations(&args.act)?;
+        let selection =
+            Selection { from: activations_of("--from", &args.from)?, sites: args.site, skip: args.skip };
+        let selects = !(selection.from.is_empty() && selection.sites.is_empty() && selection.skip.is_empty());
+        if activations.is_empty() && (selects || args.no_control) {
+            return Err(Error::input(
+                "--from, --site, --skip and --no-control are about swapping: give --act too",
+            ));
+        }
+        within("--forks", args.forks, MOST_FORKS)?;
+        within("--threads", args.threads, MOST_THREADS)?;
+        if args.time.is_zero() || args.time > LONGEST {
+            return Err(Error::input(
+                "--time: give more than nothing and at most a day, as in 40s, 2m or 500ms",
+            ));
+        }
+        if args.output.is_some() && args.output == args.save {
+            return Err(Error::input("-o and --save name the same file: give each its own"));
+        }
+        let cpus = match &args.cpus {
+            Some(text) => environment::parse_cpus(text)?,
+            None => environment::default_cpus(args.threads),
+        };
+        let destination = |path: Option<PathBuf>| path.map(|path| Destination::check(&path)).transpose();
+        Ok(Self {
+            model: model.clone(),
+            activations,
+            selection,
+            control: !args.no_control,
+            inputs: args.input,
+            dims: args.dim,
+            threads: args.threads,
+            cpus,
+            time: args.time,
+            forks: args.forks,
+            flush_denormals: args.denormals == super::profile::Denormals::Flush,
+            seed: args.seed,
+            target: target::parse(&args.target)?,
+            format: args.format,
+            options: Options { top: args.top, ..Options::default() },
+            output: destination(args.output)?,
+            save: destination(args.save)?,
+        })
+    }
+}
+
+/// The activations that were asked for, each once.
+fn activations(names: &[String]) -> Result<Vec<Activation>> {
+    let mut once: Vec<Activation> = vec![];
+    for activation in activations_of("--act", names)? {
+        if !once.contains(&activation) {
+            once.push(activation);
+        }
+    }
+    Ok(once)
+}
+
+fn activations_of(flag: &str, names: &[String]) -> Result<Vec<Activation>> {
+    names.iter().map(|name| Activation::parse(name).map_err(|e| e.context(flag))).collect()
+}
+
+fn within(flag: &str, n: usize, most: usize) -> Result<()> {
+    match n {
+        0 => Err(Error::input(format!("{flag} 0: give at least 1"))),
+        n if n > most => Err(Error::input(format!("{flag} {n}: give at most {most}"))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,62 @@
+//! What several parts of a report need to know about a record.
+
+use crate::record::{Record, Role, Variant};
+
+/// How often each thing occurs, the most frequent first, else in order of appearance.
+pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usize)> {
+    let mut counts: Vec<(T, usize)> = vec![];
+    for thing in things {
+        match counts.iter_mut().find(|(known, _)| *known == thing) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((thing, 1)),
+        }
+    }
+    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+    counts
+}
+
+pub fn original(record: &Record) -> Option<&Variant> {
+    record.variants.iter().find(|v| v.role == Role::Original)
+}
+
+/// The variant whose sites tell best which ones were selected: the control changes every one of them, a swap
+/// leaves those that already were what was asked for.
+pub fn reference(record: &Record) -> Option<&Variant> {
+    let of = |role| record.variants.iter().find(|v| v.role == role && !v.sites.is_empty());
+    of(Role::Control).or_else(|| of(Role::Swap)).or_else(|| of(Role::Original))
+}
+
+/// The activation that all of the original's sites have, if it is only one.
+pub fn only_activation(record: &Record) -> Option<&str> {
+    let sites = &reference(record)?.sites;
+    let first = sites.first()?;
+    sites.iter().all(|s| s.from == first.from).then_some(first.from.as_str())
+}
+
+/// What tables call a variant: the original with its activation.
+pub fn label(record: &Record, variant: &Variant) -> String {
+    match only_activation(record) {
+        Some(activation) if variant.role == Role::Original => format!("{} ({activation})", variant.name),
+        _ => variant.name.clone(),
+    }
+}
+
+/// What running text calls a swap: the activation and its lowering.
+pub fn phrase(record: &Record, variant: &Variant) -> String {
+    match (variant.role, variant.lowering.as_str()) {
+        (Role::Swap, "exported") => format!("{} as exported", variant.rule),
+        (Role::Swap, "kernel") => format!("{} as one kernel", variant.rule),
+        (Role::Control, _) => format!("the {}", variant.name),
+        _ => label(record, variant),
+    }
+}
+
+/// Variants that breakdowns show: the control only serves to compare.
+pub fn broken_down(record: &Record) -> impl Iterator<Item = &Variant> {
+    record.variants.iter().filter(|v| v.role != Role::Control && !v.ops.is_empty())
+}
+
+/// Whether times may be shown as the device's.
+pub fn timed(record: &Record) -> bool {
+    !record.environment.emulated
+}

@@ -1,0 +1,226 @@
+//! Records made up for tests: plausible figures, no measurement.
+
+use crate::record::*;
+
+pub const MS: u64 = 1_000_000;
+const MB: u64 = 1_000_000;
+
+/// A small detector with a folded site, an op of each sort and mish in five passes.
+pub fn record() -> Record {
+    Record {
+        schema: SCHEMA.into(),
+        oplat: Oplat { version: "0.1.0".into(), profile: "dev".into(), debug_assertions: false },
+        started_at: "2026-01-02T03:04:05Z".into(),
+        command: vec!["oplat".into(), "profile".into(), "yolov5s.onnx".into()],
+        engine: Engine {
+            name: "tract".into(),
+            version: "0.23.9".into(),
+            isa: vec!["avx512".into(), "fma".into()],
+            libc: "glibc 2.36".into(),
+            allocator: "system".into(),
+        },
+        environment: Environment {
+            target: "local".into(),
+            affinity: vec![1],
+            cores: 2,
+            timer_ns: 25,
+            warnings: vec!["shared machine: 3% of the CPU time was stolen".into(); 2],
+            ..Default::default()
+        },
+        model: Model {
+            name: "yolov5s".into(),
+            source: "built in".into(),
+            inputs: vec![Input { name: "images".into(), shape: vec![1, 3, 640, 640], dtype: "f32".into() }],
+            parameters: 7_225_885,
+            ..Default::default()
+        },
+        settings: Settings {
+            forks: 8,
+            rounds: vec![3; 8],
+            runs_per_turn: 2,
+            time_limit_ns: 40_000 * MS,
+            threads: 1,
+            confidence: 0.99,
+            elapsed_ns: Some(41_300 * MS),
+            ..Default::default()
+        },
+        order: vec![],
+        variants: vec![original(), mish(), control()],
+    }
+}
+
+fn skipped() -> Vec<Skipped> {
+    let decode = |i| Skipped {
+        node: format!("/model.24/Sigmoid_{i}"),
+        op: "Sigmoid".into(),
+        reason: "decode: it turns a prediction into a number".into(),
+    };
+    (0..3).map(decode).collect()
+}
+
+fn sites(to: &str, folded_into: Option<usize>) -> Vec<Site> {
+    let site = |i: usize| Site {
+        node: format!("/model.{i}/act/Mul"),
+        from: "silu".into(),
+        to: to.into(),
+        shape: vec![1, 32 << i, 320 >> i, 320 >> i],
+        folded_into: folded_into.filter(|_| i == 2),
+    };
+    (0..3).map(site).collect()
+}
+
+/// A variant without figures.
+pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant {
+    Variant {
+        name: name.into(),
+        role,
+        rule: rule.into(),
+        lowering: "exported".into(),
+        threads: 1,
+        knobs: Default::default(),
+        sites,
+        skipped: skipped(),
+        forks: vec![],
+        latency: None,
+        delta: None,
+        profiled: None,
+        activation_cost: None,
+        memory: None,
+        output_change: None,
+        ops: vec![],
+        error: None,
+    }
+}
+
+pub fn op(index: usize, op: &str, node: &str, mean_ns: u64) -> Op {
+    Op {
+        index,
+        op: op.into(),
+        node: node.into(),
+        onnx: vec![node.into()],
+        mean_ns,
+        share: mean_ns as f64 / (325.0 * MS as f64),
+        output_bytes: 13_107_200,
+        scratch_bytes: 74_000,
+        live_bytes: 41 * MB,
+        allocator_ns: mean_ns / 40,
+        ..Default::default()
+    }
+}
+
+fn convolution(index: usize, node: &str, mean_ns: u64) -> Op {
+    Op { kernel: Some("avx512_mmm_f32_16x12".into()), ..op(index, "OptMatMul", node, mean_ns) }
+}
+
+fn latency(p50: f64) -> Option<Latency> {
+    let ns = |ms: f64| (ms * MS as f64) as u64;
+    Some(Latency {
+        p50_ns: ns(p50),
+        mean_ns: ns(p50 * 1.002),
+        sd_ns: ns(p50 * 0.01),
+        min_ns: ns(p50 * 0.98),
+        p90_ns: ns(p50 * 1.018),
+        p99_ns: ns(p50 * 1.04),
+    })
+}
+
+pub fn delta(ratio: f64, low: f64, high: f64, verdict: Verdict) -> Option<Delta> {
+    Some(Delta {
+        against: "original".into(),
+        ratio,
+        interval: Some([low, high]),
+        confidence: 0.99,
+        verdict,
+        resolution: Some((high - low) / 2.0),
+    })
+}
+
+fn memory(heap: u64) -> Option<Memory> {
+    Some(Memory {
+        weights_bytes: 28_903_540,
+        peak_live_bytes: heap - 4 * MB,
+        peak_heap_bytes: heap,
+        retained_bytes: 1_200_000,
+        peak_rss_bytes: Some(heap + 56 * MB),
+    })
+}
+
+fn profiled(p50: f64, unaccounted_ns: u64) -> Option<Profiled> {
+    Some(Profiled { p50_ns: (p50 * MS as f64) as u64, overhead_ratio: 1.004, unaccounted_ns })
+}
+
+fn original() -> Variant {
+    let at = |o: Op, node: &str| Op { site: Some(node.into()), ..o };
+    Variant {
+        latency: latency(325.1),
+        profiled: profiled(326.4, 900_000),
+        memory: memory(41 * MB),
+        activation_cost: Some(ActivationCost {
+            ns: 7_900_000,
+            interval: Some([6_800_000, 9_000_000]),
+            share: 0.0243,
+        }),
+        output_change: Some(OutputChange::default()),
+        ops: vec![
+            convolution(0, "/model.0/conv/Conv", 120 * MS),
+            at(op(1, "Silu", "/model.0/act/Mul", 4 * MS), "/model.0/act/Mul"),
+            convolution(2, "/model.1/conv/Conv", 110 * MS),
+            at(op(3, "Silu", "/model.1/act/Mul", 3 * MS), "/model.1/act/Mul"),
+            convolution(4, "/model.2/conv/Conv", 84 * MS),
+            at(op(5, "Silu", "/model.2/act/Mul", 400_000), "/model.2/act/Mul"),
+            op(6, "Reshape", "/model.24/Reshape", 800),
+        ],
+        ..variant("original", Role::Original, "", sites("silu", None))
+    }
+}
+
+fn mish() -> Variant {
+    let mut ops = vec![
+        convolution(0, "/model.0/conv/Conv", 120 * MS),
+        convolution(1, "/model.1/conv/Conv", 111 * MS),
+        Op {
+            generic_kernel: true,
+            kernel: Some("generic_f32_4x4".into()),
+            folded: vec!["/model.2/act/Mul".into()],
+            ..convolution(2, "/model.2/conv/Conv", 85 * MS)
+        },
+    ];
+    for site in 0..2 {
+        for (i, name) in ["Exp", "Add", "Ln", "Tanh", "Mul"].into_iter().enumerate() {
+            let node = format!("/model.{site}/act/Mul");
+            let ns = (6 - i as u64) * 2 * MS / (site + 1);
+            ops.push(Op { site: Some(node.clone()), ..op(ops.len(), name, &node, ns) });
+        }
+    }
+    Variant {
+        latency: latency(374.2),
+        delta: delta(1.151, 1.144, 1.159, Verdict::Slower),
+        profiled: profiled(375.3, 1_100_000),
+        memory: memory(54 * MB),
+        activation_cost: Some(ActivationCost {
+            ns: 56_400_000,
+            interval: Some([55_000_000, 57_800_000]),
+            share: 0.151,
+        }),
+        output_change: Some(OutputChange {
+            max_abs: 3.1,
+            relative_l2: 0.412,
+            non_finite: 0,
+            subnormal: 12_345,
+        }),
+        ops,
+        ..variant("mish, exported", Role::Swap, "mish", sites("mish", Some(2)))
+    }
+}
+
+fn control() -> Variant {
+    Variant {
+        latency: latency(317.2),
+        delta: delta(0.976, 0.970, 0.982, Verdict::Faster),
+        profiled: profiled(318.0, 900_000),
+        memory: memory(41 * MB),
+        output_change: Some(OutputChange { max_abs: 9.4, relative_l2: 1.203, non_finite: 0, subnormal: 0 }),
+        ops: vec![convolution(0, "/model.0/conv/Conv", 315 * MS)],
+        ..variant("control", Role::Control, "identity", sites("identity", None))
+    }
+}

@@ -1,0 +1,128 @@
+//! What was measured where, what was swapped, and what a reader must be warned of.
+
+use std::time::Duration;
+
+use super::facts::{self, counted};
+use super::grid::wrap;
+use crate::record::{Record, Role};
+use crate::units;
+
+pub fn render(record: &Record) -> String {
+    let mut text = wrap(&setting(record), "  ");
+    if let Some(sites) = sites(record) {
+        text += &wrap(&sites, "  ");
+    }
+    for warning in warnings(record) {
+        text += &wrap(&format!("! {warning}"), "  ");
+    }
+    text
+}
+
+fn setting(record: &Record) -> String {
+    let model = &record.model;
+    let source = &model.source;
+    let inputs = model.inputs.iter().map(|i| format!("{} {}", shape(&i.shape), i.dtype));
+    let inputs = inputs.collect::<Vec<_>>().join(", ");
+    let engine = match record.engine.isa.first() {
+        Some(isa) => format!("{} {}, {}", record.engine.name, record.engine.version, instruction_set(isa)),
+        None => format!("{} {}", record.engine.name, record.engine.version),
+    };
+    [format!("{} ({source})  {inputs}", model.name), engine, processors(record), effort(record)].join(" | ")
+}
+
+/// `1x3x640x640`; a tensor without dimensions is a `scalar`.
+pub fn shape(shape: &[usize]) -> String {
+    match shape {
+        [] => "scalar".into(),
+        _ => shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
+    }
+}
+
+fn instruction_set(isa: &str) -> String {
+    match isa {
+        "avx512" | "avx512f" => "AVX-512".into(),
+        _ => isa.to_uppercase(),
+    }
+}
+
+fn processors(record: &Record) -> String {
+    let threads = units::count(record.settings.threads, "thread");
+    let cpus = &record.environment.affinity;
+    let place = match cpus.as_slice() {
+        [] => "not pinned".into(),
+        [cpu] => format!("on cpu {cpu}"),
+        _ => format!("on cpus {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+    };
+    let elsewhere = match record.environment.target.as_str() {
+        "" | "local" => String::new(),
+        target => format!(" of {target}"),
+    };
+    format!("{threads} {place}{elsewhere}")
+}
+
+fn effort(record: &Record) -> String {
+    let forks = units::count(record.settings.forks, "fork");
+    match record.settings.elapsed_ns {
+        Some(ns) => format!("{forks}, {}", units::duration(Duration::from_nanos(ns))),
+        None => forks,
+    }
+}
+
+/// Sites by kind, and what only looks like one.
+fn sites(record: &Record) -> Option<String> {
+    let reference = facts::reference(record).or_else(|| facts::original(record))?;
+    let mut parts = vec![];
+    let all_kinds = |changed: bool| {
+        let sites = reference.sites.iter().filter(|s| (s.from != s.to) == changed);
+        counted(sites.map(|s| s.from.as_str()))
+    };
+    let list = |kinds: Vec<(&str, usize)>| {
+        let kinds = kinds.iter().map(|(kind, n)| format!("{} {kind}", units::integer(*n as u64)));
+        kinds.collect::<Vec<_>>().join(", ")
+    };
+    let (changed, unchanged) = (all_kinds(true), all_kinds(false));
+    if !changed.is_empty() {
+        let noun = if changed.iter().map(|(_, n)| n).sum::<usize>() == 1 { "site" } else { "sites" };
+        parts.push(format!("{} {noun} swapped", list(changed)));
+    }
+    if !unchanged.is_empty() {
+        let noun = if unchanged.iter().map(|(_, n)| n).sum::<usize>() == 1 { "site" } else { "sites" };
+        let left = if reference.role == Role::Original { "" } else { " left as they are" };
+        parts.push(format!("{} {noun}{left}", list(unchanged)));
+    }
+    if reference.sites.is_empty() {
+        parts.push("no activation sites".into());
+    }
+    for ((kind, op), n) in counted(reference.skipped.iter().map(|s| (refusal(&s.reason), s.op.as_str()))) {
+        let plural = if n == 1 { "" } else { "s" };
+        parts.push(format!("{} {kind}{op}{plural} kept", units::integer(n as u64)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The sort of refusal, which a reason starts with: `gate: it scales another tensor`. The reasons themselves name
+/// nodes and are too many for a header.
+fn refusal(reason: &str) -> &str {
+    ["gate ", "decode ", "shared "].into_iter().find(|kind| reason.starts_with(kind.trim_end())).unwrap_or("")
+}
+
+fn warnings(record: &Record) -> Vec<String> {
+    let mut warnings: Vec<String> = vec![];
+    if record.settings.interrupted {
+        let rounds = &record.settings.rounds;
+        warnings.push(format!(
+            "interrupted: only {} in {} were measured, which widens the intervals",
+            units::count(rounds.iter().sum(), "round"),
+            units::count(rounds.len(), "fork")
+        ));
+    }
+    for warning in &record.environment.warnings {
+        if !warnings.contains(warning) {
+            warnings.push(warning.clone());
+        }
+    }
+    if record.variants.iter().any(|v| v.role == Role::Swap) {
+        warnings.push("weights are not retrained: latency holds, accuracy does not".into());
+    }
+    warnings
+}

@@ -1,0 +1,99 @@
+//! A variant's operators by time: what the engine really runs, and where.
+
+use super::facts;
+use super::grid::{Grid, wrap};
+use super::types::profiled_run;
+use crate::record::{Op, Record, Variant};
+use crate::units::{self, Scale};
+
+pub fn render(record: &Record, top: usize) -> String {
+    let tables: Vec<String> = facts::broken_down(record).map(|v| table(record, v, top)).collect();
+    tables.join("\n")
+}
+
+fn table(record: &Record, variant: &Variant, top: usize) -> String {
+    let timed = facts::timed(record);
+    let mut ops: Vec<&Op> = variant.ops.iter().collect();
+    if timed {
+        ops.sort_by_key(|o| std::cmp::Reverse(o.mean_ns));
+    } else {
+        ops.sort_by_key(|o| std::cmp::Reverse(o.output_bytes + o.scratch_bytes));
+    }
+    let (shown, rest) = ops.split_at(top.min(ops.len()));
+    let order = if timed { "by time" } else { "by memory" };
+    let name = facts::label(record, variant);
+    let mut text =
+        wrap(&format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op")), "  ");
+
+    let time = Scale::time(ops.iter().map(|o| o.mean_ns).max().unwrap_or(0));
+    let largest = ops.iter().map(|o| o.output_bytes.max(o.scratch_bytes).max(o.live_bytes)).max();
+    let size = Scale::bytes(largest.unwrap_or(0)).coarse(2);
+    let mut grid = Grid::new().name("op").name("kernel").name("node");
+    if timed {
+        grid = grid
+            .number(&format!("mean\n{}", time.unit))
+            .number("\nshare")
+            .number(&format!("alloc\n{}", time.unit));
+    }
+    for title in ["output", "scratch", "live"] {
+        grid = grid.number(&format!("{title}\n{}", size.unit));
+    }
+    let counted = variant.memory.is_some();
+    let when = |known: bool, text: String| if known { text } else { "-".into() };
+    for op in shown {
+        let mut cells = vec![activation(variant, op), kernel(op), op.node.clone()];
+        if timed {
+            cells.extend([
+                time.text(op.mean_ns),
+                units::share(op.share),
+                when(counted, time.text(op.allocator_ns)),
+            ]);
+        }
+        let sizes = [op.output_bytes, op.scratch_bytes, op.live_bytes];
+        cells.extend(sizes.map(|bytes| when(counted, size.text(bytes))));
+        grid.row(cells);
+    }
+    if timed && !rest.is_empty() {
+        let sum = |of: fn(&Op) -> u64| rest.iter().map(|o| of(o)).sum::<u64>();
+        let run = profiled_run(variant).max(1);
+        let (mean, allocator) = (sum(|o| o.mean_ns), sum(|o| o.allocator_ns));
+        let share = units::share(mean as f64 / run as f64);
+        let mut cells = vec![units::count(rest.len(), "more op"), String::new(), String::new()];
+        cells.extend([time.text(mean), share, when(counted, time.text(allocator))]);
+        grid.row(cells);
+    }
+    text += &grid.render();
+    let mut notes = vec![];
+    if timed && counted {
+        notes.push("alloc: of which inside the allocator, from a run of its own");
+    }
+    if shown.iter().any(|o| o.generic_kernel) {
+        notes.push("! generic kernel: portable code without this processor's vector instructions");
+    }
+    if !notes.is_empty() {
+        text += &wrap(&notes.join("; "), "  ");
+    }
+    text
+}
+
+/// The op, with the activation that it computes or that was folded into it.
+fn activation(variant: &Variant, op: &Op) -> String {
+    let kind = |node: &String| variant.sites.iter().find(|s| s.node == *node).map(|s| s.to.as_str());
+    let mut text = op.op.clone();
+    if let Some(kind) = op.site.as_ref().and_then(kind) {
+        text += &format!(" ({kind})");
+    }
+    for (kind, _) in facts::counted(op.folded.iter().filter_map(kind)) {
+        text += &format!(" +{kind}");
+    }
+    text
+}
+
+fn kernel(op: &Op) -> String {
+    match &op.kernel {
+        Some(kernel) if op.generic_kernel => format!("{kernel} !"),
+        Some(kernel) => kernel.clone(),
+        None if op.generic_kernel => "generic !".into(),
+        None => "-".into(),
+    }
+}

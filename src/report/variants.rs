@@ -1,0 +1,125 @@
+//! The variants side by side: whole runs, unprofiled.
+
+use super::facts;
+use super::grid::{Grid, wrap};
+use crate::record::{ActivationCost, OutputChange, Record, Role, Variant};
+use crate::units::{self, Scale};
+
+pub fn render(record: &Record) -> String {
+    let mut text = String::new();
+    if facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some()) {
+        text += &latencies(record);
+    }
+    for note in notes(record) {
+        text += &wrap(&note, "  ");
+    }
+    text
+}
+
+fn latencies(record: &Record) -> String {
+    let largest = record.variants.iter().filter_map(|v| v.latency).map(|l| l.p90_ns.max(l.p50_ns)).max();
+    let time = Scale::time(largest.unwrap_or(0));
+    let peaks = record.variants.iter().filter_map(peak_rss).max();
+    let size = Scale::bytes(peaks.unwrap_or(0));
+    let mut grid = Grid::new()
+        .name("variant")
+        .number(&format!("p50 {}", time.unit))
+        .number("p90")
+        .number("against original")
+        .number(&format!("activation {}", time.unit))
+        .number("share")
+        .number(&format!("peak {}", size.unit));
+    let missing = || "-".to_string();
+    for variant in &record.variants {
+        let against = match (&variant.delta, variant.role) {
+            (_, Role::Original) if variant.latency.is_some() => "1".into(),
+            (Some(delta), _) => units::ratio(delta.ratio, delta.interval),
+            _ => missing(),
+        };
+        let cost = variant.activation_cost.as_ref();
+        grid.row([
+            facts::label(record, variant),
+            variant.latency.map_or_else(missing, |l| time.text(l.p50_ns)),
+            variant.latency.map_or_else(missing, |l| time.text(l.p90_ns)),
+            against,
+            cost.map_or_else(missing, |c| with_error(c, time)),
+            cost.map_or_else(missing, |c| units::share(c.share)),
+            peak_rss(variant).map_or_else(missing, |bytes| size.text(bytes)),
+        ]);
+    }
+    grid.render()
+}
+
+/// The cost and how far it may be off: `56.4 ±1.3`.
+fn with_error(cost: &ActivationCost, scale: Scale) -> String {
+    let point = scale.signed(cost.ns as f64);
+    match cost.interval {
+        Some([low, high]) => {
+            let error = (cost.ns - low).max(high - cost.ns).max(0);
+            format!("{point} ±{}", scale.text(error as u64))
+        }
+        None => point,
+    }
+}
+
+fn peak_rss(variant: &Variant) -> Option<u64> {
+    variant.memory.as_ref().and_then(|m| m.peak_rss_bytes)
+}
+
+fn notes(record: &Record) -> Vec<String> {
+    let mut notes = vec![];
+    let timed = facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some());
+    if timed {
+        notes.push(key(record));
+    }
+    let changes = record.variants.iter().filter(|v| v.role == Role::Swap);
+    let changes: Vec<String> = changes
+        .filter_map(|v| Some(format!("{} {}", v.name, units::magnitude(v.output_change?.relative_l2))))
+        .collect();
+    if !changes.is_empty() {
+        notes.push(format!("change of the outputs, relative L2: {}", changes.join(" | ")));
+    }
+    if let Some(counts) = counts(record, |change| change.non_finite) {
+        notes.push(format!(
+            "! non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
+        ));
+    }
+    if let Some(counts) = counts(record, |change| change.subnormal) {
+        notes.push(format!(
+            "! subnormal numbers among the activations of one run: {counts}. Many processors compute them slowly; \
+             --denormals flush takes them for zero"
+        ));
+    }
+    notes
+}
+
+/// The variants that have such numbers, and how many.
+fn counts(record: &Record, of: fn(&OutputChange) -> u64) -> Option<String> {
+    let counts = record.variants.iter().filter_map(|v| Some((v, of(v.output_change.as_ref()?))));
+    let counts = counts.filter(|&(_, n)| n > 0);
+    let counts: Vec<String> = counts.map(|(v, n)| format!("{} {}", v.name, units::integer(n))).collect();
+    (!counts.is_empty()).then(|| counts.join(" | "))
+}
+
+/// What the columns mean, as far as they are filled.
+fn key(record: &Record) -> String {
+    let mut parts = vec!["p50, p90: whole runs without profiling".to_string()];
+    if record.variants.iter().any(|v| v.delta.is_some()) {
+        let interval =
+            match record.variants.iter().filter_map(|v| v.delta.as_ref()).find(|d| d.interval.is_some()) {
+                Some(delta) => format!(
+                    " [{}% interval over forks]",
+                    units::percent(delta.confidence).trim_end_matches(".0")
+                ),
+                None => String::new(),
+            };
+        parts.push(format!("against original: ratio of paired runs{interval}"));
+    }
+    if record.variants.iter().any(|v| v.activation_cost.is_some()) {
+        parts.push("activation: paired difference to the control, where the sites are identity".into());
+    }
+    if record.variants.iter().any(|v| peak_rss(v).is_some()) {
+        parts.push("peak: resident memory of the variant's process".into());
+    }
+    parts.join("; ")
+}

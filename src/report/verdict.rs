@@ -1,0 +1,81 @@
+//! What was found, in a sentence a variant: before any table, since it is what was asked.
+
+use super::facts;
+use super::grid::wrap;
+use crate::record::{Delta, Record, Role, Variant, Verdict};
+use crate::units::{percent, ratio, signed_percent, times};
+
+/// From this ratio on, people say "times as long" and not "per cent slower".
+const TIMES: f64 = 2.0;
+
+pub fn render(record: &Record) -> String {
+    let mut text = String::new();
+    if !facts::timed(record) {
+        text += &wrap(
+            "The target is emulated: the emulator's times say nothing about a device, so none are shown. \
+             Operators, memory and outputs hold.",
+            "",
+        );
+    }
+    for variant in &record.variants {
+        if let Some(error) = &variant.error {
+            let what = if variant.latency.is_some() { "is incomplete" } else { "failed" };
+            text += &wrap(&format!("{} {what}: {error}", facts::phrase(record, variant)), "  ");
+        }
+        if facts::timed(record) && variant.role == Role::Swap && variant.latency.is_some() {
+            text += &wrap(&sentence(record, variant), "  ");
+        }
+    }
+    text
+}
+
+fn sentence(record: &Record, variant: &Variant) -> String {
+    let subject = facts::phrase(record, variant);
+    let base = match facts::only_activation(record) {
+        Some(activation) if variant.sites.iter().all(|s| s.from != s.to) => activation.to_string(),
+        _ => "the original".into(),
+    };
+    let Some(delta) = &variant.delta else {
+        return format!("{subject}: there is no original to compare it against.");
+    };
+    let Some([low, high]) = delta.interval else {
+        return format!(
+            "{subject} took {} times as long as {base}. One fork gives no interval, so this is no verdict \
+             (--forks 2 or more gives one).",
+            ratio(delta.ratio, None)
+        );
+    };
+    let between = format!("{} to {}", signed_percent(low), signed_percent(high));
+    match delta.verdict {
+        Verdict::None => format!("{subject} against {base}: no difference found ({between}%)."),
+        Verdict::Inconclusive => inconclusive(&subject, &base, &between, delta),
+        Verdict::Slower | Verdict::Faster if !(1.0 / TIMES..TIMES).contains(&delta.ratio) => format!(
+            "{subject} takes {} times as long as {base} ({} to {}).",
+            times(delta.ratio),
+            times(low),
+            times(high)
+        ),
+        Verdict::Slower => format!(
+            "{subject} is {}% slower than {base} ({} to {}).",
+            percent(delta.ratio - 1.0),
+            percent(low - 1.0),
+            percent(high - 1.0)
+        ),
+        Verdict::Faster => format!(
+            "{subject} is {}% faster than {base} ({} to {}).",
+            percent(1.0 - delta.ratio),
+            percent(1.0 - high),
+            percent(1.0 - low)
+        ),
+    }
+}
+
+fn inconclusive(subject: &str, base: &str, between: &str, delta: &Delta) -> String {
+    let seen = match delta.resolution {
+        Some(resolution) => format!(" could only have seen ±{}%", percent(resolution)),
+        None => " could not have seen a small difference".into(),
+    };
+    format!(
+        "{subject} against {base}: inconclusive ({between}%): this measurement{seen}; more --time or --forks sees more."
+    )
+}
