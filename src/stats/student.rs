@@ -17,7 +17,7 @@ pub fn t_quantile(p: f64, df: f64) -> f64 {
     // with x. Bisection needs no derivative and can't run away.
     let tail = 2.0 * (1.0 - p);
     let (mut low, mut high) = (0.0f64, 1.0f64);
-    for _ in 0..200 {
+    for _ in 0..100 {
         // Near zero the logarithm of x is what matters: halve that instead once the interval is small.
         let middle = if low > 0.0 && high / low > 4.0 { (low * high).sqrt() } else { 0.5 * (low + high) };
         if incomplete_beta(middle, 0.5 * df, 0.5) < tail {
@@ -50,13 +50,13 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
 fn continued_fraction(x: f64, a: f64, b: f64) -> f64 {
     let term = |n: u32| {
         let m = f64::from(n / 2);
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
         } else {
             -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))
         }
     };
-    (1..=400).rev().fold(1.0, |inner, n| 1.0 + term(n) / inner)
+    (1..=200).rev().fold(1.0, |inner, n| 1.0 + term(n) / inner)
 }
 
 /// The logarithm of the gamma function for x > 0: Stirling's series, after shifting x to where it is exact.
