@@ -113,7 +113,6 @@ mod tests {
             external_data: vec![StringStringEntryProto {
                 key: Some("location".into()),
                 value: Some(location.into()),
-                ..Default::default()
             }],
             ..Default::default()
         };
