@@ -2,12 +2,15 @@
 //!
 //! The fork is the unit of replication, so forks come before rounds: with few of them Student's t makes
 //! intervals wide. But a fork of a slow model costs a cold start of every variant, so their number falls
-//! when time is short, down to [`FEWEST_FORKS`].
+//! when time is short: a user who gave a minute wants an answer in about that, with the interval it allows.
 
 use std::time::Duration;
 
-/// Forks that are made even if there is no time for them.
+/// Forks below which intervals get very wide: made even if they take somewhat more than the time.
 const FEWEST_FORKS: usize = 4;
+
+/// Forks that are made whatever they take: without two there is no interval at all.
+const LAST_RESORT: usize = 2;
 
 /// Rounds that a fork should have before more forks are made.
 const WANTED_ROUNDS: usize = 3;
@@ -18,8 +21,11 @@ const MOST_ROUNDS: usize = 1000;
 /// One round in so many has a profiled turn beside the plain one.
 const PROFILE_EVERY: usize = 3;
 
-/// How far the time may be overrun to give the fewest forks a second round.
-const OVERRUN: f64 = 1.2;
+/// How far the time may be overrun to give the fewest forks more rounds than one.
+const OVERRUN_FOR_ROUNDS: f64 = 1.2;
+
+/// How far the time may be overrun to have that many forks.
+const OVERRUN_FOR_FORKS: f64 = 1.4;
 
 /// Timed runs of a turn should take this long together, so that the untimed one doesn't dominate.
 const TURN: Duration = Duration::from_millis(15);
@@ -53,18 +59,25 @@ pub struct Schedule {
 /// finished.
 pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, wanted: usize) -> Schedule {
     let most = wanted.saturating_sub(done).max(1);
-    let fewest = FEWEST_FORKS.min(wanted).saturating_sub(done).clamp(1, most);
-    let rounds = |forks: usize, time: f64| {
-        let left =
-            time - (spent + costs.survey).as_secs_f64() - costs.fork.as_secs_f64() * (forks - 1) as f64;
+    let at_least = |forks: usize| forks.min(wanted).saturating_sub(done).max(1);
+    let fewest = at_least(FEWEST_FORKS);
+    let rounds = |forks: usize, overrun: f64| {
+        let once = (spent + costs.survey).as_secs_f64() + costs.fork.as_secs_f64() * (forks - 1) as f64;
+        let left = time.as_secs_f64() * overrun - once;
         let passes = left / (forks as f64 * costs.pass.as_secs_f64().max(1e-9));
         rounds_of(passes.clamp(0.0, 2.0 * MOST_ROUNDS as f64) as usize).min(MOST_ROUNDS)
     };
-    let time = time.as_secs_f64();
-    let fits = (fewest..=most).rev().map(|forks| (forks, rounds(forks, time)));
-    match { fits }.find(|&(_, rounds)| rounds >= WANTED_ROUNDS) {
-        Some((forks, rounds)) => Schedule { forks, rounds },
-        None => Schedule { forks: fewest, rounds: rounds(fewest, time * OVERRUN).clamp(1, WANTED_ROUNDS) },
+    let plenty = (fewest..=most).rev().map(|forks| (forks, rounds(forks, 1.0)));
+    if let Some((forks, rounds)) = { plenty }.find(|&(_, rounds)| rounds >= WANTED_ROUNDS) {
+        return Schedule { forks, rounds };
+    }
+    match rounds(fewest, OVERRUN_FOR_ROUNDS).min(WANTED_ROUNDS) {
+        0 => {
+            let last = at_least(LAST_RESORT);
+            let forks = { last..=fewest }.rev().find(|&forks| rounds(forks, OVERRUN_FOR_FORKS) > 0);
+            Schedule { forks: forks.unwrap_or(last), rounds: 1 }
+        }
+        rounds => Schedule { forks: fewest, rounds },
     }
 }
 
@@ -174,15 +187,29 @@ mod tests {
     }
 
     #[test]
-    fn a_model_too_slow_for_the_time_still_has_four_forks_of_a_round() {
-        let plan = schedule(costs(60.0, 30.0, 60.0), FORTY, Duration::from_secs(60), 0, 8);
-        assert_eq!(plan, Schedule { forks: 4, rounds: 1 });
+    fn a_slower_model_has_as_many_forks_as_take_only_somewhat_more_than_the_time() {
+        let costs = costs(4.8, 2.6, 6.0);
+        assert_eq!(schedule(costs, FORTY, costs.fork, 0, 8), Schedule { forks: 4, rounds: 1 });
+        assert_eq!(
+            schedule(self::costs(7.0, 2.5, 6.0), FORTY, costs.fork, 0, 8),
+            Schedule { forks: 4, rounds: 1 }
+        );
+        assert_eq!(
+            schedule(self::costs(7.0, 5.0, 6.0), FORTY, costs.fork, 0, 8),
+            Schedule { forks: 2, rounds: 1 }
+        );
     }
 
     #[test]
-    fn fewer_forks_are_made_only_if_asked_for() {
-        assert_eq!(schedule(costs(60.0, 30.0, 60.0), FORTY, FORTY, 0, 2).forks, 2);
+    fn a_model_too_slow_for_the_time_has_two_forks_of_a_round() {
+        let plan = schedule(costs(60.0, 30.0, 60.0), FORTY, Duration::from_secs(60), 0, 8);
+        assert_eq!(plan, Schedule { forks: 2, rounds: 1 });
+    }
+
+    #[test]
+    fn fewer_forks_are_made_only_if_asked_for_or_made_already() {
         assert_eq!(schedule(costs(0.1, 0.1, 0.1), FORTY, Duration::ZERO, 0, 1).forks, 1);
+        assert_eq!(schedule(costs(60.0, 30.0, 60.0), FORTY, FORTY, 0, 1).forks, 1);
         assert_eq!(schedule(costs(60.0, 30.0, 0.0), FORTY, FORTY, 3, 8).forks, 1);
     }
 

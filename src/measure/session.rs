@@ -15,7 +15,7 @@ use crate::target::{Lost, Target};
 use crate::worker::protocol::{Load, Runs};
 
 /// Runs that the memory and outputs passes come to.
-const SURVEY_RUNS: u32 = 4;
+const SURVEY_RUNS: u32 = 5;
 
 /// Measures until time is up, the user interrupts or no variant is left.
 ///
