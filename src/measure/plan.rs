@@ -196,7 +196,7 @@ mod tests {
         );
         assert_eq!(
             schedule(self::costs(7.0, 5.0, 6.0), FORTY, costs.fork, 0, 8),
-            Schedule { forks: 2, rounds: 1 }
+            Schedule { forks: 3, rounds: 1 }
         );
     }
 
