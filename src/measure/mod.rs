@@ -1,10 +1,29 @@
 //! Measuring: which process does what when, and what becomes of its answers.
+//!
+//! Three parts that don't know each other's business: `plan` is the arithmetic of time, `session` talks to
+//! workers and collects what they say, `assemble` makes the record of it. Only `session` waits for anything.
 
-use std::time::Duration;
+mod assemble;
+mod attribute;
+mod compare;
+mod files;
+mod lane;
+mod plan;
+mod raw;
+mod session;
+#[cfg(test)]
+mod tests;
 
-use crate::record::{self, Role};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::environment::Watch;
+use crate::error::{Error, Result};
+use crate::record::{self, Record, Role};
 use crate::swap;
+use crate::target::Target;
 use crate::worker::protocol::Load;
+
+pub use crate::target::Interrupt;
 
 /// All that is needed to measure one model's variants against each other.
 #[derive(Clone, Debug)]
@@ -36,4 +55,70 @@ pub struct Planned {
     /// `exported` or `kernel`.
     pub lowering: String,
     pub variant: swap::Variant,
+}
+
+/// Whoever wants to see how far a measurement is. Called between turns, never during one.
+pub trait Progress {
+    /// A fork begins: the `fork`th (from 1) of about `forks`; the number may change as speeds become known.
+    fn fork(&mut self, _fork: usize, _forks: usize) {}
+
+    /// What is done now, in a few words: `loading mish, exported`, `round 2 of 5`.
+    fn phase(&mut self, _what: &str) {}
+
+    /// The share of the whole that is done (0 to 1), and about how long the rest takes.
+    fn advance(&mut self, _done: f64, _left: Duration) {}
+
+    /// Something that the user should know now: a variant was lost, time won't do.
+    fn note(&mut self, _message: &str) {}
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// Time since the measurement began.
+trait Clock {
+    fn elapsed(&self) -> Duration;
+}
+
+impl Clock for Instant {
+    fn elapsed(&self) -> Duration {
+        Instant::elapsed(self)
+    }
+}
+
+/// Measures all variants against each other and makes the record of it.
+///
+/// A variant that fails has its `error` set, and the others go on. Fails if nothing could be measured: with
+/// bad input if the engine refused all variants, otherwise with a lost worker (an interrupt included).
+pub fn measure(
+    experiment: &Experiment,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Record> {
+    measure_by(&Instant::now(), experiment, target, progress, interrupt)
+}
+
+fn measure_by(
+    clock: &dyn Clock,
+    experiment: &Experiment,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Record> {
+    if experiment.variants.is_empty() {
+        return Err(Error::input(format!("{}: there is no variant to measure", experiment.model.name)));
+    }
+    let started = SystemTime::now();
+    let watch = Watch::start(&experiment.load.cpus);
+    let files = files::Files::write(&experiment.variants, target)?;
+    let raw = session::run(experiment, target, &files, progress, interrupt, clock)?;
+    raw.usable(experiment)?;
+    let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());
+    let engine = engine.unwrap_or_default();
+    let environment = watch.finish(&target.name(), target.emulated(), &engine.isa);
+    Ok(assemble::record(experiment, raw, engine, environment, started))
 }

@@ -1,0 +1,157 @@
+//! Which CPUs to pin workers to.
+
+use std::path::Path;
+
+use super::machine::Machine;
+use crate::error::{Error, Result};
+
+/// The CPUs to use for so many threads where the user doesn't say: of those allowed, the most capable ones,
+/// one a core, and not the first, which handles most interrupts, if there is a choice. Ascending.
+pub fn default_cpus(threads: usize) -> Vec<usize> {
+    let machine = Machine::new(Path::new("/"));
+    choose(&machine, &allowed(&machine), threads)
+}
+
+/// The CPUs that the user means: `0,2-3`, `big` or `little`. Fails if one isn't there or may not be used.
+pub fn parse_cpus(text: &str) -> Result<Vec<usize>> {
+    let machine = Machine::new(Path::new("/"));
+    parse(text, &machine, &allowed(&machine))
+}
+
+fn choose(machine: &Machine, allowed: &[usize], threads: usize) -> Vec<usize> {
+    let mut clusters: Vec<Vec<usize>> = machine.clusters().into_iter().map(|c| c.cpus).collect();
+    if clusters.is_empty() {
+        clusters.push(allowed.to_vec());
+    }
+    // By cluster, from the last CPU down; the second threads of cores come after all the first ones.
+    let (mut first, mut second) = (vec![], vec![]);
+    for cpu in clusters.into_iter().flat_map(|c| c.into_iter().rev()).filter(|cpu| allowed.contains(cpu)) {
+        let taken = machine.siblings(cpu).iter().any(|sibling| first.contains(sibling));
+        if taken {
+            second.push(cpu)
+        } else {
+            first.push(cpu)
+        };
+    }
+    first.extend(second);
+    first.truncate(threads.max(1));
+    first.sort_unstable();
+    first
+}
+
+fn parse(text: &str, machine: &Machine, allowed: &[usize]) -> Result<Vec<usize>> {
+    let text = text.trim();
+    let wanted = match text {
+        "big" | "little" => {
+            let clusters = machine.clusters();
+            let [big, .., little] = clusters.as_slice() else {
+                return Err(Error::input(format!(
+                    "--cpus {text}: all CPUs here are alike; give numbers, as 0,2-3"
+                )));
+            };
+            if text == "big" { big.cpus.clone() } else { little.cpus.clone() }
+        }
+        _ => parse_list(text).ok_or_else(|| {
+            Error::input(format!("--cpus {text:?}: give numbers, as 0,2-3, or big or little"))
+        })?,
+    };
+    match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
+        Some(cpu) => {
+            let allowed: Vec<String> = allowed.iter().map(usize::to_string).collect();
+            Err(Error::input(format!(
+                "--cpus {text}: CPU {cpu} can't be used here; use {}",
+                allowed.join(",")
+            )))
+        }
+        None => Ok(wanted),
+    }
+}
+
+/// A list as Linux writes it, `0,2-3`: ascending, each once. `None` if it is none.
+pub fn parse_list(text: &str) -> Option<Vec<usize>> {
+    /// More CPUs than any machine has: a typing error shouldn't fill the memory.
+    const MOST: usize = 1 << 16;
+    let mut cpus = vec![];
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last >= MOST {
+            return None;
+        }
+        cpus.extend(first..=last);
+    }
+    cpus.sort_unstable();
+    cpus.dedup();
+    Some(cpus)
+}
+
+/// CPUs that this process may run on.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn allowed(machine: &Machine) -> Vec<usize> {
+    use rustix::thread::{CpuSet, sched_getaffinity};
+    match sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
+        Err(_) => machine.online(),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn allowed(machine: &Machine) -> Vec<usize> {
+    machine.online()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::{fixture, phone};
+    use super::*;
+
+    #[test]
+    fn a_phone_uses_its_big_cpu_first() {
+        let root = phone();
+        let machine = Machine::new(root.path());
+        let all: Vec<usize> = (0..8).collect();
+        assert_eq!(choose(&machine, &all, 1), [7]);
+        assert_eq!(choose(&machine, &all, 4), [4, 5, 6, 7]);
+        assert_eq!(choose(&machine, &[0, 1], 1), [1]);
+        assert_eq!(parse("big", &machine, &all).expect("big"), [7]);
+        assert_eq!(parse("little", &machine, &all).expect("little"), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_server_uses_cores_before_their_second_threads_and_not_cpu_0() {
+        let file = |cpu: usize| format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        let files = [(file(0), "0-1"), (file(1), "0-1"), (file(2), "2-3"), (file(3), "2-3")];
+        let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), *t)).collect();
+        let root = fixture(&files);
+        let machine = Machine::new(root.path());
+        assert_eq!(choose(&machine, &[0, 1, 2, 3], 1), [3]);
+        assert_eq!(choose(&machine, &[0, 1, 2, 3], 2), [1, 3]);
+        assert_eq!(choose(&machine, &[0, 1, 2, 3], 9), [0, 1, 2, 3]);
+        assert_eq!(choose(&machine, &[0], 1), [0]);
+    }
+
+    #[test]
+    fn lists_of_cpus_are_read_as_linux_writes_them() {
+        assert_eq!(parse_list("0,2-3"), Some(vec![0, 2, 3]));
+        assert_eq!(parse_list(" 3,1-2,2\n"), Some(vec![1, 2, 3]));
+        for text in ["", "x", "3-1", "1,", "0-99999999999", "-1"] {
+            assert_eq!(parse_list(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_there_is_refused_with_those_that_are() {
+        let root = fixture(&[]);
+        let error = parse("0,9", &Machine::new(root.path()), &[0, 1]).expect_err("no CPU 9");
+        assert_eq!(error.message, "--cpus 0,9: CPU 9 can't be used here; use 0,1");
+        let error = parse("big", &Machine::new(root.path()), &[0, 1]).expect_err("no clusters");
+        assert!(error.message.contains("alike"), "{error}");
+    }
+
+    #[test]
+    fn this_machine_has_a_cpu_to_use() {
+        let cpus = default_cpus(1);
+        assert_eq!(cpus.len(), 1);
+        assert_eq!(parse_cpus(&cpus[0].to_string()).expect("usable"), cpus);
+    }
+}

@@ -1,0 +1,291 @@
+//! The files in which Linux and Android describe the machine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::cpus::parse_list;
+use crate::record::Cluster;
+
+/// Instruction sets worth telling, as `/proc/cpuinfo` names them.
+const ISA: [&str; 17] = [
+    "avx512f",
+    "avx512_vnni",
+    "avx512_fp16",
+    "amx_tile",
+    "avx_vnni",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx",
+    "sse4_2",
+    "sve2",
+    "sve",
+    "i8mm",
+    "bf16",
+    "asimdhp",
+    "asimddp",
+    "asimd",
+];
+
+/// A system whose files are under a root.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    root: PathBuf,
+}
+
+/// What changes while something is measured.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub frequency_khz: BTreeMap<String, i64>,
+    pub temperature_mc: BTreeMap<String, i64>,
+    /// Processes that wanted to run, on average over the last minute, per CPU.
+    pub load: Option<f64>,
+    /// Ticks of the used CPUs since boot: stolen, and all.
+    ticks: Option<Ticks>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ticks {
+    stolen: u64,
+    all: u64,
+}
+
+impl State {
+    /// Share of the used CPUs' time that the hypervisor took between the two.
+    pub fn steal_until(&self, later: &State) -> Option<f64> {
+        let (before, after) = (self.ticks?, later.ticks?);
+        let all = after.all.checked_sub(before.all).filter(|&all| all > 0)?;
+        Some(after.stolen.saturating_sub(before.stolen) as f64 / all as f64)
+    }
+}
+
+impl Machine {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
+    }
+
+    /// A file's text, trimmed; `None` if there is none, or nothing in it.
+    fn text(&self, path: &str) -> Option<String> {
+        let text = std::fs::read(self.root.join(path)).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn number(&self, path: &str) -> Option<i64> {
+        self.text(path)?.parse().ok()
+    }
+
+    fn of_cpu(&self, cpu: usize, file: &str) -> Option<String> {
+        self.text(&format!("sys/devices/system/cpu/cpu{cpu}/{file}"))
+    }
+
+    /// CPUs that are switched on.
+    pub fn online(&self) -> Vec<usize> {
+        let listed = self.text("sys/devices/system/cpu/online").and_then(|list| parse_list(&list));
+        listed.unwrap_or_else(|| (0..std::thread::available_parallelism().map_or(1, usize::from)).collect())
+    }
+
+    pub fn host(&self) -> Option<String> {
+        self.text("proc/sys/kernel/hostname").or_else(|| self.text("etc/hostname"))
+    }
+
+    /// The CPU's name; on ARM, where the kernel gives only numbers, the board's.
+    pub fn cpu(&self) -> Option<String> {
+        let info = self.text("proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| cpuinfo(&info, name).map(str::to_owned);
+        field("model name").or_else(|| field("Hardware")).or_else(|| self.text("proc/device-tree/model"))
+    }
+
+    /// Instruction sets that the kernel says the CPU has.
+    pub fn isa(&self) -> Vec<String> {
+        let info = self.text("proc/cpuinfo").unwrap_or_default();
+        let flags = cpuinfo(&info, "flags").or_else(|| cpuinfo(&info, "Features")).unwrap_or_default();
+        let has = |isa: &&&str| flags.split_whitespace().any(|flag| flag == **isa);
+        ISA.iter().filter(has).map(|isa| (*isa).to_owned()).collect()
+    }
+
+    /// `Ubuntu 24.04, Linux 6.8.0`.
+    pub fn os(&self) -> String {
+        let release = self.text("etc/os-release").unwrap_or_default();
+        let pretty =
+            release.lines().find_map(|l| l.strip_prefix("PRETTY_NAME=")).map(|n| n.trim_matches('"'));
+        let kernel = self.text("proc/sys/kernel/osrelease").map(|version| format!("Linux {version}"));
+        match (pretty, kernel) {
+            (Some(name), Some(kernel)) => format!("{name}, {kernel}"),
+            (Some(name), None) => name.to_owned(),
+            (None, Some(kernel)) => kernel,
+            (None, None) => std::env::consts::OS.to_owned(),
+        }
+    }
+
+    /// CPUs by capacity and highest frequency, the most capable first; empty where the system says neither.
+    pub fn clusters(&self) -> Vec<Cluster> {
+        let mut clusters: Vec<Cluster> = vec![];
+        for cpu in self.online() {
+            let read = |file| self.of_cpu(cpu, file).and_then(|n| n.parse().ok());
+            let (capacity, max_khz) = (read("cpu_capacity"), read("cpufreq/cpuinfo_max_freq"));
+            match clusters.iter_mut().find(|c| (c.capacity, c.max_khz) == (capacity, max_khz)) {
+                Some(cluster) => cluster.cpus.push(cpu),
+                None => clusters.push(Cluster { cpus: vec![cpu], capacity, max_khz }),
+            }
+        }
+        clusters.retain(|c| c.capacity.is_some() || c.max_khz.is_some());
+        clusters.sort_by_key(|c| std::cmp::Reverse((c.capacity, c.max_khz)));
+        clusters
+    }
+
+    /// CPUs that share a core with this one, itself included.
+    pub fn siblings(&self, cpu: usize) -> Vec<usize> {
+        let list = self.of_cpu(cpu, "topology/thread_siblings_list");
+        list.and_then(|list| parse_list(&list)).unwrap_or_else(|| vec![cpu])
+    }
+
+    /// The governors of the used CPUs.
+    pub fn governors(&self, cpus: &[usize]) -> Vec<String> {
+        self.used(cpus).into_iter().filter_map(|cpu| self.of_cpu(cpu, "cpufreq/scaling_governor")).collect()
+    }
+
+    fn used(&self, cpus: &[usize]) -> Vec<usize> {
+        if cpus.is_empty() { self.online() } else { cpus.to_vec() }
+    }
+
+    pub fn state(&self, cpus: &[usize]) -> State {
+        let frequency = |cpu: usize| {
+            let khz = self.of_cpu(cpu, "cpufreq/scaling_cur_freq")?.parse().ok()?;
+            Some((cpu.to_string(), khz))
+        };
+        let runnable = self.text("proc/loadavg").and_then(|l| l.split(' ').next()?.parse::<f64>().ok());
+        State {
+            frequency_khz: self.used(cpus).into_iter().filter_map(frequency).collect(),
+            temperature_mc: self.temperatures(),
+            load: runnable.map(|n| n / self.online().len().max(1) as f64),
+            ticks: self.ticks(cpus),
+        }
+    }
+
+    /// Temperatures by zone: `0 (cpu-thermal)`.
+    fn temperatures(&self) -> BTreeMap<String, i64> {
+        let zones = std::fs::read_dir(self.root.join("sys/class/thermal")).into_iter().flatten().flatten();
+        let zone = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().to_str()?.to_owned();
+            let number = name.strip_prefix("thermal_zone")?;
+            let kind = self.text(&format!("sys/class/thermal/{name}/type")).unwrap_or_default();
+            let temperature = self.number(&format!("sys/class/thermal/{name}/temp"))?;
+            Some((format!("{number} ({kind})"), temperature))
+        };
+        zones.filter_map(zone).collect()
+    }
+
+    /// The used CPUs' lines of `/proc/stat`: user nice system idle iowait irq softirq steal guest guest_nice,
+    /// where guests are counted under user and nice already.
+    fn ticks(&self, cpus: &[usize]) -> Option<Ticks> {
+        let stat = self.text("proc/stat")?;
+        let wanted: Vec<String> = match cpus {
+            [] => vec!["cpu".into()],
+            cpus => cpus.iter().map(|cpu| format!("cpu{cpu}")).collect(),
+        };
+        let mut ticks = None;
+        for line in stat.lines() {
+            let mut words = line.split_whitespace();
+            if !words.next().is_some_and(|first| wanted.iter().any(|w| w == first)) {
+                continue;
+            }
+            let numbers: Vec<u64> = words.map_while(|w| w.parse().ok()).collect();
+            let ticks: &mut Ticks = ticks.get_or_insert_default();
+            ticks.all += numbers.iter().take(8).sum::<u64>();
+            ticks.stolen += numbers.get(7).copied().unwrap_or(0);
+        }
+        ticks
+    }
+}
+
+/// The first value of a field of `/proc/cpuinfo`.
+fn cpuinfo<'t>(info: &'t str, name: &str) -> Option<&'t str> {
+    let value = |line: &'t str| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    };
+    info.lines().find_map(value)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A root folder that holds the given files.
+    pub fn fixture(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("temp");
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("inside the root")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        root
+    }
+
+    /// A phone: four little CPUs, three middle ones and a big one.
+    pub fn phone() -> tempfile::TempDir {
+        let mut files = vec![
+            ("sys/devices/system/cpu/online".to_owned(), "0-7\n".to_owned()),
+            (
+                "proc/cpuinfo".into(),
+                "processor\t: 0\nFeatures\t: fp asimd asimddp\nHardware\t: Board X\n".into(),
+            ),
+            ("proc/sys/kernel/osrelease".into(), "5.10.0-android\n".into()),
+            ("sys/class/thermal/thermal_zone3/type".into(), "big\n".into()),
+            ("sys/class/thermal/thermal_zone3/temp".into(), "41000\n".into()),
+        ];
+        for cpu in 0..8 {
+            let (capacity, khz) = [(250, 1_800_000), (700, 2_400_000), (1024, 3_000_000)][cpu / 4 + cpu / 7];
+            let folder = format!("sys/devices/system/cpu/cpu{cpu}");
+            files.push((format!("{folder}/cpu_capacity"), capacity.to_string()));
+            files.push((format!("{folder}/cpufreq/cpuinfo_max_freq"), khz.to_string()));
+            files.push((format!("{folder}/cpufreq/scaling_cur_freq"), (khz / 2).to_string()));
+            files.push((format!("{folder}/cpufreq/scaling_governor"), "schedutil".into()));
+        }
+        let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        fixture(&files)
+    }
+
+    #[test]
+    fn a_phone_is_described_by_its_clusters() {
+        let root = phone();
+        let machine = Machine::new(root.path());
+        let clusters: Vec<Vec<usize>> = machine.clusters().into_iter().map(|c| c.cpus).collect();
+        assert_eq!(clusters, [vec![7], vec![4, 5, 6], vec![0, 1, 2, 3]]);
+        assert_eq!(machine.cpu().as_deref(), Some("Board X"));
+        assert_eq!(machine.isa(), ["asimddp", "asimd"]);
+        assert_eq!(machine.governors(&[7]), ["schedutil"]);
+        let state = machine.state(&[7]);
+        assert_eq!(state.frequency_khz, BTreeMap::from([("7".to_owned(), 1_500_000)]));
+        assert_eq!(state.temperature_mc, BTreeMap::from([("3 (big)".to_owned(), 41_000)]));
+    }
+
+    #[test]
+    fn stolen_time_is_that_of_the_used_cpus() {
+        let stat = |all: u64, stolen: u64| {
+            format!(
+                "cpu 900 0 0 0 0 0 0 800 0 0\ncpu0 9 0 0 0 0 0 0 9 0 0\ncpu1 {all} 0 0 0 0 0 0 {stolen} 7 7\n"
+            )
+        };
+        let states = [stat(100, 10), stat(190, 20)].map(|text| {
+            let root = fixture(&[("proc/stat", &text)]);
+            Machine::new(root.path()).state(&[1])
+        });
+        assert_eq!(states[0].steal_until(&states[1]), Some(0.1));
+        assert_eq!(states[0].steal_until(&states[0]), None);
+    }
+
+    #[test]
+    fn the_system_is_named_by_release_and_kernel() {
+        let root = fixture(&[
+            ("etc/os-release", "NAME=x\nPRETTY_NAME=\"Board Linux 12\"\n"),
+            ("proc/sys/kernel/osrelease", "6.1.0\n"),
+            ("proc/sys/kernel/hostname", "board\n"),
+        ]);
+        let machine = Machine::new(root.path());
+        assert_eq!(machine.os(), "Board Linux 12, Linux 6.1.0");
+        assert_eq!(machine.host().as_deref(), Some("board"));
+    }
+}

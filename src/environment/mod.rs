@@ -1,0 +1,161 @@
+//! What is known of the machine, and whether it was fit to measure on.
+//!
+//! All is read from text files of the system under a root, so that any machine can be tried as a fixture.
+//! What a system doesn't say is null, and no reason to fail.
+
+mod cpus;
+mod machine;
+mod warnings;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::record::{BeforeAfter, Environment, Oplat};
+
+pub use cpus::{default_cpus, parse_cpus};
+use machine::{Machine, State};
+
+/// A machine that is watched while something is measured.
+#[derive(Debug)]
+pub struct Watch {
+    machine: Machine,
+    cpus: Vec<usize>,
+    before: State,
+}
+
+impl Watch {
+    /// Notes the state of this machine; `cpus` are those that will be used, empty for all.
+    pub fn start(cpus: &[usize]) -> Self {
+        Self::under(Path::new("/"), cpus)
+    }
+
+    /// As [`Watch::start`], for a system whose files are under `root`.
+    pub fn under(root: &Path, cpus: &[usize]) -> Self {
+        let machine = Machine::new(root);
+        let before = machine.state(cpus);
+        Self { machine, cpus: cpus.to_vec(), before }
+    }
+
+    /// What the machine was like meanwhile; `isa` are the instruction sets that the engine says it uses.
+    pub fn finish(self, target: &str, emulated: bool, isa: &[String]) -> Environment {
+        let after = self.machine.state(&self.cpus);
+        let before = &self.before;
+        let mut all_isa = isa.to_vec();
+        all_isa.extend(self.machine.isa().into_iter().filter(|i| !isa.contains(i)));
+        let mut environment = Environment {
+            target: target.to_owned(),
+            host: self.machine.host().unwrap_or_default(),
+            arch: std::env::consts::ARCH.into(),
+            cpu: self.machine.cpu(),
+            isa: all_isa,
+            os: self.machine.os(),
+            cores: self.machine.online().len(),
+            clusters: self.machine.clusters(),
+            governor: self.machine.governors(&self.cpus),
+            affinity: self.cpus.clone(),
+            emulated,
+            timer_ns: timer_ns(),
+            frequency_khz: pair(&before.frequency_khz, &after.frequency_khz),
+            temperature_mc: pair(&before.temperature_mc, &after.temperature_mc),
+            steal: before.steal_until(&after),
+            warnings: vec![],
+        };
+        environment.warnings = warnings::warnings(&environment, before.load);
+        environment
+    }
+}
+
+/// Joins what was read before and after under the same name.
+fn pair(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> BTreeMap<String, BeforeAfter> {
+    let names = before.keys().chain(after.keys());
+    let both =
+        |name: &String| BeforeAfter { before: before.get(name).copied(), after: after.get(name).copied() };
+    names.map(|name| (name.clone(), both(name))).collect()
+}
+
+/// This program, as the record knows it.
+pub fn this_program() -> Oplat {
+    // Cargo doesn't tell a program its profile; the folder that it was built into does.
+    let folder = std::env::current_exe().ok().and_then(|exe| {
+        let folders = exe.ancestors().skip(1).filter_map(|a| a.file_name()?.to_str()).map(str::to_owned);
+        folders.into_iter().find(|f| f != "deps")
+    });
+    let profile = match folder.as_deref() {
+        Some("debug") => "dev",
+        Some("release") => "release",
+        _ => "unknown",
+    };
+    Oplat {
+        version: env!("CARGO_PKG_VERSION").into(),
+        profile: profile.into(),
+        debug_assertions: cfg!(debug_assertions),
+    }
+}
+
+/// The smallest step of the clock that is seen in a few thousand readings, ns.
+fn timer_ns() -> u64 {
+    let mut smallest = u64::MAX;
+    let mut last = Instant::now();
+    for _ in 0..5000 {
+        let now = Instant::now();
+        let step = u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX);
+        if step > 0 {
+            smallest = smallest.min(step);
+            last = now;
+        }
+    }
+    if smallest == u64::MAX { 0 } else { smallest }
+}
+
+/// A moment as RFC 3339 has it, in UTC and whole seconds: `2026-11-24T05:00:00Z`.
+pub fn rfc3339(moment: SystemTime) -> String {
+    let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, second) = (seconds / 86400, seconds % 86400);
+    // Years that begin in March put the leap day last; an era is 400 years, 146,097 days.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + carry;
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_moment_is_written_as_rfc_3339_has_it() {
+        let table = [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_767_225_600, "2026-01-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn the_clock_has_a_step_and_the_program_a_version() {
+        assert!(timer_ns() > 0);
+        assert!(!this_program().version.is_empty());
+    }
+
+    #[test]
+    fn a_system_that_says_nothing_is_no_reason_to_fail() {
+        let nothing = tempfile::tempdir().expect("temp");
+        let e = Watch::under(nothing.path(), &[0]).finish("local", false, &["avx2".into()]);
+        assert_eq!((e.cpu, e.steal, e.clusters.len(), e.governor.len()), (None, None, 0, 0));
+        assert_eq!(e.isa, ["avx2"]);
+        assert!(e.frequency_khz.is_empty() && e.temperature_mc.is_empty());
+    }
+}

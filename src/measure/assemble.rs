@@ -1,0 +1,197 @@
+//! From raw data to the record: pure, so that every figure can be tried with made-up answers.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::attribute::{attribute, share_shapes};
+use super::raw::{Raw, RawFork, RawVariant};
+use super::{Experiment, Planned, compare};
+use crate::environment;
+use crate::record::{
+    Engine, Environment, Input, Latency, Memory, Model, Op, Profiled, Record, Role, SCHEMA, Settings, Site,
+    Skipped, Variant,
+};
+use crate::stats::Samples;
+
+/// Makes the record of a measurement of which at least one round is there.
+pub fn record(
+    experiment: &Experiment,
+    raw: Raw,
+    engine: Engine,
+    environment: Environment,
+    started: SystemTime,
+) -> Record {
+    let settings = settings(experiment, &raw);
+    let model = model(experiment, &raw);
+    let mut variants: Vec<Variant> = experiment
+        .variants
+        .iter()
+        .zip(&raw.variants)
+        .map(|(planned, raw)| variant(experiment, planned, raw))
+        .collect();
+    compare_all(experiment, &mut variants);
+    share_shapes(variants.iter_mut().map(|v| &mut v.sites));
+    Record {
+        schema: SCHEMA.into(),
+        oplat: environment::this_program(),
+        started_at: environment::rfc3339(started),
+        command: experiment.command.clone(),
+        engine,
+        environment,
+        model,
+        settings,
+        order: raw.order,
+        variants,
+    }
+}
+
+fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
+    Settings {
+        seed: experiment.load.seed,
+        forks: raw.order.len(),
+        rounds: raw.order.iter().map(Vec::len).collect(),
+        runs_per_turn: raw.runs_per_turn as usize,
+        time_limit_ns: u64::try_from(experiment.time.as_nanos()).unwrap_or(u64::MAX),
+        denormals: if experiment.load.flush_denormals { "flush" } else { "keep" }.into(),
+        threads: experiment.load.threads,
+        confidence: experiment.confidence,
+        interrupted: raw.interrupted,
+    }
+}
+
+/// What is known of the model, completed by the first variant that was loaded: the original, if it can be.
+fn model(experiment: &Experiment, raw: &Raw) -> Model {
+    let mut model = experiment.model.clone();
+    if let Some(loaded) = raw.variants.iter().find_map(|v| v.loaded.as_ref()) {
+        let input = |i: &crate::worker::protocol::Input| Input {
+            name: i.name.clone(),
+            shape: i.shape.clone(),
+            dtype: i.dtype.clone().unwrap_or_default(),
+        };
+        model.inputs = loaded.inputs.iter().map(input).collect();
+        model.macs = loaded.macs.or(model.macs);
+    }
+    model
+}
+
+/// A variant by itself; comparisons come later.
+fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Variant {
+    let (mut ops, sites) = match &raw.loaded {
+        Some(loaded) => attribute(&planned.variant, &loaded.ops),
+        None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
+    };
+    let profiled = profile(&mut ops, &raw.forks);
+    if let Some(memory) = &raw.memory {
+        for (op, memory) in ops.iter_mut().zip(&memory.ops) {
+            op.output_bytes = memory.output_bytes;
+            op.scratch_bytes = memory.scratch_bytes;
+            op.live_bytes = memory.live_bytes;
+            op.allocator_ns = memory.allocator_ns;
+            op.minor_faults = memory.minor_faults;
+        }
+    }
+    let skipped = planned.variant.skipped.iter().map(|s| Skipped {
+        node: s.node.clone(),
+        op: s.op.clone(),
+        reason: s.reason.clone(),
+    });
+    Variant {
+        name: planned.name.clone(),
+        role: planned.role,
+        rule: planned.rule.clone(),
+        lowering: planned.lowering.clone(),
+        threads: experiment.load.threads,
+        knobs: BTreeMap::new(),
+        sites,
+        skipped: skipped.collect(),
+        forks: raw.forks.iter().map(|f| f.fork.clone()).collect(),
+        latency: latency(&raw.forks),
+        delta: None,
+        profiled,
+        activation_cost: None,
+        memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
+        output_change: raw.change,
+        ops,
+        error: raw.error.as_ref().map(|e| e.message.clone()),
+    }
+}
+
+/// A site of a variant that was never loaded.
+fn unplaced(site: &crate::swap::VariantSite) -> Site {
+    Site {
+        node: site.node.clone(),
+        from: site.from.clone(),
+        to: site.to.clone(),
+        shape: vec![],
+        folded_into: None,
+    }
+}
+
+/// Wall time of plain runs, all forks together.
+fn latency(forks: &[RawFork]) -> Option<Latency> {
+    let s = Samples::from_ns(forks.iter().flat_map(|f| f.fork.rounds.iter().flatten()))?.summary();
+    Some(Latency {
+        p50_ns: ns(s.p50),
+        mean_ns: ns(s.mean),
+        sd_ns: ns(s.sd),
+        min_ns: ns(s.min),
+        p90_ns: ns(s.p90),
+        p99_ns: ns(s.p99),
+    })
+}
+
+/// Times of the ops, and what profiled runs come to as a whole.
+fn profile(ops: &mut [Op], forks: &[RawFork]) -> Option<Profiled> {
+    let walls = forks.iter().flat_map(|f| f.fork.profiled_rounds.iter().flat_map(|p| &p.runs_ns));
+    let wall = Samples::from_ns(walls)?;
+    let mut explained = 0.0;
+    for op in ops {
+        let of_fork = |f: &RawFork| f.ops_ns.get(op.index).cloned().unwrap_or_default();
+        let by_fork: Vec<Vec<u64>> = forks.iter().map(of_fork).collect();
+        let Some(all) = Samples::from_ns(by_fork.iter().flatten()) else { continue };
+        let s = all.summary();
+        explained += s.mean;
+        op.fork_mean_ns = by_fork.iter().filter_map(Samples::from_ns).map(|f| ns(f.mean())).collect();
+        (op.p50_ns, op.mean_ns, op.sd_ns) = (ns(s.p50), ns(s.mean), ns(s.sd));
+        (op.min_ns, op.p90_ns) = (ns(s.min), ns(s.p90));
+        op.share = if wall.mean() > 0.0 { s.mean / wall.mean() } else { 0.0 };
+    }
+    let forks: Vec<_> = forks.iter().map(|f| f.fork.clone()).collect();
+    Some(Profiled {
+        p50_ns: ns(wall.median()),
+        overhead_ratio: compare::overhead_ratio(&forks)?,
+        unaccounted_ns: ns(wall.mean() - explained),
+    })
+}
+
+fn memory(memory: &crate::worker::protocol::Memory, forks: &[RawFork]) -> Memory {
+    Memory {
+        weights_bytes: memory.weights_bytes,
+        peak_live_bytes: memory.peak_live_bytes,
+        peak_heap_bytes: memory.peak_heap_bytes,
+        retained_bytes: memory.retained_bytes,
+        peak_rss_bytes: forks.iter().filter_map(|f| f.fork.peak_rss_bytes).max(),
+    }
+}
+
+/// Every variant against the original and against the control.
+fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
+    let find =
+        |role: Role| variants.iter().find(|v| v.role == role).map(|v| (v.name.clone(), v.forks.clone()));
+    let (original, control) = (find(Role::Original), find(Role::Control));
+    for variant in variants {
+        if let Some((name, forks)) = original.as_ref().filter(|_| variant.role != Role::Original) {
+            variant.delta = compare::delta(name, forks, &variant.forks, experiment.confidence);
+        }
+        if let Some((_, forks)) = control.as_ref().filter(|_| variant.role != Role::Control) {
+            let p50_ns = variant.latency.map_or(0, |l| l.p50_ns);
+            variant.activation_cost =
+                compare::activation_cost(forks, &variant.forks, p50_ns, experiment.confidence);
+        }
+    }
+}
+
+/// Whole nanoseconds, not below 0.
+fn ns(value: f64) -> u64 {
+    value.max(0.0).round() as u64
+}

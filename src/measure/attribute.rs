@@ -1,0 +1,176 @@
+//! Which op computes which site: from the engine's ops and their ONNX nodes to the user's names.
+//!
+//! A site is never silently missing. It has ops of its own, or it was merged into another op (folded), or the
+//! engine dropped it (an identity), and then it has neither.
+
+use std::collections::HashSet;
+
+use crate::onnx;
+use crate::record::{Op, Site};
+use crate::swap::{Variant, VariantSite};
+use crate::worker::protocol;
+
+/// The engine's ops under the user's names, and the sites with what became of them. Times and memory are
+/// still to be filled in.
+pub fn attribute(variant: &Variant, engine_ops: &[protocol::Op]) -> (Vec<Op>, Vec<Site>) {
+    let names = names(variant);
+    let mut ops: Vec<Op> =
+        engine_ops.iter().enumerate().map(|(index, op)| named(index, op, &names)).collect();
+    let sites = variant.sites.iter().map(|site| place(site, engine_ops, &mut ops)).collect();
+    (ops, sites)
+}
+
+/// Gives sites without an op the shape that the same site has elsewhere: an activation keeps its shape.
+pub fn share_shapes<'a>(variants: impl Iterator<Item = &'a mut Vec<Site>>) {
+    let mut variants: Vec<&mut Vec<Site>> = variants.collect();
+    let known: std::collections::HashMap<String, Vec<usize>> = variants
+        .iter()
+        .rev()
+        .flat_map(|sites| sites.iter())
+        .filter(|s| !s.shape.is_empty())
+        .map(|s| (s.node.clone(), s.shape.clone()))
+        .collect();
+    for site in variants.iter_mut().flat_map(|sites| sites.iter_mut()).filter(|s| s.shape.is_empty()) {
+        site.shape = known.get(&site.node).cloned().unwrap_or_default();
+    }
+}
+
+fn names(variant: &Variant) -> Vec<String> {
+    let mut names = vec![];
+    onnx::for_each_node(variant.model.graph(), &mut |node| names.push(onnx::label(node).to_owned()));
+    names
+}
+
+fn named(index: usize, op: &protocol::Op, names: &[String]) -> Op {
+    let onnx: Vec<String> = op.onnx.iter().filter_map(|&node| names.get(node).cloned()).collect();
+    Op {
+        index,
+        op: op.op.clone(),
+        kernel: op.kernel.clone(),
+        generic_kernel: op.generic_kernel,
+        node: onnx.last().cloned().unwrap_or_default(),
+        onnx,
+        inputs: op.inputs.clone(),
+        outputs: op.outputs.clone(),
+        elements: op.elements,
+        ..Op::default()
+    }
+}
+
+/// Finds the ops of a site and marks them.
+fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Site {
+    let nodes: HashSet<usize> = site.nodes.iter().copied().collect();
+    let own = |op: &protocol::Op| !op.onnx.is_empty() && op.onnx.iter().all(|node| nodes.contains(node));
+    // The op that puts out the site's value, mixed with other nodes.
+    let host_by = |node: &usize| engine_ops.iter().position(|op| op.onnx.contains(node) && !own(op));
+    let (mut last_own, mut found) = (
+        None,
+        Site {
+            node: site.node.clone(),
+            from: site.from.clone(),
+            to: site.to.clone(),
+            shape: vec![],
+            folded_into: None,
+        },
+    );
+    for (index, op) in engine_ops.iter().enumerate().filter(|(_, op)| own(op)) {
+        ops[index].site = Some(site.node.clone());
+        last_own = Some((index, op));
+    }
+    let host = site.nodes.last().and_then(host_by);
+    // The value itself may have vanished in the engine's rewriting: any part of the site then tells.
+    let host = host.or_else(|| site.nodes.iter().rev().find_map(host_by).filter(|_| last_own.is_none()));
+    if let Some(host) = host {
+        ops[host].folded.push(site.node.clone());
+    }
+    match last_own {
+        Some((_, op)) => found.shape = shape(op),
+        None => {
+            found.folded_into = host;
+            found.shape = host.map(|host| shape(&engine_ops[host])).unwrap_or_default();
+        }
+    }
+    found
+}
+
+/// Dimensions of an op's first output, as in `1x64x40x40xf32`.
+fn shape(op: &protocol::Op) -> Vec<usize> {
+    op.outputs.first().map(|o| o.split('x').filter_map(|d| d.parse().ok()).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::Model;
+    use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
+
+    /// conv, sigmoid, mul (SiLU), conv, relu, add.
+    fn variant() -> Variant {
+        let node = |name: &str| NodeProto { name: Some(name.into()), ..Default::default() };
+        let graph = GraphProto {
+            node: ["conv", "sigmoid", "mul", "conv2", "relu", "add"].map(node).to_vec(),
+            ..Default::default()
+        };
+        let proto = ModelProto { graph: Some(graph), ..Default::default() };
+        Variant {
+            model: Model { proto, dir: None },
+            sites: vec![site("mul", "silu", &[1, 2]), site("relu", "relu", &[4])],
+            skipped: vec![],
+        }
+    }
+
+    fn site(node: &str, kind: &str, nodes: &[usize]) -> VariantSite {
+        let kind = kind.to_owned();
+        VariantSite { node: node.into(), from: kind.clone(), to: kind, selected: true, nodes: nodes.to_vec() }
+    }
+
+    fn op(onnx: &[usize], output: &str) -> protocol::Op {
+        protocol::Op { onnx: onnx.to_vec(), outputs: vec![output.into()], ..Default::default() }
+    }
+
+    #[test]
+    fn a_site_with_ops_of_its_own_owns_them_all() {
+        let engine =
+            [op(&[0], "1x8x4x4xf32"), op(&[1], "1x8x4x4xf32"), op(&[2], "1x8x2x4xf32"), op(&[3, 4], "2xf32")];
+        let (ops, sites) = attribute(&variant(), &engine);
+        let owners: Vec<Option<&str>> = ops.iter().map(|o| o.site.as_deref()).collect();
+        assert_eq!(owners, [None, Some("mul"), Some("mul"), None]);
+        assert_eq!((sites[0].folded_into, sites[0].shape.as_slice()), (None, &[1, 8, 2, 4][..]));
+        assert_eq!(ops[2].node, "mul");
+    }
+
+    #[test]
+    fn a_site_merged_into_its_producer_is_folded() {
+        let (ops, sites) = attribute(&variant(), &[op(&[0, 1, 2], "1x8xf32"), op(&[3, 4], "1x9xf32")]);
+        assert_eq!(ops[0].folded, ["mul"]);
+        assert_eq!((sites[0].folded_into, sites[1].folded_into), (Some(0), Some(1)));
+        assert_eq!(sites[1].shape, [1, 9]);
+        assert_eq!(ops[1].onnx, ["conv2", "relu"]);
+        assert!(ops.iter().all(|o| o.site.is_none()));
+    }
+
+    #[test]
+    fn a_site_that_is_partly_merged_shows_in_both_places() {
+        let (ops, sites) =
+            attribute(&variant(), &[op(&[0], "f32"), op(&[1], "1x8xf32"), op(&[2, 5], "1x8xf32")]);
+        assert_eq!(ops[1].site.as_deref(), Some("mul"));
+        assert_eq!(ops[2].folded, ["mul"]);
+        assert_eq!(sites[0].folded_into, None);
+    }
+
+    #[test]
+    fn a_site_of_which_only_a_part_is_left_is_found_by_it() {
+        let (ops, sites) = attribute(&variant(), &[op(&[0, 1], "1x8xf32")]);
+        assert_eq!((sites[0].folded_into, ops[0].folded.as_slice()), (Some(0), &["mul".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_site_that_the_engine_dropped_has_no_op_and_the_shape_of_the_others() {
+        let (_, sites) = attribute(&variant(), &[op(&[0], "1x8xf32"), op(&[3, 4], "1x9xf32")]);
+        assert_eq!((sites[0].folded_into, sites[0].shape.len()), (None, 0));
+        let (_, other) = attribute(&variant(), &[op(&[0, 1, 2], "1x7xf32")]);
+        let mut all = [sites, other];
+        share_shapes(all.iter_mut());
+        assert_eq!((all[0][0].shape.as_slice(), all[1][1].shape.as_slice()), (&[1, 7][..], &[1, 9][..]));
+    }
+}

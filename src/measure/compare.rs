@@ -1,0 +1,168 @@
+//! From numbers to what can be said of them: a variant against the original, its cost against the control.
+
+use crate::record::{ActivationCost, Delta, Fork, Verdict};
+use crate::stats::{Estimate, Samples, mean_estimate};
+
+/// An interval around 1 that is this narrow (half its width) means: no difference that matters. A wider one
+/// means that the measurement can't tell.
+const NO_DIFFERENCE: f64 = 0.02;
+
+/// How far outputs are from the original's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    pub max_abs: f64,
+    /// Norm of the difference over the norm of the original's outputs; over the variant's where the former is 0.
+    pub relative_l2: f64,
+}
+
+/// Compares outputs of the same shapes; `None` if they are not. Pairs with a non-finite number are left out:
+/// those numbers are counted elsewhere.
+pub fn difference(original: &[f64], variant: &[f64]) -> Option<Difference> {
+    if original.len() != variant.len() {
+        return None;
+    }
+    let (mut max_abs, mut squares, mut of_original, mut of_variant) = (0.0f64, 0.0, 0.0, 0.0);
+    for (&o, &v) in original.iter().zip(variant).filter(|(o, v)| o.is_finite() && v.is_finite()) {
+        max_abs = max_abs.max((v - o).abs());
+        squares += (v - o).powi(2);
+        of_original += o * o;
+        of_variant += v * v;
+    }
+    let norm = if of_original > 0.0 { of_original } else { of_variant };
+    let relative_l2 = if norm > 0.0 { (squares / norm).sqrt() } else { 0.0 };
+    Some(Difference { max_abs, relative_l2 })
+}
+
+/// The median ratio of latencies of `variant` over `base`, with Student's t over forks.
+///
+/// A fork's number is the median over its rounds of the log ratio of the turns' medians. `None` without a
+/// fork in which both had a turn.
+pub fn delta(against: &str, base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
+    let logs = per_fork(base, variant, |base, variant| (variant / base).ln())?;
+    let estimate = mean_estimate(&logs, confidence).exp();
+    let resolution = estimate.interval.map(|i| i.half_width());
+    Some(Delta {
+        against: against.to_owned(),
+        ratio: estimate.point,
+        interval: estimate.interval.map(|i| [i.low, i.high]),
+        confidence,
+        verdict: verdict(&estimate),
+        resolution,
+    })
+}
+
+fn verdict(ratio: &Estimate) -> Verdict {
+    match ratio.interval {
+        Some(i) if i.low > 1.0 => Verdict::Slower,
+        Some(i) if i.high < 1.0 => Verdict::Faster,
+        Some(i) if i.half_width() <= NO_DIFFERENCE => Verdict::None,
+        _ => Verdict::Inconclusive,
+    }
+}
+
+/// The paired difference to the control, ns; `p50_ns` is the variant's latency.
+pub fn activation_cost(
+    control: &[Fork],
+    variant: &[Fork],
+    p50_ns: u64,
+    confidence: f64,
+) -> Option<ActivationCost> {
+    let differences = per_fork(control, variant, |control, variant| variant - control)?;
+    let estimate = mean_estimate(&differences, confidence);
+    Some(ActivationCost {
+        ns: estimate.point.round() as i64,
+        interval: estimate.interval.map(|i| [i.low.round() as i64, i.high.round() as i64]),
+        share: if p50_ns > 0 { estimate.point / p50_ns as f64 } else { 0.0 },
+    })
+}
+
+/// One number a fork: the median over rounds of what two variants' turns, by their medians, come to.
+fn per_fork(base: &[Fork], variant: &[Fork], pair: impl Fn(f64, f64) -> f64) -> Option<Samples> {
+    let of_fork = |(base, variant): (&Fork, &Fork)| {
+        let turns = base.rounds.iter().zip(&variant.rounds);
+        let pairs = turns.filter_map(|(b, v)| Some(pair(turn(b)?, turn(v)?)));
+        Samples::new(pairs).map(|s| s.median())
+    };
+    Samples::new(base.iter().zip(variant).filter_map(of_fork))
+}
+
+/// Profiled over plain run time: the fork's median ratio of turns in the same round, averaged over forks.
+pub fn overhead_ratio(forks: &[Fork]) -> Option<f64> {
+    let of_fork = |fork: &Fork| {
+        let ratio = |p: &crate::record::ProfiledRound| {
+            Some((turn(&p.runs_ns)? / turn(fork.rounds.get(p.round)?)?).ln())
+        };
+        Samples::new(fork.profiled_rounds.iter().filter_map(ratio)).map(|s| s.median())
+    };
+    Samples::new(forks.iter().filter_map(of_fork)).map(|s| s.mean().exp())
+}
+
+fn turn(runs_ns: &[u64]) -> Option<f64> {
+    Samples::from_ns(runs_ns).map(|s| s.median())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forks of three rounds of two runs, each fork with its own speed.
+    fn forks(ns: u64, speeds: &[u64]) -> Vec<Fork> {
+        let round = |speed: u64, r: u64| vec![ns * (speed + r) / 100, ns * (speed + r) / 100 + 2];
+        speeds
+            .iter()
+            .map(|&s| Fork { rounds: (0..3).map(|r| round(s, r)).collect(), ..Fork::default() })
+            .collect()
+    }
+
+    #[test]
+    fn pairing_cancels_what_a_fork_does_to_all() {
+        let speeds = [100, 130, 90, 111];
+        let d =
+            delta("original", &forks(1_000_000, &speeds), &forks(1_100_000, &speeds), 0.99).expect("paired");
+        assert!((d.ratio - 1.1).abs() < 1e-5, "{d:?}");
+        assert_eq!(d.verdict, Verdict::Slower);
+        assert!(d.resolution.expect("four forks") < 1e-4);
+    }
+
+    #[test]
+    fn the_same_again_is_no_difference() {
+        let d = delta("original", &forks(1000, &[100, 101, 99]), &forks(1000, &[101, 100, 99]), 0.9)
+            .expect("paired");
+        assert_eq!(d.verdict, Verdict::None, "{d:?}");
+    }
+
+    #[test]
+    fn a_wide_interval_is_inconclusive_and_so_is_a_single_fork() {
+        let base = forks(1000, &[100, 100, 100, 100]);
+        let wild = delta("original", &base, &forks(1000, &[80, 130, 95, 120]), 0.99).expect("paired");
+        assert_eq!(wild.verdict, Verdict::Inconclusive);
+        let single = delta("original", &base[..1], &forks(1500, &[100]), 0.99).expect("paired");
+        assert_eq!((single.verdict, single.interval, single.resolution), (Verdict::Inconclusive, None, None));
+    }
+
+    #[test]
+    fn what_never_ran_together_is_not_compared() {
+        assert_eq!(delta("original", &[], &forks(1, &[1]), 0.99), None);
+        assert_eq!(delta("original", &[Fork::default()], &forks(1, &[1]), 0.99), None);
+    }
+
+    #[test]
+    fn an_activation_costs_the_difference_to_the_control() {
+        let speeds = [100, 120, 80, 100];
+        let cost = activation_cost(&forks(900_000, &speeds), &forks(1_000_000, &speeds), 1_010_000, 0.99);
+        let cost = cost.expect("paired");
+        assert!((cost.ns - 101_000).abs() <= 1, "{cost:?}");
+        assert!((cost.share - 0.1).abs() < 1e-4);
+        let [low, high] = cost.interval.expect("four forks");
+        assert!(low < cost.ns && cost.ns < high);
+    }
+
+    #[test]
+    fn outputs_are_compared_where_both_are_numbers() {
+        let d = difference(&[3.0, 4.0, f64::NAN], &[3.0, 4.5, 1.0]).expect("same shape");
+        assert_eq!(d, Difference { max_abs: 0.5, relative_l2: 0.1 });
+        assert_eq!(difference(&[1.0], &[1.0, 2.0]), None);
+        assert_eq!(difference(&[0.0], &[2.0]).map(|d| d.relative_l2), Some(1.0));
+        assert_eq!(difference(&[0.0], &[0.0]).map(|d| d.relative_l2), Some(0.0));
+    }
+}

@@ -1,0 +1,112 @@
+//! One variant's worker in one fork, as typed questions: what is asked is what is answered, or it is trouble.
+
+use std::time::Duration;
+
+use crate::target::{Lost, Worker};
+use crate::worker::protocol::{Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs};
+
+/// A worker that lives, and whose it is.
+pub struct Lane {
+    /// Index of the variant.
+    pub variant: usize,
+    worker: Box<dyn Worker>,
+    /// Ops of the graph, once it is loaded.
+    ops: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The user wants to stop.
+    Interrupted,
+    /// The engine can't do it, and says so.
+    Refused(Failure),
+    /// The worker is lost.
+    Died(Lost),
+    /// The worker said something that can't be: a defect of ours.
+    Nonsense(String),
+}
+
+type Answer<T> = Result<T, Trouble>;
+
+impl Lane {
+    pub fn new(variant: usize, worker: Box<dyn Worker>) -> Self {
+        Self { variant, worker, ops: 0 }
+    }
+
+    pub fn load(&mut self, load: Load, patience: Duration) -> Answer<Loaded> {
+        match self.ask(&Request::Load(load), patience)? {
+            Reply::Loaded(loaded) => {
+                self.ops = loaded.ops.len();
+                Ok(loaded)
+            }
+            other => nonsense(&other),
+        }
+    }
+
+    /// One run; with `trace` it announces every node before it is evaluated.
+    pub fn run(&mut self, trace: bool, patience: Duration) -> Answer<Runs> {
+        self.runs(&Request::Run { trace }, 1, patience)
+    }
+
+    pub fn turn(&mut self, runs: u32, patience: Duration) -> Answer<Runs> {
+        self.runs(&Request::Turn { runs }, runs, patience)
+    }
+
+    fn runs(&mut self, request: &Request, runs: u32, patience: Duration) -> Answer<Runs> {
+        match self.ask(request, patience)? {
+            Reply::Runs(answer) if answer.runs_ns.len() == runs as usize => Ok(answer),
+            other => nonsense(&other),
+        }
+    }
+
+    pub fn profile(&mut self, runs: u32, patience: Duration) -> Answer<Profile> {
+        match self.ask(&Request::Profile { runs }, patience)? {
+            Reply::Profile(profile)
+                if profile.runs_ns.len() == runs as usize
+                    && profile.ops_ns.len() == self.ops
+                    && profile.ops_ns.iter().all(|op| op.len() == runs as usize) =>
+            {
+                Ok(profile)
+            }
+            other => nonsense(&other),
+        }
+    }
+
+    pub fn memory(&mut self, patience: Duration) -> Answer<Memory> {
+        match self.ask(&Request::Memory, patience)? {
+            Reply::Memory(memory) if memory.ops.len() == self.ops => Ok(memory),
+            other => nonsense(&other),
+        }
+    }
+
+    pub fn outputs(&mut self, file: String, patience: Duration) -> Answer<Outputs> {
+        match self.ask(&Request::Outputs { file }, patience)? {
+            Reply::Outputs(outputs) => Ok(outputs),
+            other => nonsense(&other),
+        }
+    }
+
+    fn ask(&mut self, request: &Request, patience: Duration) -> Answer<Reply> {
+        match self.worker.ask(request, patience) {
+            Ok(Reply::Error(failure)) => Err(Trouble::Refused(failure)),
+            Ok(reply) => Ok(reply),
+            Err(Lost::Interrupted) => Err(Trouble::Interrupted),
+            Err(lost) => Err(Trouble::Died(lost)),
+        }
+    }
+}
+
+fn nonsense<T>(reply: &Reply) -> Answer<T> {
+    let kind = match reply {
+        Reply::Loaded(_) => "loaded",
+        Reply::Runs(_) => "runs",
+        Reply::Profile(_) => "profile",
+        Reply::Memory(_) => "memory",
+        Reply::Outputs(_) => "outputs",
+        Reply::Error(_) => "error",
+    };
+    Err(Trouble::Nonsense(format!(
+        "the worker's answer ({kind}) doesn't fit the question: use the same oplat on both sides, or report it"
+    )))
+}

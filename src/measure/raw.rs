@@ -1,0 +1,106 @@
+//! What workers said, before anything is made of it.
+
+use super::Experiment;
+use crate::error::{Error, Result};
+use crate::record::{Fork, OutputChange};
+use crate::worker::protocol::{Loaded, Memory};
+
+/// A measurement's raw data.
+#[derive(Debug, Default)]
+pub struct Raw {
+    /// In the order of the experiment.
+    pub variants: Vec<RawVariant>,
+    /// `order[fork][round]`: variants in the order of their turns.
+    pub order: Vec<Vec<Vec<usize>>>,
+    pub runs_per_turn: u32,
+    pub interrupted: bool,
+}
+
+/// What the workers of one variant said.
+#[derive(Debug, Default)]
+pub struct RawVariant {
+    pub loaded: Option<Loaded>,
+    /// From the first fork on, without a gap: a variant that failed isn't started again.
+    pub forks: Vec<RawFork>,
+    pub memory: Option<Memory>,
+    pub change: Option<OutputChange>,
+    pub error: Option<Failed>,
+}
+
+/// One process.
+#[derive(Debug, Default)]
+pub struct RawFork {
+    pub fork: Fork,
+    /// `ops_ns[op][run]`: profiled runs of all rounds, one after another.
+    pub ops_ns: Vec<Vec<u64>>,
+}
+
+/// Why a variant has no more figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failed {
+    pub message: String,
+    /// The engine said no (bad input), as opposed to a worker that is gone.
+    pub refused: bool,
+}
+
+impl RawFork {
+    /// Keeps the first so many rounds, and what was profiled in them.
+    fn truncate(&mut self, rounds: usize) {
+        self.fork.rounds.truncate(rounds);
+        self.fork.profiled_rounds.retain(|p| p.round < rounds);
+        let runs = self.fork.profiled_rounds.iter().map(|p| p.runs_ns.len()).sum();
+        self.ops_ns.iter_mut().for_each(|op| op.truncate(runs));
+    }
+}
+
+impl Raw {
+    pub fn new(variants: usize) -> Self {
+        Self { variants: (0..variants).map(|_| RawVariant::default()).collect(), ..Self::default() }
+    }
+
+    /// Variants that are still measured.
+    pub fn alive(&self) -> Vec<usize> {
+        (0..self.variants.len()).filter(|&v| self.variants[v].error.is_none()).collect()
+    }
+
+    /// Drops what an interrupt cut off: rounds that not all living variants completed, and forks without any.
+    pub fn drop_partial(&mut self) {
+        let alive = self.alive();
+        if let Some(last) = self.order.len().checked_sub(1) {
+            let rounds = |v: &usize| self.variants[*v].forks.get(last).map_or(0, |f| f.fork.rounds.len());
+            let complete = alive.iter().map(rounds).min().unwrap_or(0);
+            self.order[last].truncate(complete);
+            let forks = self.variants.iter_mut().filter_map(|v| v.forks.get_mut(last));
+            forks.for_each(|fork| fork.truncate(complete));
+        }
+        if self.order.last().is_some_and(Vec::is_empty) {
+            self.order.pop();
+        }
+        let forks = self.order.len();
+        self.variants.iter_mut().for_each(|v| v.forks.truncate(forks));
+    }
+
+    /// Fails if there is nothing to make a record of.
+    pub fn usable(&self, experiment: &Experiment) -> Result<()> {
+        let rounds = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
+        if rounds {
+            return Ok(());
+        }
+        let name = &experiment.model.name;
+        let failed = || {
+            self.variants.iter().zip(&experiment.variants).filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
+        };
+        let Some((planned, error)) = failed().next() else {
+            return Err(Error::lost(format!("{name}: interrupted before anything was measured")));
+        };
+        // One that all share is the model's own.
+        let alike =
+            failed().count() == self.variants.len() && failed().all(|(_, e)| e.message == error.message);
+        let who = if alike { String::new() } else { format!("{}: ", planned.name) };
+        let message = format!("{name}: {who}{}", error.message);
+        if failed().all(|(_, e)| e.refused) {
+            return Err(Error::input(message));
+        }
+        Err(Error::lost(format!("{message}; try a smaller --input, or another --target")))
+    }
+}

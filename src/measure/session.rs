@@ -1,0 +1,393 @@
+//! The measurement as it happens: forks of workers, rounds of turns, and what to do when one fails.
+
+use std::time::Duration;
+
+use super::files::Files;
+use super::lane::{Lane, Trouble};
+use super::plan::{self, Costs, Schedule, Turns};
+use super::raw::{Failed, Raw, RawFork};
+use super::{Clock, Experiment, Interrupt, Progress};
+use crate::error::{Error, Result};
+use crate::onnx;
+use crate::record::{Fork, OutputChange, ProfiledRound};
+use crate::stats::Samples;
+use crate::target::{Lost, Target};
+use crate::worker::protocol::{Load, Runs};
+
+/// Runs that the memory and outputs passes come to.
+const SURVEY_RUNS: u32 = 5;
+
+/// Measures until time is up, the user interrupts or no variant is left.
+///
+/// Fails only if workers can't be started at all.
+pub fn run(
+    experiment: &Experiment,
+    target: &dyn Target,
+    files: &Files,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+    clock: &dyn Clock,
+) -> Result<Raw> {
+    let variants = experiment.variants.len();
+    let raw = Raw::new(variants);
+    let costs = Costs::default();
+    let mut session = Session {
+        experiment,
+        target,
+        files,
+        progress,
+        interrupt,
+        clock,
+        raw,
+        costs,
+        run: vec![None; variants],
+        original: None,
+    };
+    for fork in 0.. {
+        match session.fork(fork) {
+            Ok(Schedule { forks: 0 | 1, .. }) => break,
+            Ok(_) => {}
+            Err(Stop::Interrupted) => {
+                session.raw.interrupted = true;
+                session.raw.drop_partial();
+                break;
+            }
+            Err(Stop::Nobody) => break,
+            Err(Stop::Error(error)) => return Err(error),
+        }
+    }
+    Ok(session.raw)
+}
+
+struct Session<'a> {
+    experiment: &'a Experiment,
+    target: &'a dyn Target,
+    files: &'a Files,
+    progress: &'a mut dyn Progress,
+    interrupt: &'a Interrupt,
+    clock: &'a dyn Clock,
+    raw: Raw,
+    costs: Costs,
+    /// How long a run of each variant takes, as far as it is known.
+    run: Vec<Option<Duration>>,
+    /// The original's outputs, as long as others are to be compared with them.
+    original: Option<Vec<f64>>,
+}
+
+/// Why the measurement ends before its plan does.
+enum Stop {
+    Interrupted,
+    /// No variant is left to measure.
+    Nobody,
+    Error(Error),
+}
+
+impl Session<'_> {
+    /// One fork, from starting its workers to ending them. Gives the plan as it was for it.
+    fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
+        self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
+        let began = self.clock.elapsed();
+        let mut lanes = self.cold_starts()?;
+        self.warm_up(&mut lanes)?;
+        self.estimate(fork, self.clock.elapsed() - began);
+        let now = self.clock.elapsed();
+        let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
+        self.announce(fork, schedule, now);
+        self.raw.order.push(vec![]);
+        for round in 0..schedule.rounds {
+            self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
+            self.round(fork, round, &mut lanes)?;
+            let now = self.clock.elapsed();
+            let left = (end_of(schedule, self.costs, now, round + 1)).saturating_sub(now);
+            self.progress.advance(share(now, left), left);
+        }
+        self.learn(fork, schedule, self.clock.elapsed().saturating_sub(now));
+        if fork == 0 {
+            self.survey(&mut lanes)?;
+            self.costs.survey = Duration::ZERO;
+        }
+        self.somebody()?;
+        Ok(schedule)
+    }
+
+    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start.
+    fn cold_starts(&mut self) -> Result<Vec<Lane>, Stop> {
+        let mut lanes = vec![];
+        for variant in self.raw.alive() {
+            self.progress.phase(&format!("loading {}", self.experiment.variants[variant].name));
+            let worker = self.target.start(self.interrupt).map_err(Stop::Error)?;
+            let mut lane = Lane::new(variant, worker);
+            match self.cold_start(&mut lane) {
+                Ok(()) => lanes.push(lane),
+                Err(trouble) => self.fail(lane, trouble)?,
+            }
+        }
+        self.somebody()?;
+        Ok(lanes)
+    }
+
+    fn cold_start(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
+        let variant = lane.variant;
+        let loaded = lane.load(self.load(variant), self.patience(variant, 0))?;
+        let ops = loaded.ops.len();
+        let known = self.raw.variants[variant].loaded.as_ref();
+        if known.is_some_and(|known| known.ops != loaded.ops) {
+            return Err(Trouble::Nonsense("the engine made other ops of it than in the first fork".into()));
+        }
+        let (load_ns, optimise_ns) = (loaded.load_ns, loaded.optimise_ns);
+        self.raw.variants[variant].loaded.get_or_insert(loaded);
+        let first = lane.run(false, self.patience(variant, 0))?;
+        let mut fork = Fork { load_ns, optimise_ns, ..Fork::default() };
+        fork.first_run_ns = first.runs_ns[0];
+        note_usage(&mut fork, &first);
+        if self.run[variant].is_none() {
+            self.run[variant] = Some(Duration::from_nanos(fork.first_run_ns));
+        }
+        self.raw.variants[variant].forks.push(RawFork { fork, ops_ns: vec![vec![]; ops] });
+        Ok(())
+    }
+
+    /// Runs fast models until they are warm; their times are not kept.
+    fn warm_up(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
+        self.each(lanes, None, |session, lane| {
+            let variant = lane.variant;
+            let first = session.raw.variants[variant].forks.last().map_or(0, |f| f.fork.first_run_ns);
+            let runs = plan::warm_up_runs(Duration::from_nanos(first));
+            if runs > 0 {
+                let warm = lane.turn(runs, session.patience(variant, runs))?;
+                session.run[variant] = Samples::from_ns(&warm.runs_ns).map(|s| nanos(s.median()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Works out what forks and rounds will cost; fixes the runs of a turn in the first fork.
+    fn estimate(&mut self, fork: usize, took: Duration) {
+        let alive = self.raw.alive();
+        let runs = || alive.iter().filter_map(|&v| self.run[v]);
+        let all: Duration = runs().sum();
+        self.costs.fork = took;
+        if fork == 0 {
+            self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default());
+            self.costs.pass = all * (self.raw.runs_per_turn + 1);
+            self.costs.survey = all * SURVEY_RUNS;
+        }
+    }
+
+    /// Tells the user what the plan comes to.
+    fn announce(&mut self, fork: usize, schedule: Schedule, now: Duration) {
+        self.progress.fork(fork + 1, fork + schedule.forks);
+        let left = schedule.duration(self.costs);
+        let (whole, time) = (now + left, self.experiment.time);
+        if fork == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
+            self.progress.note(&format!(
+                "{} needs about {:.0} s for {} forks, more than the {:.0} s given",
+                self.experiment.model.name,
+                whole.as_secs_f64(),
+                schedule.forks,
+                time.as_secs_f64()
+            ));
+        }
+        self.progress.advance(share(now, left), left);
+    }
+
+    /// Corrects the cost of a pass by what it took.
+    fn learn(&mut self, fork: usize, schedule: Schedule, took: Duration) {
+        let turns = |r: usize| if plan::turns(fork, r) == Turns::Plain { 1u32 } else { 2 };
+        let passes: u32 = (0..schedule.rounds).map(turns).sum();
+        if passes > 0 {
+            self.costs.pass = took / passes;
+        }
+    }
+
+    /// One turn of every variant, in random order.
+    fn round(&mut self, fork: usize, round: usize, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
+        let variants: Vec<usize> = lanes.iter().map(|l| l.variant).collect();
+        let order = plan::order(self.experiment.load.seed, fork, round, &variants);
+        self.raw.order[fork].push(order.clone());
+        self.each(lanes, Some(&order), |session, lane| match plan::turns(fork, round) {
+            Turns::Plain => session.plain_turn(lane),
+            Turns::PlainThenProfiled => {
+                session.plain_turn(lane)?;
+                session.profiled_turn(lane, round)
+            }
+            Turns::ProfiledThenPlain => {
+                session.profiled_turn(lane, round)?;
+                session.plain_turn(lane)
+            }
+        })
+    }
+
+    fn plain_turn(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
+        let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
+        let answer = lane.turn(runs, self.patience(variant, runs))?;
+        if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
+            note_usage(fork, &answer);
+            fork.rounds.push(answer.runs_ns);
+        }
+        Ok(())
+    }
+
+    fn profiled_turn(&mut self, lane: &mut Lane, round: usize) -> Result<(), Trouble> {
+        let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
+        let profile = lane.profile(runs, self.patience(variant, runs))?;
+        if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
+            raw.fork.profiled_rounds.push(ProfiledRound { round, runs_ns: profile.runs_ns });
+            raw.ops_ns.iter_mut().zip(profile.ops_ns).for_each(|(all, new)| all.extend(new));
+        }
+        Ok(())
+    }
+
+    /// Memory and outputs, once, when the timing of the fork is done and can't be disturbed.
+    fn survey(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
+        self.progress.phase("memory and outputs");
+        let outcome = self.each(lanes, None, |session, lane| {
+            let variant = lane.variant;
+            let memory = lane.memory(session.patience(variant, SURVEY_RUNS))?;
+            session.raw.variants[variant].memory = Some(memory);
+            session.outputs(lane)
+        });
+        self.original = None;
+        outcome
+    }
+
+    fn outputs(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
+        let variant = lane.variant;
+        let file = self.files.outputs(variant);
+        let outputs = lane.outputs(file.clone(), self.patience(variant, SURVEY_RUNS))?;
+        let values = self.target.get(&file).map_err(|e| Trouble::Nonsense(e.message))?;
+        let values: Vec<f64> =
+            values.as_chunks().0.iter().map(|&eight: &[u8; 8]| f64::from_le_bytes(eight)).collect();
+        if outputs.elements.iter().sum::<u64>() != values.len() as u64 {
+            return Err(Trouble::Nonsense("the outputs' file doesn't hold what the worker says".into()));
+        }
+        let original = if variant == 0 { Some(&values) } else { self.original.as_ref() };
+        let difference = original.and_then(|original| super::compare::difference(original, &values));
+        self.raw.variants[variant].change = difference.map(|d| OutputChange {
+            max_abs: d.max_abs,
+            relative_l2: d.relative_l2,
+            non_finite: outputs.non_finite,
+            subnormal: outputs.subnormal,
+        });
+        if variant == 0 {
+            self.original = Some(values);
+        }
+        Ok(())
+    }
+
+    /// Does something with every worker, in the given order of variants; those that fail are dropped.
+    fn each(
+        &mut self,
+        lanes: &mut Vec<Lane>,
+        order: Option<&[usize]>,
+        mut act: impl FnMut(&mut Self, &mut Lane) -> Result<(), Trouble>,
+    ) -> Result<(), Stop> {
+        let order = order.map_or_else(|| lanes.iter().map(|l| l.variant).collect(), <[usize]>::to_vec);
+        for variant in order {
+            if self.interrupt.is_raised() {
+                return Err(Stop::Interrupted);
+            }
+            let Some(at) = lanes.iter().position(|l| l.variant == variant) else { continue };
+            if let Err(trouble) = act(self, &mut lanes[at]) {
+                let lane = lanes.swap_remove(at);
+                self.fail(lane, trouble)?;
+            }
+        }
+        self.somebody()
+    }
+
+    fn somebody(&self) -> Result<(), Stop> {
+        if self.raw.alive().is_empty() { Err(Stop::Nobody) } else { Ok(()) }
+    }
+
+    /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
+    fn fail(&mut self, lane: Lane, trouble: Trouble) -> Result<(), Stop> {
+        let variant = lane.variant;
+        drop(lane);
+        let failed = match trouble {
+            Trouble::Interrupted => return Err(Stop::Interrupted),
+            Trouble::Nonsense(message) => Failed { message, refused: false },
+            Trouble::Refused(failure) => {
+                let at =
+                    failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
+                Failed { message: format!("the engine can't run it{at}: {}", failure.message), refused: true }
+            }
+            Trouble::Died(lost) => {
+                let loaded = self.raw.variants[variant].loaded.is_some();
+                let place = if loaded { self.place(variant)? } else { " while loading".into() };
+                Failed { message: format!("the worker was lost{place}: {lost}"), refused: false }
+            }
+        };
+        self.progress.note(&format!("{}: {}", self.experiment.variants[variant].name, failed.message));
+        self.raw.variants[variant].error = Some(failed);
+        Ok(())
+    }
+
+    /// Runs the variant once more, alone and traced, to find the node at which it dies.
+    fn place(&mut self, variant: usize) -> Result<String, Stop> {
+        self.progress.phase(&format!("finding where {} dies", self.experiment.variants[variant].name));
+        let patience = self.patience(variant, 1);
+        let Ok(worker) = self.target.start(self.interrupt) else { return Ok(String::new()) };
+        let mut lane = Lane::new(variant, worker);
+        let again = match lane.load(self.load(variant), self.patience(variant, 0)) {
+            Ok(_) => lane.run(true, patience),
+            Err(trouble) => Err(trouble),
+        };
+        match again {
+            Ok(_) => Ok(", but not when it ran alone".into()),
+            Err(Trouble::Interrupted) => Err(Stop::Interrupted),
+            Err(Trouble::Died(Lost::Died { at: Some(node), .. })) => {
+                Ok(format!(" at {}", self.node(variant, node)))
+            }
+            Err(_) => Ok(String::new()),
+        }
+    }
+
+    /// A node of the variant as the user knows it: `node /model.3/conv (Conv)`.
+    fn node(&self, variant: usize, index: usize) -> String {
+        let mut nodes = vec![];
+        let graph = self.experiment.variants[variant].variant.model.graph();
+        onnx::for_each_node(graph, &mut |node| nodes.push(node));
+        nodes.get(index).map_or_else(
+            || format!("node {index}"),
+            |node| format!("node {} ({})", onnx::label(node), node.op_type.as_deref().unwrap_or("")),
+        )
+    }
+
+    fn load(&self, variant: usize) -> Load {
+        Load { model: self.files.model(variant), ..self.experiment.load.clone() }
+    }
+
+    /// How long to wait for an answer: far longer than it should take. `runs` is 0 for loads and first runs.
+    fn patience(&self, variant: usize, runs: u32) -> Duration {
+        let patience = match self.run[variant] {
+            Some(run) if runs > 0 => Duration::from_secs(10) + run * 20 * (runs + 1),
+            _ => self.experiment.time.max(Duration::from_secs(60)),
+        };
+        if self.target.emulated() { patience * 10 } else { patience }
+    }
+}
+
+/// When the rest of a plan will be done, if `rounds` of this fork are.
+fn end_of(schedule: Schedule, costs: Costs, now: Duration, rounds: usize) -> Duration {
+    let whole = schedule.duration(costs);
+    let share_of_fork = rounds as f64 / schedule.rounds.max(1) as f64;
+    let in_fork = (whole.saturating_sub(costs.survey)) / u32::try_from(schedule.forks.max(1)).unwrap_or(1);
+    now + whole.saturating_sub(in_fork.mul_f64(share_of_fork))
+}
+
+/// The share of the whole that is done.
+fn share(done: Duration, left: Duration) -> f64 {
+    done.as_secs_f64() / (done + left).as_secs_f64().max(1e-9)
+}
+
+fn nanos(ns: f64) -> Duration {
+    Duration::from_nanos(ns.max(0.0) as u64)
+}
+
+/// Keeps the newest figures of the process: they only grow.
+fn note_usage(fork: &mut Fork, runs: &Runs) {
+    fork.peak_rss_bytes = runs.peak_rss_bytes.or(fork.peak_rss_bytes);
+    fork.minor_faults = runs.minor_faults.or(fork.minor_faults);
+    fork.involuntary_switches = runs.involuntary_switches.or(fork.involuntary_switches);
+}

@@ -1,0 +1,497 @@
+//! The whole measurement against workers that answer from a script. Time is what the script says it is:
+//! nothing waits, and the ratios to be found are known.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+use crate::error::Kind;
+use crate::onnx::Model;
+use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
+use crate::record::Verdict;
+use crate::swap::{Variant, VariantSite};
+use crate::target::{End, Lost, Worker};
+use crate::worker::protocol::{
+    self, Failure, Loaded, Memory, OpMemory, Outputs, Profile, Reply, Request, Runs,
+};
+
+/// What a scripted worker knows when it is asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moment {
+    variant: usize,
+    /// Workers of this variant started so far, this one included.
+    start: usize,
+    /// Turns, plain and profiled, that this worker has been asked for.
+    turns: usize,
+}
+
+/// An answer out of the ordinary; `None` for the ordinary one.
+type Script = dyn Fn(Moment, &Request) -> Option<Result<Reply, Lost>>;
+
+struct World {
+    now: Cell<Duration>,
+    /// Nanoseconds of a run of each variant.
+    run_ns: Vec<u64>,
+    load: Duration,
+    starts: RefCell<HashMap<usize, usize>>,
+    alive: Cell<usize>,
+    files: RefCell<HashMap<String, Vec<u8>>>,
+    noise: Cell<u64>,
+    script: Box<Script>,
+}
+
+impl Clock for Rc<World> {
+    fn elapsed(&self) -> Duration {
+        self.now.get()
+    }
+}
+
+impl World {
+    fn new(
+        run_ns: &[u64],
+        script: impl Fn(Moment, &Request) -> Option<Result<Reply, Lost>> + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            now: Cell::default(),
+            run_ns: run_ns.to_vec(),
+            load: Duration::from_millis(50),
+            starts: RefCell::default(),
+            alive: Cell::default(),
+            files: RefCell::default(),
+            noise: Cell::new(1),
+            script: Box::new(script),
+        })
+    }
+
+    /// Up to 1% either way, the same in every test run.
+    fn jitter(&self) -> f64 {
+        let next = self.noise.get().wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.noise.set(next);
+        1.0 + 0.02 * ((next >> 11) as f64 / (1u64 << 53) as f64 - 0.5)
+    }
+
+    fn pass(&self, time: Duration) {
+        self.now.set(self.now.get() + time);
+    }
+}
+
+struct Fake(Rc<World>);
+
+struct FakeWorker {
+    world: Rc<World>,
+    moment: Moment,
+}
+
+impl Target for Fake {
+    fn name(&self) -> String {
+        "fake".into()
+    }
+
+    fn emulated(&self) -> bool {
+        false
+    }
+
+    fn put(&self, folder: &Path) -> Result<String> {
+        Ok(folder.display().to_string())
+    }
+
+    fn get(&self, path: &str) -> Result<Vec<u8>> {
+        self.0.files.borrow().get(path).cloned().ok_or_else(|| Error::lost("no such file"))
+    }
+
+    fn start(&self, _: &Interrupt) -> Result<Box<dyn Worker>> {
+        self.0.alive.set(self.0.alive.get() + 1);
+        Ok(Box::new(FakeWorker { world: Rc::clone(&self.0), moment: Moment::default() }))
+    }
+}
+
+impl Drop for FakeWorker {
+    fn drop(&mut self) {
+        self.world.alive.set(self.world.alive.get() - 1);
+    }
+}
+
+impl FakeWorker {
+    /// Runs, the untimed one included: each fork has a speed of its own, which is the same for all variants.
+    fn runs(&self, runs: u32, slower: f64) -> Vec<u64> {
+        let fork = 1.0 + 0.1 * (self.moment.start as f64).sin();
+        let ns = self.world.run_ns[self.moment.variant] as f64 * fork * slower;
+        let runs: Vec<u64> = (0..runs).map(|_| (ns * self.world.jitter()) as u64).collect();
+        self.world.pass(Duration::from_nanos(runs.iter().sum::<u64>() + ns as u64));
+        runs
+    }
+
+    fn plain(&self, runs: u32) -> Reply {
+        Reply::Runs(Runs {
+            runs_ns: self.runs(runs, 1.0),
+            peak_rss_bytes: Some(1000 + self.moment.start as u64),
+            minor_faults: Some(7),
+            involuntary_switches: None,
+            allocations: 0,
+            allocated_bytes: 0,
+        })
+    }
+
+    fn ordinary(&self, request: &Request) -> Reply {
+        match request {
+            Request::Load(_) => {
+                self.world.pass(self.world.load);
+                let op = |op: &str, onnx: &[usize]| protocol::Op {
+                    op: op.into(),
+                    onnx: onnx.to_vec(),
+                    outputs: vec!["1x4xf32".into()],
+                    ..Default::default()
+                };
+                Reply::Loaded(Loaded {
+                    load_ns: 30,
+                    optimise_ns: 20,
+                    inputs: vec![protocol::Input {
+                        name: "x".into(),
+                        shape: vec![1, 4],
+                        dtype: Some("f32".into()),
+                    }],
+                    ops: vec![op("Conv", &[0]), op("Relu", &[1])],
+                    macs: Some(99),
+                    rss_bytes: None,
+                    engine: protocol::Engine { name: "fake".into(), ..Default::default() },
+                })
+            }
+            Request::Run { .. } => self.plain(1),
+            Request::Turn { runs } => self.plain(*runs),
+            Request::Profile { runs } => {
+                let runs_ns = self.runs(*runs, 1.004);
+                let part = |share: f64| runs_ns.iter().map(|&ns| (ns as f64 * share) as u64).collect();
+                Reply::Profile(Profile {
+                    ops_ns: vec![part(0.75), part(0.24)],
+                    runs_ns,
+                    allocations: 0,
+                    allocated_bytes: 0,
+                    order: vec![0, 1],
+                })
+            }
+            Request::Memory => Reply::Memory(Memory {
+                weights_bytes: 11,
+                peak_live_bytes: 22,
+                peak_heap_bytes: 33,
+                retained_bytes: 44,
+                ops: vec![OpMemory { scratch_bytes: 5, ..Default::default() }, OpMemory::default()],
+            }),
+            Request::Outputs { file } => {
+                let values = [3.0, 4.0 + 0.5 * self.moment.variant as f64];
+                let bytes = values.iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
+                self.world.files.borrow_mut().insert(file.clone(), bytes);
+                Reply::Outputs(Outputs { elements: vec![2], non_finite: 0, subnormal: 6 })
+            }
+            Request::Stop => Reply::Error(Failure { message: "stop has no answer".into(), node: None }),
+        }
+    }
+}
+
+impl Worker for FakeWorker {
+    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, Lost> {
+        match request {
+            Request::Load(load) => {
+                let number = load.model.rsplit("variant-").next().and_then(|n| n.strip_suffix(".onnx"));
+                self.moment.variant = number.and_then(|n| n.parse().ok()).expect("a written variant");
+                let mut starts = self.world.starts.borrow_mut();
+                let start = starts.entry(self.moment.variant).or_default();
+                *start += 1;
+                self.moment.start = *start;
+            }
+            Request::Turn { .. } | Request::Profile { .. } => self.moment.turns += 1,
+            _ => {}
+        }
+        let answer = (self.world.script)(self.moment, request).unwrap_or_else(|| Ok(self.ordinary(request)));
+        if let Err(Lost::Died { end: End::Hung(_), .. }) = answer {
+            self.world.pass(patience);
+        }
+        answer
+    }
+}
+
+fn planned(name: &str, role: Role) -> Planned {
+    let node = |name: &str, op: &str| NodeProto {
+        name: Some(name.into()),
+        op_type: Some(op.into()),
+        output: vec![format!("{name}_out")],
+        ..Default::default()
+    };
+    let graph = GraphProto { node: vec![node("/conv", "Conv"), node("/act", "Relu")], ..Default::default() };
+    let proto = ModelProto { graph: Some(graph), ..Default::default() };
+    let site = VariantSite {
+        node: "/act".into(),
+        from: "relu".into(),
+        to: name.into(),
+        selected: true,
+        nodes: vec![1],
+    };
+    let variant = Variant { model: Model { proto, dir: None }, sites: vec![site], skipped: vec![] };
+    Planned { name: name.into(), role, rule: name.into(), lowering: "exported".into(), variant }
+}
+
+fn experiment() -> Experiment {
+    Experiment {
+        command: vec!["oplat".into(), "profile".into()],
+        model: record::Model { name: "tiny".into(), ..Default::default() },
+        variants: vec![
+            planned("original", Role::Original),
+            planned("mish", Role::Swap),
+            planned("control", Role::Control),
+        ],
+        load: Load {
+            model: String::new(),
+            inputs: vec![],
+            dims: vec![],
+            seed: 3,
+            threads: 1,
+            cpus: vec![],
+            flush_denormals: false,
+        },
+        forks: 8,
+        time: Duration::from_secs(40),
+        confidence: 0.99,
+    }
+}
+
+fn measured(world: &Rc<World>, interrupt: &Interrupt) -> Result<Record> {
+    let record = measure_by(world, &experiment(), &Fake(Rc::clone(world)), &mut Silent, interrupt);
+    assert_eq!(world.alive.get(), 0, "a worker was left behind");
+    record
+}
+
+fn by_the_book(run_ns: &[u64]) -> Record {
+    measured(&World::new(run_ns, |_, _| None), &Interrupt::default()).expect("measured")
+}
+
+fn died(end: End, at: Option<usize>) -> Option<Result<Reply, Lost>> {
+    Some(Err(Lost::Died { end, last_words: None, at }))
+}
+
+const MS: u64 = 1_000_000;
+
+#[test]
+fn a_variant_ten_percent_slower_is_found_so_and_its_activations_priced() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS + MS / 2], |_, _| None);
+    let record = measured(&world, &Interrupt::default()).expect("measured");
+    let [original, mish, control] = &record.variants[..] else { panic!("three variants") };
+
+    let delta = mish.delta.as_ref().expect("compared");
+    let [low, high] = delta.interval.expect("eight forks");
+    assert_eq!((delta.verdict, delta.against.as_str()), (Verdict::Slower, "original"));
+    assert!(low < 1.1 && 1.1 < high && high - low < 0.01, "{delta:?}");
+    assert_eq!(original.delta, None);
+    assert_eq!(control.delta.as_ref().map(|d| d.verdict), Some(Verdict::Faster));
+
+    let cost = mish.activation_cost.expect("there is a control");
+    let [low, high] = cost.interval.expect("eight forks");
+    assert!(low < 1_500_000 && 1_500_000 < high, "{cost:?}");
+    assert!((cost.share - 1.5 / 11.0).abs() < 0.02);
+    assert!((original.activation_cost.expect("there is a control").ns - 500_000).abs() < 60_000);
+    assert_eq!(control.activation_cost, None);
+
+    assert_eq!(record.settings.forks, 8);
+    assert!(record.settings.rounds.iter().all(|&r| r > 10), "{:?}", record.settings.rounds);
+    let took = world.now.get().as_secs_f64();
+    assert!((34.0..=42.0).contains(&took), "took {took} s of 40");
+}
+
+#[test]
+fn the_same_variant_again_shows_no_difference() {
+    let record = by_the_book(&[10 * MS, 10 * MS, 10 * MS]);
+    let delta = record.variants[1].delta.as_ref().expect("compared");
+    assert_eq!(delta.verdict, Verdict::None, "{delta:?}");
+    assert!(delta.resolution.expect("eight forks") < 0.01);
+}
+
+#[test]
+fn ops_explain_the_profiled_time_and_the_rest_is_unaccounted() {
+    let record = by_the_book(&[10 * MS, 11 * MS, 9 * MS]);
+    let original = &record.variants[0];
+    let profiled = original.profiled.expect("profiled");
+    assert!((profiled.overhead_ratio - 1.004).abs() < 0.002, "{profiled:?}");
+    let [conv, relu] = &original.ops[..] else { panic!("two ops") };
+    assert!((conv.share - 0.75).abs() < 1e-4 && (relu.share - 0.24).abs() < 1e-4);
+    let wall = (conv.mean_ns + relu.mean_ns + profiled.unaccounted_ns) as f64;
+    assert!((profiled.unaccounted_ns as f64 / wall - 0.01).abs() < 1e-4);
+    assert_eq!(conv.fork_mean_ns.len(), 8);
+    assert!(conv.min_ns < conv.p50_ns && conv.p50_ns < conv.p90_ns && conv.sd_ns > 0);
+    assert_eq!((relu.site.as_deref(), relu.node.as_str()), (Some("/act"), "/act"));
+    assert_eq!(original.sites[0].shape, [1, 4]);
+}
+
+#[test]
+fn a_record_says_what_was_done_and_can_be_read_back() {
+    let record = by_the_book(&[10 * MS, 11 * MS, 9 * MS]);
+    assert_eq!((record.model.inputs[0].shape.as_slice(), record.model.macs), (&[1, 4][..], Some(99)));
+    assert_eq!(record.engine.name, "fake");
+    let mish = &record.variants[1];
+    let memory = mish.memory.expect("surveyed");
+    assert_eq!((memory.retained_bytes, memory.peak_rss_bytes), (44, Some(1008)));
+    assert_eq!(mish.ops[0].scratch_bytes, 5);
+    let change = mish.output_change.expect("compared");
+    assert_eq!((change.max_abs, change.relative_l2, change.subnormal), (0.5, 0.1, 6));
+    assert_eq!(record.variants[0].output_change.map(|c| c.max_abs), Some(0.0));
+    for (fork, order) in record.order.iter().enumerate() {
+        assert_eq!(order.len(), record.settings.rounds[fork]);
+        assert!(mish.forks[fork].rounds.len() == order.len() && !mish.forks[fork].profiled_rounds.is_empty());
+        assert!(mish.forks[fork].rounds.iter().all(|r| r.len() == record.settings.runs_per_turn));
+    }
+    let json = serde_json::to_string(&record).expect("written");
+    let read: Record = serde_json::from_str(&json).expect("read");
+    assert!(read.order == record.order && read.environment == record.environment);
+    assert!(
+        read.variants.iter().zip(&record.variants).all(|(r, w)| r.forks == w.forks && r.sites == w.sites)
+    );
+}
+
+#[test]
+fn a_slow_model_takes_little_more_than_its_time() {
+    let world = World::new(&[330 * MS, 374 * MS, 317 * MS], |_, _| None);
+    let mut world = Rc::into_inner(world).expect("alone");
+    world.load = Duration::from_secs(1);
+    let world = Rc::new(world);
+    let record = measured(&world, &Interrupt::default()).expect("measured");
+    let took = world.now.get().as_secs_f64();
+    assert_eq!(record.settings.forks, 4);
+    assert!(took < 50.0, "took {took} s of 40: {:?}", record.settings.rounds);
+    assert!(record.variants[1].delta.as_ref().is_some_and(|d| d.verdict == Verdict::Slower));
+}
+
+#[test]
+fn a_worker_that_dies_is_its_variants_error_with_the_node_and_the_others_go_on() {
+    // The second worker of mish is killed in its third turn; run again with a trace it dies at the Relu.
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| match (m.variant, m.start, request) {
+        (1, 2, Request::Turn { .. }) if m.turns > 2 => died(End::Signal(9), None),
+        (1, 3, Request::Run { trace: true }) => died(End::Signal(9), Some(1)),
+        _ => None,
+    });
+    let record = measured(&world, &Interrupt::default()).expect("the others are measured");
+    let mish = &record.variants[1];
+    assert_eq!(
+        mish.error.as_deref(),
+        Some("the worker was lost at node /act (Relu): killed by signal 9 (SIGKILL: out of memory?)")
+    );
+    assert_eq!(mish.forks.len(), 2);
+    assert!(mish.latency.is_some(), "what it did before is kept");
+    assert!(record.order[2].iter().all(|round| !round.contains(&1)));
+    for other in [&record.variants[0], &record.variants[2]] {
+        assert_eq!((other.error.as_deref(), other.forks.len()), (None, 8));
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_or_does_not_die_again_is_said_so() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| match (m.variant, request) {
+        (1, Request::Turn { .. }) => died(End::Hung(Duration::from_secs(11)), None),
+        (2, Request::Memory) => died(End::Signal(11), None),
+        _ => None,
+    });
+    let record = measured(&world, &Interrupt::default()).expect("the original is measured");
+    let errors: Vec<Option<&str>> = record.variants.iter().map(|v| v.error.as_deref()).collect();
+    assert_eq!(
+        errors,
+        [
+            None,
+            Some("the worker was lost, but not when it ran alone: hung: no answer for 11 s"),
+            Some("the worker was lost, but not when it ran alone: killed by signal 11 (SIGSEGV)"),
+        ]
+    );
+}
+
+#[test]
+fn without_the_original_the_others_are_measured_but_not_compared() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
+        let refused = Failure { message: "no such operator".into(), node: Some(0) };
+        (m.variant == 0 && matches!(request, Request::Load(_))).then_some(Ok(Reply::Error(refused)))
+    });
+    let record = measured(&world, &Interrupt::default()).expect("two are measured");
+    let [original, mish, _] = &record.variants[..] else { panic!("three variants") };
+    assert_eq!(
+        original.error.as_deref(),
+        Some("the engine can't run it (node /conv (Conv)): no such operator")
+    );
+    assert_eq!((original.latency, original.sites.len()), (None, 1));
+    assert!(mish.latency.is_some() && mish.delta.is_none() && mish.output_change.is_none());
+    assert!(mish.activation_cost.is_some(), "the control is there");
+}
+
+#[test]
+fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame() {
+    let refused = World::new(&[MS; 3], |_, request| {
+        let failure = Failure { message: "input x has no shape".into(), node: None };
+        matches!(request, Request::Load(_)).then_some(Ok(Reply::Error(failure)))
+    });
+    let error = measured(&refused, &Interrupt::default()).expect_err("nothing to measure");
+    assert_eq!(error, Error::input("tiny: the engine can't run it: input x has no shape"));
+
+    let killed = World::new(&[MS; 3], |_, request| match request {
+        Request::Run { .. } => died(End::Signal(9), Some(0)),
+        _ => None,
+    });
+    let error = measured(&killed, &Interrupt::default()).expect_err("nothing to measure");
+    assert_eq!(error.kind, Kind::Lost);
+    assert!(error.message.contains("at node /conv (Conv): killed by signal 9"), "{error}");
+}
+
+#[test]
+fn an_interrupt_keeps_the_rounds_that_are_complete() {
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| {
+        if (m.variant, m.start, m.turns) == (1, 3, 9) && matches!(request, Request::Turn { .. }) {
+            raised.raise();
+            return Some(Err(Lost::Interrupted));
+        }
+        None
+    });
+    let record = measured(&world, &interrupt).expect("two forks and a bit are there");
+    assert!(record.settings.interrupted);
+    assert_eq!(record.settings.forks, 3);
+    let complete = record.settings.rounds[2];
+    assert!(complete > 0 && complete < record.settings.rounds[0]);
+    for v in &record.variants {
+        assert_eq!((v.error.as_deref(), v.forks.len(), v.forks[2].rounds.len()), (None, 3, complete));
+        assert!(v.forks[2].profiled_rounds.iter().all(|p| p.round < complete));
+    }
+}
+
+#[test]
+fn an_interrupt_during_a_forks_loads_keeps_the_forks_before_it() {
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| {
+        if (m.variant, m.start) == (1, 2) && matches!(request, Request::Load(_)) {
+            raised.raise();
+            return Some(Err(Lost::Interrupted));
+        }
+        None
+    });
+    let record = measured(&world, &interrupt).expect("one fork is there");
+    assert_eq!((record.settings.forks, record.settings.interrupted), (1, true));
+    assert!(record.variants.iter().all(|v| v.forks.len() == 1));
+    let delta = record.variants[1].delta.as_ref().expect("compared");
+    assert_eq!((delta.verdict, delta.interval), (Verdict::Inconclusive, None));
+}
+
+#[test]
+fn an_interrupt_before_any_round_is_a_loss() {
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let world = World::new(&[MS; 3], |_, _| Some(Err(Lost::Interrupted)));
+    let error = measured(&world, &interrupt).expect_err("nothing was measured");
+    assert_eq!(error, Error::lost("tiny: interrupted before anything was measured"));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_the_question_is_an_error_of_its_variant() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
+        let none =
+            Profile { runs_ns: vec![], ops_ns: vec![], allocations: 0, allocated_bytes: 0, order: vec![] };
+        (m.variant == 2 && matches!(request, Request::Profile { .. })).then_some(Ok(Reply::Profile(none)))
+    });
+    let record = measured(&world, &Interrupt::default()).expect("two are measured");
+    assert!(record.variants[2].error.as_deref().is_some_and(|e| e.contains("doesn't fit the question")));
+}

@@ -1,0 +1,43 @@
+//! The user's wish to stop, which must also wake whoever is waiting for a worker.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::connection::Event;
+
+/// A flag that is raised once (by the handler of Ctrl-C) and seen by all its clones.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    raised: AtomicBool,
+    waiting: Mutex<Vec<Weak<Sender<Event>>>>,
+}
+
+impl Interrupt {
+    /// Raises the flag and wakes all who wait for a worker. Not for use in a raw signal handler.
+    pub fn raise(&self) {
+        self.0.raised.store(true, Ordering::SeqCst);
+        for sender in self.waiting().iter().filter_map(Weak::upgrade) {
+            // A connection that is gone needs no waking.
+            let _ = sender.send(Event::Interrupted);
+        }
+    }
+
+    pub fn is_raised(&self) -> bool {
+        self.0.raised.load(Ordering::SeqCst)
+    }
+
+    /// Has `sender` told when the flag is raised, as long as it lives.
+    pub(super) fn wake(&self, sender: &Arc<Sender<Event>>) {
+        let mut waiting = self.waiting();
+        waiting.retain(|w| w.strong_count() > 0);
+        waiting.push(Arc::downgrade(sender));
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Sender<Event>>>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
