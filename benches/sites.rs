@@ -17,7 +17,9 @@ fn sites(c: &mut Criterion) {
     let mut group = c.benchmark_group("yolov5s");
     group.bench_function("read", |b| b.iter(|| Model::decode(black_box(bytes.clone()), None)));
     group.bench_function("find 57 sites", |b| b.iter(|| swap::find(black_box(&model))));
-    group.bench_function("swap 57 sites", |b| b.iter(|| swap::rewrite(&model, &found, &all, black_box(&mish))));
+    group.bench_function("swap 57 sites", |b| {
+        b.iter(|| swap::rewrite(&model, &found, &all, black_box(&mish)))
+    });
     group.bench_function("write", |b| b.iter(|| black_box(&model).encode()));
     group.finish();
 }

@@ -1,28 +1,95 @@
-//! Writing files whole or not at all.
+//! Files that are written whole or not at all.
 
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
-/// Writes a file through `fill`, under its name only when all of it is on the disk. Whatever fails, a file
-/// that was there before stays as it was and nothing half-written is left.
-pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let fail = |e: &std::io::Error| Error::file("write", path, e);
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.prefix(".oplat-").tempfile_in(folder).map_err(|e| fail(&e))?;
-    let mut out = BufWriter::new(file);
-    fill(&mut out).and_then(|()| out.flush()).map_err(|e| fail(&e))?;
-    let file = out.into_inner().map_err(|e| fail(e.error()))?;
-    file.as_file().sync_all().map_err(|e| fail(&e))?;
-    file.persist(path).map_err(|e| fail(&e.error))?;
-    Ok(())
+/// A file to be written later, known now to be writable.
+#[derive(Debug)]
+pub struct Destination {
+    /// As the user named it.
+    named: PathBuf,
+    /// Where that leads, through links.
+    real: PathBuf,
+}
+
+impl Destination {
+    /// Checks that the file could be written, so that a measurement isn't lost for a mistyped folder.
+    pub fn check(path: &Path) -> Result<Self> {
+        let named = path.to_path_buf();
+        let cannot = |e: &io::Error| Error::file("write", path, e);
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+            Err(e) => return Err(cannot(&e)),
+        };
+        if path.file_name().is_none() || real.is_dir() {
+            return Err(Error::input(format!("cannot write {}: it is a folder", path.display())));
+        }
+        let destination = Self { named, real };
+        if destination.is_special() {
+            fs::OpenOptions::new().write(true).open(&destination.real).map_err(|e| cannot(&e))?;
+        } else {
+            destination.temporary().map_err(|e| cannot(&e))?;
+        }
+        Ok(destination)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.named
+    }
+
+    /// Writes the file whole: readers see the old one or the new one, never a part.
+    pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.fill(|out| out.write_all(bytes))
+    }
+
+    /// As [`write`](Self::write), with whatever `fill` puts out.
+    pub fn fill(&self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let write = || -> io::Result<()> {
+            if self.is_special() {
+                let mut out = fs::OpenOptions::new().write(true).open(&self.real)?;
+                return fill(&mut out);
+            }
+            let mut out = BufWriter::new(self.temporary()?);
+            fill(&mut out)?;
+            let file = out.into_inner().map_err(|e| e.into_error())?;
+            file.as_file().sync_all()?;
+            file.persist(&self.real)?;
+            Ok(())
+        };
+        write().map_err(|e| Error::file("write", &self.named, &e))
+    }
+
+    /// A device or a pipe can't be replaced: it is written to as it is.
+    fn is_special(&self) -> bool {
+        self.real.metadata().is_ok_and(|m| !m.is_file())
+    }
+
+    /// A file beside the destination, with the permissions that the destination has or would get; removed when
+    /// dropped.
+    fn temporary(&self) -> io::Result<NamedTempFile> {
+        let folder = match self.real.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".oplat-");
+        let existing = self.real.metadata().ok().map(|m| m.permissions());
+        #[cfg(unix)]
+        let existing = {
+            use std::os::unix::fs::PermissionsExt;
+            Some(existing.unwrap_or(Permissions::from_mode(0o666)))
+        };
+        if let Some(permissions) = existing {
+            builder.permissions(permissions);
+        }
+        builder.tempfile_in(folder)
+    }
 }
 
 #[cfg(test)]
@@ -30,22 +97,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_write_leaves_what_was_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        write(&path, |out| out.write_all(b"first")).unwrap();
-        let error = write(&path, |out| {
-            out.write_all(b"sec")?;
-            Err(std::io::Error::other("disk full"))
-        });
-        assert!(error.unwrap_err().message.contains("disk full"));
-        assert_eq!(std::fs::read(&path).unwrap(), b"first");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing half-written is left");
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        for text in ["first", "second"] {
+            Destination::check(&path).unwrap().write(text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_missing_folder_names_the_file() {
-        let error = write(Path::new("/no/such/folder/x.json"), |_| Ok(())).unwrap_err();
-        assert!(error.message.contains("/no/such/folder/x.json"), "{error}");
+    fn a_failed_write_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::check(&folder.path().join("a")).unwrap();
+        destination.write(b"first").unwrap();
+        let error = destination.fill(|out| {
+            out.write_all(b"sec")?;
+            Err(io::Error::other("disk full"))
+        });
+        assert!(error.unwrap_err().message.contains("disk full"));
+        assert_eq!(fs::read(destination.path()).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written is left");
+    }
+
+    #[test]
+    fn checking_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        Destination::check(&folder.path().join("record.json")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_missing_folder_or_a_folder_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().join("no/record.json"), folder.path().to_path_buf()] {
+            let error = Destination::check(&path).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.message.contains(&path.display().to_string()), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        Destination::check(Path::new("/dev/null")).unwrap().write(b"text").unwrap();
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        Destination::check(&link).unwrap().write(b"new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
     }
 }

@@ -119,6 +119,14 @@ fn decimal(value: f64, decimals: usize) -> String {
     format!("{sign}{whole}{point}{fraction}")
 }
 
+/// `1x3x640x640`; a scalar has no dimensions and is `scalar`.
+pub fn shape<T: ToString>(shape: &[T]) -> String {
+    if shape.is_empty() {
+        return "scalar".to_owned();
+    }
+    shape.iter().map(T::to_string).collect::<Vec<_>>().join("x")
+}
+
 /// A share of a whole as a percentage: `15.1%`, `<0.1%`.
 pub fn share(share: f64) -> String {
     let percent = share * 100.0;

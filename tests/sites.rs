@@ -21,7 +21,8 @@ fn model(name: &str) -> Model {
 fn summary(found: &Found) -> String {
     let counts: BTreeMap<_, _> = found.counts().into_iter().collect();
     let counts: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    let kept = found.not_sites.iter().filter(|n| matches!(n.refusal, Refusal::Gate | Refusal::Decode)).count();
+    let kept =
+        found.not_sites.iter().filter(|n| matches!(n.refusal, Refusal::Gate | Refusal::Decode)).count();
     format!("{}; {kept}", counts.join(", "))
 }
 
@@ -198,7 +199,10 @@ fn external_data_follows_the_file() {
 
     // A different file of that name is not overwritten: the new model gets its data under another name.
     std::fs::write(folder.path().join(data), "somebody else's").unwrap();
-    swapped(&model("minidet_silu_external"), "relu", &[]).model.write(&folder.path().join("relu.onnx")).unwrap();
+    swapped(&model("minidet_silu_external"), "relu", &[])
+        .model
+        .write(&folder.path().join("relu.onnx"))
+        .unwrap();
     assert_eq!(bytes(&folder.path().join(data)), b"somebody else's");
     let again = Model::read(&folder.path().join("relu.onnx")).unwrap();
     let named = oplat::onnx::external::locations(&again);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::onnx::messages::{Dimension, DimensionValue, TypeValue, ValueInfoProto, data_type};
+use crate::record;
 use crate::worker::protocol::Input;
 use crate::yaml::nearest;
 
@@ -133,9 +134,21 @@ pub fn feed(model: &Model, flags: &[InputFlag], dims: &[DimFlag]) -> Result<Feed
     })
 }
 
+/// The inputs as far as the file declares their shapes, for a model that can't be fed.
+pub fn known(model: &Model) -> Vec<record::Input> {
+    let input = |i: Declared| {
+        let axis = |axis: &Axis| if let Axis::Fixed(n) = axis { Some(*n) } else { None };
+        let shape = i.shape?.iter().map(axis).collect::<Option<Vec<_>>>()?;
+        Some(record::Input { name: i.name.to_owned(), shape, dtype: i.dtype.to_owned() })
+    };
+    declared(model).map_or(vec![], |inputs| inputs.into_iter().filter_map(input).collect())
+}
+
 /// An input as the file declares it; no shape at all is `None`.
 struct Declared<'m> {
     name: &'m str,
+    /// Element type, empty where it has no name here.
+    dtype: &'static str,
     shape: Option<Vec<Axis<'m>>>,
 }
 
@@ -163,9 +176,10 @@ fn declare(info: &ValueInfoProto) -> Result<Declared<'_>> {
                 )));
             }
             let shape = tensor.shape.as_ref().map(|s| s.dim.iter().map(axis).collect());
-            Ok(Declared { name, shape })
+            let dtype = TYPES.iter().find(|(_, kind)| Some(*kind) == tensor.elem_type).map_or("", |(t, _)| t);
+            Ok(Declared { name, dtype, shape })
         }
-        None => Ok(Declared { name, shape: None }),
+        None => Ok(Declared { name, dtype: "", shape: None }),
         Some(_) => Err(Error::input(format!("input {name:?} is no tensor, and only tensors can be fed"))),
     }
 }

@@ -14,10 +14,12 @@ use super::inputs::{self, DimFlag, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
 use crate::error::Result;
+use crate::files::Destination;
 use crate::onnx::index::Index;
 use crate::onnx::{Model, for_each_node};
 use crate::record;
-use crate::report::grid::Grid;
+use crate::report::grid::{self, Grid};
+use crate::report::json;
 use crate::swap::{self, Found};
 use crate::target::{self, Interrupt};
 use crate::units;
@@ -94,13 +96,13 @@ pub struct NotSite {
 
 /// Prints what is in a model.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let destination = args.output.as_deref().map(output::Destination::check).transpose()?;
+    let destination = args.output.as_deref().map(Destination::check).transpose()?;
     let chosen = model::resolve(&args.model, &args.input, &mut |text| note(text))?;
     let loaded = load(&chosen, &args.input, &args.dim);
     let inspection = inspect(&chosen, loaded)?;
     let text = match args.format {
         Format::Table => table(&inspection),
-        Format::Json => super::json(&inspection)?,
+        Format::Json => json::document(&inspection)?,
     };
     match destination {
         Some(file) => file.write(text.as_bytes()),
@@ -158,7 +160,7 @@ fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection
         };
         model.inputs = loaded.inputs.iter().map(input).collect();
     } else {
-        model.inputs = inputs::declared(&chosen.model);
+        model.inputs = inputs::known(&chosen.model);
     }
     let mut names = vec![];
     let mut operators = BTreeMap::new();
@@ -229,7 +231,11 @@ fn table(inspection: &Inspection) -> String {
     let inputs: Vec<String> = model.inputs.iter().map(input).collect();
     let mut text = format!("{} ({})  {}\n", model.name, model.source, inputs.join(", "));
     let producer = if inspection.producer.is_empty() { "unknown" } else { &inspection.producer };
-    text += &format!("opset {} by {producer} | {} parameters", inspection.opset, units::integer(model.parameters));
+    text += &format!(
+        "opset {} by {producer} | {} parameters",
+        inspection.opset,
+        units::integer(model.parameters)
+    );
     if let Some(macs) = model.macs {
         text += &format!(" | {:.2} GMAC", macs as f64 / 1e9);
     }
@@ -267,7 +273,7 @@ fn table(inspection: &Inspection) -> String {
     let mut operators: Vec<_> = inspection.operators.iter().collect();
     operators.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     let operators: Vec<_> = operators.iter().map(|(op, n)| format!("{n} {op}")).collect();
-    text += &format!("\noperators: {}\n", super::wrap(&operators.join(", "), "           "));
+    text += &format!("\n{}", grid::wrap(&format!("operators: {}", operators.join(", ")), "           "));
     text
 }
 
@@ -277,7 +283,11 @@ fn spelled(site: &Site) -> String {
         None => format!("{name} is a tensor"),
     });
     let values: Vec<String> = values.collect();
-    if values.is_empty() { site.activation.clone() } else { format!("{} ({})", site.activation, values.join(", ")) }
+    if values.is_empty() {
+        site.activation.clone()
+    } else {
+        format!("{} ({})", site.activation, values.join(", "))
+    }
 }
 
 /// `17 silu, 1 relu`, the most frequent first.

@@ -2,13 +2,15 @@
 //! and every end has its exit code.
 
 mod inputs;
+mod inspect;
 mod model;
+mod models;
 mod output;
 mod profile;
 mod progress;
 mod report;
 mod settings;
-// For whoever merges their branches: mod inspect; mod models; mod swap;
+mod swap;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -31,12 +33,12 @@ enum Command {
     Profile(Box<profile::Args>),
     /// Print a saved record again
     Report(report::Args),
-    // /// Write a model with other activations, for any engine
-    // Swap(swap::Args),
-    // /// Show the activation sites of a model, and what only looks like one
-    // Inspect(inspect::Args),
-    // /// List the built-in models, or export one
-    // Models(models::Args),
+    /// Write a model with other activations, for any engine
+    Swap(swap::Args),
+    /// Show the activation sites of a model, and what only looks like one
+    Inspect(inspect::Args),
+    /// List the built-in models, or export one
+    Models(models::Args),
     /// Run one variant as the parent says, on standard input and output
     #[command(hide = true)]
     Worker,
@@ -52,6 +54,9 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Profile(args) => profile::run(*args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
+        Command::Swap(args) => swap::run(args, &mut out),
+        Command::Inspect(args) => inspect::run(args, &mut out),
+        Command::Models(args) => models::run(args, &mut out),
         Command::Worker => return crate::worker::serve(),
     };
     match done {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::output::{self, Destination};
+use super::output;
 use crate::error::{Error, Result};
+use crate::files::Destination;
 use crate::record::{self, Record};
 use crate::report::{self, By, Format, Options};
 

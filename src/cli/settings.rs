@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
-use super::output::Destination;
 use super::profile::Args;
 use crate::activation::Activation;
 use crate::environment;
 use crate::error::{Error, Result};
+use crate::files::Destination;
 use crate::report::{Format, Options};
 use crate::swap::Selection;
 use crate::target::{self, Target};

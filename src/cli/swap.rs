@@ -40,7 +40,7 @@ pub struct Select {
 
 impl Select {
     /// The selection, with its names read.
-    pub fn check(self) -> Result<Selection> {
+    fn check(self) -> Result<Selection> {
         let from = self.from.iter().map(|name| Activation::parse(name)).collect::<Result<_>>()?;
         Ok(Selection { from, sites: self.site, skip: self.skip })
     }

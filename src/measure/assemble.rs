@@ -56,6 +56,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         threads: experiment.load.threads,
         confidence: experiment.confidence,
         interrupted: raw.interrupted,
+        elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
     }
 }
 

@@ -115,7 +115,8 @@ fn measure_by(
     let started = SystemTime::now();
     let watch = Watch::start(&experiment.load.cpus);
     let files = files::Files::write(&experiment.variants, target)?;
-    let raw = session::run(experiment, target, &files, progress, interrupt, clock)?;
+    let mut raw = session::run(experiment, target, &files, progress, interrupt, clock)?;
+    raw.elapsed = clock.elapsed();
     raw.usable(experiment)?;
     let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());
     let engine = engine.unwrap_or_default();

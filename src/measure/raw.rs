@@ -1,5 +1,7 @@
 //! What workers said, before anything is made of it.
 
+use std::time::Duration;
+
 use super::Experiment;
 use crate::error::{Error, Result};
 use crate::record::{Fork, OutputChange};
@@ -14,6 +16,8 @@ pub struct Raw {
     pub order: Vec<Vec<Vec<usize>>>,
     pub runs_per_turn: u32,
     pub interrupted: bool,
+    /// Wall time that all of it took.
+    pub elapsed: Duration,
 }
 
 /// What the workers of one variant said.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Model;
 use super::messages::{EXTERNAL, GraphProto, NodeProto, TensorProto};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::Destination;
 
 /// The files that the model's tensors are in, as the model names them.
 pub fn locations(model: &Model) -> BTreeSet<String> {
@@ -50,7 +50,7 @@ pub fn follow(model: &mut Model, dir: &Path, file: &str) -> Result<()> {
             std::fs::create_dir_all(parent).map_err(|e| Error::file("make", parent, &e))?;
         }
         let mut source = File::open(&from).map_err(|e| Error::file("read external data", &from, &e))?;
-        files::write(&to, |out| std::io::copy(&mut source, out).map(|_| ()))?;
+        Destination::check(&to)?.fill(|out| std::io::copy(&mut source, out).map(|_| ()))?;
     }
     if !moved.is_empty() {
         for_each_tensor(model, &mut |tensor| {

@@ -8,7 +8,7 @@ use prost::Message;
 use super::external;
 use super::messages::{GraphProto, ModelProto};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::Destination;
 
 /// An ONNX model and the folder to which its external data is relative.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Model {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut model = self.clone();
         external::follow(&mut model, folder, &name)?;
-        files::write(path, |out| out.write_all(&model.encode()))
+        Destination::check(path)?.write(&model.encode())
     }
 
     /// The main graph.

@@ -1,12 +1,13 @@
 //! The record as it is: everything that was measured, for programs.
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
-use crate::record::Record;
 
 /// One JSON document, its last line ended.
-pub fn render(record: &Record) -> Result<String> {
-    let mut text = serde_json::to_string_pretty(record)
-        .map_err(|e| Error::input(format!("the record cannot be written as JSON: {e}")))?;
+pub fn document(value: &impl Serialize) -> Result<String> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
     text.push('\n');
     Ok(text)
 }

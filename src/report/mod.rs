@@ -4,9 +4,9 @@
 mod facts;
 #[cfg(test)]
 mod fixture;
-mod grid;
+pub(crate) mod grid;
 mod header;
-mod json;
+pub(crate) mod json;
 mod memory;
 mod ops;
 mod sites;
@@ -60,6 +60,6 @@ impl Default for Options {
 pub fn render(record: &Record, format: Format, options: &Options) -> Result<String> {
     match format {
         Format::Table => Ok(table::render(record, options)),
-        Format::Json => json::render(record),
+        Format::Json => json::document(record),
     }
 }

@@ -74,7 +74,10 @@ mod tests {
         for activation in [Activation::None, Activation::Silu] {
             let (mean, variance) = integrate(|z| value(activation, z));
             let Spread { mean: m, variance: v } = activation.spread();
-            assert!((m - mean).abs() < 1e-4 && (v - variance).abs() < 1e-4, "{activation}: {mean} {variance}");
+            assert!(
+                (m - mean).abs() < 1e-4 && (v - variance).abs() < 1e-4,
+                "{activation}: {mean} {variance}"
+            );
         }
     }
 }
