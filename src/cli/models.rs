@@ -51,7 +51,14 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 fn list() -> Result<String> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["model", "parameters", "input", "sites", "what it is"]);
+    table.load_preset(presets::NOTHING).set_header([
+        "model",
+        "parameters",
+        "M MACs",
+        "input",
+        "sites",
+        "about",
+    ]);
     for name in zoo::names() {
         let model = zoo::describe(name)?;
         let (input, shape) = model.input;
@@ -59,6 +66,7 @@ fn list() -> Result<String> {
         table.add_row([
             model.name,
             grouped(model.parameters),
+            grouped(model.macs.div_ceil(1_000_000)),
             format!("{input} {}", shape_text(&shape)),
             sites.join(", "),
             model.about,
@@ -67,7 +75,7 @@ fn list() -> Result<String> {
     for (index, column) in table.column_iter_mut().enumerate() {
         // A margin on the right only, so that the first column stands at the edge of the screen.
         column.set_padding((0, 2));
-        if index == 1 {
+        if (1..=2).contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -129,7 +137,7 @@ mod tests {
         for name in zoo::names() {
             assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{text}");
         }
-        assert!(text.contains(" 7,225,885  images 1x3x640x640  57 silu "), "{text}");
+        assert!(text.contains(" 7,225,885   8,217  images 1x3x640x640  57 silu "), "{text}");
     }
 
     #[test]
