@@ -34,15 +34,21 @@ enum Command {
 /// Lists the models on `out`, or writes one to the file that is asked for. That nobody reads `out` any more is
 /// no error.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let text = match args.command {
-        None => list()?,
+    match args.command {
+        None => print(&list()?, out),
         Some(Command::Export { name, output, input }) => {
             let shape = input.map(|input| parse_input(&name, &input)).transpose()?;
             let model = zoo::build(&name, shape.as_deref())?;
             std::fs::write(&output, model.encode()).map_err(|e| Error::file("write", &output, &e))?;
-            format!("{name} written to {}; its weights are seeded, not trained\n", output.display())
+            // Nobody needs to be there to read a note.
+            let _ =
+                writeln!(io::stderr(), "{} written; its weights are seeded, not trained", output.display());
+            Ok(())
         }
-    };
+    }
+}
+
+fn print(text: &str, out: &mut dyn Write) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::input(format!("cannot print: {e}"))),
         _ => Ok(()),

@@ -27,6 +27,9 @@ pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> 
             ))));
         }
         if let Some(id) = &block.id {
+            if wiring.get(id).is_ok() {
+                return Err(context(Error::input(format!("`{id}` is the name of something above already"))));
+            }
             wiring.named.insert(id.clone(), output.clone());
         }
         wiring.previous = output;

@@ -64,9 +64,12 @@ impl Window {
         Self { kernel, stride: 1, pads: [(kernel - 1) / 2, kernel / 2] }
     }
 
-    /// The extent of an axis after it; below 1 where the kernel doesn't fit.
+    /// The extent of an axis after it; below 1 where the kernel doesn't fit or there is none.
     fn extent(self, before: i64) -> i64 {
-        (before + self.pads[0] + self.pads[1] - self.kernel).div_euclid(self.stride.max(1)) + 1
+        if self.kernel < 1 || self.stride < 1 {
+            return 0;
+        }
+        (before + self.pads[0] + self.pads[1] - self.kernel).div_euclid(self.stride) + 1
     }
 
     fn attributes(self) -> [AttributeProto; 3] {

@@ -222,11 +222,11 @@ impl<'de> Visitor<'de> for BlockVisitor {
         while let Some(key) = map.next_key()? {
             let read = match key {
                 Key::Id => {
-                    id = Some(map.next_value()?);
+                    once(&mut id, map.next_value()?, "id")?;
                     continue;
                 }
                 Key::From => {
-                    from = Some(map.next_value()?);
+                    once(&mut from, map.next_value()?, "from")?;
                     continue;
                 }
                 Key::Conv => Kind::Conv(map.next_value()?),
@@ -245,12 +245,21 @@ impl<'de> Visitor<'de> for BlockVisitor {
                 Key::Detect => Kind::Detect(map.next_value()?),
                 Key::Yolo => Kind::Yolo(map.next_value()?),
             };
-            if kind.replace(read).is_some() {
-                return Err(A::Error::custom("a block has one kind, and this one has two"));
-            }
+            once(&mut kind, read, "kind")?;
         }
         let kind = kind
             .ok_or_else(|| A::Error::custom("a block needs a kind, as in `conv: { out: 64, kernel: 3 }`"))?;
+        if from.is_some() && matches!(kind, Kind::Concat(_) | Kind::Detect(_) | Kind::Yolo(_)) {
+            return Err(A::Error::custom("this block lists what it reads: leave out `from` beside it"));
+        }
         Ok(Block { id, from, kind })
+    }
+}
+
+/// Fills what must not be given twice.
+fn once<T, E: Error>(slot: &mut Option<T>, value: T, what: &str) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom(format!("a block has one {what}, and this one has two"))),
     }
 }

@@ -286,6 +286,13 @@ fn mistakes_in_a_description_name_their_line_and_the_remedy() {
         ("multiple_of", "multipleof", "line 7", "did you mean `multiple_of`?"),
         ("activation: silu", "activation: sillu", "line 11", "did you mean `silu`?"),
         ("- upsample: 2", "- id: up", "line 31", "a block needs a kind"),
+        (
+            "- upsample: 2",
+            "- { upsample: 2, sppf: { out: 8, kernel: 5 } }",
+            "line 31",
+            "one kind, and this one has two",
+        ),
+        ("- concat: [", "- from: back8\n    concat: [", "line 32", "leave out `from`"),
         ("{ out: 64, kernel: 6, stride: 2, pad: 2 }", "{ kernel: 6 }", "line 14", "missing field `out`"),
     ];
     for (right, wrong, line, remedy) in rows {
@@ -304,6 +311,10 @@ fn wiring_that_leads_nowhere_names_the_block_and_the_nearest_id() {
     };
     let message = expand("[previous, back16]", "[previous, bck16]");
     assert!(message.contains("block 12: no block above has id `bck16`; did you mean `back16`?"), "{message}");
+    let message = expand("id: back16", "id: back8");
+    assert!(message.contains("block 6: `back8` is the name of something above already"), "{message}");
+    let message = expand("kernel: 3, stride: 2", "kernel: 3, stride: 0");
+    assert!(message.contains("block 1: nothing is left of it: 1x32x0x0"), "{message}");
     let message = expand("[previous, back16]", "[previous, back8]");
     assert!(message.contains("joins images of one size, not 1x128x40x40 and 1x64x80x80"), "{message}");
 }
