@@ -34,15 +34,21 @@ enum Command {
 /// Lists the models on `out`, or writes one to the file that is asked for. That nobody reads `out` any more is
 /// no error.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let text = match args.command {
-        None => list()?,
+    match args.command {
+        None => print(&list()?, out),
         Some(Command::Export { name, output, input }) => {
             let shape = input.map(|input| parse_input(&name, &input)).transpose()?;
             let model = zoo::build(&name, shape.as_deref())?;
             std::fs::write(&output, model.encode()).map_err(|e| Error::file("write", &output, &e))?;
-            format!("{name} written to {}; its weights are seeded, not trained\n", output.display())
+            // Nobody needs to be there to read a note.
+            let _ =
+                writeln!(io::stderr(), "{} written; its weights are seeded, not trained", output.display());
+            Ok(())
         }
-    };
+    }
+}
+
+fn print(text: &str, out: &mut dyn Write) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::input(format!("cannot print: {e}"))),
         _ => Ok(()),
@@ -51,7 +57,14 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 fn list() -> Result<String> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["model", "parameters", "input", "sites", "what it is"]);
+    table.load_preset(presets::NOTHING).set_header([
+        "model",
+        "parameters",
+        "M MACs",
+        "input",
+        "sites",
+        "about",
+    ]);
     for name in zoo::names() {
         let model = zoo::describe(name)?;
         let (input, shape) = model.input;
@@ -59,6 +72,7 @@ fn list() -> Result<String> {
         table.add_row([
             model.name,
             grouped(model.parameters),
+            grouped(model.macs.div_ceil(1_000_000)),
             format!("{input} {}", shape_text(&shape)),
             sites.join(", "),
             model.about,
@@ -67,7 +81,7 @@ fn list() -> Result<String> {
     for (index, column) in table.column_iter_mut().enumerate() {
         // A margin on the right only, so that the first column stands at the edge of the screen.
         column.set_padding((0, 2));
-        if index == 1 {
+        if (1..=2).contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -129,7 +143,7 @@ mod tests {
         for name in zoo::names() {
             assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{text}");
         }
-        assert!(text.contains(" 7,225,885  images 1x3x640x640  57 silu "), "{text}");
+        assert!(text.contains(" 7,225,885   8,217  images 1x3x640x640  57 silu "), "{text}");
     }
 
     #[test]

@@ -1,27 +1,35 @@
-//! How each kind of block becomes operators.
+//! How a network's description becomes a graph: blocks are wired up, and the simple ones expanded.
 
 use std::collections::HashMap;
 
 use super::activation::Activation;
-use super::detect;
-use super::graph::{Graph, Scope, Value, Window, float, image, text};
-use super::spec::{Block, C3, Conv, Kind, Spec, Sppf};
+use super::graph::{Graph, Scope, Value, Window, image};
+use super::kind::{Block, Kind};
+use super::proto::{float, int, text};
+use super::spec::{Spec, shape_text};
+use super::{detect, stages};
 use crate::error::{Error, Result};
 use crate::yaml;
 
-/// The network's graph and its outputs, for an input of this shape. Without `fill` the weights are left empty.
+/// The network's graph and its output, for an input of this shape. Without `fill` the weights are left empty.
 pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> {
     let mut graph = Graph::new(fill);
     let input = graph.input(&spec.input.name, shape);
     let mut wiring = Wiring { input: input.clone(), previous: input, named: HashMap::new() };
-    for (index, block) in spec.blocks().enumerate() {
-        let scope = Scope::block(index);
-        let output = expand_block(&mut graph, spec, &scope, block, &wiring)
-            .map_err(|e| e.context(format_args!("{}, block {index}", spec.name)))?;
-        if let Some(extent) = output.shape.iter().find(|&&extent| extent < 1) {
-            return Err(Error::input(format!("{}, block {index}: an axis of {extent} is left", spec.name)));
+    for (index, (block, act)) in spec.blocks().enumerate() {
+        let context = |e: Error| e.context(format_args!("{}, block {index}", spec.name));
+        let mut writer = Writer { graph: &mut graph, spec, act, scope: Scope::block(index) };
+        let output = writer.expand(block, &wiring).map_err(context)?;
+        if output.shape.iter().any(|&extent| extent < 1) {
+            return Err(context(Error::input(format!(
+                "nothing is left of it: {}",
+                shape_text(&output.shape)
+            ))));
         }
         if let Some(id) = &block.id {
+            if wiring.get(id).is_ok() {
+                return Err(context(Error::input(format!("`{id}` is the name of something above already"))));
+            }
             wiring.named.insert(id.clone(), output.clone());
         }
         wiring.previous = output;
@@ -58,91 +66,110 @@ impl Wiring {
     }
 }
 
-fn expand_block(
-    graph: &mut Graph,
-    spec: &Spec,
-    scope: &Scope,
-    block: &Block,
-    wiring: &Wiring,
-) -> Result<Value> {
-    let x = wiring.get(block.from.as_deref().unwrap_or("previous"))?;
-    let act = spec.activation;
-    Ok(match &block.kind {
-        Kind::Conv(c) => conv(graph, spec, scope, x, c),
-        Kind::C3(c) => c3(graph, spec, scope, x, c, act),
-        Kind::Sppf(s) => sppf(graph, spec, scope, x, s, act),
-        Kind::Upsample(factor) => upsample(graph, scope, x, *factor),
-        Kind::Concat(ids) => concat(graph, scope, &wiring.all(ids)?)?,
-        Kind::Detect(head) => detect::expand(graph, scope, &wiring.input, &wiring.all(&head.from)?, head)?,
-    })
+/// Writes one block.
+pub struct Writer<'w> {
+    pub graph: &'w mut Graph,
+    pub spec: &'w Spec,
+    /// The activation that is usual here.
+    pub act: Activation,
+    pub scope: Scope,
 }
 
-fn conv(graph: &mut Graph, spec: &Spec, scope: &Scope, x: &Value, c: &Conv) -> Value {
-    let pad = c.pad.unwrap_or(c.kernel / 2);
-    let window = Window { out: spec.channels(c.out), kernel: c.kernel, stride: c.stride, pad };
-    conv_act(graph, scope, x, window, c.activation.unwrap_or(spec.activation))
-}
-
-fn conv_act(graph: &mut Graph, scope: &Scope, x: &Value, window: Window, act: Activation) -> Value {
-    let y = graph.conv(&scope.child("conv"), x, window);
-    act.write(graph, &scope.child("act"), &y)
-}
-
-/// A convolution of stride 1 that keeps the size of the image.
-fn same(out: i64, kernel: i64) -> Window {
-    Window { out, kernel, stride: 1, pad: kernel / 2 }
-}
-
-fn c3(graph: &mut Graph, spec: &Spec, scope: &Scope, x: &Value, c: &C3, act: Activation) -> Value {
-    let out = spec.channels(c.out);
-    let half = out / 2;
-    let mut deep = conv_act(graph, &scope.child("cv1"), x, same(half, 1), act);
-    for i in 0..spec.repeats(c.repeats) {
-        let scope = scope.step("m", i);
-        let narrow = conv_act(graph, &scope.child("cv1"), &deep, same(half, 1), act);
-        let wide = conv_act(graph, &scope.child("cv2"), &narrow, same(half, 3), act);
-        deep = if c.shortcut { graph.sum(&scope, &deep, &wide) } else { wide };
+impl Writer<'_> {
+    fn expand(&mut self, block: &Block, wiring: &Wiring) -> Result<Value> {
+        let x = wiring.get(block.from.as_deref().unwrap_or("previous"))?;
+        Ok(match &block.kind {
+            Kind::Conv(c) => {
+                let pad = c.pad.unwrap_or(c.kernel / 2);
+                let window = Window { kernel: c.kernel, stride: c.stride, pads: [pad, pad] };
+                self.act = c.activation.unwrap_or(self.act);
+                let scope = self.scope.clone();
+                self.conv(&scope, x, self.spec.channels(c.out), window)
+            }
+            Kind::Bottleneck(b) => stages::bottleneck(self, x, b),
+            Kind::C3(c) => stages::c3(self, x, c),
+            Kind::Csp(c) => stages::csp(self, x, c),
+            Kind::Inverted(i) => stages::inverted(self, x, i),
+            Kind::Sppf(s) => stages::sppf(self, x, s),
+            Kind::MaxPool(pool) => {
+                let same = Window::same(pool.kernel);
+                let window = if pool.stride == 1 {
+                    same
+                } else {
+                    Window { stride: pool.stride, pads: [0, 0], ..same }
+                };
+                self.graph.max_pool(&self.scope, x, window)
+            }
+            Kind::Upsample(factor) => self.upsample(x, *factor),
+            Kind::Concat(ids) => self.concat(&wiring.all(ids)?)?,
+            Kind::SecondHalf(_) => self.second_half(x),
+            Kind::GlobalPool(_) => self.global_pool(x),
+            Kind::Linear(l) => {
+                let y = self.graph.linear(&self.scope, x, self.spec.channels(l.out), 1.0);
+                let act = l.activation.unwrap_or(Activation::None);
+                act.write(self.graph, &self.scope.child("act"), &y)
+            }
+            Kind::Sine(s) => {
+                let deviation = s.deviation / f64::from(s.frequency);
+                let mut y = self.graph.linear(&self.scope, x, self.spec.channels(s.out), deviation);
+                let frequency = self.graph.number(&self.scope, s.frequency);
+                y.name = self.graph.node(&self.scope, "Mul", &[&y.name, &frequency], vec![]);
+                Activation::Sine.write(self.graph, &self.scope, &y)
+            }
+            Kind::Detect(head) => detect::detect(self, &wiring.input, &wiring.all(&head.from)?, head)?,
+            Kind::Yolo(head) => detect::yolo(self, &wiring.input, &wiring.all(&head.from)?, head)?,
+        })
     }
-    let flat = conv_act(graph, &scope.child("cv2"), x, same(half, 1), act);
-    let joined = graph.concat(scope, 1, &[&deep, &flat]);
-    conv_act(graph, &scope.child("cv3"), &joined, same(out, 1), act)
-}
 
-fn sppf(graph: &mut Graph, spec: &Spec, scope: &Scope, x: &Value, s: &Sppf, act: Activation) -> Value {
-    let [_, channels, ..] = image(x);
-    let x = conv_act(graph, &scope.child("cv1"), x, same(channels / 2, 1), act);
-    // One pooling module that is called three times, which the exporter numbers.
-    let a = graph.max_pool(&scope.child("m"), &x, same(0, s.kernel));
-    let b = graph.max_pool(&scope.child("m_1"), &a, same(0, s.kernel));
-    let c = graph.max_pool(&scope.child("m_2"), &b, same(0, s.kernel));
-    let joined = graph.concat(scope, 1, &[&x, &a, &b, &c]);
-    conv_act(graph, &scope.child("cv2"), &joined, same(spec.channels(s.out), 1), act)
-}
-
-fn upsample(graph: &mut Graph, scope: &Scope, x: &Value, factor: i64) -> Value {
-    let scale = factor as f32;
-    let scales = graph.floats(scope, &[4], &[1.0, 1.0, scale, scale]);
-    let attributes = vec![
-        text("coordinate_transformation_mode", "asymmetric"),
-        float("cubic_coeff_a", -0.75),
-        text("mode", "nearest"),
-        text("nearest_mode", "floor"),
-    ];
-    let name = graph.node(scope, "Resize", &[&x.name, "", &scales], attributes);
-    let [batch, channels, height, width] = image(x);
-    Value { name, shape: vec![batch, channels, height * factor, width * factor], spread: x.spread }
-}
-
-fn concat(graph: &mut Graph, scope: &Scope, parts: &[&Value]) -> Result<Value> {
-    let area = |v: &Value| {
-        let [n, _, h, w] = image(v);
-        [n, h, w]
-    };
-    let mut areas = parts.iter().map(|p| area(p));
-    let Some(first) = areas.next() else { return Err(Error::input("concat needs blocks to join")) };
-    if areas.any(|a| a != first) {
-        let shapes: Vec<String> = parts.iter().map(|p| super::spec::shape_text(&p.shape)).collect();
-        return Err(Error::input(format!("concat joins images of one size, not {}", shapes.join(" and "))));
+    /// A convolution and the activation that is usual here.
+    pub fn conv(&mut self, scope: &Scope, x: &Value, out: i64, window: Window) -> Value {
+        let y = self.graph.conv(&scope.child("conv"), x, out, window);
+        self.act.write(self.graph, &scope.child("act"), &y)
     }
-    Ok(graph.concat(scope, 1, parts))
+
+    fn upsample(&mut self, x: &Value, factor: i64) -> Value {
+        let scale = factor as f32;
+        let scales = self.graph.floats(&self.scope, &[4], &[1.0, 1.0, scale, scale]);
+        let attributes = vec![
+            text("coordinate_transformation_mode", "asymmetric"),
+            float("cubic_coeff_a", -0.75),
+            text("mode", "nearest"),
+            text("nearest_mode", "floor"),
+        ];
+        let name = self.graph.node(&self.scope, "Resize", &[&x.name, "", &scales], attributes);
+        let [batch, channels, height, width] = image(x);
+        Value { name, shape: vec![batch, channels, height * factor, width * factor], spread: x.spread }
+    }
+
+    fn concat(&mut self, parts: &[&Value]) -> Result<Value> {
+        let area = |v: &Value| {
+            let [batch, _, height, width] = image(v);
+            [batch, height, width]
+        };
+        let mut areas = parts.iter().map(|p| area(p));
+        let Some(first) = areas.next() else { return Err(Error::input("concat needs blocks to join")) };
+        if areas.any(|a| a != first) {
+            let shapes: Vec<String> = parts.iter().map(|p| shape_text(&p.shape)).collect();
+            return Err(Error::input(format!(
+                "concat joins images of one size, not {}",
+                shapes.join(" and ")
+            )));
+        }
+        Ok(self.graph.concat(&self.scope, 1, parts))
+    }
+
+    fn second_half(&mut self, x: &Value) -> Value {
+        let [batch, channels, height, width] = image(x);
+        let [axis, start, end, step] =
+            [1, channels / 2, channels, 1].map(|number| self.graph.ints(&self.scope, &[number]));
+        let name = self.graph.node(&self.scope, "Slice", &[&x.name, &start, &end, &axis, &step], vec![]);
+        Value { name, shape: vec![batch, channels - channels / 2, height, width], spread: x.spread }
+    }
+
+    fn global_pool(&mut self, x: &Value) -> Value {
+        let mean = self.graph.global_mean(&self.scope, x);
+        let [batch, channels, ..] = image(&mean);
+        let name = self.graph.node(&self.scope, "Flatten", &[&mean.name], vec![int("axis", 1)]);
+        Value { name, shape: vec![batch, channels], spread: mean.spread }
+    }
 }

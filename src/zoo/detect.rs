@@ -1,87 +1,149 @@
-//! YOLOv5's detection head: a convolution for every scale, and the decoding of its numbers into boxes.
+//! Detection heads with anchors: a convolution for every scale, and the decoding of its numbers into boxes.
 //!
-//! Every pixel of a scale holds, for each anchor, box centre (2), box size (2), objectness and classes, all behind
-//! one sigmoid. Centres are offsets from the pixel, sizes factors of the anchor; both come out in pixels of the
-//! input, so the constants written here follow the input's size.
+//! Every pixel of a scale holds, for each anchor, box centre (2), box size (2), objectness and classes. Centres
+//! are offsets from the pixel, sizes factors of the anchor; both come out in pixels of the input, so the
+//! constants written here follow the input's size.
 
-use super::graph::{Graph, Scope, Value, Window, image, int, ints};
-use super::spec::Detect;
+use super::blocks::Writer;
+use super::graph::{Graph, Scope, Value, image};
+use super::kind::{Detect, Yolo};
+use super::proto::{int, ints};
 use crate::error::{Error, Result};
 
-/// The head's output: batch, boxes of all scales, 5 + classes.
-pub fn expand(
-    graph: &mut Graph,
-    scope: &Scope,
+/// YOLOv5's head. Output: batch, boxes of all scales, 5 + classes.
+pub fn detect(w: &mut Writer, input: &Value, maps: &[&Value], head: &Detect) -> Result<Value> {
+    let mut sizes = None;
+    // The raw numbers are of unit order, behind a sigmoid.
+    expand(w, input, maps, &head.anchors, head.classes, 1.0, |decoder, _, raw| decoder.v5(raw, &mut sizes))
+}
+
+/// Darknet's head, with the same output.
+pub fn yolo(w: &mut Writer, input: &Value, maps: &[&Value], head: &Yolo) -> Result<Value> {
+    let stretch = head.stretch.clone().unwrap_or_else(|| vec![1.0; maps.len()]);
+    if stretch.len() != maps.len() {
+        let (maps, given) = (maps.len(), stretch.len());
+        return Err(Error::input(format!("a head that reads {maps} blocks has a stretch for {given}")));
+    }
+    // A box's size is an exponential of a raw number: small ones keep it near its anchor, as training does.
+    expand(w, input, maps, &head.anchors, head.classes, 0.1, |decoder, level, raw| {
+        decoder.darknet(raw, stretch.get(level).copied().unwrap_or(1.0))
+    })
+}
+
+fn expand(
+    w: &mut Writer,
     input: &Value,
     maps: &[&Value],
-    head: &Detect,
-) -> Result<Value> {
-    if head.anchors.len() != maps.len() || maps.is_empty() {
-        let (maps, anchors) = (maps.len(), head.anchors.len());
-        return Err(Error::input(format!("detect reads {maps} blocks but has anchors for {anchors}")));
-    }
-    let mut sizes = None;
-    let mut scales = vec![];
-    for (level, (x, anchors)) in maps.iter().zip(&head.anchors).enumerate() {
-        let member = scope.member("m", level);
-        let boxes = anchors.len() as i64;
-        let window = Window { out: boxes * (5 + head.classes), kernel: 1, stride: 1, pad: 0 };
-        let raw = graph.conv(&member, x, window);
-        scales.push(decode(graph, scope, input, &raw, anchors, head.classes, &mut sizes));
-    }
-    Ok(graph.concat(scope, 1, &scales.iter().collect::<Vec<_>>()))
-}
-
-/// Decodes one scale. `sizes` is the constant by which all scales are split, made by the first.
-fn decode(
-    graph: &mut Graph,
-    scope: &Scope,
-    input: &Value,
-    raw: &Value,
-    anchors: &[[f32; 2]],
+    anchors: &[Vec<[f32; 2]>],
     classes: i64,
-    sizes: &mut Option<String>,
-) -> Value {
-    let [batch, _, height, width] = image(raw);
+    deviation: f64,
+    mut decode: impl FnMut(&mut Decoder, usize, &str) -> String,
+) -> Result<Value> {
+    if anchors.len() != maps.len() || maps.is_empty() {
+        let (maps, anchors) = (maps.len(), anchors.len());
+        return Err(Error::input(format!("a head that reads {maps} blocks has anchors for {anchors}")));
+    }
+    let scope = w.scope.clone();
     let [_, _, input_height, _] = image(input);
-    let boxes = anchors.len() as i64;
     let fields = 5 + classes;
-
-    let shape = graph.ints(scope, &[batch, boxes, fields, height, width]);
-    let apart = graph.node(scope, "Reshape", &[&raw.name, &shape], vec![int("allowzero", 0)]);
-    let last = graph.node(scope, "Transpose", &[&apart], vec![ints("perm", &[0, 1, 3, 4, 2])]);
-    let unit = graph.node(scope, "Sigmoid", &[&last], vec![]);
-    let sizes = sizes.get_or_insert_with(|| graph.ints(scope, &[2, 2, fields - 4]));
-    let parts = graph.split(scope, &unit, sizes, 4, 3);
-
-    let grid = [1, boxes, height, width, 2];
-    let centre = scaled(graph, scope, &parts[0], 2.0);
-    let offsets = graph.floats(scope, &grid, &offsets(boxes, height, width));
-    let centre = graph.node(scope, "Add", &[&centre, &offsets], vec![]);
-    let centre = scaled(graph, scope, &centre, (input_height / height) as f32);
-
-    let size = scaled(graph, scope, &parts[1], 2.0);
-    let two = graph.floats(scope, &[], &[2.0]);
-    let size = graph.node(scope, "Pow", &[&size, &two], vec![]);
-    let area = (height * width) as usize;
-    let anchors: Vec<f32> = anchors.iter().flat_map(|a| a.repeat(area)).collect();
-    let anchors = graph.floats(scope, &grid, &anchors);
-    let size = graph.node(scope, "Mul", &[&size, &anchors], vec![]);
-
-    let joined = graph.node(scope, "Concat", &[&centre, &size, &parts[2]], vec![int("axis", 4)]);
-    let rows = boxes * height * width;
-    let shape = graph.ints(scope, &[batch, rows, fields]);
-    let name = graph.node(scope, "Reshape", &[&joined, &shape], vec![int("allowzero", 0)]);
-    Value { name, shape: vec![batch, rows, fields], spread: raw.spread }
+    let mut scales = vec![];
+    for (level, (x, anchors)) in maps.iter().zip(anchors).enumerate() {
+        let boxes = anchors.len() as i64;
+        let raw = w.graph.pointwise(&scope.member("m", level), x, boxes * fields, deviation);
+        let [batch, _, height, width] = image(&raw);
+        let graph = &mut *w.graph;
+        let shape = graph.ints(&scope, &[batch, boxes, fields, height, width]);
+        let apart = graph.node(&scope, "Reshape", &[&raw.name, &shape], vec![int("allowzero", 0)]);
+        let last = graph.node(&scope, "Transpose", &[&apart], vec![ints("perm", &[0, 1, 3, 4, 2])]);
+        let stride = (input_height / height) as f32;
+        let mut decoder = Decoder { graph, scope: &scope, height, width, stride, fields, anchors };
+        let joined = decode(&mut decoder, level, &last);
+        let rows = boxes * height * width;
+        let shape = w.graph.ints(&scope, &[batch, rows, fields]);
+        let name = w.graph.node(&scope, "Reshape", &[&joined, &shape], vec![int("allowzero", 0)]);
+        scales.push(Value { name, shape: vec![batch, rows, fields], spread: raw.spread });
+    }
+    Ok(w.graph.concat(&scope, 1, &scales.iter().collect::<Vec<_>>()))
 }
 
-fn scaled(graph: &mut Graph, scope: &Scope, x: &str, factor: f32) -> String {
-    let factor = graph.floats(scope, &[], &[factor]);
-    graph.node(scope, "Mul", &[x, &factor], vec![])
+/// Decodes the raw numbers of one scale: batch, boxes, height, width, fields.
+struct Decoder<'d> {
+    graph: &'d mut Graph,
+    scope: &'d Scope,
+    height: i64,
+    width: i64,
+    /// Pixels of the input for one of the scale.
+    stride: f32,
+    fields: i64,
+    anchors: &'d [[f32; 2]],
 }
 
-/// For every box its pixel's x and y, less a half: an offset of 0 to 2 is centred on the pixel.
-fn offsets(boxes: i64, height: i64, width: i64) -> Vec<f32> {
-    let row = |y: i64| (0..width).flat_map(move |x| [x as f32 - 0.5, y as f32 - 0.5]);
-    (0..boxes).flat_map(|_| (0..height).flat_map(row)).collect()
+impl Decoder<'_> {
+    /// One sigmoid over everything; centre = (2 s - 1/2 + pixel) stride, size = (2 s)^2 anchor. All scales are
+    /// split by one constant, made by the first.
+    fn v5(&mut self, raw: &str, sizes: &mut Option<String>) -> String {
+        let unit = self.node("Sigmoid", &[raw]);
+        let sizes = sizes.get_or_insert_with(|| self.graph.ints(self.scope, &[2, 2, self.fields - 4]));
+        let [centre, size, rest] = self.graph.split(self.scope, &unit, sizes, 4);
+
+        let centre = self.scaled(&centre, 2.0);
+        let centre = self.placed(&centre, 0.5);
+
+        let size = self.scaled(&size, 2.0);
+        let two = self.graph.number(self.scope, 2.0);
+        let size = self.node("Pow", &[&size, &two]);
+        let size = self.times_anchors(&size);
+        self.joined(&centre, &size, &rest)
+    }
+
+    /// centre = (stretch s - (stretch - 1)/2 + pixel) stride, size = e^raw anchor, a sigmoid over the rest.
+    fn darknet(&mut self, raw: &str, stretch: f32) -> String {
+        let sizes = self.graph.ints(self.scope, &[2, 2, self.fields - 4]);
+        let [centre, size, rest] = self.graph.split(self.scope, raw, &sizes, 4);
+        let mut centre = self.node("Sigmoid", &[&centre]);
+        if stretch != 1.0 {
+            centre = self.scaled(&centre, stretch);
+        }
+        let centre = self.placed(&centre, (stretch - 1.0) / 2.0);
+        let size = self.node("Exp", &[&size]);
+        let size = self.times_anchors(&size);
+        let rest = self.node("Sigmoid", &[&rest]);
+        self.joined(&centre, &size, &rest)
+    }
+
+    fn node(&mut self, op: &str, inputs: &[&str]) -> String {
+        self.graph.node(self.scope, op, inputs, vec![])
+    }
+
+    fn scaled(&mut self, x: &str, factor: f32) -> String {
+        let factor = self.graph.number(self.scope, factor);
+        self.node("Mul", &[x, &factor])
+    }
+
+    /// Offsets, less `back`, moved to their pixels and into pixels of the input.
+    fn placed(&mut self, offsets: &str, back: f32) -> String {
+        let (height, width) = (self.height, self.width);
+        let row = |y: i64| (0..width).flat_map(move |x| [x as f32 - back, y as f32 - back]);
+        let pixels: Vec<f32> = self.anchors.iter().flat_map(|_| (0..height).flat_map(row)).collect();
+        let pixels = self.grid(&pixels);
+        let placed = self.node("Add", &[offsets, &pixels]);
+        self.scaled(&placed, self.stride)
+    }
+
+    fn times_anchors(&mut self, size: &str) -> String {
+        let area = (self.height * self.width) as usize;
+        let anchors: Vec<f32> = self.anchors.iter().flat_map(|a| a.repeat(area)).collect();
+        let anchors = self.grid(&anchors);
+        self.node("Mul", &[size, &anchors])
+    }
+
+    /// A constant of two numbers for every box.
+    fn grid(&mut self, values: &[f32]) -> String {
+        let dims = [1, self.anchors.len() as i64, self.height, self.width, 2];
+        self.graph.floats(self.scope, &dims, values)
+    }
+
+    fn joined(&mut self, centre: &str, size: &str, rest: &str) -> String {
+        self.graph.node(self.scope, "Concat", &[centre, size, rest], vec![int("axis", 4)])
+    }
 }

@@ -8,11 +8,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::activation::Activation;
-use super::weights::{self, Spread};
-use crate::onnx::messages::{
-    AttributeProto, Dimension, DimensionValue, GraphProto, NodeProto, TensorProto, TensorShapeProto,
-    TensorType, TypeProto, TypeValue, ValueInfoProto, attribute_type, data_type,
-};
+use super::proto::{float, int, ints, tensor, tensor_attribute, value_info};
+use super::weights::{Filters, Spread};
+use crate::onnx::messages::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
 
 /// A module of the network: its path in node names and in weight names.
 #[derive(Clone, Debug)]
@@ -51,21 +49,41 @@ pub struct Value {
     pub spread: Spread,
 }
 
-/// A convolution's geometry.
+/// The geometry of a convolution or a pooling.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    pub out: i64,
     pub kernel: i64,
     pub stride: i64,
-    pub pad: i64,
+    /// Padding before and after, on both axes.
+    pub pads: [i64; 2],
 }
 
 impl Window {
-    /// The extent of an axis after it; below 1 where the kernel doesn't fit.
+    /// Stride 1, and the image keeps its size.
+    pub fn same(kernel: i64) -> Self {
+        Self { kernel, stride: 1, pads: [(kernel - 1) / 2, kernel / 2] }
+    }
+
+    /// The extent of an axis after it; below 1 where the kernel doesn't fit or there is none.
     fn extent(self, before: i64) -> i64 {
-        (before + 2 * self.pad - self.kernel).div_euclid(self.stride) + 1
+        if self.kernel < 1 || self.stride < 1 {
+            return 0;
+        }
+        (before + self.pads[0] + self.pads[1] - self.kernel).div_euclid(self.stride) + 1
+    }
+
+    fn attributes(self) -> [AttributeProto; 3] {
+        let Self { kernel, stride, pads: [before, after] } = self;
+        [
+            ints("kernel_shape", &[kernel, kernel]),
+            ints("pads", &[before, before, after, after]),
+            ints("strides", &[stride, stride]),
+        ]
     }
 }
+
+/// Filters of fewer elements don't sum to zero.
+const SHORTEST_CENTRED: i64 = 10;
 
 /// A graph under construction.
 pub struct Graph {
@@ -74,15 +92,18 @@ pub struct Graph {
     names: HashMap<String, usize>,
     /// Whether to make weights, or shapes only.
     fill: bool,
+    /// Elements of all weights and biases.
     pub parameters: i64,
-    /// Activations by name, in the order in which they first occur.
+    /// Multiplications of all convolutions and matrix products.
+    pub macs: i64,
+    /// Activations, in the order in which they first occur.
     pub sites: Vec<(Activation, usize)>,
 }
 
 impl Graph {
     pub fn new(fill: bool) -> Self {
         let proto = GraphProto { name: Some("main_graph".into()), ..Default::default() };
-        Self { proto, names: HashMap::new(), fill, parameters: 0, sites: vec![] }
+        Self { proto, names: HashMap::new(), fill, parameters: 0, macs: 0, sites: vec![] }
     }
 
     /// An input of the model.
@@ -114,10 +135,10 @@ impl Graph {
         format!("{name}_output_0")
     }
 
-    /// Adds a node with several outputs.
-    pub fn split(&mut self, scope: &Scope, x: &str, sizes: &str, axis: i64, outputs: usize) -> Vec<String> {
-        let name = self.add(scope, "Split", &[x, sizes], outputs, vec![int("axis", axis)]);
-        (0..outputs).map(|i| format!("{name}_output_{i}")).collect()
+    /// Splits a value in three along an axis.
+    pub fn split(&mut self, scope: &Scope, x: &str, sizes: &str, axis: i64) -> [String; 3] {
+        let name = self.add(scope, "Split", &[x, sizes], 3, vec![int("axis", axis)]);
+        [0, 1, 2].map(|i| format!("{name}_output_{i}"))
     }
 
     fn add(
@@ -150,6 +171,11 @@ impl Graph {
         self.constant(scope, data_type::FLOAT, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
+    /// A constant number.
+    pub fn number(&mut self, scope: &Scope, value: f32) -> String {
+        self.floats(scope, &[], &[value])
+    }
+
     /// A constant list of integers.
     pub fn ints(&mut self, scope: &Scope, values: &[i64]) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -157,46 +183,77 @@ impl Graph {
     }
 
     fn constant(&mut self, scope: &Scope, kind: i32, dims: &[i64], raw: Vec<u8>) -> String {
-        let tensor = tensor(dims, kind, raw.into());
-        let value = AttributeProto { t: Some(tensor), ..attribute("value", attribute_type::TENSOR) };
+        let value = tensor_attribute("value", tensor(dims, kind, raw.into()));
         self.node(scope, "Constant", &[], vec![value])
     }
 
-    /// A convolution with bias.
-    pub fn conv(&mut self, scope: &Scope, x: &Value, window: Window) -> Value {
-        let Window { out, kernel, stride, pad } = window;
-        let [batch, channels, height, width] = image(x);
-        let length = channels * kernel * kernel;
-        let weight = self.weight(scope, &[out, channels, kernel, kernel], |name| {
-            weights::filters(name, out, length, x.spread, true)
-        });
-        let bias = self.bias(scope, out);
-        let attributes = vec![
-            ints("dilations", &[1, 1]),
-            int("group", 1),
-            ints("kernel_shape", &[kernel, kernel]),
-            ints("pads", &[pad; 4]),
-            ints("strides", &[stride, stride]),
-        ];
-        let name = self.node(scope, "Conv", &[&x.name, &weight, &bias], attributes);
-        let shape = vec![batch, out, window.extent(height), window.extent(width)];
-        Value { name, shape, spread: Spread::UNIT }
+    /// A convolution with bias whose output has standard deviation 1.
+    pub fn conv(&mut self, scope: &Scope, x: &Value, out: i64, window: Window) -> Value {
+        self.convolve(scope, x, out, 1, window, 1.0)
     }
 
-    /// The largest value of every window; the image keeps its size if `pad` is half of `kernel`.
-    pub fn max_pool(&mut self, scope: &Scope, x: &Value, window: Window) -> Value {
-        let Window { kernel, stride, pad, .. } = window;
+    /// A convolution of every channel on its own.
+    pub fn depthwise(&mut self, scope: &Scope, x: &Value, window: Window) -> Value {
+        let [_, channels, ..] = image(x);
+        self.convolve(scope, x, channels, channels, window, 1.0)
+    }
+
+    /// A convolution of 1x1 whose output has the given standard deviation.
+    pub fn pointwise(&mut self, scope: &Scope, x: &Value, out: i64, deviation: f64) -> Value {
+        self.convolve(scope, x, out, 1, Window::same(1), deviation)
+    }
+
+    fn convolve(
+        &mut self,
+        scope: &Scope,
+        x: &Value,
+        out: i64,
+        groups: i64,
+        window: Window,
+        deviation: f64,
+    ) -> Value {
         let [batch, channels, height, width] = image(x);
-        let attributes = vec![
-            int("ceil_mode", 0),
-            ints("dilations", &[1, 1]),
-            ints("kernel_shape", &[kernel, kernel]),
-            ints("pads", &[pad; 4]),
-            ints("strides", &[stride, stride]),
-        ];
+        let kernel = window.kernel;
+        let length = channels / groups.max(1) * kernel * kernel;
+        let dims = [out, channels / groups.max(1), kernel, kernel];
+        let centred = groups == 1 && length >= SHORTEST_CENTRED;
+        let filters = Filters { count: out, length, input: x.spread, deviation, centred };
+        let (weight, bias) = self.affine(scope, &dims, filters);
+        let mut attributes = vec![ints("dilations", &[1, 1]), int("group", groups)];
+        attributes.extend(window.attributes());
+        let name = self.node(scope, "Conv", &[&x.name, &weight, &bias], attributes);
+        let shape = vec![batch, out, window.extent(height), window.extent(width)];
+        self.macs += shape.iter().product::<i64>() * length;
+        Value { name, shape, spread: Spread::of_deviation(deviation) }
+    }
+
+    /// A matrix product with bias whose output has the given standard deviation.
+    pub fn linear(&mut self, scope: &Scope, x: &Value, out: i64, deviation: f64) -> Value {
+        let [batch, length] = x.shape.as_slice().try_into().unwrap_or([1; 2]);
+        let centred = length >= SHORTEST_CENTRED;
+        let filters = Filters { count: out, length, input: x.spread, deviation, centred };
+        let (weight, bias) = self.affine(scope, &[out, length], filters);
+        let attributes = vec![float("alpha", 1.0), float("beta", 1.0), int("transB", 1)];
+        let name = self.node(scope, "Gemm", &[&x.name, &weight, &bias], attributes);
+        self.macs += batch * out * length;
+        Value { name, shape: vec![batch, out], spread: Spread::of_deviation(deviation) }
+    }
+
+    /// The largest value of every window.
+    pub fn max_pool(&mut self, scope: &Scope, x: &Value, window: Window) -> Value {
+        let [batch, channels, height, width] = image(x);
+        let mut attributes = vec![int("ceil_mode", 0), ints("dilations", &[1, 1])];
+        attributes.extend(window.attributes());
         let name = self.node(scope, "MaxPool", &[&x.name], attributes);
         let shape = vec![batch, channels, window.extent(height), window.extent(width)];
-        Value { name, shape, spread: x.spread.pooled() }
+        Value { name, shape, spread: x.spread.largest_of(window.kernel * window.kernel) }
+    }
+
+    /// The mean of every channel, as an image of one pixel.
+    pub fn global_mean(&mut self, scope: &Scope, x: &Value) -> Value {
+        let [batch, channels, ..] = image(x);
+        let name = self.node(scope, "GlobalAveragePool", &[&x.name], vec![]);
+        Value { name, shape: vec![batch, channels, 1, 1], spread: x.spread.averaged() }
     }
 
     /// Joins values along an axis, along which alone their shapes may differ.
@@ -225,12 +282,12 @@ impl Graph {
         }
     }
 
-    fn weight(&mut self, scope: &Scope, dims: &[i64], fill: impl Fn(&str) -> Bytes) -> String {
-        self.parameter(format!("{}.weight", scope.module), dims, fill)
-    }
-
-    fn bias(&mut self, scope: &Scope, count: i64) -> String {
-        self.parameter(format!("{}.bias", scope.module), &[count], |name| weights::biases(name, count))
+    /// Weight and bias of a module.
+    fn affine(&mut self, scope: &Scope, dims: &[i64], filters: Filters) -> (String, String) {
+        let weight = self.parameter(format!("{}.weight", scope.module), dims, |name| filters.weights(name));
+        let bias =
+            self.parameter(format!("{}.bias", scope.module), &[filters.count], |name| filters.biases(name));
+        (weight, bias)
     }
 
     fn parameter(&mut self, name: String, dims: &[i64], fill: impl Fn(&str) -> Bytes) -> String {
@@ -246,43 +303,4 @@ impl Graph {
 /// Batch, channels, height and width of a value.
 pub fn image(x: &Value) -> [i64; 4] {
     x.shape.as_slice().try_into().unwrap_or([1; 4])
-}
-
-fn tensor(dims: &[i64], kind: i32, raw: Bytes) -> TensorProto {
-    TensorProto { dims: dims.to_vec(), data_type: Some(kind), raw_data: Some(raw), ..Default::default() }
-}
-
-fn value_info(name: &str, shape: &[i64]) -> ValueInfoProto {
-    let dimension = |&d: &i64| Dimension { value: Some(DimensionValue::Value(d)), ..Default::default() };
-    let shape = TensorShapeProto { dim: shape.iter().map(dimension).collect() };
-    let tensor = TensorType { elem_type: Some(data_type::FLOAT), shape: Some(shape) };
-    let kind = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..Default::default() };
-    ValueInfoProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
-}
-
-fn attribute(name: &str, kind: i32) -> AttributeProto {
-    AttributeProto { name: Some(name.into()), r#type: Some(kind), ..Default::default() }
-}
-
-/// An integer attribute.
-pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { i: Some(value), ..attribute(name, attribute_type::INT) }
-}
-
-/// An attribute of integers.
-pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { ints: values.to_vec(), ..attribute(name, attribute_type::INTS) }
-}
-
-/// A float attribute.
-pub fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { f: Some(value), ..attribute(name, attribute_type::FLOAT) }
-}
-
-/// A text attribute.
-pub fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        s: Some(Bytes::copy_from_slice(value.as_bytes())),
-        ..attribute(name, attribute_type::STRING)
-    }
 }

@@ -7,7 +7,10 @@ mod activation;
 mod blocks;
 mod detect;
 mod graph;
+mod kind;
+mod proto;
 pub mod spec;
+mod stages;
 mod weights;
 
 use std::path::Path;
@@ -20,9 +23,17 @@ use spec::Spec;
 
 /// Name and description of every built-in network.
 const NETWORKS: &[(&str, &str)] = &[
+    ("yolov3", include_str!("../../models/yolov3.yaml")),
+    ("yolov3-tiny", include_str!("../../models/yolov3-tiny.yaml")),
+    ("yolov4", include_str!("../../models/yolov4.yaml")),
+    ("yolov4-tiny", include_str!("../../models/yolov4-tiny.yaml")),
     ("yolov5n", include_str!("../../models/yolov5n.yaml")),
     ("yolov5s", include_str!("../../models/yolov5s.yaml")),
     ("yolov5m", include_str!("../../models/yolov5m.yaml")),
+    ("mobilenet_v2", include_str!("../../models/mobilenet_v2.yaml")),
+    ("mobilenet_v3_small", include_str!("../../models/mobilenet_v3_small.yaml")),
+    ("mobilenet_v3_large", include_str!("../../models/mobilenet_v3_large.yaml")),
+    ("siren", include_str!("../../models/siren.yaml")),
 ];
 
 /// What is known of a network without making its weights.
@@ -36,6 +47,8 @@ pub struct Description {
     pub input: (String, Vec<i64>),
     /// Elements of all weights and biases, with batch norm folded.
     pub parameters: u64,
+    /// Multiplications of all convolutions and matrix products, for the usual input.
+    pub macs: u64,
     /// Activation sites by kind.
     pub sites: Vec<(String, usize)>,
 }
@@ -59,6 +72,7 @@ pub fn describe(model: &str) -> Result<Description> {
     let (graph, _) = blocks::expand(&spec, &spec.input.shape, false)?;
     Ok(Description {
         parameters: graph.parameters.unsigned_abs(),
+        macs: graph.macs.unsigned_abs(),
         sites: graph.sites.iter().map(|(activation, count)| (activation.to_string(), *count)).collect(),
         name: spec.name,
         about: spec.about,
@@ -71,11 +85,13 @@ pub fn describe(model: &str) -> Result<Description> {
 /// A network as an ONNX model, the same bytes every time. `shape` is that of the input where it isn't the
 /// usual one; it fails if the network can't take it, and for an unknown network with the names that there are.
 pub fn build(model: &str, shape: Option<&[i64]>) -> Result<Model> {
-    let spec = spec(model)?;
-    let shape = spec.input_shape(shape)?;
-    let (graph, output) = blocks::expand(&spec, &shape, true)?;
-    let name = spec.outputs.first().map_or("output", String::as_str);
-    Ok(Model { proto: model_of(&spec, graph.finish(&output, name)), dir: None })
+    assemble(&spec(model)?, shape, true)
+}
+
+/// The model, with its weights left empty unless `fill`.
+fn assemble(spec: &Spec, shape: Option<&[i64]>, fill: bool) -> Result<Model> {
+    let (graph, output) = blocks::expand(spec, &spec.input_shape(shape)?, fill)?;
+    Ok(Model { proto: model_of(spec, graph.finish(&output, &spec.output)), dir: None })
 }
 
 fn spec(model: &str) -> Result<Spec> {

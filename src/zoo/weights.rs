@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-/// Standard deviation of the biases.
+/// Standard deviation of the biases, relative to that of the output.
 const BIAS: f64 = 0.1;
 
 /// Mean and variance that a tensor's elements are expected to have.
@@ -24,9 +24,6 @@ pub struct Spread {
 impl Spread {
     /// Uniform numbers in [0, 1), which all inputs are.
     pub const INPUT: Self = Self { mean: 0.5, variance: 1.0 / 12.0 };
-    /// What [`filters`] put out.
-    pub const UNIT: Self = Self { mean: 0.0, variance: 1.0 };
-
     /// Of a sum of independent values.
     pub fn sum(self, other: Self) -> Self {
         Self { mean: self.mean + other.mean, variance: self.variance + other.variance }
@@ -41,41 +38,72 @@ impl Spread {
         Self { mean, variance: average(&|s| s.variance + s.mean * s.mean) - mean * mean }
     }
 
-    /// Of the largest of 25 neighbours: 2 deviations above the mean, and half as wide, as for normal numbers.
-    pub fn pooled(self) -> Self {
-        Self { mean: self.mean + 2.0 * self.variance.sqrt(), variance: self.variance / 4.0 }
+    /// Of the largest of so many neighbours, for what activations put out: skewed to the right.
+    pub fn largest_of(self, count: i64) -> Self {
+        let (above, wider) = match count {
+            ..=1 => (0.0, 1.0),
+            2..=4 => (1.1, 1.2),
+            5..=9 => (1.8, 1.1),
+            _ => (2.5, 0.9),
+        };
+        Self { mean: self.mean + above * self.variance.sqrt(), variance: self.variance * wider }
+    }
+
+    /// Of the means of channels, whose differences are about a third of the variance.
+    pub fn averaged(self) -> Self {
+        Self { mean: self.mean, variance: self.variance / 3.0 }
+    }
+
+    /// Of centred values.
+    pub fn of_deviation(deviation: f64) -> Self {
+        Self { mean: 0.0, variance: deviation * deviation }
     }
 }
 
-/// Weights of `count` filters of `length` elements, as raw little-endian f32: each sums to 0, and scaled so that
-/// input of the given spread comes out, bias included, with variance 1. Filters too short to be centred are
-/// scaled by the input's second moment instead.
-pub fn filters(name: &str, count: i64, length: i64, input: Spread, centred: bool) -> Bytes {
-    let mut random = Random::named(name);
-    let (count, length) = (count.max(0) as usize, length.max(1) as usize);
-    let power = if centred { input.variance } else { input.variance + input.mean * input.mean };
-    let target = (1.0 - BIAS * BIAS) / power.max(1e-6);
-    let mut raw = Vec::with_capacity(count * length * 4);
-    let mut filter = vec![0.0; length];
-    for _ in 0..count {
-        filter.fill_with(|| random.symmetric());
-        if centred {
-            let mean = filter.iter().sum::<f64>() / length as f64;
-            filter.iter_mut().for_each(|w| *w -= mean);
+/// The filters of a linear operator.
+#[derive(Clone, Copy, Debug)]
+pub struct Filters {
+    pub count: i64,
+    /// Elements of one filter.
+    pub length: i64,
+    /// What they read.
+    pub input: Spread,
+    /// Standard deviation of what they put out, biases included.
+    pub deviation: f64,
+    /// Whether a filter sums to zero. One that reads few values, or a single channel, would lose too much of them.
+    pub centred: bool,
+}
+
+impl Filters {
+    /// The weights, as raw little-endian f32.
+    pub fn weights(self, name: &str) -> Bytes {
+        let Self { count, length, input, deviation, centred } = self;
+        let mut random = Random::named(name);
+        let (count, length) = (count.max(0) as usize, length.max(1) as usize);
+        let power = if centred { input.variance } else { input.variance + input.mean * input.mean };
+        let target = deviation * deviation * (1.0 - BIAS * BIAS) / power.max(1e-6);
+        let mut raw = Vec::with_capacity(count * length * 4);
+        let mut filter = vec![0.0; length];
+        for _ in 0..count {
+            filter.fill_with(|| random.symmetric());
+            if centred {
+                let mean = filter.iter().sum::<f64>() / length as f64;
+                filter.iter_mut().for_each(|w| *w -= mean);
+            }
+            let norm = filter.iter().map(|w| w * w).sum::<f64>();
+            let scale = (target / norm.max(1e-12)).sqrt();
+            raw.extend(filter.iter().flat_map(|w| ((w * scale) as f32).to_le_bytes()));
         }
-        let norm = filter.iter().map(|w| w * w).sum::<f64>();
-        let scale = (target / norm.max(1e-12)).sqrt();
-        raw.extend(filter.iter().flat_map(|w| ((w * scale) as f32).to_le_bytes()));
+        raw.into()
     }
-    raw.into()
-}
 
-/// Small biases of both signs, as raw little-endian f32.
-pub fn biases(name: &str, count: i64) -> Bytes {
-    let mut random = Random::named(name);
-    let scale = BIAS * 3f64.sqrt();
-    let bias = |_| ((random.symmetric() * scale) as f32).to_le_bytes();
-    (0..count).flat_map(bias).collect::<Vec<u8>>().into()
+    /// Small biases of both signs, as raw little-endian f32.
+    pub fn biases(self, name: &str) -> Bytes {
+        let mut random = Random::named(name);
+        let scale = BIAS * self.deviation * 3f64.sqrt();
+        let bias = |_| ((random.symmetric() * scale) as f32).to_le_bytes();
+        (0..self.count).flat_map(bias).collect::<Vec<u8>>().into()
+    }
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
@@ -120,29 +148,45 @@ mod tests {
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 
+    const FILTERS: Filters = Filters {
+        count: 8,
+        length: 144,
+        input: Spread { mean: 0.2, variance: 0.3 },
+        deviation: 2.0,
+        centred: true,
+    };
+
     #[test]
     fn a_filter_sums_to_zero_and_has_the_gain_that_its_input_needs() {
-        let input = Spread { mean: 0.2, variance: 0.3 };
-        for filter in numbers(&filters("w", 8, 144, input, true)).chunks(144) {
+        for filter in numbers(&FILTERS.weights("w")).chunks(144) {
             let (sum, squares) = (filter.iter().sum::<f64>(), filter.iter().map(|w| w * w).sum::<f64>());
             assert!(sum.abs() < 1e-5, "{sum}");
-            assert!((squares * input.variance - 0.99).abs() < 1e-5, "{squares}");
+            assert!((squares * 0.3 - 3.96).abs() < 1e-5, "{squares}");
             assert!(filter.iter().any(|w| *w < 0.0) && filter.iter().any(|w| *w > 0.0));
         }
     }
 
     #[test]
+    fn a_filter_that_is_not_centred_reckons_with_the_mean_of_its_input() {
+        let short = Filters { length: 9, centred: false, ..FILTERS };
+        for filter in numbers(&short.weights("w")).chunks(9) {
+            let (sum, squares) = (filter.iter().sum::<f64>(), filter.iter().map(|w| w * w).sum::<f64>());
+            assert!(sum.abs() > 1e-3, "{sum}");
+            assert!((squares * 0.34 - 3.96).abs() < 1e-5, "{squares}");
+        }
+    }
+
+    #[test]
     fn tensors_differ_by_name_and_biases_are_small() {
-        assert_ne!(filters("a", 1, 9, Spread::UNIT, false), filters("b", 1, 9, Spread::UNIT, false));
-        let biases = numbers(&biases("b", 1000));
+        assert_ne!(FILTERS.weights("a"), FILTERS.weights("b"));
+        let biases = numbers(&Filters { count: 1000, ..FILTERS }.biases("b"));
         let deviation = (biases.iter().map(|b| b * b).sum::<f64>() / 1000.0).sqrt();
-        assert!((deviation - BIAS).abs() < 0.01, "{deviation}");
+        assert!((deviation - 2.0 * BIAS).abs() < 0.02, "{deviation}");
     }
 
     #[test]
     fn a_mixture_counts_the_distance_between_its_parts() {
-        let apart = Spread { mean: 2.0, variance: 1.0 };
-        let mixed = Spread::mixture(&[(Spread::UNIT, 8), (apart, 8)]);
-        assert_eq!(mixed, Spread { mean: 1.0, variance: 2.0 });
+        let (one, two) = (Spread { mean: 0.0, variance: 1.0 }, Spread { mean: 2.0, variance: 1.0 });
+        assert_eq!(Spread::mixture(&[(one, 8), (two, 8)]), Spread { mean: 1.0, variance: 2.0 });
     }
 }
