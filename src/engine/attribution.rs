@@ -247,7 +247,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
             let call = |n: usize| !self.index.nodes[n].domain().is_empty();
             let products = |&n: &usize| self.is_any(n, &LINEAR) || self.is_any(n, &RECURRENT) || call(n);
             let Some(name) = self.ops[op].name else { continue };
-            if self.covers[op].iter().any(|n| products(n)) {
+            if self.covers[op].iter().any(products) {
                 continue;
             }
             let mut queue = VecDeque::from([name]);
