@@ -143,6 +143,7 @@ fn executor(load: &Load) -> Result<Executor, Failure> {
     let (cpus, threads, flush) = (load.cpus.clone(), load.threads, load.flush_denormals);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .stack_size(8 << 20)
         .thread_name(|i| format!("compute-{i}"))
         .start_handler(move |i| {
             // Each thread on a CPU of its own where there are enough. The main thread's pinning has succeeded

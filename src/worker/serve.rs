@@ -21,7 +21,10 @@ static PANIC: Mutex<Option<String>> = Mutex::new(None);
 pub fn serve() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.payload_as_str().unwrap_or("for no stated reason");
-        let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let file =
+            |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let place =
+            panic.location().map(|l| format!(" ({}:{})", file(l.file()), l.line())).unwrap_or_default();
         let message = format!("{}{place}", text.split_whitespace().collect::<Vec<_>>().join(" "));
         *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
     }));
