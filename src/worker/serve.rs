@@ -55,6 +55,7 @@ fn requests() -> Receiver<String> {
             }
         }
         // What was asked for before the end is still answered, unless nobody is left to read it.
+        drop(sender);
         end_with(parent);
     });
     receiver
@@ -73,6 +74,10 @@ fn end_with(parent: Option<rustix::process::Pid>) {
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     if rustix::process::getppid() != parent {
         std::process::exit(0);
+    }
+    // The signal is this thread's and would end with it.
+    loop {
+        std::thread::park();
     }
 }
 
