@@ -254,6 +254,45 @@ fn one_seed_gives_one_output_in_any_process_and_another_seed_another() {
     assert_ne!(b.outputs(dir.path()).0, first);
 }
 
+/// `models/expected/*.f32` are the outputs of ONNX Runtime 1.32, unoptimised, for the inputs of seed 1.
+#[test]
+fn outputs_are_those_of_another_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let names = [
+        "act_zoo",
+        "encoder_gelu_erf",
+        "encoder_gelu_tanh",
+        "if_branches",
+        "minidet_mish",
+        "rnn_lstm_gru",
+        "siren",
+    ];
+    for name in names {
+        worker.load(load(&format!("{name}.onnx")));
+        let bytes = std::fs::read(path(&format!("expected/{name}.f32"))).unwrap();
+        let expected: Vec<f64> =
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect();
+        let far = distance(&worker.outputs(dir.path()).0, &expected);
+        assert!(far < 1e-4, "{name}: {far}");
+    }
+}
+
+#[test]
+fn a_panic_in_the_engine_is_an_answer_and_the_worker_lives_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::read(&path("siren.onnx")).unwrap();
+    model.graph_mut().output[0].name = Some("nowhere".into());
+    let file = dir.path().join("dangling.onnx");
+    std::fs::write(&file, model.encode()).unwrap();
+    let mut worker = Worker::start();
+    let failure = worker.refused(Load { model: file.to_str().unwrap().into(), ..load("siren.onnx") });
+    assert!(failure.message.contains("panicked") && !failure.message.contains('\n'), "{}", failure.message);
+    worker.load(load("siren.onnx"));
+    assert!(matches!(worker.ask(&Request::Run { trace: false }), Reply::Runs(_)));
+    assert_eq!(worker.end(), "", "nothing goes to the terminal");
+}
+
 #[test]
 fn the_same_network_in_other_clothes_gives_the_same_outputs() {
     let dir = tempfile::tempdir().unwrap();

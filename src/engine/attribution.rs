@@ -63,6 +63,8 @@ const LINEAR: [&str; 5] = ["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"];
 const RECURRENT: [&str; 3] = ["LSTM", "GRU", "RNN"];
 /// Arithmetic with constants that is folded into the weights of a linear operator before it.
 const AFFINE: [&str; 5] = ["BatchNormalization", "Add", "Sub", "Mul", "Div"];
+/// What may be a step of a chain.
+const STEPS: [&str; 4] = ["Add", "Sub", "Mul", "Div"];
 const ARITHMETIC: [&str; 16] = [
     "Add",
     "Sub",
@@ -165,11 +167,13 @@ impl<'i, 'm> Attribution<'i, 'm> {
     fn absorb_patterns(&mut self) {
         for op in 0..self.ops.len() {
             let Some(anchor) = self.ops[op].name.filter(|&n| n < self.index.nodes.len()) else { continue };
-            if !PATTERNS.contains(&self.ops[op].op.as_str()) {
+            // An ONNX operator of that name covers itself.
+            if !PATTERNS.contains(&self.ops[op].op.as_str()) || !self.is_any(anchor, &ARITHMETIC) {
                 continue;
             }
+            let limit = if self.ops[op].op == "Silu" { 2 } else { usize::MAX };
             let mut region = BTreeSet::from([anchor]);
-            loop {
+            while region.len() < limit {
                 let candidate = |node: &usize| {
                     self.is_left(*node) && !region.contains(node) && self.is_any(*node, &ARITHMETIC)
                 };
@@ -181,7 +185,6 @@ impl<'i, 'm> Attribution<'i, 'm> {
                 // Backward: all that read it are inside.
                 let before = region.iter().flat_map(|&n| self.producers(n)).filter(candidate);
                 let backward = before.filter(|&n| self.consumers(n).iter().all(|c| region.contains(c)));
-                // Sideways: reads an input of the pattern and feeds the inside (half of x, as GELU has it).
                 let found: Vec<usize> = forward.chain(backward).collect();
                 if found.is_empty() {
                     break;
@@ -202,6 +205,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
             }
             if let [producer] = self.producers(node)[..]
                 && self.variables(node).count() == 1
+                && self.consumers(producer).len() == 1
             {
                 self.folded[node] =
                     self.folded[producer].or(self.is_any(producer, &LINEAR).then_some(producer));
@@ -230,8 +234,11 @@ impl<'i, 'm> Attribution<'i, 'm> {
                     if finished[producer] {
                         continue;
                     }
-                    // What vanished in weights belongs to their operator, if that one is another's.
-                    let host = self.folded[producer].and_then(|linear| finishers[linear]);
+                    // What vanished in weights belongs to their operator, if that one is another's. (A chain
+                    // of arithmetic is named by its last step.)
+                    let chain = self.ops[op].op.starts_with("OptBinChain");
+                    let folded = self.folded[producer].filter(|_| !chain || !self.is_any(producer, &STEPS));
+                    let host = folded.and_then(|linear| finishers[linear]);
                     self.cover(host.unwrap_or(op), producer);
                     finished[producer] = true;
                     queue.push_back(producer);
@@ -247,7 +254,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
             let call = |n: usize| !self.index.nodes[n].domain().is_empty();
             let products = |&n: &usize| self.is_any(n, &LINEAR) || self.is_any(n, &RECURRENT) || call(n);
             let Some(name) = self.ops[op].name else { continue };
-            if self.covers[op].iter().any(|n| products(n)) {
+            if self.covers[op].iter().any(products) {
                 continue;
             }
             let mut queue = VecDeque::from([name]);

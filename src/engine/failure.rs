@@ -16,7 +16,9 @@ pub fn from_error(doing: &str, error: &TractError) -> Failure {
     let message = match missing {
         Some(op) => format!("tract has no operator {op}"),
         None => {
-            let reason = causes.iter().rev().map(|c| line(c)).find(|c| !c.is_empty());
+            // What follows is a dump of the engine's graph.
+            let said = |cause: &String| line(cause.split("ModelPatch {").next().unwrap_or_default());
+            let reason = causes.iter().rev().map(said).find(|c| !c.is_empty());
             format!("tract cannot {doing} it: {}", reason.unwrap_or_default())
         }
     };
@@ -46,7 +48,7 @@ pub fn line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tract_onnx::tract_hir::internal::{anyhow, format_err};
+    use tract_onnx::tract_hir::internal::format_err;
 
     #[test]
     fn a_missing_operator_is_named_with_its_node() {
@@ -61,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_long_chain_becomes_one_line() {
-        let error = anyhow::Error::msg(format!("wrong\n  shapes {}", "x".repeat(5000))).context("somewhere");
+        let error =
+            format_err!("wrong\n  shapes {} ModelPatch {{ context", "x".repeat(5000)).context("somewhere");
         let failure = from_error("optimise", &error);
         assert!(failure.message.starts_with("tract cannot optimise it: wrong shapes xxx"));
         assert!(failure.message.chars().count() < 300 && !failure.message.contains('\n'));

@@ -80,13 +80,13 @@ impl Bytes {
         row: Option<&mut OpMemory>,
         eval: impl FnOnce(TVec<TValue>) -> TractResult<TVec<TValue>>,
     ) -> TractResult<TVec<TValue>> {
-        let data: TVec<*const u8> = inputs.iter().filter_map(data).collect();
+        let reads: TVec<*const u8> = inputs.iter().filter_map(data).collect();
         let freed = self.freed(node, &inputs);
         Counting::reset_peak();
         let before = Counting::counters();
         let outputs = eval(inputs)?;
         let after = Counting::counters();
-        let in_place = outputs.iter().filter_map(|o| self::data(o)).any(|d| data.contains(&d));
+        let in_place = outputs.iter().filter_map(data).any(|d| reads.contains(&d));
         let holds = if node.inputs.is_empty() {
             outputs.iter().map(|o| o.as_bytes().len() as i64).sum()
         } else {

@@ -143,6 +143,7 @@ fn executor(load: &Load) -> Result<Executor, Failure> {
     let (cpus, threads, flush) = (load.cpus.clone(), load.threads, load.flush_denormals);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .stack_size(8 << 20)
         .thread_name(|i| format!("compute-{i}"))
         .start_handler(move |i| {
             // Each thread on a CPU of its own where there are enough. The main thread's pinning has succeeded
@@ -160,16 +161,15 @@ fn own(error: crate::error::Error) -> Failure {
     failure::plain(error.message)
 }
 
-/// Puts the node's own name and operator in front of a failure that knows its index.
+/// Puts the user's names of nodes into a failure, and the node that it is about in front.
 fn name_node(mut failure: Failure, model: &Model) -> Failure {
-    let Some(wanted) = failure.node else { return failure };
-    let mut at = 0;
+    let mut labels = vec![];
     for_each_node(model.graph(), &mut |node| {
-        if at == wanted {
-            let op = node.op_type.as_deref().unwrap_or("");
-            failure.message = format!("node {:?} ({op}): {}", label(node), failure.message);
-        }
-        at += 1;
+        labels.push((label(node), node.op_type.as_deref().unwrap_or("")))
     });
+    failure.message = names::restore(&failure.message, |i| labels.get(i).map(|(label, _)| label.to_string()));
+    if let Some((label, op)) = failure.node.and_then(|i| labels.get(i)) {
+        failure.message = format!("node {label:?} ({op}): {}", failure.message);
+    }
     failure
 }

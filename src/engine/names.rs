@@ -23,9 +23,32 @@ pub fn decode(text: &str) -> Option<usize> {
     })
 }
 
+/// `text` with each such name, but not what tract appended to it, replaced by what the user knows the node as.
+pub fn restore(text: &str, label: impl Fn(usize) -> Option<String>) -> String {
+    const WIDTH: usize = MARK.len() + INDEX + 1 + PART;
+    let mut restored = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(MARK) {
+        let (before, from) = rest.split_at(at);
+        restored.push_str(before);
+        let label = from.get(..WIDTH).and_then(decode).and_then(&label);
+        let width = if label.is_some() { WIDTH } else { MARK.len() };
+        restored.push_str(label.as_deref().unwrap_or(MARK));
+        rest = &from[width..];
+    }
+    restored + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_speak_of_the_users_nodes() {
+        let text = format!("onnx: {}.low and {} after {}", encode(1, 0), encode(2, 3), encode(9, 0));
+        let label = |i: usize| ["a", "b", "c"].get(i).map(|s| s.to_string());
+        assert_eq!(restore(&text, label), format!("onnx: b.low and c after {}", encode(9, 0)));
+    }
 
     #[test]
     fn an_index_is_found_in_derived_names_and_messages() {

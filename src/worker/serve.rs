@@ -21,7 +21,10 @@ static PANIC: Mutex<Option<String>> = Mutex::new(None);
 pub fn serve() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.payload_as_str().unwrap_or("for no stated reason");
-        let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let file =
+            |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let place =
+            panic.location().map(|l| format!(" ({}:{})", file(l.file()), l.line())).unwrap_or_default();
         let message = format!("{}{place}", text.split_whitespace().collect::<Vec<_>>().join(" "));
         *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
     }));
@@ -52,6 +55,7 @@ fn requests() -> Receiver<String> {
             }
         }
         // What was asked for before the end is still answered, unless nobody is left to read it.
+        drop(sender);
         end_with(parent);
     });
     receiver
@@ -70,6 +74,10 @@ fn end_with(parent: Option<rustix::process::Pid>) {
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     if rustix::process::getppid() != parent {
         std::process::exit(0);
+    }
+    // The signal is this thread's and would end with it.
+    loop {
+        std::thread::park();
     }
 }
 
