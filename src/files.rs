@@ -21,7 +21,7 @@ impl Destination {
     /// Checks that the file could be written, so that a measurement isn't lost for a mistyped folder.
     pub fn check(path: &Path) -> Result<Self> {
         let named = path.to_path_buf();
-        let cannot = |e: &io::Error| Error::file("write", path, e);
+        let cannot = |e: &io::Error| Error::file("write", path, plain(e));
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
@@ -62,7 +62,7 @@ impl Destination {
             file.persist(&self.real)?;
             Ok(())
         };
-        write().map_err(|e| Error::file("write", &self.named, &e))
+        write().map_err(|e| Error::file("write", &self.named, plain(&e)))
     }
 
     /// A device or a pipe can't be replaced: it is written to as it is.
@@ -90,6 +90,12 @@ impl Destination {
         }
         builder.tempfile_in(folder)
     }
+}
+
+/// The system's own error, without the temporary file's name, of which the user knows nothing.
+fn plain(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(|e| e.source()).and_then(|e| e.downcast_ref());
+    inner.unwrap_or(error)
 }
 
 #[cfg(test)]
@@ -134,7 +140,8 @@ mod tests {
         for path in [folder.path().join("no/record.json"), folder.path().to_path_buf()] {
             let error = Destination::check(&path).unwrap_err();
             assert_eq!(error.exit_code(), 2);
-            assert!(error.message.contains(&path.display().to_string()), "{error}");
+            assert!(error.message.starts_with(&format!("cannot write {}: ", path.display())), "{error}");
+            assert!(!error.message.contains(".oplat-"), "{error}");
         }
     }
 

@@ -23,7 +23,7 @@ fn setting(record: &Record) -> String {
     let source = &model.source;
     let inputs = model.inputs.iter().map(|i| format!("{} {}", shape(&i.shape), i.dtype));
     let inputs = inputs.collect::<Vec<_>>().join(", ");
-    let engine = match record.engine.isa.first() {
+    let engine = match record.engine.isa.iter().min_by_key(|isa| width(isa)) {
         Some(isa) => format!("{} {}, {}", record.engine.name, record.engine.version, instruction_set(isa)),
         None => format!("{} {}", record.engine.name, record.engine.version),
     };
@@ -36,6 +36,14 @@ pub fn shape(shape: &[usize]) -> String {
         [] => "scalar".into(),
         _ => shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
     }
+}
+
+/// Rank of an instruction set among those that say how wide the engine's vectors are; others come after.
+fn width(isa: &str) -> usize {
+    ["avx512", "avx512f", "avx2", "sve", "neon", "asimd"]
+        .iter()
+        .position(|known| *known == isa)
+        .unwrap_or(usize::MAX)
 }
 
 fn instruction_set(isa: &str) -> String {

@@ -55,7 +55,7 @@ fn totals(variant: &Variant) -> BTreeMap<&str, u64> {
 fn times(record: &Record, variants: &[&Variant], rows: &[&str], top: usize) -> String {
     let all: Vec<BTreeMap<&str, u64>> = variants.iter().map(|v| totals(v)).collect();
     let runs: Vec<u64> = variants.iter().map(|v| profiled_run(v)).collect();
-    let scale = Scale::time(runs.iter().copied().max().unwrap_or(0)).coarse(2);
+    let scale = Scale::time(runs.iter().copied().max().unwrap_or(0));
     let mut grid = titled(record, &format!("mean {} by type", scale.unit), variants);
     let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
