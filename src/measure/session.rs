@@ -87,7 +87,7 @@ impl Session<'_> {
     fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
         self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
         let began = self.clock.elapsed();
-        let mut lanes = self.cold_starts()?;
+        let mut lanes = self.cold_starts(fork)?;
         self.warm_up(&mut lanes)?;
         self.estimate(fork, self.clock.elapsed() - began);
         let now = self.clock.elapsed();
@@ -110,10 +110,14 @@ impl Session<'_> {
         Ok(schedule)
     }
 
-    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start.
-    fn cold_starts(&mut self) -> Result<Vec<Lane>, Stop> {
+    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start;
+    /// each fork begins with another variant, since the first finds the caches coldest.
+    fn cold_starts(&mut self, fork: usize) -> Result<Vec<Lane>, Stop> {
         let mut lanes = vec![];
-        for variant in self.raw.alive() {
+        let mut variants = self.raw.alive();
+        let first = fork % variants.len().max(1);
+        variants.rotate_left(first);
+        for variant in variants {
             self.progress.phase(&format!("loading {}", self.experiment.variants[variant].name));
             let worker = self.target.start(self.interrupt).map_err(Stop::Error)?;
             let mut lane = Lane::new(variant, worker);
@@ -275,15 +279,17 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Does something with every worker, in the given order of variants; those that fail are dropped.
+    /// Does something with every worker, in the given order of variants or their own; those that fail are
+    /// dropped.
     fn each(
         &mut self,
         lanes: &mut Vec<Lane>,
         order: Option<&[usize]>,
         mut act: impl FnMut(&mut Self, &mut Lane) -> Result<(), Trouble>,
     ) -> Result<(), Stop> {
-        let order = order.map_or_else(|| lanes.iter().map(|l| l.variant).collect(), <[usize]>::to_vec);
-        for variant in order {
+        let mut all: Vec<usize> = lanes.iter().map(|l| l.variant).collect();
+        all.sort_unstable();
+        for &variant in order.unwrap_or(&all) {
             if self.interrupt.is_raised() {
                 return Err(Stop::Interrupted);
             }
@@ -310,12 +316,14 @@ impl Session<'_> {
             Trouble::Refused(failure) => {
                 let at =
                     failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
-                Failed { message: format!("the engine can't run it{at}: {}", failure.message), refused: true }
+                // The user knows the model, not the file that was written for the worker.
+                let message = failure.message.replace(&format!("{}: ", self.files.model(variant)), "");
+                Failed { message: format!("the engine can't run it{at}: {message}"), refused: true }
             }
             Trouble::Died(lost) => {
                 let loaded = self.raw.variants[variant].loaded.is_some();
                 let place = if loaded { self.place(variant)? } else { " while loading".into() };
-                Failed { message: format!("the worker was lost{place}: {lost}"), refused: false }
+                Failed { message: format!("worker {lost}{place}"), refused: false }
             }
         };
         self.progress.note(&format!("{}: {}", self.experiment.variants[variant].name, failed.message));
@@ -334,7 +342,7 @@ impl Session<'_> {
             Err(trouble) => Err(trouble),
         };
         match again {
-            Ok(_) => Ok(", but not when it ran alone".into()),
+            Ok(_) => Ok("; it went through when run alone".into()),
             Err(Trouble::Interrupted) => Err(Stop::Interrupted),
             Err(Trouble::Died(Lost::Died { at: Some(node), .. })) => {
                 Ok(format!(" at {}", self.node(variant, node)))

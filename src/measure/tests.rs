@@ -304,6 +304,11 @@ fn the_same_variant_again_shows_no_difference() {
     let delta = record.variants[1].delta.as_ref().expect("compared");
     assert_eq!(delta.verdict, Verdict::None, "{delta:?}");
     assert!(delta.resolution.expect("eight forks") < 0.01);
+    let warnings = &record.environment.warnings;
+    assert!(
+        warnings.iter().any(|w| w.starts_with("speed changed by 2")),
+        "forks differ by 0.2: {warnings:?}"
+    );
 }
 
 #[test]
@@ -372,7 +377,7 @@ fn a_worker_that_dies_is_its_variants_error_with_the_node_and_the_others_go_on()
     let mish = &record.variants[1];
     assert_eq!(
         mish.error.as_deref(),
-        Some("the worker was lost at node /act (Relu): killed by signal 9 (SIGKILL: out of memory?)")
+        Some("worker killed by signal 9 (SIGKILL: out of memory?) at node /act (Relu)")
     );
     assert_eq!(mish.forks.len(), 2);
     assert!(mish.latency.is_some(), "what it did before is kept");
@@ -395,8 +400,8 @@ fn a_worker_that_hangs_or_does_not_die_again_is_said_so() {
         errors,
         [
             None,
-            Some("the worker was lost, but not when it ran alone: hung: no answer for 11 s"),
-            Some("the worker was lost, but not when it ran alone: killed by signal 11 (SIGSEGV)"),
+            Some("worker hung: no answer for 11 s; it went through when run alone"),
+            Some("worker killed by signal 11 (SIGSEGV); it went through when run alone"),
         ]
     );
 }
@@ -421,8 +426,9 @@ fn without_the_original_the_others_are_measured_but_not_compared() {
 #[test]
 fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame() {
     let refused = World::new(&[MS; 3], |_, request| {
-        let failure = Failure { message: "input x has no shape".into(), node: None };
-        matches!(request, Request::Load(_)).then_some(Ok(Reply::Error(failure)))
+        let Request::Load(load) = request else { return None };
+        let message = format!("{}: input x has no shape", load.model);
+        Some(Ok(Reply::Error(Failure { message, node: None })))
     });
     let error = measured(&refused, &Interrupt::default()).expect_err("nothing to measure");
     assert_eq!(error, Error::input("tiny: the engine can't run it: input x has no shape"));
@@ -433,7 +439,7 @@ fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame(
     });
     let error = measured(&killed, &Interrupt::default()).expect_err("nothing to measure");
     assert_eq!(error.kind, Kind::Lost);
-    assert!(error.message.contains("at node /conv (Conv): killed by signal 9"), "{error}");
+    assert!(error.message.contains("(SIGKILL: out of memory?) at node /conv (Conv)"), "{error}");
 }
 
 #[test]
@@ -474,6 +480,7 @@ fn an_interrupt_during_a_forks_loads_keeps_the_forks_before_it() {
     assert!(record.variants.iter().all(|v| v.forks.len() == 1));
     let delta = record.variants[1].delta.as_ref().expect("compared");
     assert_eq!((delta.verdict, delta.interval), (Verdict::Inconclusive, None));
+    assert!(record.environment.warnings.iter().any(|w| w.starts_with("interrupted after 1 forks")));
 }
 
 #[test]
