@@ -13,7 +13,7 @@ use crate::record::{
 };
 use crate::stats::Samples;
 
-/// Forks below which the interval's factor is twice that of many (Student's t at 99%).
+/// Forks below which Student's t makes intervals very wide: at 99%, 9.9 standard errors for three.
 const FEW_FORKS: usize = 4;
 
 /// Difference between the medians of forks that is worth a warning, as a share.
@@ -69,10 +69,11 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
 /// What about the measurement itself makes its numbers less sure.
 fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
     let mut warnings = vec![];
+    let forks = if settings.forks == 1 { "1 fork".into() } else { format!("{} forks", settings.forks) };
     if settings.interrupted {
-        warnings.push(format!("interrupted after {} forks: intervals are wide", settings.forks));
+        warnings.push(format!("interrupted after {forks}: intervals are wide"));
     } else if settings.forks < FEW_FORKS {
-        warnings.push(format!("only {} forks: intervals are wide; give more --time", settings.forks));
+        warnings.push(format!("only {forks}: intervals are wide; give more --time"));
     }
     let steady = variants.iter().find(|v| v.forks.iter().any(|f| !f.rounds.is_empty()));
     let medians =
