@@ -94,14 +94,20 @@ impl Session<'_> {
         let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
         self.announce(fork, schedule, now);
         self.raw.order.push(vec![]);
+        let mut passes = vec![];
         for round in 0..schedule.rounds {
             self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
+            let began = self.clock.elapsed();
             self.round(fork, round, &mut lanes)?;
             let now = self.clock.elapsed();
-            let left = (end_of(schedule, self.costs, now, round + 1)).saturating_sub(now);
+            let turns = if plan::turns(fork, round) == Turns::Plain { 1.0 } else { 2.0 };
+            passes.push((now - began).as_secs_f64() / turns);
+            let left = schedule.left(self.costs, round + 1);
             self.progress.advance(share(now, left), left);
         }
-        self.learn(fork, schedule, self.clock.elapsed().saturating_sub(now));
+        // The median: one that waited for a hanging worker says nothing of those to come.
+        let pass = Samples::new(passes).map(|s| s.median());
+        self.costs.pass = pass.map_or(self.costs.pass, Duration::from_secs_f64);
         if fork == 0 {
             self.survey(&mut lanes)?;
             self.costs.survey = Duration::ZERO;
@@ -193,7 +199,7 @@ impl Session<'_> {
     /// Tells the user what the plan comes to.
     fn announce(&mut self, fork: usize, schedule: Schedule, now: Duration) {
         self.progress.fork(fork + 1, fork + schedule.forks);
-        let left = schedule.duration(self.costs);
+        let left = schedule.left(self.costs, 0);
         let (whole, time) = (now + left, self.experiment.time);
         if fork == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
@@ -205,15 +211,6 @@ impl Session<'_> {
             ));
         }
         self.progress.advance(share(now, left), left);
-    }
-
-    /// Corrects the cost of a pass by what it took.
-    fn learn(&mut self, fork: usize, schedule: Schedule, took: Duration) {
-        let turns = |r: usize| if plan::turns(fork, r) == Turns::Plain { 1u32 } else { 2 };
-        let passes: u32 = (0..schedule.rounds).map(turns).sum();
-        if passes > 0 {
-            self.costs.pass = took / passes;
-        }
     }
 
     /// One turn of every variant, in random order.
@@ -330,14 +327,6 @@ impl Session<'_> {
         };
         if self.target.emulated() { patience * 10 } else { patience }
     }
-}
-
-/// When the rest of a plan will be done, if `rounds` of this fork are.
-fn end_of(schedule: Schedule, costs: Costs, now: Duration, rounds: usize) -> Duration {
-    let whole = schedule.duration(costs);
-    let share_of_fork = rounds as f64 / schedule.rounds.max(1) as f64;
-    let in_fork = (whole.saturating_sub(costs.survey)) / u32::try_from(schedule.forks.max(1)).unwrap_or(1);
-    now + whole.saturating_sub(in_fork.mul_f64(share_of_fork))
 }
 
 /// The share of the whole that is done.
