@@ -13,12 +13,18 @@ use crate::record::{
 };
 use crate::stats::Samples;
 
+/// Forks below which Student's t makes intervals very wide: at 99%, 9.9 standard errors for three.
+const FEW_FORKS: usize = 4;
+
+/// Difference between the medians of forks that is worth a warning, as a share.
+const DRIFT: f64 = 0.1;
+
 /// Makes the record of a measurement of which at least one round is there.
 pub fn record(
     experiment: &Experiment,
     raw: Raw,
     engine: Engine,
-    environment: Environment,
+    mut environment: Environment,
     started: SystemTime,
 ) -> Record {
     let settings = settings(experiment, &raw);
@@ -31,6 +37,7 @@ pub fn record(
         .collect();
     compare_all(experiment, &mut variants);
     share_shapes(variants.iter_mut().map(|v| &mut v.sites));
+    environment.warnings.extend(warnings(&settings, &variants));
     Record {
         schema: SCHEMA.into(),
         oplat: environment::this_program(),
@@ -58,6 +65,30 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         interrupted: raw.interrupted,
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
     }
+}
+
+/// What about the measurement itself makes its numbers less sure.
+fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
+    let mut warnings = vec![];
+    let forks = if settings.forks == 1 { "1 fork".into() } else { format!("{} forks", settings.forks) };
+    if settings.interrupted {
+        warnings.push(format!("interrupted after {forks}: intervals are wide"));
+    } else if settings.forks < FEW_FORKS {
+        warnings.push(format!("only {forks}: intervals are wide; give more --time"));
+    }
+    let steady = variants.iter().find(|v| v.forks.iter().any(|f| !f.rounds.is_empty()));
+    let medians =
+        steady.iter().flat_map(|v| &v.forks).filter_map(|f| Samples::from_ns(f.rounds.iter().flatten()));
+    if let Some(medians) = Samples::new(medians.map(|s| s.median()))
+        && medians.quantile(1.0) > (1.0 + DRIFT) * medians.min()
+    {
+        let share = 100.0 * (medians.quantile(1.0) / medians.min() - 1.0);
+        warnings.push(format!(
+            "speed changed by {share:.0}% between forks: ratios are paired and hold, latencies hold less; \
+             stop other programs"
+        ));
+    }
+    warnings
 }
 
 /// What is known of the model, completed by the first variant that was loaded: the original, if it can be.

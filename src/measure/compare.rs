@@ -39,7 +39,9 @@ pub fn difference(original: &[f64], variant: &[f64]) -> Option<Difference> {
 /// fork in which both had a turn.
 pub fn delta(against: &str, base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
     let logs = per_fork(base, variant, |base, variant| (variant / base).ln())?;
-    let estimate = mean_estimate(&logs, confidence).exp();
+    let mut estimate = mean_estimate(&logs, confidence).exp();
+    // One that reaches beyond all numbers says as much as none, and could not be written.
+    estimate.interval = estimate.interval.filter(|i| i.high.is_finite());
     let resolution = estimate.interval.map(|i| i.half_width());
     Some(Delta {
         against: against.to_owned(),

@@ -23,8 +23,8 @@ pub enum Trouble {
     Refused(Failure),
     /// The worker is lost.
     Died(Lost),
-    /// The worker said something that can't be: a defect of ours.
-    Nonsense(String),
+    /// Anything else: a worker that can't be started, an answer that can't be.
+    Other(String),
 }
 
 type Answer<T> = Result<T, Trouble>;
@@ -106,7 +106,7 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Outputs(_) => "outputs",
         Reply::Error(_) => "error",
     };
-    Err(Trouble::Nonsense(format!(
+    Err(Trouble::Other(format!(
         "the worker's answer ({kind}) doesn't fit the question: use the same oplat on both sides, or report it"
     )))
 }

@@ -6,6 +6,7 @@
 mod assemble;
 mod attribute;
 mod compare;
+mod failing;
 mod files;
 mod lane;
 mod plan;

@@ -92,15 +92,13 @@ fn passes_of(rounds: usize) -> usize {
 }
 
 impl Schedule {
-    /// About how long the rest takes, this fork's load excluded.
-    pub fn duration(&self, costs: Costs) -> Duration {
-        let passes = u32::try_from(self.forks * passes_of(self.rounds)).unwrap_or(u32::MAX);
-        let more = u32::try_from(self.forks.saturating_sub(1)).unwrap_or(u32::MAX);
-        costs
-            .pass
-            .saturating_mul(passes)
-            .saturating_add(costs.fork.saturating_mul(more))
-            .saturating_add(costs.survey)
+    /// About how long the rest takes, when so many rounds of this fork are done (its load is).
+    pub fn left(&self, costs: Costs, rounds: usize) -> Duration {
+        let passes = self.forks * passes_of(self.rounds) - passes_of(rounds.min(self.rounds));
+        let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let passes = costs.pass.saturating_mul(times(passes));
+        let more = costs.fork.saturating_mul(times(self.forks.saturating_sub(1)));
+        passes.saturating_add(more).saturating_add(costs.survey)
     }
 }
 
@@ -172,7 +170,7 @@ mod tests {
         let costs = costs(0.3, 0.06, 0.2);
         let plan = schedule(costs, FORTY, costs.fork, 0, 8);
         assert_eq!(plan.forks, 8);
-        let whole = costs.fork + plan.duration(costs);
+        let whole = costs.fork + plan.left(costs, 0);
         assert!((38.0..=40.0).contains(&whole.as_secs_f64()), "{plan:?} takes {whole:?}");
     }
 
@@ -181,9 +179,11 @@ mod tests {
         // Three variants of yolov5s at 640: 1 s to load, 0.33 s a run.
         let costs = costs(4.2, 2.0, 4.0);
         let plan = schedule(costs, FORTY, costs.fork, 0, 8);
-        let whole = costs.fork + plan.duration(costs);
+        let whole = costs.fork + plan.left(costs, 0);
         assert_eq!(plan, Schedule { forks: 4, rounds: 2 });
         assert!(whole.as_secs_f64() <= 48.0, "{plan:?} takes {whole:?}");
+        // The first round is profiled too: two passes less to come.
+        assert_eq!(plan.left(costs, 1) + 2 * costs.pass, plan.left(costs, 0));
     }
 
     #[test]

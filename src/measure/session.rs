@@ -5,13 +5,12 @@ use std::time::Duration;
 use super::files::Files;
 use super::lane::{Lane, Trouble};
 use super::plan::{self, Costs, Schedule, Turns};
-use super::raw::{Failed, Raw, RawFork};
+use super::raw::{Raw, RawFork};
 use super::{Clock, Experiment, Interrupt, Progress};
 use crate::error::{Error, Result};
-use crate::onnx;
 use crate::record::{Fork, OutputChange, ProfiledRound};
 use crate::stats::Samples;
-use crate::target::{Lost, Target};
+use crate::target::Target;
 use crate::worker::protocol::{Load, Runs};
 
 /// Runs that the memory and outputs passes come to.
@@ -59,14 +58,15 @@ pub fn run(
     Ok(session.raw)
 }
 
-struct Session<'a> {
-    experiment: &'a Experiment,
-    target: &'a dyn Target,
-    files: &'a Files,
-    progress: &'a mut dyn Progress,
-    interrupt: &'a Interrupt,
+/// A measurement that goes on.
+pub(super) struct Session<'a> {
+    pub(super) experiment: &'a Experiment,
+    pub(super) target: &'a dyn Target,
+    pub(super) files: &'a Files,
+    pub(super) progress: &'a mut dyn Progress,
+    pub(super) interrupt: &'a Interrupt,
     clock: &'a dyn Clock,
-    raw: Raw,
+    pub(super) raw: Raw,
     costs: Costs,
     /// How long a run of each variant takes, as far as it is known.
     run: Vec<Option<Duration>>,
@@ -75,7 +75,7 @@ struct Session<'a> {
 }
 
 /// Why the measurement ends before its plan does.
-enum Stop {
+pub(super) enum Stop {
     Interrupted,
     /// No variant is left to measure.
     Nobody,
@@ -87,21 +87,27 @@ impl Session<'_> {
     fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
         self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
         let began = self.clock.elapsed();
-        let mut lanes = self.cold_starts()?;
+        let mut lanes = self.cold_starts(fork)?;
         self.warm_up(&mut lanes)?;
         self.estimate(fork, self.clock.elapsed() - began);
         let now = self.clock.elapsed();
         let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
         self.announce(fork, schedule, now);
         self.raw.order.push(vec![]);
+        let mut passes = vec![];
         for round in 0..schedule.rounds {
             self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
+            let began = self.clock.elapsed();
             self.round(fork, round, &mut lanes)?;
             let now = self.clock.elapsed();
-            let left = (end_of(schedule, self.costs, now, round + 1)).saturating_sub(now);
+            let turns = if plan::turns(fork, round) == Turns::Plain { 1.0 } else { 2.0 };
+            passes.push((now - began).as_secs_f64() / turns);
+            let left = schedule.left(self.costs, round + 1);
             self.progress.advance(share(now, left), left);
         }
-        self.learn(fork, schedule, self.clock.elapsed().saturating_sub(now));
+        // The median: one that waited for a hanging worker says nothing of those to come.
+        let pass = Samples::new(passes).map(|s| s.median());
+        self.costs.pass = pass.map_or(self.costs.pass, Duration::from_secs_f64);
         if fork == 0 {
             self.survey(&mut lanes)?;
             self.costs.survey = Duration::ZERO;
@@ -110,16 +116,32 @@ impl Session<'_> {
         Ok(schedule)
     }
 
-    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start.
-    fn cold_starts(&mut self) -> Result<Vec<Lane>, Stop> {
+    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start;
+    /// each fork begins with another variant, since the first finds the caches coldest.
+    fn cold_starts(&mut self, fork: usize) -> Result<Vec<Lane>, Stop> {
         let mut lanes = vec![];
-        for variant in self.raw.alive() {
+        let mut variants = self.raw.alive();
+        let first = fork % variants.len().max(1);
+        variants.rotate_left(first);
+        for variant in variants {
             self.progress.phase(&format!("loading {}", self.experiment.variants[variant].name));
-            let worker = self.target.start(self.interrupt).map_err(Stop::Error)?;
-            let mut lane = Lane::new(variant, worker);
+            let mut lane = match self.target.start(self.interrupt) {
+                Ok(worker) => Lane::new(variant, worker),
+                // If not even the first can be started, none can.
+                Err(error) if self.raw.order.is_empty() && lanes.is_empty() => {
+                    return Err(Stop::Error(error));
+                }
+                Err(error) => {
+                    self.fail(variant, Trouble::Other(error.message))?;
+                    continue;
+                }
+            };
             match self.cold_start(&mut lane) {
                 Ok(()) => lanes.push(lane),
-                Err(trouble) => self.fail(lane, trouble)?,
+                Err(trouble) => {
+                    drop(lane);
+                    self.fail(variant, trouble)?;
+                }
             }
         }
         self.somebody()?;
@@ -132,7 +154,7 @@ impl Session<'_> {
         let ops = loaded.ops.len();
         let known = self.raw.variants[variant].loaded.as_ref();
         if known.is_some_and(|known| known.ops != loaded.ops) {
-            return Err(Trouble::Nonsense("the engine made other ops of it than in the first fork".into()));
+            return Err(Trouble::Other("the engine made other ops of it than in the first fork".into()));
         }
         let (load_ns, optimise_ns) = (loaded.load_ns, loaded.optimise_ns);
         self.raw.variants[variant].loaded.get_or_insert(loaded);
@@ -177,7 +199,7 @@ impl Session<'_> {
     /// Tells the user what the plan comes to.
     fn announce(&mut self, fork: usize, schedule: Schedule, now: Duration) {
         self.progress.fork(fork + 1, fork + schedule.forks);
-        let left = schedule.duration(self.costs);
+        let left = schedule.left(self.costs, 0);
         let (whole, time) = (now + left, self.experiment.time);
         if fork == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
@@ -189,15 +211,6 @@ impl Session<'_> {
             ));
         }
         self.progress.advance(share(now, left), left);
-    }
-
-    /// Corrects the cost of a pass by what it took.
-    fn learn(&mut self, fork: usize, schedule: Schedule, took: Duration) {
-        let turns = |r: usize| if plan::turns(fork, r) == Turns::Plain { 1u32 } else { 2 };
-        let passes: u32 = (0..schedule.rounds).map(turns).sum();
-        if passes > 0 {
-            self.costs.pass = took / passes;
-        }
     }
 
     /// One turn of every variant, in random order.
@@ -255,11 +268,11 @@ impl Session<'_> {
         let variant = lane.variant;
         let file = self.files.outputs(variant);
         let outputs = lane.outputs(file.clone(), self.patience(variant, SURVEY_RUNS))?;
-        let values = self.target.get(&file).map_err(|e| Trouble::Nonsense(e.message))?;
+        let values = self.target.get(&file).map_err(|e| Trouble::Other(e.message))?;
         let values: Vec<f64> =
             values.as_chunks().0.iter().map(|&eight: &[u8; 8]| f64::from_le_bytes(eight)).collect();
         if outputs.elements.iter().sum::<u64>() != values.len() as u64 {
-            return Err(Trouble::Nonsense("the outputs' file doesn't hold what the worker says".into()));
+            return Err(Trouble::Other("the outputs' file doesn't hold what the worker says".into()));
         }
         let original = if variant == 0 { Some(&values) } else { self.original.as_ref() };
         let difference = original.and_then(|original| super::compare::difference(original, &values));
@@ -275,22 +288,24 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Does something with every worker, in the given order of variants; those that fail are dropped.
+    /// Does something with every worker, in the given order of variants or their own; those that fail are
+    /// dropped.
     fn each(
         &mut self,
         lanes: &mut Vec<Lane>,
         order: Option<&[usize]>,
         mut act: impl FnMut(&mut Self, &mut Lane) -> Result<(), Trouble>,
     ) -> Result<(), Stop> {
-        let order = order.map_or_else(|| lanes.iter().map(|l| l.variant).collect(), <[usize]>::to_vec);
-        for variant in order {
+        let mut all: Vec<usize> = lanes.iter().map(|l| l.variant).collect();
+        all.sort_unstable();
+        for &variant in order.unwrap_or(&all) {
             if self.interrupt.is_raised() {
                 return Err(Stop::Interrupted);
             }
             let Some(at) = lanes.iter().position(|l| l.variant == variant) else { continue };
             if let Err(trouble) = act(self, &mut lanes[at]) {
-                let lane = lanes.swap_remove(at);
-                self.fail(lane, trouble)?;
+                drop(lanes.swap_remove(at));
+                self.fail(variant, trouble)?;
             }
         }
         self.somebody()
@@ -300,80 +315,18 @@ impl Session<'_> {
         if self.raw.alive().is_empty() { Err(Stop::Nobody) } else { Ok(()) }
     }
 
-    /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
-    fn fail(&mut self, lane: Lane, trouble: Trouble) -> Result<(), Stop> {
-        let variant = lane.variant;
-        drop(lane);
-        let failed = match trouble {
-            Trouble::Interrupted => return Err(Stop::Interrupted),
-            Trouble::Nonsense(message) => Failed { message, refused: false },
-            Trouble::Refused(failure) => {
-                let at =
-                    failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
-                Failed { message: format!("the engine can't run it{at}: {}", failure.message), refused: true }
-            }
-            Trouble::Died(lost) => {
-                let loaded = self.raw.variants[variant].loaded.is_some();
-                let place = if loaded { self.place(variant)? } else { " while loading".into() };
-                Failed { message: format!("the worker was lost{place}: {lost}"), refused: false }
-            }
-        };
-        self.progress.note(&format!("{}: {}", self.experiment.variants[variant].name, failed.message));
-        self.raw.variants[variant].error = Some(failed);
-        Ok(())
-    }
-
-    /// Runs the variant once more, alone and traced, to find the node at which it dies.
-    fn place(&mut self, variant: usize) -> Result<String, Stop> {
-        self.progress.phase(&format!("finding where {} dies", self.experiment.variants[variant].name));
-        let patience = self.patience(variant, 1);
-        let Ok(worker) = self.target.start(self.interrupt) else { return Ok(String::new()) };
-        let mut lane = Lane::new(variant, worker);
-        let again = match lane.load(self.load(variant), self.patience(variant, 0)) {
-            Ok(_) => lane.run(true, patience),
-            Err(trouble) => Err(trouble),
-        };
-        match again {
-            Ok(_) => Ok(", but not when it ran alone".into()),
-            Err(Trouble::Interrupted) => Err(Stop::Interrupted),
-            Err(Trouble::Died(Lost::Died { at: Some(node), .. })) => {
-                Ok(format!(" at {}", self.node(variant, node)))
-            }
-            Err(_) => Ok(String::new()),
-        }
-    }
-
-    /// A node of the variant as the user knows it: `node /model.3/conv (Conv)`.
-    fn node(&self, variant: usize, index: usize) -> String {
-        let mut nodes = vec![];
-        let graph = self.experiment.variants[variant].variant.model.graph();
-        onnx::for_each_node(graph, &mut |node| nodes.push(node));
-        nodes.get(index).map_or_else(
-            || format!("node {index}"),
-            |node| format!("node {} ({})", onnx::label(node), node.op_type.as_deref().unwrap_or("")),
-        )
-    }
-
-    fn load(&self, variant: usize) -> Load {
+    pub(super) fn load(&self, variant: usize) -> Load {
         Load { model: self.files.model(variant), ..self.experiment.load.clone() }
     }
 
     /// How long to wait for an answer: far longer than it should take. `runs` is 0 for loads and first runs.
-    fn patience(&self, variant: usize, runs: u32) -> Duration {
+    pub(super) fn patience(&self, variant: usize, runs: u32) -> Duration {
         let patience = match self.run[variant] {
             Some(run) if runs > 0 => Duration::from_secs(10) + run * 20 * (runs + 1),
             _ => self.experiment.time.max(Duration::from_secs(60)),
         };
         if self.target.emulated() { patience * 10 } else { patience }
     }
-}
-
-/// When the rest of a plan will be done, if `rounds` of this fork are.
-fn end_of(schedule: Schedule, costs: Costs, now: Duration, rounds: usize) -> Duration {
-    let whole = schedule.duration(costs);
-    let share_of_fork = rounds as f64 / schedule.rounds.max(1) as f64;
-    let in_fork = (whole.saturating_sub(costs.survey)) / u32::try_from(schedule.forks.max(1)).unwrap_or(1);
-    now + whole.saturating_sub(in_fork.mul_f64(share_of_fork))
 }
 
 /// The share of the whole that is done.

@@ -1,260 +1,17 @@
 //! The whole measurement against workers that answer from a script. Time is what the script says it is:
 //! nothing waits, and the ratios to be found are known.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::path::Path;
+mod world;
+
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
 use crate::error::Kind;
-use crate::onnx::Model;
-use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::record::Verdict;
-use crate::swap::{Variant, VariantSite};
-use crate::target::{End, Lost, Worker};
-use crate::worker::protocol::{
-    self, Failure, Loaded, Memory, OpMemory, Outputs, Profile, Reply, Request, Runs,
-};
-
-/// What a scripted worker knows when it is asked.
-#[derive(Clone, Copy, Debug, Default)]
-struct Moment {
-    variant: usize,
-    /// Workers of this variant started so far, this one included.
-    start: usize,
-    /// Turns, plain and profiled, that this worker has been asked for.
-    turns: usize,
-}
-
-/// An answer out of the ordinary; `None` for the ordinary one.
-type Script = dyn Fn(Moment, &Request) -> Option<Result<Reply, Lost>>;
-
-struct World {
-    now: Cell<Duration>,
-    /// Nanoseconds of a run of each variant.
-    run_ns: Vec<u64>,
-    load: Duration,
-    starts: RefCell<HashMap<usize, usize>>,
-    alive: Cell<usize>,
-    files: RefCell<HashMap<String, Vec<u8>>>,
-    noise: Cell<u64>,
-    script: Box<Script>,
-}
-
-impl Clock for Rc<World> {
-    fn elapsed(&self) -> Duration {
-        self.now.get()
-    }
-}
-
-impl World {
-    fn new(
-        run_ns: &[u64],
-        script: impl Fn(Moment, &Request) -> Option<Result<Reply, Lost>> + 'static,
-    ) -> Rc<Self> {
-        Rc::new(Self {
-            now: Cell::default(),
-            run_ns: run_ns.to_vec(),
-            load: Duration::from_millis(50),
-            starts: RefCell::default(),
-            alive: Cell::default(),
-            files: RefCell::default(),
-            noise: Cell::new(1),
-            script: Box::new(script),
-        })
-    }
-
-    /// Up to 1% either way, the same in every test run.
-    fn jitter(&self) -> f64 {
-        let next = self.noise.get().wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        self.noise.set(next);
-        1.0 + 0.02 * ((next >> 11) as f64 / (1u64 << 53) as f64 - 0.5)
-    }
-
-    fn pass(&self, time: Duration) {
-        self.now.set(self.now.get() + time);
-    }
-}
-
-struct Fake(Rc<World>);
-
-struct FakeWorker {
-    world: Rc<World>,
-    moment: Moment,
-}
-
-impl Target for Fake {
-    fn name(&self) -> String {
-        "fake".into()
-    }
-
-    fn emulated(&self) -> bool {
-        false
-    }
-
-    fn put(&self, folder: &Path) -> Result<String> {
-        Ok(folder.display().to_string())
-    }
-
-    fn get(&self, path: &str) -> Result<Vec<u8>> {
-        self.0.files.borrow().get(path).cloned().ok_or_else(|| Error::lost("no such file"))
-    }
-
-    fn start(&self, _: &Interrupt) -> Result<Box<dyn Worker>> {
-        self.0.alive.set(self.0.alive.get() + 1);
-        Ok(Box::new(FakeWorker { world: Rc::clone(&self.0), moment: Moment::default() }))
-    }
-}
-
-impl Drop for FakeWorker {
-    fn drop(&mut self) {
-        self.world.alive.set(self.world.alive.get() - 1);
-    }
-}
-
-impl FakeWorker {
-    /// Runs, the untimed one included: each fork has a speed of its own, which is the same for all variants.
-    fn runs(&self, runs: u32, slower: f64) -> Vec<u64> {
-        let fork = 1.0 + 0.1 * (self.moment.start as f64).sin();
-        let ns = self.world.run_ns[self.moment.variant] as f64 * fork * slower;
-        let runs: Vec<u64> = (0..runs).map(|_| (ns * self.world.jitter()) as u64).collect();
-        self.world.pass(Duration::from_nanos(runs.iter().sum::<u64>() + ns as u64));
-        runs
-    }
-
-    fn plain(&self, runs: u32) -> Reply {
-        Reply::Runs(Runs {
-            runs_ns: self.runs(runs, 1.0),
-            peak_rss_bytes: Some(1000 + self.moment.start as u64),
-            minor_faults: Some(7),
-            involuntary_switches: None,
-            allocations: 0,
-            allocated_bytes: 0,
-        })
-    }
-
-    fn ordinary(&self, request: &Request) -> Reply {
-        match request {
-            Request::Load(_) => {
-                self.world.pass(self.world.load);
-                let op = |op: &str, onnx: &[usize]| protocol::Op {
-                    op: op.into(),
-                    onnx: onnx.to_vec(),
-                    outputs: vec!["1x4xf32".into()],
-                    ..Default::default()
-                };
-                Reply::Loaded(Loaded {
-                    load_ns: 30,
-                    optimise_ns: 20,
-                    inputs: vec![protocol::Input {
-                        name: "x".into(),
-                        shape: vec![1, 4],
-                        dtype: Some("f32".into()),
-                    }],
-                    ops: vec![op("Conv", &[0]), op("Relu", &[1])],
-                    macs: Some(99),
-                    rss_bytes: None,
-                    engine: protocol::Engine { name: "fake".into(), ..Default::default() },
-                })
-            }
-            Request::Run { .. } => self.plain(1),
-            Request::Turn { runs } => self.plain(*runs),
-            Request::Profile { runs } => {
-                let runs_ns = self.runs(*runs, 1.004);
-                let part = |share: f64| runs_ns.iter().map(|&ns| (ns as f64 * share) as u64).collect();
-                Reply::Profile(Profile {
-                    ops_ns: vec![part(0.75), part(0.24)],
-                    runs_ns,
-                    allocations: 0,
-                    allocated_bytes: 0,
-                    order: vec![0, 1],
-                })
-            }
-            Request::Memory => Reply::Memory(Memory {
-                weights_bytes: 11,
-                peak_live_bytes: 22,
-                peak_heap_bytes: 33,
-                retained_bytes: 44,
-                ops: vec![OpMemory { scratch_bytes: 5, ..Default::default() }, OpMemory::default()],
-            }),
-            Request::Outputs { file } => {
-                let values = [3.0, 4.0 + 0.5 * self.moment.variant as f64];
-                let bytes = values.iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
-                self.world.files.borrow_mut().insert(file.clone(), bytes);
-                Reply::Outputs(Outputs { elements: vec![2], non_finite: 0, subnormal: 6 })
-            }
-            Request::Stop => Reply::Error(Failure { message: "stop has no answer".into(), node: None }),
-        }
-    }
-}
-
-impl Worker for FakeWorker {
-    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, Lost> {
-        match request {
-            Request::Load(load) => {
-                let number = load.model.rsplit("variant-").next().and_then(|n| n.strip_suffix(".onnx"));
-                self.moment.variant = number.and_then(|n| n.parse().ok()).expect("a written variant");
-                let mut starts = self.world.starts.borrow_mut();
-                let start = starts.entry(self.moment.variant).or_default();
-                *start += 1;
-                self.moment.start = *start;
-            }
-            Request::Turn { .. } | Request::Profile { .. } => self.moment.turns += 1,
-            _ => {}
-        }
-        let answer = (self.world.script)(self.moment, request).unwrap_or_else(|| Ok(self.ordinary(request)));
-        if let Err(Lost::Died { end: End::Hung(_), .. }) = answer {
-            self.world.pass(patience);
-        }
-        answer
-    }
-}
-
-fn planned(name: &str, role: Role) -> Planned {
-    let node = |name: &str, op: &str| NodeProto {
-        name: Some(name.into()),
-        op_type: Some(op.into()),
-        output: vec![format!("{name}_out")],
-        ..Default::default()
-    };
-    let graph = GraphProto { node: vec![node("/conv", "Conv"), node("/act", "Relu")], ..Default::default() };
-    let proto = ModelProto { graph: Some(graph), ..Default::default() };
-    let site = VariantSite {
-        node: "/act".into(),
-        from: "relu".into(),
-        to: name.into(),
-        selected: true,
-        nodes: vec![1],
-    };
-    let variant = Variant { model: Model { proto, dir: None }, sites: vec![site], skipped: vec![] };
-    Planned { name: name.into(), role, rule: name.into(), lowering: "exported".into(), variant }
-}
-
-fn experiment() -> Experiment {
-    Experiment {
-        command: vec!["oplat".into(), "profile".into()],
-        model: record::Model { name: "tiny".into(), ..Default::default() },
-        variants: vec![
-            planned("original", Role::Original),
-            planned("mish", Role::Swap),
-            planned("control", Role::Control),
-        ],
-        load: Load {
-            model: String::new(),
-            inputs: vec![],
-            dims: vec![],
-            seed: 3,
-            threads: 1,
-            cpus: vec![],
-            flush_denormals: false,
-        },
-        forks: 8,
-        time: Duration::from_secs(40),
-        confidence: 0.99,
-    }
-}
+use crate::target::{End, Lost};
+use crate::worker::protocol::{Failure, Profile, Reply, Request};
+use world::{Fake, World, experiment};
 
 fn measured(world: &Rc<World>, interrupt: &Interrupt) -> Result<Record> {
     let record = measure_by(world, &experiment(), &Fake(Rc::clone(world)), &mut Silent, interrupt);
@@ -304,6 +61,11 @@ fn the_same_variant_again_shows_no_difference() {
     let delta = record.variants[1].delta.as_ref().expect("compared");
     assert_eq!(delta.verdict, Verdict::None, "{delta:?}");
     assert!(delta.resolution.expect("eight forks") < 0.01);
+    let warnings = &record.environment.warnings;
+    assert!(
+        warnings.iter().any(|w| w.starts_with("speed changed by 2")),
+        "forks differ by 0.2: {warnings:?}"
+    );
 }
 
 #[test]
@@ -372,7 +134,7 @@ fn a_worker_that_dies_is_its_variants_error_with_the_node_and_the_others_go_on()
     let mish = &record.variants[1];
     assert_eq!(
         mish.error.as_deref(),
-        Some("the worker was lost at node /act (Relu): killed by signal 9 (SIGKILL: out of memory?)")
+        Some("worker killed by signal 9 (SIGKILL: out of memory?) at node /act (Relu)")
     );
     assert_eq!(mish.forks.len(), 2);
     assert!(mish.latency.is_some(), "what it did before is kept");
@@ -395,8 +157,8 @@ fn a_worker_that_hangs_or_does_not_die_again_is_said_so() {
         errors,
         [
             None,
-            Some("the worker was lost, but not when it ran alone: hung: no answer for 11 s"),
-            Some("the worker was lost, but not when it ran alone: killed by signal 11 (SIGSEGV)"),
+            Some("worker hung: no answer for 11 s; it went through when run alone"),
+            Some("worker killed by signal 11 (SIGSEGV); it went through when run alone"),
         ]
     );
 }
@@ -421,8 +183,9 @@ fn without_the_original_the_others_are_measured_but_not_compared() {
 #[test]
 fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame() {
     let refused = World::new(&[MS; 3], |_, request| {
-        let failure = Failure { message: "input x has no shape".into(), node: None };
-        matches!(request, Request::Load(_)).then_some(Ok(Reply::Error(failure)))
+        let Request::Load(load) = request else { return None };
+        let message = format!("{}: input x has no shape", load.model);
+        Some(Ok(Reply::Error(Failure { message, node: None })))
     });
     let error = measured(&refused, &Interrupt::default()).expect_err("nothing to measure");
     assert_eq!(error, Error::input("tiny: the engine can't run it: input x has no shape"));
@@ -433,7 +196,21 @@ fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame(
     });
     let error = measured(&killed, &Interrupt::default()).expect_err("nothing to measure");
     assert_eq!(error.kind, Kind::Lost);
-    assert!(error.message.contains("at node /conv (Conv): killed by signal 9"), "{error}");
+    assert!(error.message.contains("(SIGKILL: out of memory?) at node /conv (Conv)"), "{error}");
+}
+
+#[test]
+fn a_target_that_starts_no_more_workers_costs_only_the_forks_to_come() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    world.startable.set(3 + 1);
+    let record = measured(&world, &Interrupt::default()).expect("a fork is there");
+    let forks: Vec<usize> = record.variants.iter().map(|v| v.forks.len()).collect();
+    assert_eq!(forks, [1, 2, 1], "the second fork begins with the second variant");
+    assert_eq!(record.variants[0].error.as_deref(), Some("cannot start"));
+
+    world.startable.set(0);
+    let error = measured(&world, &Interrupt::default()).expect_err("no worker at all");
+    assert_eq!(error, Error::lost("cannot start"));
 }
 
 #[test]
@@ -474,6 +251,7 @@ fn an_interrupt_during_a_forks_loads_keeps_the_forks_before_it() {
     assert!(record.variants.iter().all(|v| v.forks.len() == 1));
     let delta = record.variants[1].delta.as_ref().expect("compared");
     assert_eq!((delta.verdict, delta.interval), (Verdict::Inconclusive, None));
+    assert!(record.environment.warnings.iter().any(|w| w.starts_with("interrupted after 1 fork:")));
 }
 
 #[test]

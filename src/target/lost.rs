@@ -36,6 +36,9 @@ impl fmt::Display for Lost {
         let words = last_words.as_deref().unwrap_or("");
         match end {
             End::Signal(_) if words.contains("stack overflow") => return f.write_str("overflowed its stack"),
+            End::Signal(_) if words.contains("memory allocation") => {
+                return write!(f, "ran out of memory ({words})");
+            }
             End::Signal(signal) => write!(f, "killed by signal {signal} ({})", signal_name(*signal))?,
             // A launcher that is a shell reports its child's signal so.
             End::Exit(Some(code @ 129..=159)) => {
@@ -91,9 +94,10 @@ mod tests {
             (
                 End::Signal(6),
                 Some("memory allocation of 99 bytes failed"),
-                "killed by signal 6 (SIGABRT) (last words: memory allocation of 99 bytes failed)",
+                "ran out of memory (memory allocation of 99 bytes failed)",
             ),
             (End::Exit(Some(137)), None, "ended with code 137 (as after signal 9, SIGKILL: out of memory?)"),
+            (End::Signal(6), Some("oh"), "killed by signal 6 (SIGABRT) (last words: oh)"),
             (End::Exit(Some(101)), Some("oh"), "ended with code 101 (last words: oh)"),
             (End::Hung(Duration::from_secs(12)), None, "hung: no answer for 12 s"),
             (End::Garbled("login:".into()), None, "said what is no reply: \"login:\""),

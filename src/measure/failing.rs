@@ -1,0 +1,63 @@
+//! What becomes of a variant that fails: its error, in the user's words and with the node where it is known.
+
+use super::lane::{Lane, Trouble};
+use super::raw::Failed;
+use super::session::{Session, Stop};
+use crate::onnx;
+use crate::target::Lost;
+
+impl Session<'_> {
+    /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
+    pub(super) fn fail(&mut self, variant: usize, trouble: Trouble) -> Result<(), Stop> {
+        let failed = match trouble {
+            Trouble::Interrupted => return Err(Stop::Interrupted),
+            Trouble::Other(message) => Failed { message, refused: false },
+            Trouble::Refused(failure) => {
+                let at =
+                    failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
+                // The user knows the model, not the file that was written for the worker.
+                let message = failure.message.replace(&format!("{}: ", self.files.model(variant)), "");
+                Failed { message: format!("the engine can't run it{at}: {message}"), refused: true }
+            }
+            Trouble::Died(lost) => {
+                let loaded = self.raw.variants[variant].loaded.is_some();
+                let place = if loaded { self.place(variant)? } else { " while loading".into() };
+                Failed { message: format!("worker {lost}{place}"), refused: false }
+            }
+        };
+        self.progress.note(&format!("{}: {}", self.experiment.variants[variant].name, failed.message));
+        self.raw.variants[variant].error = Some(failed);
+        Ok(())
+    }
+
+    /// Runs the variant once more, alone and traced, to find the node at which it dies.
+    fn place(&mut self, variant: usize) -> Result<String, Stop> {
+        self.progress.phase(&format!("finding where {} dies", self.experiment.variants[variant].name));
+        let patience = self.patience(variant, 1);
+        let Ok(worker) = self.target.start(self.interrupt) else { return Ok(String::new()) };
+        let mut lane = Lane::new(variant, worker);
+        let again = match lane.load(self.load(variant), self.patience(variant, 0)) {
+            Ok(_) => lane.run(true, patience),
+            Err(trouble) => Err(trouble),
+        };
+        match again {
+            Ok(_) => Ok("; it went through when run alone".into()),
+            Err(Trouble::Interrupted) => Err(Stop::Interrupted),
+            Err(Trouble::Died(Lost::Died { at: Some(node), .. })) => {
+                Ok(format!(" at {}", self.node(variant, node)))
+            }
+            Err(_) => Ok(String::new()),
+        }
+    }
+
+    /// A node of the variant as the user knows it: `node /model.3/conv (Conv)`.
+    fn node(&self, variant: usize, index: usize) -> String {
+        let mut nodes = vec![];
+        let graph = self.experiment.variants[variant].variant.model.graph();
+        onnx::for_each_node(graph, &mut |node| nodes.push(node));
+        nodes.get(index).map_or_else(
+            || format!("node {index}"),
+            |node| format!("node {} ({})", onnx::label(node), node.op_type.as_deref().unwrap_or("")),
+        )
+    }
+}
