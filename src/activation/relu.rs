@@ -54,7 +54,11 @@ pub const KINDS: &[Kind] = &[
         source: "ONNX LeakyRelu",
         parameters: &[Parameter { name: "alpha", default: 0.01 }],
         value: |x, p| if x >= 0.0 { x } else { p[0] * x },
-        recognised: &["Max(x, alpha * x)"],
+        recognised: &[
+            "Max(x, alpha * x)",
+            "Where(Greater(x, 0), x, alpha * x)",
+            "Where(GreaterOrEqual(x, 0), x, alpha * x)",
+        ],
         exported: &[Form::since(1, "LeakyRelu(x, alpha=alpha)")],
         place: Place::Anywhere,
     },

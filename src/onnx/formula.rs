@@ -104,6 +104,15 @@ pub fn evaluate(expr: &Expr, x: f64, parameter: &impl Fn(&str) -> Option<f64>) -
         ("Pow", [a, b]) => a.powf(*b),
         ("Max", [a, b]) => a.max(*b),
         ("Min", [a, b]) => a.min(*b),
+        ("Greater", [a, b]) => f64::from(a > b),
+        ("GreaterOrEqual", [a, b]) => f64::from(a >= b),
+        ("Where", [condition, a, b]) => {
+            if *condition != 0.0 {
+                *a
+            } else {
+                *b
+            }
+        }
         ("Clip", [x, low]) => x.max(*low),
         ("Clip", [x, low, high]) => x.max(*low).min(*high),
         ("PRelu", [x, slope]) => {

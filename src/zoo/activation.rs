@@ -1,81 +1,72 @@
-//! The activations that the built-in networks are written with, and what they do to the size of numbers.
+//! The activations of the built-in networks: those of the registry, and what they do to the size of numbers.
 
-use serde::Deserialize;
+use std::rc::Rc;
 
+use serde::{Deserialize, Deserializer};
+
+use super::OPSET;
 use super::graph::{Graph, Scope, Value};
-use super::proto::float;
 use super::weights::Spread;
+use crate::activation::{Activation as Registered, Exporter};
+use crate::error::{Error, Result};
+use crate::onnx::formula::Expr;
+use crate::onnx::messages::data_type;
 
-/// An activation as a network's file names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    None,
-    Relu,
-    Relu6,
-    /// With slope 0.1, as Darknet has it.
-    LeakyRelu,
-    Silu,
-    HardSwish,
-    Mish,
-    Sine,
+/// An activation as a network's file names it: in any spelling of the registry, or `none`.
+#[derive(Clone, Debug)]
+pub struct Activation(Option<Rc<Written>>);
+
+#[derive(Debug)]
+struct Written {
+    activation: Registered,
+    formula: Expr,
+    spread: Spread,
 }
 
 impl Activation {
-    /// Writes the operators that an exporter writes for it.
-    pub fn write(self, graph: &mut Graph, scope: &Scope, x: &Value) -> Value {
-        let name = match self {
-            Self::None => return x.clone(),
-            Self::Relu => graph.node(scope, "Relu", &[&x.name], vec![]),
-            Self::Relu6 => {
-                let (low, high) = (graph.number(scope, 0.0), graph.number(scope, 6.0));
-                graph.node(scope, "Clip", &[&x.name, &low, &high], vec![])
-            }
-            Self::LeakyRelu => graph.node(scope, "LeakyRelu", &[&x.name], vec![float("alpha", 0.1)]),
-            Self::Silu => {
-                let sigmoid = graph.node(scope, "Sigmoid", &[&x.name], vec![]);
-                graph.node(scope, "Mul", &[&x.name, &sigmoid], vec![])
-            }
-            Self::HardSwish => graph.node(scope, "HardSwish", &[&x.name], vec![]),
-            Self::Mish => {
-                let softplus = graph.node(scope, "Softplus", &[&x.name], vec![]);
-                let tanh = graph.node(scope, "Tanh", &[&softplus], vec![]);
-                graph.node(scope, "Mul", &[&x.name, &tanh], vec![])
-            }
-            Self::Sine => graph.node(scope, "Sin", &[&x.name], vec![]),
-        };
-        graph.count_site(self);
-        Value { name, shape: x.shape.clone(), spread: self.spread() }
+    pub const NONE: Self = Self(None);
+
+    /// Reads the name. Fails with the nearest one.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text == "none" {
+            return Ok(Self::NONE);
+        }
+        let activation = Registered::parse(text)?;
+        let formula = activation.exported(OPSET, Exporter::TorchScript, data_type::FLOAT)?;
+        let formula = Expr::parse(formula).map_err(Error::input)?;
+        let spread = spread(&activation);
+        Ok(Self(Some(Rc::new(Written { activation, formula, spread }))))
     }
 
-    /// Mean and variance of its values for an input of mean 0 and variance 1, normally distributed. Constants
-    /// rather than code, so that the weights don't depend on a platform's `exp`.
-    fn spread(self) -> Spread {
-        let (mean, variance) = match self {
-            Self::None => (0.0, 1.0),
-            Self::Relu | Self::Relu6 => (0.3989, 0.3408),
-            Self::LeakyRelu => (0.3590, 0.3761),
-            Self::Silu => (0.2066, 0.3131),
-            Self::HardSwish => (0.1662, 0.3039),
-            Self::Mish => (0.2404, 0.3945),
-            Self::Sine => (0.0, 0.4323),
-        };
-        Spread { mean, variance }
+    /// Writes the operators that an exporter writes for it.
+    pub fn write(&self, graph: &mut Graph, scope: &Scope, x: &Value) -> Value {
+        let Some(written) = &self.0 else { return x.clone() };
+        let name =
+            graph.formula(scope, &written.formula, &x.name, &|name| written.activation.parameter(name));
+        graph.count_site(written.activation.kind.name);
+        Value { name, shape: x.shape.clone(), spread: written.spread }
     }
 }
 
-impl std::fmt::Display for Activation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Relu => "relu",
-            Self::Relu6 => "relu6",
-            Self::LeakyRelu => "leaky_relu",
-            Self::Silu => "silu",
-            Self::HardSwish => "hard_swish",
-            Self::Mish => "mish",
-            Self::Sine => "sine",
-        })
+/// Mean and variance of its values for an input of mean 0 and variance 1, normally distributed. Four digits:
+/// enough for weights, and few enough that they don't depend on a platform's `exp`.
+fn spread(activation: &Registered) -> Spread {
+    const STEPS: i32 = 10 * 64;
+    let step = 1.0 / 64.0;
+    let density = |z: f64| (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let moment = |power: i32| -> f64 {
+        let at = |z: f64| activation.value(z).powi(power) * density(z) * step;
+        (-STEPS..=STEPS).map(|i| at(f64::from(i) * step)).sum()
+    };
+    let rounded = |value: f64| (value * 1e4).round() / 1e4;
+    let mean = moment(1);
+    Spread { mean: rounded(mean), variance: rounded(moment(2) - mean * mean) }
+}
+
+impl<'de> Deserialize<'de> for Activation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|e| serde::de::Error::custom(e.message))
     }
 }
 
@@ -83,40 +74,20 @@ impl std::fmt::Display for Activation {
 mod tests {
     use super::*;
 
-    /// Mean and variance of `f(z)` for a normal `z`, by the trapezoid rule.
-    fn integrate(f: impl Fn(f64) -> f64) -> (f64, f64) {
-        let step = 1.0 / 256.0;
-        let density = |z: f64| (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-        let moment = |power: i32| -> f64 {
-            (-2560..=2560).map(|i| f64::from(i) * step).map(|z| f(z).powi(power) * density(z) * step).sum()
-        };
-        let mean = moment(1);
-        (mean, moment(2) - mean * mean)
-    }
-
-    fn value(activation: Activation, z: f64) -> f64 {
-        match activation {
-            Activation::None => z,
-            Activation::Relu => z.max(0.0),
-            Activation::Relu6 => z.clamp(0.0, 6.0),
-            Activation::LeakyRelu => z.max(0.1 * z),
-            Activation::Silu => z / (1.0 + (-z).exp()),
-            Activation::HardSwish => z * (z + 3.0).clamp(0.0, 6.0) / 6.0,
-            Activation::Mish => z * z.exp().ln_1p().tanh(),
-            Activation::Sine => z.sin(),
-        }
-    }
-
     #[test]
-    fn the_constants_are_those_of_the_functions() {
-        use Activation::*;
-        for activation in [None, Relu, Relu6, LeakyRelu, Silu, HardSwish, Mish, Sine] {
-            let (mean, variance) = integrate(|z| value(activation, z));
-            let Spread { mean: m, variance: v } = activation.spread();
-            assert!(
-                (m - mean).abs() < 1e-4 && (v - variance).abs() < 1e-4,
-                "{activation}: {mean} {variance}"
-            );
+    fn moments_are_those_of_the_functions() {
+        // ReLU of a standard normal by hand: mean 1/√(2π), variance 1/2 - 1/(2π). The others with a step of 1/256.
+        let rows = [
+            ("relu", 0.3989, 0.3408),
+            ("leaky_relu:0.1", 0.3590, 0.3761),
+            ("silu", 0.2066, 0.3131),
+            ("hard_swish", 0.1662, 0.3039),
+            ("mish", 0.2404, 0.3945),
+            ("sine:1", 0.0, 0.4323),
+        ];
+        for (name, mean, variance) in rows {
+            let is = spread(&Registered::parse(name).unwrap());
+            assert!((is.mean - mean).abs() < 1e-9 && (is.variance - variance).abs() < 1e-9, "{name}: {is:?}");
         }
     }
 }

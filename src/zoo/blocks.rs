@@ -18,7 +18,7 @@ pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> 
     let mut wiring = Wiring { input: input.clone(), previous: input, named: HashMap::new() };
     for (index, (block, act)) in spec.blocks().enumerate() {
         let context = |e: Error| e.context(format_args!("{}, block {index}", spec.name));
-        let mut writer = Writer { graph: &mut graph, spec, act, scope: Scope::block(index) };
+        let mut writer = Writer { graph: &mut graph, spec, act: act.clone(), scope: Scope::block(index) };
         let output = writer.expand(block, &wiring).map_err(context)?;
         if output.shape.iter().any(|&extent| extent < 1) {
             return Err(context(Error::input(format!(
@@ -82,14 +82,14 @@ impl Writer<'_> {
             Kind::Conv(c) => {
                 let pad = c.pad.unwrap_or(c.kernel / 2);
                 let window = Window { kernel: c.kernel, stride: c.stride, pads: [pad, pad] };
-                self.act = c.activation.unwrap_or(self.act);
+                self.act = c.activation.clone().unwrap_or_else(|| self.act.clone());
                 let scope = self.scope.clone();
                 self.conv(&scope, x, self.spec.channels(c.out), window)
             }
             Kind::Bottleneck(b) => stages::bottleneck(self, x, b),
             Kind::C3(c) => stages::c3(self, x, c),
             Kind::Csp(c) => stages::csp(self, x, c),
-            Kind::Inverted(i) => stages::inverted(self, x, i),
+            Kind::Inverted(i) => stages::inverted(self, x, i)?,
             Kind::Sppf(s) => stages::sppf(self, x, s),
             Kind::MaxPool(pool) => {
                 let same = Window::same(pool.kernel);
@@ -106,7 +106,7 @@ impl Writer<'_> {
             Kind::GlobalPool(_) => self.global_pool(x),
             Kind::Linear(l) => {
                 let y = self.graph.linear(&self.scope, x, self.spec.channels(l.out), 1.0);
-                let act = l.activation.unwrap_or(Activation::None);
+                let act = l.activation.as_ref().unwrap_or(&Activation::NONE);
                 act.write(self.graph, &self.scope.child("act"), &y)
             }
             Kind::Sine(s) => {
@@ -114,7 +114,7 @@ impl Writer<'_> {
                 let mut y = self.graph.linear(&self.scope, x, self.spec.channels(s.out), deviation);
                 let frequency = self.graph.number(&self.scope, s.frequency);
                 y.name = self.graph.node(&self.scope, "Mul", &[&y.name, &frequency], vec![]);
-                Activation::Sine.write(self.graph, &self.scope, &y)
+                Activation::parse("sine:1")?.write(self.graph, &self.scope, &y)
             }
             Kind::Detect(head) => detect::detect(self, &wiring.input, &wiring.all(&head.from)?, head)?,
             Kind::Yolo(head) => detect::yolo(self, &wiring.input, &wiring.all(&head.from)?, head)?,
@@ -124,7 +124,7 @@ impl Writer<'_> {
     /// A convolution and the activation that is usual here.
     pub fn conv(&mut self, scope: &Scope, x: &Value, out: i64, window: Window) -> Value {
         let y = self.graph.conv(&scope.child("conv"), x, out, window);
-        self.act.write(self.graph, &scope.child("act"), &y)
+        self.act.clone().write(self.graph, &scope.child("act"), &y)
     }
 
     fn upsample(&mut self, x: &Value, factor: i64) -> Value {

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::activation::Activation;
-use super::proto::{float, int, ints, tensor, tensor_attribute, value_info};
+use super::proto::{float, int, ints, tensor, tensor_attribute, text, value_info};
 use super::weights::{Filters, Spread};
+use crate::onnx::formula::{Attribute, Expr};
 use crate::onnx::messages::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
 
 /// A module of the network: its path in node names and in weight names.
@@ -97,7 +97,7 @@ pub struct Graph {
     /// Multiplications of all convolutions and matrix products.
     pub macs: i64,
     /// Activations, in the order in which they first occur.
-    pub sites: Vec<(Activation, usize)>,
+    pub sites: Vec<(&'static str, usize)>,
 }
 
 impl Graph {
@@ -164,6 +164,31 @@ impl Graph {
             ..Default::default()
         });
         name
+    }
+
+    /// Writes a formula of `x`, whose parameters all have values, and returns the name of its value.
+    pub fn formula(
+        &mut self,
+        scope: &Scope,
+        formula: &Expr,
+        x: &str,
+        parameter: &dyn Fn(&str) -> Option<f64>,
+    ) -> String {
+        match formula {
+            Expr::Op(op) if formula.has_input() => {
+                let inputs: Vec<String> =
+                    op.args.iter().map(|arg| self.formula(scope, arg, x, parameter)).collect();
+                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+                let attributes = op.attributes.iter().filter_map(|(name, value)| match value {
+                    Attribute::Text(value) => Some(text(name, value)),
+                    Attribute::Value(value) => Some(float(name, value.constant(&parameter)? as f32)),
+                });
+                let attributes = attributes.collect();
+                self.node(scope, &op.name, &inputs, attributes)
+            }
+            Expr::X => x.to_owned(),
+            _ => self.number(scope, formula.constant(&parameter).unwrap_or(f64::NAN) as f32),
+        }
     }
 
     /// A constant of floats.
@@ -275,7 +300,7 @@ impl Graph {
         Value { name, shape: a.shape.clone(), spread: a.spread.sum(b.spread) }
     }
 
-    pub fn count_site(&mut self, activation: Activation) {
+    pub fn count_site(&mut self, activation: &'static str) {
         match self.sites.iter_mut().find(|(a, _)| *a == activation) {
             Some((_, count)) => *count += 1,
             None => self.sites.push((activation, 1)),

@@ -21,6 +21,9 @@ use crate::onnx::messages::{GraphProto, ModelProto, OperatorSetIdProto};
 use crate::yaml;
 use spec::Spec;
 
+/// The opset that the networks are written in.
+const OPSET: i64 = 17;
+
 /// Name and description of every built-in network.
 const NETWORKS: &[(&str, &str)] = &[
     ("yolov3", include_str!("../../models/yolov3.yaml")),
@@ -116,7 +119,7 @@ fn model_of(spec: &Spec, graph: GraphProto) -> ModelProto {
             spec.name, spec.about, spec.source
         )),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { version: Some(17), domain: Some(String::new()) }],
+        opset_import: vec![OperatorSetIdProto { version: Some(OPSET), domain: Some(String::new()) }],
         ..Default::default()
     }
 }

@@ -72,9 +72,9 @@ impl Spec {
     }
 
     /// Backbone and head in one row, each block with the activation that is usual there.
-    pub fn blocks(&self) -> impl Iterator<Item = (&Block, Activation)> {
-        let head = self.head_activation.unwrap_or(self.activation);
-        let backbone = self.backbone.iter().map(|block| (block, self.activation));
+    pub fn blocks(&self) -> impl Iterator<Item = (&Block, &Activation)> {
+        let head = self.head_activation.as_ref().unwrap_or(&self.activation);
+        let backbone = self.backbone.iter().map(|block| (block, &self.activation));
         backbone.chain(self.head.iter().map(move |block| (block, head)))
     }
 

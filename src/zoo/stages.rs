@@ -6,6 +6,7 @@ use super::graph::{Scope, Value, Window, image};
 use super::kind::{Bottleneck, C3, Csp, Inverted, Sppf};
 use super::proto::float;
 use super::weights::Spread;
+use crate::error::Result;
 
 const POINT: Window = Window { kernel: 1, stride: 1, pads: [0, 0] };
 
@@ -63,29 +64,29 @@ pub fn sppf(w: &mut Writer, x: &Value, s: &Sppf) -> Value {
     w.conv(&scope.child("cv2"), &joined, w.spec.channels(s.out), POINT)
 }
 
-pub fn inverted(w: &mut Writer, x: &Value, i: &Inverted) -> Value {
+pub fn inverted(w: &mut Writer, x: &Value, i: &Inverted) -> Result<Value> {
     let (hidden, out) = (w.spec.channels(i.hidden), w.spec.channels(i.out));
-    w.act = i.activation.unwrap_or(w.act);
+    w.act = i.activation.clone().unwrap_or_else(|| w.act.clone());
     let scope = w.scope.clone();
     let [_, channels, ..] = image(x);
     let wide = if hidden == channels { x.clone() } else { w.conv(&scope.child("expand"), x, hidden, POINT) };
     let depthwise = scope.child("depthwise");
     let window = Window { stride: i.stride, ..Window::same(i.kernel) };
     let y = w.graph.depthwise(&depthwise.child("conv"), &wide, window);
-    let mut y = w.act.write(w.graph, &depthwise.child("act"), &y);
+    let mut y = w.act.clone().write(w.graph, &depthwise.child("act"), &y);
     if let Some(squeeze) = i.squeeze {
-        y = squeeze_excite(w, &scope.child("se"), &y, w.spec.channels(squeeze));
+        y = squeeze_excite(w, &scope.child("se"), &y, w.spec.channels(squeeze))?;
     }
     let y = w.graph.conv(&scope.child("project"), &y, out, POINT);
-    if i.stride == 1 && channels == out { w.graph.sum(&scope, &y, x) } else { y }
+    Ok(if i.stride == 1 && channels == out { w.graph.sum(&scope, &y, x) } else { y })
 }
 
 /// Scales every channel by a gate that is computed from the means of all channels.
-fn squeeze_excite(w: &mut Writer, scope: &Scope, x: &Value, squeeze: i64) -> Value {
+fn squeeze_excite(w: &mut Writer, scope: &Scope, x: &Value, squeeze: i64) -> Result<Value> {
     let [_, channels, ..] = image(x);
     let mean = w.graph.global_mean(&scope.child("avgpool"), x);
     let few = w.graph.pointwise(&scope.child("fc1"), &mean, squeeze, 1.0);
-    let few = Activation::Relu.write(w.graph, &scope.child("activation"), &few);
+    let few = Activation::parse("relu")?.write(w.graph, &scope.child("activation"), &few);
     // Half the usual size, so that no gate is all open or shut.
     let all = w.graph.pointwise(&scope.child("fc2"), &few, channels, 0.5);
     let sixth = vec![float("alpha", 1.0 / 6.0)];
@@ -94,5 +95,5 @@ fn squeeze_excite(w: &mut Writer, scope: &Scope, x: &Value, squeeze: i64) -> Val
     // A gate is a half, give or take a twelfth.
     let Spread { mean, variance } = x.spread;
     let spread = Spread { mean: mean / 2.0, variance: 0.257 * variance + mean * mean / 144.0 };
-    Value { name, shape: x.shape.clone(), spread }
+    Ok(Value { name, shape: x.shape.clone(), spread })
 }
