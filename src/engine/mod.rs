@@ -1,7 +1,7 @@
 //! The engine: tract, and all that is known of it. Nothing else in the program imports it.
 //!
-//! A model is copied and made concrete ([`prepare`]), translated ([`operators`]), optimised, described
-//! ([`ops`], [`attribution`]) and then run from one kept state, plain or observed ([`observe`], [`memory`]).
+//! A model is copied and made concrete (`prepare`), translated (`operators`), optimised, described
+//! (`ops`, `attribution`) and then run from one kept state, plain or observed (`observe`, `memory`).
 
 mod attribution;
 mod failure;
