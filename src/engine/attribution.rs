@@ -323,3 +323,83 @@ impl<'i, 'm> Attribution<'i, 'm> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::Model;
+    use crate::onnx::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+
+    /// A graph of `op inputs… -> output`, one a line; `w` is a weight.
+    fn model(lines: &[&str]) -> Model {
+        let node = |line: &&str| {
+            let (left, output) = line.split_once(" -> ").unwrap();
+            let mut words = left.split(' ').map(str::to_owned);
+            NodeProto {
+                op_type: words.next(),
+                input: words.collect(),
+                output: vec![output.to_owned()],
+                ..Default::default()
+            }
+        };
+        let value = |name: &str| ValueInfoProto { name: Some(name.into()), ..Default::default() };
+        let graph = GraphProto {
+            node: lines.iter().map(node).collect(),
+            input: vec![value("x")],
+            output: vec![value("y")],
+            initializer: vec![TensorProto { name: Some("w".into()), ..Default::default() }],
+            ..Default::default()
+        };
+        Model { proto: ModelProto { graph: Some(graph), ..Default::default() }, dir: None }
+    }
+
+    fn attributed(lines: &[&str], ops: &[(&str, usize)]) -> Vec<Vec<usize>> {
+        let ops: Vec<EngineOp> = ops
+            .iter()
+            .map(|&(op, name)| EngineOp { name: Some(name), op: op.into(), readers: vec![] })
+            .collect();
+        attribute(&Index::new(&model(lines)), &ops)
+    }
+
+    #[test]
+    fn a_product_takes_what_follows_and_leaves_the_layout_alone() {
+        let lines = ["Conv x w -> a", "BatchNormalization a w -> b", "Relu b -> y"];
+        assert_eq!(
+            attributed(&lines, &[("Im2col", 0), ("OptMatMul", 2), ("IntoShape", 0)]),
+            [vec![0], vec![0, 1, 2], vec![0]]
+        );
+    }
+
+    #[test]
+    fn a_folded_normalisation_stays_with_its_convolution() {
+        let lines = ["Conv x w -> a", "BatchNormalization a w -> b", "Sigmoid b -> s", "Mul b s -> y"];
+        assert_eq!(attributed(&lines, &[("OptMatMul", 0), ("Silu", 2)]), [vec![0, 1], vec![2, 3]]);
+    }
+
+    #[test]
+    fn silu_takes_its_product_and_no_more() {
+        let lines = ["Conv x w -> a", "Sigmoid a -> s", "Mul a s -> m", "Add a m -> r", "Conv r w -> y"];
+        let rows = attributed(&lines, &[("OptMatMul", 0), ("Silu", 1), ("OptMatMul", 4)]);
+        assert_eq!(rows, [vec![0], vec![1, 2], vec![3, 4]]);
+    }
+
+    #[test]
+    fn the_steps_of_a_chain_are_its_own() {
+        let lines = ["Conv x w -> a", "Add a w -> b", "Clip b w w -> c", "Div c w -> y"];
+        let rows = attributed(&lines, &[("OptMatMul", 0), ("OptBinChain(Add+Max+Min+Mul)", 3)]);
+        assert_eq!(rows, [vec![0], vec![1, 2, 3]]);
+    }
+
+    #[test]
+    fn a_convolution_that_became_two_products_is_in_both() {
+        let lines = ["Relu x -> p", "Concat p x -> c", "Conv c w -> a", "LeakyRelu a -> y"];
+        let rows = attributed(&lines, &[("OptMaxByScalar", 0), ("OptMatMul", 2), ("OptMatMul", 3)]);
+        assert_eq!(rows, [vec![0], vec![1, 2], vec![2, 3]]);
+    }
+
+    #[test]
+    fn what_became_nothing_is_with_its_neighbour() {
+        let lines = ["Identity x -> a", "Relu a -> b", "Reshape b w -> y"];
+        assert_eq!(attributed(&lines, &[("OptMaxByScalar", 1)]), [vec![0, 1, 2]]);
+    }
+}

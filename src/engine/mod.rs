@@ -1,7 +1,7 @@
 //! The engine: tract, and all that is known of it. Nothing else in the program imports it.
 //!
-//! A model is copied and made concrete ([`prepare`]), translated ([`operators`]), optimised, described
-//! ([`ops`], [`attribution`]) and then run from one kept state, plain or observed ([`observe`], [`memory`]).
+//! A model is copied and made concrete (`prepare`), translated (`operators`), optimised, described
+//! (`ops`, `attribution`) and then run from one kept state, plain or observed (`observe`, `memory`).
 
 mod attribution;
 mod failure;
@@ -35,6 +35,7 @@ use crate::worker::protocol::{Failure, Load, Loaded};
 pub struct Engine {
     state: TypedSimpleState,
     rows: ops::Rows,
+    labels: Labels,
     inputs: Vec<Tensor>,
     weights_bytes: u64,
     /// Bytes held when the first run began.
@@ -77,9 +78,10 @@ impl Engine {
         let start = Instant::now();
         let path = Path::new(&load.model);
         let model = Model::read(path).map_err(own)?;
+        let labels = Labels::new(&model);
         let named = |doing: &'static str| {
-            let model = &model;
-            move |error: TractError| name_node(failure::from_error(doing, &error), model)
+            let labels = &labels;
+            move |error: TractError| labels.failure(doing, &error)
         };
         let prepared = prepare::prepare(&model, load).map_err(|e| own(e.context(path.display())))?;
         let inputs = inputs::generate(&prepared.inputs, load.seed).map_err(own)?;
@@ -106,7 +108,7 @@ impl Engine {
             engine: description(),
         };
         let weights_bytes = prepared.weights_bytes;
-        let engine = Self { state, rows, inputs, weights_bytes, held_at_first_run: None };
+        let engine = Self { state, rows, labels, inputs, weights_bytes, held_at_first_run: None };
         Ok((engine, loaded))
     }
 
@@ -161,15 +163,27 @@ fn own(error: crate::error::Error) -> Failure {
     failure::plain(error.message)
 }
 
-/// Puts the user's names of nodes into a failure, and the node that it is about in front.
-fn name_node(mut failure: Failure, model: &Model) -> Failure {
-    let mut labels = vec![];
-    for_each_node(model.graph(), &mut |node| {
-        labels.push((label(node), node.op_type.as_deref().unwrap_or("")))
-    });
-    failure.message = names::restore(&failure.message, |i| labels.get(i).map(|(label, _)| label.to_string()));
-    if let Some((label, op)) = failure.node.and_then(|i| labels.get(i)) {
-        failure.message = format!("node {label:?} ({op}): {}", failure.message);
+/// What the user knows the nodes as: label and operator, by index.
+struct Labels(Vec<(String, String)>);
+
+impl Labels {
+    fn new(model: &Model) -> Self {
+        let mut labels = vec![];
+        for_each_node(model.graph(), &mut |node| {
+            labels.push((label(node).to_owned(), node.op_type.clone().unwrap_or_default()));
+        });
+        Self(labels)
     }
-    failure
+
+    /// The failure that an error of the engine is: with the user's names of nodes, and the node that it is
+    /// about in front.
+    fn failure(&self, doing: &str, error: &TractError) -> Failure {
+        let mut failure = failure::from_error(doing, error);
+        let known = |i: usize| self.0.get(i);
+        failure.message = names::restore(&failure.message, |i| known(i).map(|(label, _)| label.clone()));
+        if let Some((label, op)) = failure.node.and_then(known) {
+            failure.message = format!("node {label:?} ({op}): {}", failure.message);
+        }
+        failure
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::plan;
 
-use super::{AT, Engine, failure};
+use super::{AT, Engine};
 use crate::worker::heap::{Counters, Counting, Watch};
 use crate::worker::protocol::{Failure, Profile};
 
@@ -64,7 +64,7 @@ impl Engine {
             Err(error) => {
                 // What the failed run left behind must not be taken for the next one's values.
                 let _ = self.state.reset_turn();
-                Err(failure::from_error("run", &error))
+                Err(self.labels.failure("run", &error))
             }
         }
     }

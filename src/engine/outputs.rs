@@ -28,7 +28,7 @@ impl Engine {
         let mut writer = BufWriter::new(File::create(file).map_err(|e| written(&e))?);
         let mut elements = vec![];
         for output in &outputs {
-            let numbers = as_f64(output).map_err(|e| failure::from_error("give out", &e))?;
+            let numbers = as_f64(output).map_err(|e| self.labels.failure("give out", &e))?;
             elements.push(numbers.len() as u64);
             for number in numbers {
                 writer.write_all(&number.to_le_bytes()).map_err(|e| written(&e))?;
