@@ -21,7 +21,7 @@ impl Destination {
     /// Checks that the file could be written, so that a measurement isn't lost for a mistyped folder.
     pub fn check(path: &Path) -> Result<Self> {
         let named = path.to_path_buf();
-        let cannot = |e: &io::Error| Error::file("write", path, plain(e));
+        let cannot = |e: &io::Error| Error::file("write", path, &plain(e));
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
@@ -62,7 +62,7 @@ impl Destination {
             file.persist(&self.real)?;
             Ok(())
         };
-        write().map_err(|e| Error::file("write", &self.named, plain(&e)))
+        write().map_err(|e| Error::file("write", &self.named, &plain(&e)))
     }
 
     /// A device or a pipe can't be replaced: it is written to as it is.
@@ -92,10 +92,14 @@ impl Destination {
     }
 }
 
-/// The system's own error, without the temporary file's name, of which the user knows nothing.
-fn plain(error: &io::Error) -> &io::Error {
-    let inner = error.get_ref().and_then(|e| e.source()).and_then(|e| e.downcast_ref());
-    inner.unwrap_or(error)
+/// The error without the temporary file's name, of which the user knows nothing.
+fn plain(error: &io::Error) -> io::Error {
+    match (error.raw_os_error(), error.kind()) {
+        (Some(code), _) => io::Error::from_raw_os_error(code),
+        (None, kind @ io::ErrorKind::NotFound) => io::Error::new(kind, "there is no such folder"),
+        (None, kind @ (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)) => kind.into(),
+        (None, kind) => io::Error::new(kind, error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -135,12 +135,19 @@ pub fn share(share: f64) -> String {
 
 /// A ratio and its interval: `1.151 [1.144, 1.159]`; without an interval just the ratio.
 pub fn ratio(ratio: f64, interval: Option<[f64; 2]>) -> String {
-    let digits = if ratio < 10.0 { 3 } else { 2 };
     match interval {
-        None => decimal(ratio, digits),
-        Some([low, high]) => {
-            format!("{} [{}, {}]", decimal(ratio, digits), decimal(low, digits), decimal(high, digits))
-        }
+        None => factor(ratio),
+        Some([low, high]) => format!("{} [{}, {}]", factor(ratio), factor(low), factor(high)),
+    }
+}
+
+/// A ratio in as many digits as it is worth. An interval over few forks can end anywhere: beyond 100 it only
+/// says that nothing is known.
+fn factor(ratio: f64) -> String {
+    match ratio {
+        known if known < 10.0 => decimal(known, 3),
+        large if large < 100.0 => decimal(large, 1),
+        _ => ">99".into(),
     }
 }
 
@@ -218,6 +225,8 @@ mod tests {
     fn ratios_carry_their_interval() {
         assert_eq!(ratio(1.151, Some([1.144, 1.159])), "1.151 [1.144, 1.159]");
         assert_eq!(ratio(0.9764, None), "0.976");
+        assert_eq!(ratio(0.713, Some([0.0, 3254.4])), "0.713 [0.000, >99]");
+        assert_eq!(ratio(12.34, Some([9.9, 15.0])), "12.3 [9.900, 15.0]");
         assert_eq!(signed_percent(1.011), "+1.1");
         assert_eq!(signed_percent(0.997), "-0.3");
         assert_eq!(signed_percent(0.99999), "0.0");

@@ -28,7 +28,7 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
     let time = Scale::time(ops.iter().map(|o| o.mean_ns).max().unwrap_or(0));
     let largest = ops.iter().map(|o| o.output_bytes.max(o.scratch_bytes).max(o.live_bytes)).max();
     let size = Scale::bytes(largest.unwrap_or(0)).coarse(2);
-    let mut grid = Grid::new().name("op").name("kernel").name("node");
+    let mut grid = Grid::new().name("op and kernel").name("node");
     if timed {
         grid = grid
             .number(&format!("mean\n{}", time.unit))
@@ -41,7 +41,7 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
     let counted = variant.memory.is_some();
     let when = |known: bool, text: String| if known { text } else { "-".into() };
     for op in shown {
-        let mut cells = vec![activation(variant, op), kernel(op), op.node.clone()];
+        let mut cells = vec![what(variant, op), op.node.clone()];
         if timed {
             cells.extend([
                 time.text(op.mean_ns),
@@ -58,7 +58,7 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
         let run = profiled_run(variant).max(1);
         let (mean, allocator) = (sum(|o| o.mean_ns), sum(|o| o.allocator_ns));
         let share = units::share(mean as f64 / run as f64);
-        let mut cells = vec![units::count(rest.len(), "more op"), String::new(), String::new()];
+        let mut cells = vec![units::count(rest.len(), "more op"), String::new()];
         cells.extend([time.text(mean), share, when(counted, time.text(allocator))]);
         grid.row(cells);
     }
@@ -76,24 +76,21 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
     text
 }
 
-/// The op, with the activation that it computes or that was folded into it.
-fn activation(variant: &Variant, op: &Op) -> String {
+/// The op, its kernel, and the activation that it computes or that was folded into it.
+fn what(variant: &Variant, op: &Op) -> String {
     let kind = |node: &String| variant.sites.iter().find(|s| s.node == *node).map(|s| s.to.as_str());
     let mut text = op.op.clone();
+    if let Some(kernel) = &op.kernel {
+        text += &format!(" {kernel}");
+    }
     if let Some(kind) = op.site.as_ref().and_then(kind) {
         text += &format!(" ({kind})");
     }
     for (kind, _) in facts::counted(op.folded.iter().filter_map(kind)) {
         text += &format!(" +{kind}");
     }
-    text
-}
-
-fn kernel(op: &Op) -> String {
-    match &op.kernel {
-        Some(kernel) if op.generic_kernel => format!("{kernel} !"),
-        Some(kernel) => kernel.clone(),
-        None if op.generic_kernel => "generic !".into(),
-        None => "-".into(),
+    if op.generic_kernel {
+        text += " !";
     }
+    text
 }

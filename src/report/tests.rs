@@ -126,6 +126,7 @@ fn verdicts_are_plain_words() {
         (0.4, 0.39, 0.41, Verdict::Faster),
         (1.004, 0.997, 1.011, Verdict::None),
         (1.01, 0.969, 1.052, Verdict::Inconclusive),
+        (0.713, 0.0, 3254.357, Verdict::Inconclusive),
     ] {
         record.variants[1].delta = delta(ratio, low, high, verdict);
         told.push(super::verdict::render(&record));

@@ -8,6 +8,9 @@ use crate::units::{percent, ratio, signed_percent, times};
 /// From this ratio on, people say "times as long" and not "per cent slower".
 const TIMES: f64 = 2.0;
 
+/// From this half-width on, an interval is not worth its figures.
+const BLIND: f64 = 0.5;
+
 pub fn render(record: &Record) -> String {
     let mut text = String::new();
     if !facts::timed(record) {
@@ -71,11 +74,16 @@ fn sentence(record: &Record, variant: &Variant) -> String {
 }
 
 fn inconclusive(subject: &str, base: &str, between: &str, delta: &Delta) -> String {
-    let seen = match delta.resolution {
-        Some(resolution) => format!(" could only have seen ±{}%", percent(resolution)),
-        None => " could not have seen a small difference".into(),
-    };
+    if delta.resolution.is_none_or(|resolution| resolution > BLIND) {
+        return format!(
+            "{subject} against {base}: inconclusive: this measurement could not even have seen a difference of \
+             {}%. It was too short or too disturbed: give more --time or --forks, and an idle machine.",
+            (BLIND * 100.0).round()
+        );
+    }
+    let seen = percent(delta.resolution.unwrap_or(BLIND));
     format!(
-        "{subject} against {base}: inconclusive ({between}%): this measurement{seen}; more --time or --forks sees more."
+        "{subject} against {base}: inconclusive ({between}%): this measurement could only have seen ±{seen}%; more \
+         --time or --forks sees more."
     )
 }
