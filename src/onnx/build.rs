@@ -58,8 +58,8 @@ pub struct Site<'s> {
 /// The nodes that compute a formula, in order; `None` if it has a parameter without a value.
 /// A factor of exactly 1 is left out, as exporters leave it out.
 pub fn nodes(formula: &Expr, site: &Site, names: &mut Names) -> Option<Vec<NodeProto>> {
+    let formula = formula.without_ones(&site.parameter);
     let mut writer = Writer { site, names, nodes: vec![] };
-    let formula = writer.simplified(formula);
     let Expr::Op(op) = &formula else {
         let identity =
             Op { domain: String::new(), name: "Identity".into(), args: vec![formula], attributes: vec![] };
@@ -77,17 +77,6 @@ struct Writer<'w, 's> {
 }
 
 impl Writer<'_, '_> {
-    /// The formula without factors of 1.
-    fn simplified(&self, expr: &Expr) -> Expr {
-        let Expr::Op(op) = expr else { return expr.clone() };
-        let is_one = |e: &Expr| e.constant(&self.site.parameter) == Some(1.0);
-        match (op.name.as_str(), op.args.as_slice()) {
-            ("Mul" | "Div", [a, one]) if is_one(one) && a.has_input() => self.simplified(a),
-            ("Mul", [one, a]) if is_one(one) && a.has_input() => self.simplified(a),
-            _ => Expr::Op(Op { args: op.args.iter().map(|a| self.simplified(a)).collect(), ..op.clone() }),
-        }
-    }
-
     /// Writes what `expr` needs and returns the name of its value.
     fn value(&mut self, expr: &Expr) -> Option<String> {
         match expr {

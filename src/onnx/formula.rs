@@ -65,6 +65,20 @@ impl Expr {
         }
     }
 
+    /// The formula without factors of exactly 1.
+    pub fn without_ones(&self, parameter: &impl Fn(&str) -> Option<f64>) -> Self {
+        let Self::Op(op) = self else { return self.clone() };
+        let is_one = |e: &Self| e.constant(parameter) == Some(1.0);
+        match (op.name.as_str(), op.args.as_slice()) {
+            ("Mul" | "Div", [a, one]) if is_one(one) && a.has_input() => a.without_ones(parameter),
+            ("Mul", [one, a]) if is_one(one) && a.has_input() => a.without_ones(parameter),
+            _ => {
+                let args = op.args.iter().map(|a| a.without_ones(parameter)).collect();
+                Self::Op(Op { args, ..op.clone() })
+            }
+        }
+    }
+
     /// Whether the input occurs in it.
     pub fn has_input(&self) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use super::OPSET;
@@ -34,6 +35,7 @@ impl Activation {
         let activation = Registered::parse(text)?;
         let formula = activation.exported(OPSET, Exporter::TorchScript, data_type::FLOAT)?;
         let formula = Expr::parse(formula).map_err(Error::input)?;
+        let formula = formula.without_ones(&|name: &str| activation.parameter(name));
         let spread = spread(&activation);
         Ok(Self(Some(Rc::new(Written { activation, formula, spread }))))
     }
@@ -51,8 +53,8 @@ impl Activation {
 /// Mean and variance of its values for an input of mean 0 and variance 1, normally distributed. Four digits:
 /// enough for weights, and few enough that they don't depend on a platform's `exp`.
 fn spread(activation: &Registered) -> Spread {
-    const STEPS: i32 = 10 * 64;
-    let step = 1.0 / 64.0;
+    const STEPS: i32 = 10 * 256;
+    let step = 1.0 / 256.0;
     let density = |z: f64| (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let moment = |power: i32| -> f64 {
         let at = |z: f64| activation.value(z).powi(power) * density(z) * step;
@@ -65,8 +67,20 @@ fn spread(activation: &Registered) -> Spread {
 
 impl<'de> Deserialize<'de> for Activation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|e| serde::de::Error::custom(e.message))
+        /// Refuses the name itself, so that the error has its line.
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Activation;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("the name of an activation")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Activation, E> {
+                Activation::parse(text).map_err(|e| E::custom(e.message))
+            }
+        }
+        deserializer.deserialize_str(Name)
     }
 }
 

@@ -284,7 +284,7 @@ fn mistakes_in_a_description_name_their_line_and_the_remedy() {
         ("kernel: 6,", "kernal: 6,", "line 14", "did you mean `kernel`?"),
         ("- sppf:", "- spff:", "line 25", "did you mean `sppf`?"),
         ("multiple_of", "multipleof", "line 7", "did you mean `multiple_of`?"),
-        ("activation: silu", "activation: sillu", "line 11", "did you mean `silu`?"),
+        ("activation: silu", "activation: sillu", "line 11", "did you mean silu?"),
         ("- upsample: 2", "- id: up", "line 31", "a block needs a kind"),
         (
             "- upsample: 2",
