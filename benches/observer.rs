@@ -37,8 +37,8 @@ fn observer(c: &mut Criterion) {
         let mut engine = engine("yolov5n", size);
         let mut ratios = vec![];
         for _ in 0..20 {
-            let plain = engine.turn(3).expect("runs").runs_ns;
-            let profiled = engine.profile(3).expect("runs").runs_ns;
+            let plain = engine.turn(3, false).expect("runs").runs_ns;
+            let profiled = engine.profile(3, true).expect("runs").runs_ns;
             let of = |runs: Vec<u64>| median(runs.into_iter().map(|ns| ns as f64).collect());
             ratios.push(of(profiled) / of(plain));
         }
@@ -47,7 +47,7 @@ fn observer(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("yolov5n at {size}"));
         group.sample_size(20).measurement_time(Duration::from_secs(8));
         group.bench_function("plain", |b| b.iter(|| engine.run(false).expect("runs")));
-        group.bench_function("profiled", |b| b.iter(|| engine.profile(1).expect("runs")));
+        group.bench_function("profiled", |b| b.iter(|| engine.profile(1, true).expect("runs")));
         group.finish();
     }
 }

@@ -204,9 +204,15 @@ fn observing_changes_neither_the_order_nor_what_is_allocated() {
     let mut worker = Worker::start();
     for name in ["minidet_silu.onnx", "minidet_mish.onnx", "if_branches.onnx", "rnn_lstm_gru.onnx"] {
         let ops = worker.load(load(name)).ops.len();
-        let Reply::Runs(plain) = worker.ask(&Request::Turn { runs: 3 }) else { panic!("a turn") };
-        let Reply::Profile(profile) = worker.ask(&Request::Profile { runs: 2 }) else { panic!("a profile") };
-        let Reply::Runs(again) = worker.ask(&Request::Turn { runs: 1 }) else { panic!("a turn") };
+        let Reply::Runs(plain) = worker.ask(&Request::Turn { runs: 3, warm: false }) else {
+            panic!("a turn")
+        };
+        let Reply::Profile(profile) = worker.ask(&Request::Profile { runs: 2, warm: false }) else {
+            panic!("a profile")
+        };
+        let Reply::Runs(again) = worker.ask(&Request::Turn { runs: 1, warm: false }) else {
+            panic!("a turn")
+        };
         assert_eq!((plain.runs_ns.len(), profile.runs_ns.len(), profile.ops_ns.len()), (3, 2, ops));
         assert!(plain.allocations > 0, "{name}");
         assert_eq!(profile.allocations, plain.allocations, "{name}");
@@ -335,7 +341,7 @@ fn a_bad_file_is_answered_and_the_worker_lives_on() {
     let model = Model::read(&path("minidet_hardswish_ortopt.onnx")).unwrap();
     assert_eq!(Index::new(&model).nodes[failure.node.unwrap()].op(), "FusedConv");
     worker.load(load("siren.onnx"));
-    assert!(matches!(worker.ask(&Request::Turn { runs: 1 }), Reply::Runs(_)));
+    assert!(matches!(worker.ask(&Request::Turn { runs: 1, warm: false }), Reply::Runs(_)));
     assert_eq!(worker.end(), "", "nothing goes to the terminal");
 }
 

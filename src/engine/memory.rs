@@ -16,9 +16,12 @@ use crate::worker::heap::{Counting, Watch};
 use crate::worker::protocol::{Failure, Memory, OpMemory};
 
 impl Engine {
-    /// Counts the memory of one run and the allocator's time in another, after a run that warms up.
+    /// Counts the memory of one run and the allocator's time in another. What the engine keeps between runs
+    /// must be there, so a model that hasn't run yet is run first.
     pub fn memory(&mut self) -> Result<Memory, Failure> {
-        drop(self.run_with(plan::eval)?);
+        if self.held_at_first_run.is_none() {
+            drop(self.run_with(plan::eval)?);
+        }
         let rows = self.rows.row_of_node.clone();
         let mut ops = vec![OpMemory::default(); self.rows.ops.len()];
         let at_rest = Counting::counters().held;

@@ -96,10 +96,12 @@ impl Engine {
         })
     }
 
-    /// One untimed run and `runs` timed ones.
-    pub fn turn(&mut self, runs: usize) -> Result<Plain, Failure> {
+    /// One untimed run, unless it is `warm`, and `runs` timed ones.
+    pub fn turn(&mut self, runs: usize, warm: bool) -> Result<Plain, Failure> {
         let mut plain = Plain { runs_ns: Vec::with_capacity(runs), allocations: 0, allocated_bytes: 0 };
-        self.run(false)?;
+        if !warm {
+            self.run(false)?;
+        }
         for _ in 0..runs {
             let run = self.run(false)?;
             plain.runs_ns.extend(run.runs_ns);
@@ -108,9 +110,11 @@ impl Engine {
         Ok(plain)
     }
 
-    /// One untimed run and `runs` observed ones.
-    pub fn profile(&mut self, runs: usize) -> Result<Profile, Failure> {
-        self.run(false)?;
+    /// One untimed run, unless it is `warm`, and `runs` observed ones.
+    pub fn profile(&mut self, runs: usize, warm: bool) -> Result<Profile, Failure> {
+        if !warm {
+            self.run(false)?;
+        }
         let ops = self.rows.ops.len();
         let mut profile = Profile {
             runs_ns: Vec::with_capacity(runs),

@@ -12,6 +12,8 @@ pub struct Lane {
     worker: Box<dyn Worker>,
     /// Ops of the graph, once it is loaded.
     ops: usize,
+    /// Loaded and not run yet.
+    pub fresh: bool,
 }
 
 /// Why there is no answer.
@@ -31,7 +33,7 @@ type Answer<T> = Result<T, Trouble>;
 
 impl Lane {
     pub fn new(variant: usize, worker: Box<dyn Worker>) -> Self {
-        Self { variant, worker, ops: 0 }
+        Self { variant, worker, ops: 0, fresh: true }
     }
 
     pub fn load(&mut self, load: Load, patience: Duration) -> Answer<Loaded> {
@@ -46,11 +48,13 @@ impl Lane {
 
     /// One run; with `trace` it announces every node before it is evaluated.
     pub fn run(&mut self, trace: bool, patience: Duration) -> Answer<Runs> {
+        self.fresh = false;
         self.runs(&Request::Run { trace }, 1, patience)
     }
 
-    pub fn turn(&mut self, runs: u32, patience: Duration) -> Answer<Runs> {
-        self.runs(&Request::Turn { runs }, runs, patience)
+    /// Timed runs, after an untimed one if the worker isn't `warm`.
+    pub fn turn(&mut self, runs: u32, warm: bool, patience: Duration) -> Answer<Runs> {
+        self.runs(&Request::Turn { runs, warm }, runs, patience)
     }
 
     fn runs(&mut self, request: &Request, runs: u32, patience: Duration) -> Answer<Runs> {
@@ -60,8 +64,8 @@ impl Lane {
         }
     }
 
-    pub fn profile(&mut self, runs: u32, patience: Duration) -> Answer<Profile> {
-        match self.ask(&Request::Profile { runs }, patience)? {
+    pub fn profile(&mut self, runs: u32, warm: bool, patience: Duration) -> Answer<Profile> {
+        match self.ask(&Request::Profile { runs, warm }, patience)? {
             Reply::Profile(profile)
                 if profile.runs_ns.len() == runs as usize
                     && profile.ops_ns.len() == self.ops

@@ -6,14 +6,11 @@
 
 use std::time::Duration;
 
-/// Forks below which intervals get very wide: made even if they take somewhat more than the time.
-const FEWEST_FORKS: usize = 4;
+/// Forks below which intervals get very wide: made even if they take a good deal more than the time.
+const FEWEST_FORKS: usize = 3;
 
 /// Forks that are made whatever they take: without two there is no interval at all.
 const LAST_RESORT: usize = 2;
-
-/// Rounds that a fork should have before more forks are made.
-const WANTED_ROUNDS: usize = 3;
 
 /// Rounds that a fork has at most: its median is as good as it gets long before.
 const MOST_ROUNDS: usize = 1000;
@@ -21,11 +18,11 @@ const MOST_ROUNDS: usize = 1000;
 /// One round in so many has a profiled turn beside the plain one.
 const PROFILE_EVERY: usize = 3;
 
-/// How far the time may be overrun to give the fewest forks more rounds than one.
-const OVERRUN_FOR_ROUNDS: f64 = 1.2;
+/// How far the time may be overrun for another fork.
+const OVERRUN: f64 = 1.2;
 
-/// How far the time may be overrun to have that many forks.
-const OVERRUN_FOR_FORKS: f64 = 1.4;
+/// How far the time may be overrun to have the fewest forks.
+const OVERRUN_FOR_FEWEST: f64 = 1.4;
 
 /// Timed runs of a turn should take this long together, so that the untimed one doesn't dominate.
 const TURN: Duration = Duration::from_millis(15);
@@ -36,10 +33,12 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// What the parts of a measurement cost, of all variants together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Costs {
-    /// Starting, loading and first runs of a fork.
+    /// Starting and loading a fork, and warming it up before its first round.
     pub fork: Duration,
-    /// One turn of every variant, plain or profiled.
-    pub pass: Duration,
+    /// One plain turn of every variant.
+    pub turn: Duration,
+    /// One profiled turn of every variant, beside the plain one.
+    pub profile: Duration,
     /// What is yet to be done once: memory and outputs.
     pub survey: Duration,
 }
@@ -47,58 +46,70 @@ pub struct Costs {
 /// What to do from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
+    /// Forks that are finished.
+    done: usize,
     /// Forks to come, this one included.
     pub forks: usize,
-    /// Rounds of this fork.
+    /// Rounds of each.
     pub rounds: usize,
 }
 
-/// Plans the rest, when a fork has been loaded.
+/// Plans the rest, when a fork has been loaded: as many forks as the time allows, then as many rounds.
 ///
 /// `time` is that of the whole measurement, of which `spent` is gone; `done` forks of at most `wanted` are
-/// finished.
+/// finished. With a fork a round, however noisy, intervals are narrower than with fewer forks of more rounds.
 pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, wanted: usize) -> Schedule {
     let most = wanted.saturating_sub(done).max(1);
     let at_least = |forks: usize| forks.min(wanted).saturating_sub(done).max(1);
-    let fewest = at_least(FEWEST_FORKS);
-    let rounds = |forks: usize, overrun: f64| {
-        let once = (spent + costs.survey).as_secs_f64() + costs.fork.as_secs_f64() * (forks - 1) as f64;
-        let left = time.as_secs_f64() * overrun - once;
-        let passes = left / (forks as f64 * costs.pass.as_secs_f64().max(1e-9));
-        rounds_of(passes.clamp(0.0, 2.0 * MOST_ROUNDS as f64) as usize).min(MOST_ROUNDS)
+    let fits = |forks: usize, rounds: usize, overrun: f64| {
+        let whole = spent + Schedule { done, forks, rounds }.left(costs, 0);
+        whole.as_secs_f64() <= time.as_secs_f64() * overrun
     };
-    let plenty = (fewest..=most).rev().map(|forks| (forks, rounds(forks, 1.0)));
-    if let Some((forks, rounds)) = { plenty }.find(|&(_, rounds)| rounds >= WANTED_ROUNDS) {
-        return Schedule { forks, rounds };
-    }
-    match rounds(fewest, OVERRUN_FOR_ROUNDS).min(WANTED_ROUNDS) {
-        0 => {
-            let last = at_least(LAST_RESORT);
-            let forks = { last..=fewest }.rev().find(|&forks| rounds(forks, OVERRUN_FOR_FORKS) > 0);
-            Schedule { forks: forks.unwrap_or(last), rounds: 1 }
+    let enough = (1..=most).rev().find(|&forks| fits(forks, 1, OVERRUN)).unwrap_or(1);
+    let fewest = (1..=at_least(FEWEST_FORKS)).rev().find(|&forks| fits(forks, 1, OVERRUN_FOR_FEWEST));
+    let forks = enough.max(fewest.unwrap_or(1)).max(at_least(LAST_RESORT));
+    let (mut rounds, mut too_many) = (1, MOST_ROUNDS + 1);
+    while too_many - rounds > 1 {
+        let middle = rounds.midpoint(too_many);
+        if fits(forks, middle, 1.0) {
+            rounds = middle;
+        } else {
+            too_many = middle;
         }
-        rounds => Schedule { forks: fewest, rounds },
     }
-}
-
-/// Rounds that fit into so many passes, if every third is profiled too.
-fn rounds_of(passes: usize) -> usize {
-    passes - passes.div_ceil(PROFILE_EVERY + 1)
-}
-
-/// Passes that the rounds take.
-fn passes_of(rounds: usize) -> usize {
-    rounds + rounds.div_ceil(PROFILE_EVERY)
+    Schedule { done, forks, rounds }
 }
 
 impl Schedule {
     /// About how long the rest takes, when so many rounds of this fork are done (its load is).
     pub fn left(&self, costs: Costs, rounds: usize) -> Duration {
-        let passes = self.forks * passes_of(self.rounds) - passes_of(rounds.min(self.rounds));
         let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let passes = costs.pass.saturating_mul(times(passes));
-        let more = costs.fork.saturating_mul(times(self.forks.saturating_sub(1)));
-        passes.saturating_add(more).saturating_add(costs.survey)
+        let turns = self.forks * self.rounds - rounds.min(self.rounds);
+        let profiled = |fork: usize, from: usize| {
+            (from..self.rounds).filter(|&round| self.turns(fork, round) != Turns::Plain).count()
+        };
+        let profiles: usize =
+            (0..self.forks).map(|i| profiled(self.done + i, if i == 0 { rounds } else { 0 })).sum();
+        costs.turn.saturating_mul(times(turns))
+            + costs.profile.saturating_mul(times(profiles))
+            + costs.fork.saturating_mul(times(self.forks.saturating_sub(1)))
+            + costs.survey
+    }
+
+    /// What a round of this or a later fork gives a variant. Profiled turns come beside every third plain one
+    /// (where a fork has but one round, in every other fork), before and after it by turns: a drift then cancels.
+    pub fn turns(&self, fork: usize, round: usize) -> Turns {
+        let single = self.rounds == 1;
+        let (profiled, count) = if single {
+            (fork.is_multiple_of(2), fork / 2)
+        } else {
+            (round.is_multiple_of(PROFILE_EVERY), fork + round / PROFILE_EVERY)
+        };
+        match (profiled, count.is_multiple_of(2)) {
+            (false, _) => Turns::Plain,
+            (true, true) => Turns::PlainThenProfiled,
+            (true, false) => Turns::ProfiledThenPlain,
+        }
     }
 }
 
@@ -108,15 +119,6 @@ pub enum Turns {
     Plain,
     PlainThenProfiled,
     ProfiledThenPlain,
-}
-
-/// Profiled turns come beside every third plain one, before and after it by turns: a drift then cancels.
-pub fn turns(fork: usize, round: usize) -> Turns {
-    match (round % PROFILE_EVERY, (fork + round / PROFILE_EVERY) % 2) {
-        (0, 0) => Turns::PlainThenProfiled,
-        (0, _) => Turns::ProfiledThenPlain,
-        _ => Turns::Plain,
-    }
 }
 
 /// Untimed runs to warm up a model whose first run took `first`; 0 for a slow one.
@@ -158,78 +160,80 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    fn costs(fork: f64, pass: f64, survey: f64) -> Costs {
+    fn costs(fork: f64, turn: f64, profile: f64, survey: f64) -> Costs {
         let s = Duration::from_secs_f64;
-        Costs { fork: s(fork), pass: s(pass), survey: s(survey) }
+        Costs { fork: s(fork), turn: s(turn), profile: s(profile), survey: s(survey) }
     }
 
     const FORTY: Duration = Duration::from_secs(40);
 
+    /// Forks and rounds, and seconds in all, if the first fork's load took as long as the others' do.
+    fn planned(costs: Costs) -> (usize, usize, f64) {
+        let plan = schedule(costs, FORTY, costs.fork, 0, 8);
+        (plan.forks, plan.rounds, (costs.fork + plan.left(costs, 0)).as_secs_f64())
+    }
+
     #[test]
     fn a_fast_model_has_all_its_forks_and_fills_the_time() {
-        let costs = costs(0.3, 0.06, 0.2);
-        let plan = schedule(costs, FORTY, costs.fork, 0, 8);
-        assert_eq!(plan.forks, 8);
-        let whole = costs.fork + plan.left(costs, 0);
-        assert!((38.0..=40.0).contains(&whole.as_secs_f64()), "{plan:?} takes {whole:?}");
+        let (forks, rounds, whole) = planned(costs(0.3, 0.06, 0.05, 0.2));
+        assert_eq!(forks, 8);
+        assert!(rounds > 30 && (38.0..=40.0).contains(&whole), "{rounds} rounds take {whole} s");
     }
 
     #[test]
-    fn a_slow_model_has_fewer_forks_rather_than_much_more_time() {
-        // Three variants of yolov5s at 640: 1 s to load, 0.33 s a run.
-        let costs = costs(4.2, 2.0, 4.0);
-        let plan = schedule(costs, FORTY, costs.fork, 0, 8);
-        let whole = costs.fork + plan.left(costs, 0);
-        assert_eq!(plan, Schedule { forks: 4, rounds: 2 });
-        assert!(whole.as_secs_f64() <= 48.0, "{plan:?} takes {whole:?}");
-        // The first round is profiled too: two passes less to come.
-        assert_eq!(plan.left(costs, 1) + 2 * costs.pass, plan.left(costs, 0));
+    fn a_slow_model_has_forks_rather_than_rounds() {
+        // Three variants of yolov5s at 640: 0.3 s to load, 0.33 s a run.
+        let (forks, rounds, whole) = planned(costs(1.0, 2.0, 1.0, 3.0));
+        assert_eq!((forks, rounds), (8, 1));
+        assert!((25.0..=40.0).contains(&whole), "{whole} s");
+        // On a machine half as fast.
+        let (forks, rounds, whole) = planned(costs(1.2, 4.4, 2.2, 6.6));
+        assert_eq!((forks, rounds), (6, 1));
+        assert!(whole <= 48.0, "{whole} s");
     }
 
     #[test]
-    fn a_slower_model_has_as_many_forks_as_take_only_somewhat_more_than_the_time() {
-        let costs = costs(4.8, 2.6, 6.0);
-        assert_eq!(schedule(costs, FORTY, costs.fork, 0, 8), Schedule { forks: 4, rounds: 1 });
-        assert_eq!(
-            schedule(self::costs(7.0, 2.5, 6.0), FORTY, costs.fork, 0, 8),
-            Schedule { forks: 4, rounds: 1 }
-        );
-        assert_eq!(
-            schedule(self::costs(7.0, 5.0, 6.0), FORTY, costs.fork, 0, 8),
-            Schedule { forks: 3, rounds: 1 }
-        );
-    }
-
-    #[test]
-    fn a_model_too_slow_for_the_time_has_two_forks_of_a_round() {
-        let plan = schedule(costs(60.0, 30.0, 60.0), FORTY, Duration::from_secs(60), 0, 8);
-        assert_eq!(plan, Schedule { forks: 2, rounds: 1 });
+    fn a_model_too_slow_for_the_time_has_few_forks_and_never_less_than_two() {
+        assert_eq!(planned(costs(4.0, 9.0, 5.0, 5.0)).0, 3);
+        assert_eq!(planned(costs(7.0, 15.0, 6.0, 6.0)).0, 2);
+        assert_eq!(planned(costs(60.0, 30.0, 15.0, 60.0)).0, 2);
     }
 
     #[test]
     fn fewer_forks_are_made_only_if_asked_for_or_made_already() {
-        assert_eq!(schedule(costs(0.1, 0.1, 0.1), FORTY, Duration::ZERO, 0, 1).forks, 1);
-        assert_eq!(schedule(costs(60.0, 30.0, 60.0), FORTY, FORTY, 0, 1).forks, 1);
-        assert_eq!(schedule(costs(60.0, 30.0, 0.0), FORTY, FORTY, 3, 8).forks, 1);
+        let forks = |costs, spent, done, wanted| schedule(costs, FORTY, spent, done, wanted).forks;
+        assert_eq!(forks(costs(0.1, 0.1, 0.1, 0.1), Duration::ZERO, 0, 1), 1);
+        assert_eq!(forks(costs(60.0, 30.0, 15.0, 60.0), FORTY, 0, 1), 1);
+        assert_eq!(forks(costs(60.0, 30.0, 15.0, 0.0), FORTY, 3, 8), 1);
     }
 
     #[test]
     fn an_estimate_of_nothing_is_still_a_plan() {
         let plan = schedule(Costs::default(), FORTY, Duration::ZERO, 0, 8);
-        assert_eq!(plan, Schedule { forks: 8, rounds: MOST_ROUNDS });
+        assert_eq!((plan.forks, plan.rounds), (8, MOST_ROUNDS));
+    }
+
+    #[test]
+    fn what_is_left_shrinks_by_what_was_done() {
+        let costs = costs(1.0, 2.0, 0.5, 3.0);
+        let plan = Schedule { done: 0, forks: 2, rounds: 4 };
+        assert_eq!(plan.left(costs, 0) - plan.left(costs, 1), costs.turn + costs.profile);
+        assert_eq!(plan.left(costs, 1) - plan.left(costs, 2), costs.turn);
+        let rest = Schedule { done: 1, forks: 1, rounds: 4 };
+        assert_eq!(plan.left(costs, 4) - rest.left(costs, 0), costs.fork);
     }
 
     #[test]
     fn one_round_in_three_is_profiled_before_and_after_by_turns() {
-        let fork: Vec<Turns> = (0..7).map(|round| turns(0, round)).collect();
         use Turns::*;
-        assert_eq!(
-            fork,
-            [PlainThenProfiled, Plain, Plain, ProfiledThenPlain, Plain, Plain, PlainThenProfiled]
-        );
-        assert_eq!(turns(1, 0), ProfiledThenPlain);
-        assert_eq!((1..20).map(|p| passes_of(rounds_of(p))).filter(|&p| p == 0).count(), 1);
-        assert!((1..200).all(|p| passes_of(rounds_of(p)) <= p && passes_of(rounds_of(p) + 1) > p));
+        let turns = |rounds: usize, fork: usize| -> Vec<Turns> {
+            let plan = Schedule { done: 0, forks: 8, rounds };
+            (0..rounds).map(|round| plan.turns(fork, round)).collect()
+        };
+        assert_eq!(turns(5, 0), [PlainThenProfiled, Plain, Plain, ProfiledThenPlain, Plain]);
+        assert_eq!(turns(2, 1), [ProfiledThenPlain, Plain]);
+        let single: Vec<_> = (0..5).flat_map(|fork| turns(1, fork)).collect();
+        assert_eq!(single, [PlainThenProfiled, Plain, ProfiledThenPlain, Plain, PlainThenProfiled]);
     }
 
     #[test]

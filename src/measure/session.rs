@@ -14,7 +14,7 @@ use crate::target::Target;
 use crate::worker::protocol::{Load, Runs};
 
 /// Runs that the memory and outputs passes come to.
-const SURVEY_RUNS: u32 = 5;
+const SURVEY_RUNS: u32 = 3;
 
 /// Measures until time is up, the user interrupts or no variant is left.
 ///
@@ -40,6 +40,7 @@ pub fn run(
         raw,
         costs,
         run: vec![None; variants],
+        last: None,
         original: None,
     };
     for fork in 0.. {
@@ -70,6 +71,8 @@ pub(super) struct Session<'a> {
     costs: Costs,
     /// How long a run of each variant takes, as far as it is known.
     run: Vec<Option<Duration>>,
+    /// The variant that ran last, whose data may be in the caches.
+    last: Option<usize>,
     /// The original's outputs, as long as others are to be compared with them.
     original: Option<Vec<f64>>,
 }
@@ -94,20 +97,21 @@ impl Session<'_> {
         let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
         self.announce(fork, schedule, now);
         self.raw.order.push(vec![]);
-        let mut passes = vec![];
+        let mut units = vec![];
         for round in 0..schedule.rounds {
             self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
             let began = self.clock.elapsed();
-            self.round(fork, round, &mut lanes)?;
+            self.round(schedule, fork, round, &mut lanes)?;
             let now = self.clock.elapsed();
-            let turns = if plan::turns(fork, round) == Turns::Plain { 1.0 } else { 2.0 };
-            passes.push((now - began).as_secs_f64() / turns);
+            let timed = if schedule.turns(fork, round) == Turns::Plain { 1 } else { 2 };
+            units.push((now - began).as_secs_f64() / f64::from(timed * self.raw.runs_per_turn + 1));
             let left = schedule.left(self.costs, round + 1);
             self.progress.advance(share(now, left), left);
         }
         // The median: one that waited for a hanging worker says nothing of those to come.
-        let pass = Samples::new(passes).map(|s| s.median());
-        self.costs.pass = pass.map_or(self.costs.pass, Duration::from_secs_f64);
+        if let Some(unit) = Samples::new(units).map(|s| s.median()) {
+            self.cost_of_turns(Duration::from_secs_f64(unit));
+        }
         if fork == 0 {
             self.survey(&mut lanes)?;
             self.costs.survey = Duration::ZERO;
@@ -156,16 +160,25 @@ impl Session<'_> {
         if known.is_some_and(|known| known.ops != loaded.ops) {
             return Err(Trouble::Other("the engine made other ops of it than in the first fork".into()));
         }
-        let (load_ns, optimise_ns) = (loaded.load_ns, loaded.optimise_ns);
+        let fork = Fork { load_ns: loaded.load_ns, optimise_ns: loaded.optimise_ns, ..Fork::default() };
         self.raw.variants[variant].loaded.get_or_insert(loaded);
-        let first = lane.run(false, self.patience(variant, 0))?;
-        let mut fork = Fork { load_ns, optimise_ns, ..Fork::default() };
-        fork.first_run_ns = first.runs_ns[0];
-        note_usage(&mut fork, &first);
-        if self.run[variant].is_none() {
-            self.run[variant] = Some(Duration::from_nanos(fork.first_run_ns));
-        }
         self.raw.variants[variant].forks.push(RawFork { fork, ops_ns: vec![vec![]; ops] });
+        self.last = None;
+        // The first run of a slow model is the untimed one of its first turn, too.
+        let is_slow = self.run[variant].is_some_and(|run| plan::warm_up_runs(run) == 0);
+        if is_slow { Ok(()) } else { self.first_run(lane) }
+    }
+
+    fn first_run(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
+        let variant = lane.variant;
+        let first = lane.run(false, self.patience(variant, 0))?;
+        self.last = Some(variant);
+        let first_run_ns = first.runs_ns[0];
+        self.run[variant].get_or_insert(Duration::from_nanos(first_run_ns));
+        if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
+            fork.first_run_ns = first_run_ns;
+            note_usage(fork, &first);
+        }
         Ok(())
     }
 
@@ -175,8 +188,9 @@ impl Session<'_> {
             let variant = lane.variant;
             let first = session.raw.variants[variant].forks.last().map_or(0, |f| f.fork.first_run_ns);
             let runs = plan::warm_up_runs(Duration::from_nanos(first));
-            if runs > 0 {
-                let warm = lane.turn(runs, session.patience(variant, runs))?;
+            if !lane.fresh && runs > 0 {
+                let warm = lane.turn(runs, false, session.patience(variant, runs))?;
+                session.last = Some(variant);
                 session.run[variant] = Samples::from_ns(&warm.runs_ns).map(|s| nanos(s.median()));
             }
             Ok(())
@@ -191,9 +205,15 @@ impl Session<'_> {
         self.costs.fork = took;
         if fork == 0 {
             self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default());
-            self.costs.pass = all * (self.raw.runs_per_turn + 1);
+            self.cost_of_turns(all);
             self.costs.survey = all * SURVEY_RUNS;
         }
+    }
+
+    /// Notes what turns cost, from that of one run of every variant.
+    fn cost_of_turns(&mut self, run: Duration) {
+        let runs = self.raw.runs_per_turn;
+        (self.costs.turn, self.costs.profile) = (run * (runs + 1), run * runs);
     }
 
     /// Tells the user what the plan comes to.
@@ -214,11 +234,17 @@ impl Session<'_> {
     }
 
     /// One turn of every variant, in random order.
-    fn round(&mut self, fork: usize, round: usize, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
+    fn round(
+        &mut self,
+        schedule: Schedule,
+        fork: usize,
+        round: usize,
+        lanes: &mut Vec<Lane>,
+    ) -> Result<(), Stop> {
         let variants: Vec<usize> = lanes.iter().map(|l| l.variant).collect();
         let order = plan::order(self.experiment.load.seed, fork, round, &variants);
         self.raw.order[fork].push(order.clone());
-        self.each(lanes, Some(&order), |session, lane| match plan::turns(fork, round) {
+        self.each(lanes, Some(&order), |session, lane| match schedule.turns(fork, round) {
             Turns::Plain => session.plain_turn(lane),
             Turns::PlainThenProfiled => {
                 session.plain_turn(lane)?;
@@ -231,9 +257,18 @@ impl Session<'_> {
         })
     }
 
+    /// Whether the variant needs no untimed run before its turn.
+    fn is_warm(&mut self, lane: &mut Lane) -> Result<bool, Trouble> {
+        if lane.fresh {
+            self.first_run(lane)?;
+        }
+        Ok(self.last.replace(lane.variant) == Some(lane.variant))
+    }
+
     fn plain_turn(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
+        let warm = self.is_warm(lane)?;
         let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
-        let answer = lane.turn(runs, self.patience(variant, runs))?;
+        let answer = lane.turn(runs, warm, self.patience(variant, runs))?;
         if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
             note_usage(fork, &answer);
             fork.rounds.push(answer.runs_ns);
@@ -242,8 +277,9 @@ impl Session<'_> {
     }
 
     fn profiled_turn(&mut self, lane: &mut Lane, round: usize) -> Result<(), Trouble> {
+        let warm = self.is_warm(lane)?;
         let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
-        let profile = lane.profile(runs, self.patience(variant, runs))?;
+        let profile = lane.profile(runs, warm, self.patience(variant, runs))?;
         if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
             raw.fork.profiled_rounds.push(ProfiledRound { round, runs_ns: profile.runs_ns });
             raw.ops_ns.iter_mut().zip(profile.ops_ns).for_each(|(all, new)| all.extend(new));

@@ -117,7 +117,7 @@ fn a_slow_model_takes_little_more_than_its_time() {
     let world = Rc::new(world);
     let record = measured(&world, &Interrupt::default()).expect("measured");
     let took = world.now.get().as_secs_f64();
-    assert_eq!(record.settings.forks, 4);
+    assert_eq!(record.settings.forks, 8);
     assert!(took < 50.0, "took {took} s of 40: {:?}", record.settings.rounds);
     assert!(record.variants[1].delta.as_ref().is_some_and(|d| d.verdict == Verdict::Slower));
 }

@@ -15,10 +15,19 @@ pub enum Request {
     /// With `trace`, announce each op's ONNX node on stderr (`at NODE_INDEX`) before it is evaluated, so that
     /// a crash can be named.
     Run { trace: bool },
-    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`].
-    Turn { runs: u32 },
+    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`]. A `warm` worker was the
+    /// last to run, so it needs no untimed run.
+    Turn {
+        runs: u32,
+        #[serde(default)]
+        warm: bool,
+    },
     /// As `Turn`, with every op observed. Answer: [`Reply::Profile`].
-    Profile { runs: u32 },
+    Profile {
+        runs: u32,
+        #[serde(default)]
+        warm: bool,
+    },
     /// One run in which allocations are attributed to ops, and one in which the time inside the allocator is.
     /// Answer: [`Reply::Memory`].
     Memory,

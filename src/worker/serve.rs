@@ -127,8 +127,8 @@ impl Worker {
                 return Err(Failure { message: "unexpected".to_owned(), node: None });
             }
             Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?)),
-            Request::Turn { runs: n } => Reply::Runs(runs(engine.turn(n as usize)?)),
-            Request::Profile { runs } => Reply::Profile(engine.profile(runs as usize)?),
+            Request::Turn { runs: n, warm } => Reply::Runs(runs(engine.turn(n as usize, warm)?)),
+            Request::Profile { runs, warm } => Reply::Profile(engine.profile(runs as usize, warm)?),
             Request::Memory => Reply::Memory(engine.memory()?),
             Request::Outputs { file } => Reply::Outputs(engine.outputs(Path::new(&file))?),
         })

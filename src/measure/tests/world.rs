@@ -122,17 +122,17 @@ impl Drop for FakeWorker {
 
 impl FakeWorker {
     /// Runs, the untimed one included: each fork has a speed of its own, which is the same for all variants.
-    fn runs(&self, runs: u32, slower: f64) -> Vec<u64> {
+    fn runs(&self, runs: u32, warm: bool, slower: f64) -> Vec<u64> {
         let fork = 1.0 + 0.1 * (self.moment.start as f64).sin();
         let ns = self.world.run_ns[self.moment.variant] as f64 * fork * slower;
         let runs: Vec<u64> = (0..runs).map(|_| (ns * self.world.jitter()) as u64).collect();
-        self.world.pass(Duration::from_nanos(runs.iter().sum::<u64>() + ns as u64));
+        self.world.pass(Duration::from_nanos(runs.iter().sum::<u64>() + if warm { 0 } else { ns as u64 }));
         runs
     }
 
-    fn plain(&self, runs: u32) -> Reply {
+    fn plain(&self, runs: u32, warm: bool) -> Reply {
         Reply::Runs(Runs {
-            runs_ns: self.runs(runs, 1.0),
+            runs_ns: self.runs(runs, warm, 1.0),
             peak_rss_bytes: Some(1000 + self.moment.start as u64),
             minor_faults: Some(7),
             involuntary_switches: None,
@@ -165,10 +165,10 @@ impl FakeWorker {
                     engine: protocol::Engine { name: "fake".into(), ..Default::default() },
                 })
             }
-            Request::Run { .. } => self.plain(1),
-            Request::Turn { runs } => self.plain(*runs),
-            Request::Profile { runs } => {
-                let runs_ns = self.runs(*runs, 1.004);
+            Request::Run { .. } => self.plain(1, true),
+            Request::Turn { runs, warm } => self.plain(*runs, *warm),
+            Request::Profile { runs, warm } => {
+                let runs_ns = self.runs(*runs, *warm, 1.004);
                 let part = |share: f64| runs_ns.iter().map(|&ns| (ns as f64 * share) as u64).collect();
                 Reply::Profile(Profile {
                     ops_ns: vec![part(0.75), part(0.24)],
