@@ -144,6 +144,14 @@ pub fn known(model: &Model) -> Vec<record::Input> {
     declared(model).map_or(vec![], |inputs| inputs.into_iter().filter_map(input).collect())
 }
 
+/// Names of the inputs whose shape the file leaves open.
+pub fn open(model: &Model) -> Vec<String> {
+    let is_open =
+        |i: &Declared| !i.shape.as_ref().is_some_and(|s| s.iter().all(|a| matches!(a, Axis::Fixed(_))));
+    declared(model)
+        .map_or(vec![], |inputs| inputs.iter().filter(|i| is_open(i)).map(|i| i.name.to_owned()).collect())
+}
+
 /// An input as the file declares it; no shape at all is `None`.
 struct Declared<'m> {
     name: &'m str,

@@ -15,8 +15,8 @@ use super::model::{self, Chosen};
 use super::{note, output};
 use crate::error::Result;
 use crate::files::Destination;
+use crate::onnx::for_each_node;
 use crate::onnx::index::Index;
-use crate::onnx::{Model, for_each_node};
 use crate::record;
 use crate::report::grid::{self, Grid};
 use crate::report::json;
@@ -101,7 +101,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let loaded = load(&chosen, &args.input, &args.dim);
     let inspection = inspect(&chosen, loaded)?;
     let text = match args.format {
-        Format::Table => table(&inspection),
+        Format::Table => table(&inspection, &inputs::open(&chosen.model)),
         Format::Json => json::document(&inspection)?,
     };
     match destination {
@@ -129,19 +129,10 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
     let mut worker = local.start(&Interrupt::default()).map_err(|e| e.message)?;
     match worker.ask(&request, PATIENCE) {
         Ok(Reply::Loaded(loaded)) => Ok(loaded),
-        Ok(Reply::Error(failure)) => Err(match failure.node.and_then(|i| node_name(&chosen.model, i)) {
-            Some(node) => format!("{node}: {}", failure.message),
-            None => failure.message,
-        }),
+        Ok(Reply::Error(failure)) => Err(failure.message),
         Ok(_) => Err("the worker answered something else".to_owned()),
         Err(lost) => Err(lost.to_string()),
     }
-}
-
-fn node_name(model: &Model, index: usize) -> Option<String> {
-    let mut names = vec![];
-    for_each_node(model.graph(), &mut |node| names.push(crate::onnx::label(node)));
-    names.get(index).map(|name| (*name).to_owned())
 }
 
 fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection> {
@@ -195,12 +186,9 @@ fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection
 fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[String]) -> Vec<Site> {
     let index = Index::new(&chosen.model);
     let shape = |node: usize| {
-        let of_op = loaded.and_then(|l| {
-            let op = l.ops.iter().rev().find(|op| op.onnx.contains(&node))?;
-            op.outputs.first().and_then(|fact| shape(fact))
-        });
+        let translated = loaded.and_then(|l| l.shapes.get(node).cloned().flatten());
         let declared = || index.nodes.get(node).and_then(|n| index.shape(*n.outputs.first()?));
-        declared().or(of_op).unwrap_or_default()
+        translated.or_else(declared).unwrap_or_default()
     };
     let site = |s: &swap::Site| Site {
         node: s.name.clone(),
@@ -219,16 +207,14 @@ fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[Strin
     found.sites.iter().map(site).collect()
 }
 
-/// The shape in an op's fact, `1x64x40x40xf32`.
-fn shape(fact: &str) -> Option<Vec<usize>> {
-    let (dims, _) = fact.rsplit_once('x')?;
-    dims.split('x').map(|d| d.parse().ok()).collect()
-}
-
-fn table(inspection: &Inspection) -> String {
+/// `open` are the inputs whose shape the file leaves open, if the engine wasn't told.
+fn table(inspection: &Inspection, open: &[String]) -> String {
+    let known = |name: &&String| !inspection.model.inputs.iter().any(|i| i.name == **name);
+    let open: Vec<&String> = open.iter().filter(known).collect();
     let model = &inspection.model;
     let input = |i: &record::Input| format!("{} {} {}", i.name, units::shape(&i.shape), i.dtype);
-    let inputs: Vec<String> = model.inputs.iter().map(input).collect();
+    let mut inputs: Vec<String> = model.inputs.iter().map(input).collect();
+    inputs.extend(open.iter().map(|name| format!("{name} of open shape")));
     let mut text = format!("{} ({})  {}\n", model.name, model.source, inputs.join(", "));
     let producer = if inspection.producer.is_empty() { "unknown" } else { &inspection.producer };
     text += &format!(
@@ -237,7 +223,7 @@ fn table(inspection: &Inspection) -> String {
         units::integer(model.parameters)
     );
     if let Some(macs) = model.macs {
-        text += &format!(" | {:.2} GMAC", macs as f64 / 1e9);
+        text += &format!(" | {} M MACs", units::integer(macs.div_ceil(1_000_000)));
     }
     text += &match (&inspection.engine, &inspection.refused) {
         (_, Some(reason)) => format!("\n! the engine can't run it: {reason}\n"),
@@ -248,7 +234,7 @@ fn table(inspection: &Inspection) -> String {
     let kept = count(inspection.not_sites.iter().map(|n| n.kind.as_str()));
     text += &format!("\n{}", units::count(inspection.sites.len(), "site"));
     text += &if by_kind.is_empty() { String::new() } else { format!(": {by_kind}") };
-    text += &if kept.is_empty() { "\n".to_owned() } else { format!("; no sites: {kept}\n") };
+    text += &if kept.is_empty() { "\n".to_owned() } else { format!("; not sites: {kept}\n") };
 
     if !inspection.sites.is_empty() {
         let mut sites = Grid::new().name("site").name("activation").name("output").name("computed by");
@@ -264,7 +250,7 @@ fn table(inspection: &Inspection) -> String {
         text += &format!("\n{}", sites.render());
     }
     if !inspection.not_sites.is_empty() {
-        let mut others = Grid::new().name("no site").name("op").name("is").name("because it");
+        let mut others = Grid::new().name("not a site").name("op").name("is a").name("since it");
         for other in &inspection.not_sites {
             others.row([other.node.clone(), other.op.clone(), other.kind.clone(), other.reason.clone()]);
         }

@@ -85,7 +85,10 @@ impl Engine {
         };
         let prepared = prepare::prepare(&model, load).map_err(|e| own(e.context(path.display())))?;
         let inputs = inputs::generate(&prepared.inputs, load.seed).map_err(own)?;
-        let typed = translate(&prepared, &model).map_err(named("translate"))?;
+        let mut read = read(&prepared, &model).map_err(named("translate"))?;
+        read.analyse(false).map_err(named("translate"))?;
+        let shapes = ops::shapes(&read, &model);
+        let typed = read.into_typed().map_err(named("translate"))?;
         let load_ns = start.elapsed().as_nanos() as u64;
 
         let start = Instant::now();
@@ -103,6 +106,7 @@ impl Engine {
             optimise_ns,
             inputs: prepared.inputs,
             ops: rows.ops.clone(),
+            shapes,
             macs,
             rss_bytes: None,
             engine: description(),
@@ -118,7 +122,7 @@ impl Engine {
     }
 }
 
-fn translate(prepared: &prepare::Prepared, model: &Model) -> TractResult<TypedModel> {
+fn read(prepared: &prepare::Prepared, model: &Model) -> TractResult<InferenceModel> {
     use prost::Message;
     let proto = tract_onnx::pb::ModelProto::decode(prepared.proto.encode_to_vec().as_slice())?;
     let dir = match &model.dir {
@@ -134,7 +138,7 @@ fn translate(prepared: &prepare::Prepared, model: &Model) -> TractResult<TypedMo
         "nothing defines the value {}",
         parsed.unresolved_inputs.join(", ")
     );
-    parsed.model.into_typed()
+    Ok(parsed.model)
 }
 
 /// One thread means no pool; more mean a pool of our own, whose threads are set up as the main one is.

@@ -23,6 +23,11 @@ pub fn decode(text: &str) -> Option<usize> {
     })
 }
 
+/// The ONNX node that this is the name of, with nothing before or after.
+pub fn exact(name: &str) -> Option<usize> {
+    decode(name).filter(|&index| name == encode(index, 0))
+}
+
 /// `text` with each such name, but not what tract appended to it, replaced by what the user knows the node as.
 pub fn restore(text: &str, label: impl Fn(usize) -> Option<String>) -> String {
     const WIDTH: usize = MARK.len() + INDEX + 1 + PART;

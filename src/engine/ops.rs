@@ -10,6 +10,7 @@ use tract_onnx::tract_hir::tract_core::ops::source::TypedSource;
 use super::attribution::{self, EngineOp};
 use super::names;
 use crate::onnx::index::Index;
+use crate::onnx::{Model, for_each_node};
 use crate::worker::protocol::Op;
 
 /// The rows, and for each node of the engine's graph the row that it is.
@@ -79,6 +80,20 @@ fn row(model: &TypedModel, node: &TypedNode, onnx: Vec<usize>) -> TractResult<Op
         op.fused = chain.steps.iter().map(|step| step.binop.name().to_lowercase()).collect();
     }
     Ok(op)
+}
+
+/// The shape of every ONNX node's first output, from the graph as it was read: there each node is one of ONNX.
+pub fn shapes(read: &InferenceModel, model: &Model) -> Vec<Option<Vec<usize>>> {
+    let mut shapes = vec![];
+    for_each_node(model.graph(), &mut |_| shapes.push(None));
+    for node in read.nodes() {
+        let Some(slot) = names::exact(&node.name).and_then(|index| shapes.get_mut(index)) else { continue };
+        let concrete = |fact: &InferenceFact| -> Option<Vec<usize>> {
+            fact.shape.concretize()?.iter().map(|d| d.to_usize().ok()).collect()
+        };
+        *slot = node.outputs.first().and_then(|output| concrete(&output.fact));
+    }
+    shapes
 }
 
 /// A micro-operator of a matrix product in a word; `None` for the product itself and the store of its result.

@@ -53,7 +53,7 @@ pub fn find(index: &Index, formula: &Expr, value: ValueId) -> Vec<Match> {
 
 /// Constants are compared with the precision of half floats, in which models keep them.
 fn close(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 6e-4 * a.abs().max(b.abs()) + 1e-9
+    if a == 0.0 || b == 0.0 { a == b } else { (a - b).abs() <= 6e-4 * a.abs().max(b.abs()) }
 }
 
 /// More factors or deeper products than any formula has are not looked into.

@@ -97,6 +97,10 @@ pub struct Loaded {
     pub inputs: Vec<Input>,
     /// The ops in the order in which they run.
     pub ops: Vec<Op>,
+    /// Shape of the first output of every ONNX node, by index; null where the engine knows none (constants,
+    /// bodies).
+    #[serde(default)]
+    pub shapes: Vec<Option<Vec<usize>>>,
     /// Multiply-accumulates of one run in convolutions and matrix products, before kernels are chosen.
     pub macs: Option<u64>,
     /// Resident set before the first run, bytes (null where the system doesn't say).

@@ -161,6 +161,7 @@ impl FakeWorker {
                     }],
                     ops: vec![op("Conv", &[0]), op("Relu", &[1])],
                     macs: Some(99),
+                    shapes: vec![],
                     rss_bytes: None,
                     engine: protocol::Engine { name: "fake".into(), ..Default::default() },
                 })
