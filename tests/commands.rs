@@ -1,0 +1,157 @@
+//! The commands from outside, on small real exports: what they print, write and refuse.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn oplat(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_oplat")).args(args).output().expect("the program starts")
+}
+
+fn model(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(format!("{name}.onnx"));
+    path.display().to_string()
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = oplat(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: not one JSON document: {e}"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn names(list: &Value, field: &str) -> Vec<String> {
+    let list = list.as_array().expect("a list");
+    list.iter().map(|item| item[field].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn inspect_says_what_is_a_site_and_what_is_not() {
+    let inspection = json(&["inspect", &model("fanout_silu"), "--format", "json"]);
+    assert_eq!(inspection["schema"], "oplat.inspect/1");
+    assert_eq!(inspection["model"]["parameters"], 12_048);
+    assert_eq!(inspection["model"]["inputs"][0]["shape"], serde_json::json!([1, 3, 24, 24]));
+    assert_eq!(inspection["operators"]["Sigmoid"], 6);
+    assert_eq!(names(&inspection["sites"], "node"), ["/act/Mul", "/act_1/Mul", "/act_2/Mul", "/Mul_1"]);
+    assert_eq!(inspection["sites"][0]["nodes"], serde_json::json!(["/act/Sigmoid", "/act/Mul"]));
+    assert_eq!(inspection["sites"][0]["output_shape"], serde_json::json!([1, 16, 24, 24]));
+    assert_eq!(names(&inspection["not_sites"], "kind"), ["gate", "decode"]);
+    let zoo = json(&["inspect", &model("act_zoo"), "--format", "json"]);
+    assert_eq!(zoo["sites"][2]["parameters"]["alpha"].as_f64().map(|a| a as f32), Some(0.9));
+}
+
+#[test]
+fn inspect_needs_no_engine_to_find_sites() {
+    // Open dimensions: the engine can't load it, the sites are there all the same.
+    let inspection = json(&["inspect", &model("minidet_silu_dynamic"), "--format", "json"]);
+    assert!(
+        inspection["refused"].as_str().is_some_and(|r| r.contains("--dim h=N")),
+        "{}",
+        inspection["refused"]
+    );
+    assert_eq!(inspection["sites"].as_array().map(Vec::len), Some(18));
+}
+
+#[test]
+fn swapping_there_and_back_gives_the_same_operators() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (mish, silu) = (file("mish.onnx"), file("silu.onnx"));
+    let output = oplat(&["swap", &model("minidet_silu"), "--act", "Mish", "--from", "silu", "-o", &mish]);
+    assert_eq!(text(&output.stdout), format!("{mish}: 17 silu -> mish\n"));
+    assert!(oplat(&["swap", &mish, "--act", "swish", "--from", "mish", "-o", &silu]).status.success());
+    let operators = |path: &str| json(&["inspect", path, "--format", "json"])["operators"].clone();
+    assert_eq!(operators(&silu), operators(&model("minidet_silu")));
+    assert_ne!(operators(&mish), operators(&model("minidet_silu")));
+}
+
+#[test]
+fn profile_gives_a_record_in_which_everything_is_accounted_for() {
+    let args =
+        ["--act", "mish", "--lowering", "exported", "--time", "2s", "--forks", "3", "--format", "json"];
+    let record = json(&[&["profile", &model("minidet_silu")], &args[..]].concat());
+    assert_eq!(record["schema"], "oplat.record/1");
+    let variants = record["variants"].as_array().expect("variants");
+    assert_eq!(names(&record["variants"], "role"), ["original", "swap", "control"]);
+    let forks = record["order"].as_array().map_or(0, Vec::len);
+    assert!((2..=3).contains(&forks), "as many as time allows: {forks}");
+    for variant in variants {
+        assert_eq!(variant["error"], Value::Null);
+        let runs: usize = variant["forks"][0]["rounds"].as_array().map_or(0, Vec::len);
+        assert_eq!(Some(runs), record["order"][0].as_array().map(Vec::len), "each round is a turn of each");
+        assert!(variant["latency"]["p50_ns"].as_u64() > Some(0));
+        // What ops take and what they don't is the profiled run's time.
+        let ops = variant["ops"].as_array().expect("ops");
+        let share: f64 = ops.iter().filter_map(|op| op["share"].as_f64()).sum();
+        assert!((0.5..=1.0).contains(&share), "{share}");
+        assert!(ops.iter().all(|op| !op["onnx"].as_array().expect("nodes").is_empty()));
+    }
+    // Every site is computed by ops of its own, merged into one, or (identity) gone.
+    for (i, variant) in variants.iter().enumerate() {
+        for site in variant["sites"].as_array().expect("sites") {
+            let ops = variant["ops"].as_array().expect("ops");
+            let own = ops.iter().any(|op| op["site"] == site["node"]);
+            let folded = site["folded_into"].is_u64();
+            assert!(own || folded || i == 2, "{} of {} is missing", site["node"], variant["name"]);
+        }
+    }
+    assert_eq!(variants[1]["sites"][0]["to"], "mish");
+    assert!(variants[1]["output_change"]["relative_l2"].as_f64() > Some(0.0));
+    assert!(variants[1]["activation_cost"]["ns"].is_i64());
+}
+
+#[test]
+fn bad_input_is_one_line_that_names_it_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = std::fs::read(model("minidet_silu")).unwrap();
+    let (silu, encoder) = (model("minidet_silu"), model("encoder_gelu_erf"));
+    let files = [
+        write("cut.onnx", &whole[..whole.len() / 2]),
+        write("empty.onnx", b""),
+        write("text.onnx", b"this is no model\n"),
+    ]
+    .map(|p| p.display().to_string());
+    let out = folder.path().join("none/x.onnx").display().to_string();
+    let rows: Vec<(Vec<&str>, &str)> = vec![
+        (vec!["profile", &files[0], "--act", "mish"], "cut short"),
+        (vec!["inspect", &files[1]], "empty"),
+        (vec!["swap", &files[2], "--act", "relu", "-o", "x.onnx"], "not an ONNX model"),
+        (vec!["profile", "nothing.onnx"], "nothing.onnx"),
+        (vec!["profile", &silu, "--act", "missh"], "did you mean mish"),
+        (vec!["profile", &silu, "--input", "input=1x3x96"], "4 dimensions, not 3"),
+        (vec!["profile", &silu, "--input", "x=1x3x96x96"], "input"),
+        (vec!["swap", &silu, "--act", "relu", "-o", &out], "none/x.onnx"),
+        (vec!["swap", &encoder, "--act", "relu", "--from", "silu", "-o", "x.onnx"], "no silu site"),
+    ];
+    for (args, expected) in rows {
+        let output = oplat(&args);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {errors}");
+        assert!(errors.contains(expected), "{args:?}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{args:?}: {errors}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lost_worker_is_exit_code_3_and_says_why() {
+    let target = "cmd:sh -c 'kill -9 $$'";
+    let output =
+        oplat(&["profile", &model("minidet_silu"), "--time", "1s", "--forks", "2", "--target", target]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("signal 9"), "{errors}");
+    assert!(output.stdout.is_empty());
+}
