@@ -6,9 +6,10 @@ use super::activation::Activation;
 use super::graph::{Graph, Scope, Value, Window, image};
 use super::kind::{Block, Kind};
 use super::proto::{float, int, text};
-use super::spec::{Spec, shape_text};
+use super::spec::Spec;
 use super::{detect, stages};
 use crate::error::{Error, Result};
+use crate::units;
 use crate::yaml;
 
 /// The network's graph and its output, for an input of this shape. Without `fill` the weights are left empty.
@@ -23,7 +24,7 @@ pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> 
         if output.shape.iter().any(|&extent| extent < 1) {
             return Err(context(Error::input(format!(
                 "nothing is left of it: {}",
-                shape_text(&output.shape)
+                units::shape(&output.shape)
             ))));
         }
         if let Some(id) = &block.id {
@@ -149,7 +150,7 @@ impl Writer<'_> {
         let mut areas = parts.iter().map(|p| area(p));
         let Some(first) = areas.next() else { return Err(Error::input("concat needs blocks to join")) };
         if areas.any(|a| a != first) {
-            let shapes: Vec<String> = parts.iter().map(|p| shape_text(&p.shape)).collect();
+            let shapes: Vec<String> = parts.iter().map(|p| units::shape(&p.shape)).collect();
             return Err(Error::input(format!(
                 "concat joins images of one size, not {}",
                 shapes.join(" and ")

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::activation::Activation;
 use super::kind::{Block, one};
 use crate::error::{Error, Result};
+use crate::units;
 use crate::yaml;
 
 /// A network, as its file describes it.
@@ -96,17 +97,12 @@ impl Spec {
                 let fits = matches!(*asked, [n, f] if (1..=vectors).contains(&n) && f == features);
                 (fits, format!("Nx{features}, N up to {vectors}"))
             }
-            _ => (asked == usual, shape_text(usual)),
+            _ => (asked == usual, units::shape(usual)),
         };
         if fits {
             return Ok(asked.to_vec());
         }
-        let asked = shape_text(asked);
+        let asked = units::shape(asked);
         Err(Error::input(format!("{}: input {name} can't be {asked}: give {form}", self.name)))
     }
-}
-
-/// A shape as people write it: `1x3x640x640`.
-pub fn shape_text(shape: &[i64]) -> String {
-    shape.iter().map(i64::to_string).collect::<Vec<_>>().join("x")
 }
