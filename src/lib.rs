@@ -7,7 +7,7 @@
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
-//! - use: [`report`]
+//! - use: [`report`], [`experiment`] (many measurements from one file)
 //! - top: [`cli`]
 
 pub mod activation;
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod engine;
 pub mod environment;
 pub mod error;
+pub mod experiment;
 pub mod files;
 pub mod measure;
 pub mod onnx;

@@ -87,6 +87,18 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// Reads a time as people write it: `40s`, `2m`, `500ms`, `1.5h`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let wrong = || "give a number and a unit, as in 40s, 2m or 500ms".to_string();
+    let (unit, number) = UNITS
+        .iter()
+        .find_map(|(unit, seconds)| Some((seconds, text.strip_suffix(unit)?)))
+        .ok_or_else(wrong)?;
+    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
 /// A whole number with thousands separators: `7,225,885`.
 pub fn integer(value: u64) -> String {
     let digits = value.to_string();
@@ -238,6 +250,18 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(41_300)), "41 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
         assert_eq!(duration(Duration::from_secs(120)), "2 min");
+    }
+
+    #[test]
+    fn times_are_typed_as_people_write_them() {
+        for (text, ms) in
+            [("40s", 40_000), ("2m", 120_000), ("500ms", 500), ("1.5s", 1500), ("1h", 3_600_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for wrong in ["", "40", "s", "-1s", "1e400s", "NaNs", "infs", "5d"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -61,7 +61,6 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (vec!["profile", "x", "--from", "silu"], "give --act"),
         (vec!["profile", "x", "--input", "images=1x3xA"], "no size"),
         (vec!["profile", "x", "--dim", "N"], "NAME=1"),
-        (vec!["profile", "x", "y"], "one at a time"),
         (vec!["profile", "x", "-o", "same", "--save", "same"], "same file"),
         (vec!["report", RECORD, "--by", "colour"], "[possible values: type, op, site]"),
     ] {

@@ -19,6 +19,11 @@ pub struct InputFlag {
 }
 
 impl InputFlag {
+    /// The flag `NAME=SHAPE`, of the element type that the file says.
+    pub fn new(name: &str, shape: &[usize]) -> Self {
+        Self { name: name.into(), shape: shape.to_vec(), dtype: None }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -34,6 +39,16 @@ impl InputFlag {
 pub struct DimFlag {
     name: String,
     size: usize,
+}
+
+impl DimFlag {
+    pub fn new(name: &str, size: usize) -> Self {
+        Self { name: name.into(), size }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 const TYPES: [(&str, i32); 12] = [

@@ -9,7 +9,9 @@ mod output;
 mod profile;
 mod progress;
 mod report;
+mod run;
 mod settings;
+mod subjects;
 mod swap;
 
 use std::io::Write;
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Measure a model as it is, and with other activations
     Profile(Box<profile::Args>),
+    /// Measure what a file says: models, activations and threads, each model's variants paired
+    Run(run::Args),
     /// Print a saved record again
     Report(report::Args),
     /// Write a model with other activations, for any engine
@@ -53,6 +57,7 @@ pub fn main() -> ExitCode {
     let mut out = output::Stdout::new();
     let done = match command {
         Command::Profile(args) => profile::run(*args, &mut out),
+        Command::Run(args) => run::run(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
         Command::Swap(args) => swap::run(args, &mut out),
         Command::Inspect(args) => inspect::run(args, &mut out),
@@ -91,6 +96,11 @@ fn one_line(message: &str) -> String {
     let told: Vec<&str> = told.map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect();
     let told = told.join(" ").replace(" tip: ", "; ");
     format!("{told} (--help says more)")
+}
+
+/// What the user typed, for records.
+fn command_line() -> Vec<String> {
+    std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect()
 }
 
 fn fail(error: &Error) -> ExitCode {

@@ -8,6 +8,7 @@ use super::profile::Args;
 use crate::activation::Activation;
 use crate::environment;
 use crate::error::{Error, Result};
+use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::report::{Format, Options};
 use crate::swap::Selection;
@@ -15,12 +16,8 @@ use crate::target::{self, Target};
 
 /// Settings that can be acted on: names are known, files can be written, numbers are in range.
 pub struct Settings {
-    pub model: String,
-    /// What the sites become, one variant each; empty: only the original is measured.
-    pub activations: Vec<Activation>,
-    pub selection: Selection,
-    /// Whether the control is measured beside the swaps.
-    pub control: bool,
+    pub models: Vec<String>,
+    pub swaps: Swaps,
     pub inputs: Vec<InputFlag>,
     pub dims: Vec<DimFlag>,
     pub threads: usize,
@@ -37,20 +34,14 @@ pub struct Settings {
 }
 
 /// More of either is a slip of the finger.
-const MOST_FORKS: usize = 1000;
-const MOST_THREADS: usize = 1024;
+pub(super) const MOST_FORKS: usize = 1000;
+pub(super) const MOST_THREADS: usize = 1024;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Settings {
     /// Checks what was typed. Whatever can be refused is refused here, before anything takes time.
     pub fn check(args: Args) -> Result<Self> {
-        let [model] = args.models.as_slice() else {
-            return Err(Error::input(format!(
-                "{} models were given: this version measures one at a time",
-                args.models.len()
-            )));
-        };
-        let activations = activations(&args.act)?;
+        let activations = activations_of("--act", &args.act)?;
         let selection =
             Selection { from: activations_of("--from", &args.from)?, sites: args.site, skip: args.skip };
         let selects = !(selection.from.is_empty() && selection.sites.is_empty() && selection.skip.is_empty());
@@ -61,11 +52,7 @@ impl Settings {
         }
         within("--forks", args.forks, MOST_FORKS)?;
         within("--threads", args.threads, MOST_THREADS)?;
-        if args.time.is_zero() || args.time > LONGEST {
-            return Err(Error::input(
-                "--time: give more than nothing and at most a day, as in 40s, 2m or 500ms",
-            ));
-        }
+        check_time("--time", args.time)?;
         if args.output.is_some() && args.output == args.save {
             return Err(Error::input("-o and --save name the same file: give each its own"));
         }
@@ -75,10 +62,13 @@ impl Settings {
         };
         let destination = |path: Option<PathBuf>| path.map(|path| Destination::check(&path)).transpose();
         Ok(Self {
-            model: model.clone(),
-            activations,
-            selection,
-            control: !args.no_control,
+            models: args.models,
+            swaps: Swaps {
+                activations,
+                lowerings: vec![args.lowering],
+                selection,
+                control: !args.no_control,
+            },
             inputs: args.input,
             dims: args.dim,
             threads: args.threads,
@@ -96,22 +86,21 @@ impl Settings {
     }
 }
 
-/// The activations that were asked for, each once.
-fn activations(names: &[String]) -> Result<Vec<Activation>> {
-    let mut once: Vec<Activation> = vec![];
-    for activation in activations_of("--act", names)? {
-        if !once.contains(&activation) {
-            once.push(activation);
-        }
-    }
-    Ok(once)
-}
-
 fn activations_of(flag: &str, names: &[String]) -> Result<Vec<Activation>> {
     names.iter().map(|name| Activation::parse(name).map_err(|e| e.context(flag))).collect()
 }
 
-fn within(flag: &str, n: usize, most: usize) -> Result<()> {
+/// A time that can be waited for.
+pub(super) fn check_time(flag: &str, time: Duration) -> Result<()> {
+    if time.is_zero() || time > LONGEST {
+        return Err(Error::input(format!(
+            "{flag}: give more than nothing and at most a day, as in 40s, 2m or 500ms"
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn within(flag: &str, n: usize, most: usize) -> Result<()> {
     match n {
         0 => Err(Error::input(format!("{flag} 0: give at least 1"))),
         n if n > most => Err(Error::input(format!("{flag} {n}: give at most {most}"))),

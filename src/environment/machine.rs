@@ -38,15 +38,17 @@ pub struct Machine {
 pub struct State {
     pub frequency_khz: BTreeMap<String, i64>,
     pub temperature_mc: BTreeMap<String, i64>,
-    /// Processes that wanted to run, on average over the last minute, per CPU.
-    pub load: Option<f64>,
-    /// Ticks of the used CPUs since boot: stolen, and all.
+    /// Ticks of the used CPUs since boot.
     ticks: Option<Ticks>,
+    /// Ticks that this process and those it has waited for have computed.
+    own: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Ticks {
     stolen: u64,
+    /// Neither idle nor stolen.
+    busy: u64,
     all: u64,
 }
 
@@ -56,6 +58,16 @@ impl State {
         let (before, after) = (self.ticks?, later.ticks?);
         let all = after.all.checked_sub(before.all).filter(|&all| all > 0)?;
         Some(after.stolen.saturating_sub(before.stolen) as f64 / all as f64)
+    }
+
+    /// Share of the used CPUs' time between the two that other programs took: what ran there less what is ours,
+    /// all of which is taken to have run there.
+    pub fn others_until(&self, later: &State) -> Option<f64> {
+        let (before, after) = (self.ticks?, later.ticks?);
+        let all = after.all.checked_sub(before.all).filter(|&all| all > 0)?;
+        let own = later.own?.checked_sub(self.own?)?;
+        let others = after.busy.checked_sub(before.busy)?.saturating_sub(own);
+        Some(others as f64 / all as f64)
     }
 }
 
@@ -155,13 +167,22 @@ impl Machine {
             let khz = self.of_cpu(cpu, "cpufreq/scaling_cur_freq")?.parse().ok()?;
             Some((cpu.to_string(), khz))
         };
-        let runnable = self.text("proc/loadavg").and_then(|l| l.split(' ').next()?.parse::<f64>().ok());
         State {
             frequency_khz: self.used(cpus).into_iter().filter_map(frequency).collect(),
             temperature_mc: self.temperatures(),
-            load: runnable.map(|n| n / self.online().len().max(1) as f64),
             ticks: self.ticks(cpus),
+            own: self.own_ticks(),
         }
+    }
+
+    /// User and system time of this process and of the children it has waited for: fields 14 to 17 of its line,
+    /// the second of which may itself hold spaces and parentheses.
+    fn own_ticks(&self) -> Option<u64> {
+        let stat = self.text("proc/self/stat")?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        let times: Vec<u64> =
+            fields.split_whitespace().skip(11).take(4).map_while(|field| field.parse().ok()).collect();
+        (times.len() == 4).then(|| times.iter().sum())
     }
 
     /// Temperatures by zone: `0 (cpu-thermal)`.
@@ -193,8 +214,11 @@ impl Machine {
             }
             let numbers: Vec<u64> = words.map_while(|w| w.parse().ok()).collect();
             let ticks: &mut Ticks = ticks.get_or_insert_default();
-            ticks.all += numbers.iter().take(8).sum::<u64>();
-            ticks.stolen += numbers.get(7).copied().unwrap_or(0);
+            let number = |i: usize| numbers.get(i).copied().unwrap_or(0);
+            let all = numbers.iter().take(8).sum::<u64>();
+            ticks.all += all;
+            ticks.stolen += number(7);
+            ticks.busy += all - number(7) - number(3) - number(4);
         }
         ticks
     }
@@ -275,6 +299,25 @@ pub mod tests {
         });
         assert_eq!(states[0].steal_until(&states[1]), Some(0.1));
         assert_eq!(states[0].steal_until(&states[0]), None);
+    }
+
+    #[test]
+    fn what_ran_on_the_used_cpus_and_is_not_ours_is_others() {
+        // User, idle, stolen; then user and system of ourselves and of our children.
+        let state = |[user, idle, stolen]: [u64; 3], own: [u64; 4]| {
+            let own = own.map(|n| n.to_string()).join(" ");
+            let root = fixture(&[
+                ("proc/stat", &format!("cpu0 99 0 0 9 0 0 0 0\ncpu1 {user} 0 0 {idle} 0 0 0 {stolen} 0 0\n")),
+                ("proc/self/stat", &format!("7 (a )b) S 1 1 1 0 -1 0 1 2 3 4 {own} 20 0 1\n")),
+            ]);
+            Machine::new(root.path()).state(&[1])
+        };
+        let before = state([100, 50, 0], [1, 1, 10, 10]);
+        let after = state([180, 60, 10], [1, 2, 60, 14]);
+        assert_eq!(before.others_until(&after), Some((80 - 55) as f64 / 100.0));
+        // Rounded to ticks, ours may seem to be more than all.
+        assert_eq!(before.others_until(&state([110, 140, 0], [1, 1, 30, 10])), Some(0.0));
+        assert_eq!(before.others_until(&before), None);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Watch {
             steal: before.steal_until(&after),
             warnings: vec![],
         };
-        environment.warnings = warnings::warnings(&environment, before.load);
+        environment.warnings = warnings::warnings(&environment, before.others_until(&after));
         environment
     }
 }

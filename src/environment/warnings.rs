@@ -5,8 +5,8 @@ use crate::record::Environment;
 /// Steal that is worth a warning, as a share.
 const STEAL: f64 = 0.02;
 
-/// Processes that wanted to run per CPU before we began.
-const BUSY: f64 = 0.5;
+/// Share of the used CPUs' time, taken by other programs, that is worth a warning.
+const BUSY: f64 = 0.05;
 
 /// A zone this hot is about to throttle, if it doesn't already; thousandths of a degree Celsius.
 const HOT: i64 = 85_000;
@@ -14,7 +14,8 @@ const HOT: i64 = 85_000;
 /// A frequency that fell below this share of what it was.
 const SLOWED: f64 = 0.9;
 
-pub fn warnings(e: &Environment, load: Option<f64>) -> Vec<String> {
+/// `others` is the share of the used CPUs' time that other programs took meanwhile.
+pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
     let mut warnings = vec![];
     if e.emulated {
         warnings.push("emulated CPU: times say nothing of a device; measure on the device".to_owned());
@@ -29,9 +30,16 @@ pub fn warnings(e: &Environment, load: Option<f64>) -> Vec<String> {
             (100.0 * steal).round()
         ));
     }
-    if let Some(load) = load.filter(|&load| load > BUSY) {
+    if let Some(others) = others.filter(|&others| others > BUSY) {
+        let place = match e.affinity.as_slice() {
+            [] => "of all CPUs".to_owned(),
+            [cpu] => format!("of CPU {cpu}"),
+            cpus => format!("of CPUs {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+        };
         warnings.push(format!(
-            "busy machine: load {load:.1} a CPU before measuring; stop other programs, or use more --time"
+            "busy machine: other programs took {:.0}% {place} while it was measured; stop them, pin to other \
+             --cpus, or use more --time",
+            100.0 * others
         ));
     }
     if let Some(governor) = e.governor.iter().find(|g| *g != "performance") {
@@ -71,7 +79,7 @@ mod tests {
             ..Environment::default()
         };
         let expected: Vec<String> = if cfg!(debug_assertions) { warnings(&fit, None) } else { vec![] };
-        assert_eq!(warnings(&fit, Some(0.1)), expected);
+        assert_eq!(warnings(&fit, Some(0.01)), expected);
     }
 
     #[test]
@@ -86,10 +94,16 @@ mod tests {
             frequency_khz: [("3".to_owned(), both(2_000_000, 1_200_000))].into(),
             ..Environment::default()
         };
-        let all = warnings(&troubled, Some(1.5)).join("\n");
-        for part in
-            ["emulated", "steal 3%", "load 1.5", "powersave", "single CPU", "91 °C", "2000 to 1200 MHz"]
-        {
+        let all = warnings(&troubled, Some(0.3)).join("\n");
+        for part in [
+            "emulated",
+            "steal 3%",
+            "took 30% of all CPUs",
+            "powersave",
+            "single CPU",
+            "91 °C",
+            "2000 to 1200 MHz",
+        ] {
             assert!(all.contains(part), "{part} in {all}");
         }
     }

@@ -28,7 +28,7 @@ pub fn record(
     started: SystemTime,
 ) -> Record {
     let settings = settings(experiment, &raw);
-    let model = model(experiment, &raw);
+    let models: Vec<Model> = (0..experiment.subjects.len()).map(|s| model(experiment, s, &raw)).collect();
     let mut variants: Vec<Variant> = experiment
         .variants
         .iter()
@@ -36,7 +36,9 @@ pub fn record(
         .map(|(planned, raw)| variant(experiment, planned, raw))
         .collect();
     compare_all(experiment, &mut variants);
-    share_shapes(variants.iter_mut().map(|v| &mut v.sites));
+    for models in variants.chunk_by_mut(|a, b| a.model == b.model) {
+        share_shapes(models.iter_mut().map(|v| &mut v.sites));
+    }
     environment.warnings.extend(warnings(&settings, &variants));
     Record {
         schema: SCHEMA.into(),
@@ -45,7 +47,8 @@ pub fn record(
         command: experiment.command.clone(),
         engine,
         environment,
-        model,
+        model: models.first().cloned().unwrap_or_default(),
+        models: if models.len() > 1 { models } else { vec![] },
         settings,
         order: raw.order,
         variants,
@@ -56,6 +59,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
     Settings {
         seed: experiment.load.seed,
         forks: raw.order.len(),
+        forks_wanted: Some(experiment.forks),
         rounds: raw.order.iter().map(Vec::len).collect(),
         runs_per_turn: raw.runs_per_turn as usize,
         time_limit_ns: u64::try_from(experiment.time.as_nanos()).unwrap_or(u64::MAX),
@@ -91,10 +95,12 @@ fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
     warnings
 }
 
-/// What is known of the model, completed by the first variant that was loaded: the original, if it can be.
-fn model(experiment: &Experiment, raw: &Raw) -> Model {
-    let mut model = experiment.model.clone();
-    if let Some(loaded) = raw.variants.iter().find_map(|v| v.loaded.as_ref()) {
+/// What is known of a model, completed by its first variant that was loaded: the original, if it can be.
+fn model(experiment: &Experiment, subject: usize, raw: &Raw) -> Model {
+    let mut model = experiment.subjects[subject].model.clone();
+    let of_it =
+        experiment.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
+    if let Some(loaded) = of_it.filter_map(|(_, raw)| raw.loaded.as_ref()).next() {
         let input = |i: &crate::worker::protocol::Input| Input {
             name: i.name.clone(),
             shape: i.shape.clone(),
@@ -127,8 +133,10 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Vari
         op: s.op.clone(),
         reason: s.reason.clone(),
     });
+    let model = &experiment.subjects[planned.subject].model;
     Variant {
         name: planned.name.clone(),
+        model: (experiment.subjects.len() > 1).then(|| model.name.clone()),
         role: planned.role,
         rule: planned.rule.clone(),
         lowering: planned.lowering.clone(),
@@ -145,6 +153,7 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Vari
         output_change: raw.change,
         ops,
         error: raw.error.as_ref().map(|e| e.message.clone()),
+        refused: raw.error.as_ref().is_some_and(|e| e.refused),
     }
 }
 
@@ -206,19 +215,20 @@ fn memory(memory: &crate::worker::protocol::Memory, forks: &[RawFork]) -> Memory
     }
 }
 
-/// Every variant against the original and against the control.
+/// Every variant against the first original, and against the control of its own model.
 fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
-    let find =
-        |role: Role| variants.iter().find(|v| v.role == role).map(|v| (v.name.clone(), v.forks.clone()));
-    let (original, control) = (find(Role::Original), find(Role::Control));
-    for variant in variants {
-        if let Some((name, forks)) = original.as_ref().filter(|_| variant.role != Role::Original) {
-            variant.delta = compare::delta(name, forks, &variant.forks, experiment.confidence);
+    let confidence = experiment.confidence;
+    if let Some((original, others)) = variants.split_first_mut() {
+        for variant in others {
+            variant.delta = compare::delta(&original.name, &original.forks, &variant.forks, confidence);
         }
-        if let Some((_, forks)) = control.as_ref().filter(|_| variant.role != Role::Control) {
+    }
+    for model in variants.chunk_by_mut(|a, b| a.model == b.model) {
+        let control = model.iter().find(|v| v.role == Role::Control).map(|v| v.forks.clone());
+        let Some(control) = control else { continue };
+        for variant in model.iter_mut().filter(|v| v.role != Role::Control) {
             let p50_ns = variant.latency.map_or(0, |l| l.p50_ns);
-            variant.activation_cost =
-                compare::activation_cost(forks, &variant.forks, p50_ns, experiment.confidence);
+            variant.activation_cost = compare::activation_cost(&control, &variant.forks, p50_ns, confidence);
         }
     }
 }

@@ -25,9 +25,27 @@ impl Session<'_> {
                 Failed { message: format!("worker {lost}{place}"), refused: false }
             }
         };
-        self.progress.note(&format!("{}: {}", self.experiment.variants[variant].name, failed.message));
         self.raw.variants[variant].error = Some(failed);
+        self.untold.push(variant);
         Ok(())
+    }
+
+    /// Tells which variants failed since it was last told. This waits until one is known to be alive: if all
+    /// fail alike, one line at the end says more than as many as there are variants.
+    pub(super) fn tell(&mut self) {
+        for variant in std::mem::take(&mut self.untold) {
+            if let Some(failed) = &self.raw.variants[variant].error {
+                let name = &self.experiment.variants[variant].name;
+                self.progress.note(&format!("{name}: {}", failed.message));
+            }
+        }
+    }
+
+    /// Tells what is left to tell when the measurement has ended.
+    pub(super) fn tell_unless_alike(&mut self) {
+        if self.raw.shared_failure().is_none() {
+            self.tell();
+        }
     }
 
     /// Runs the variant once more, alone and traced, to find the node at which it dies.

@@ -22,20 +22,22 @@ use crate::error::{Error, Result};
 use crate::record::{self, Record, Role};
 use crate::swap;
 use crate::target::Target;
-use crate::worker::protocol::Load;
+use crate::worker::protocol::{Input, Load};
 
 pub use crate::target::Interrupt;
+#[cfg(test)]
+pub(crate) use tests::scripted;
 
-/// All that is needed to measure one model's variants against each other.
+/// All that is needed to measure the variants of one or more models against each other.
 #[derive(Clone, Debug)]
 pub struct Experiment {
     /// The command line, for the record.
     pub command: Vec<String>,
-    /// What is known of the original before it is loaded; inputs and MACs come from the worker.
-    pub model: record::Model,
-    /// The first is the original: what the others are compared against.
+    /// The models, under names that differ.
+    pub subjects: Vec<Subject>,
+    /// By model, each one's original first; what all are compared against is the very first.
     pub variants: Vec<Planned>,
-    /// How to load each variant; `model` (the path) is filled in when the variant has been written.
+    /// How to load each variant; the path is filled in when it has been written, inputs are its model's.
     pub load: Load,
     /// Processes per variant: the number of replications.
     pub forks: usize,
@@ -45,9 +47,28 @@ pub struct Experiment {
     pub confidence: f64,
 }
 
+impl Experiment {
+    /// What is measured, as messages call it: the names of the models.
+    pub fn name(&self) -> String {
+        self.subjects.iter().map(|s| s.model.name.as_str()).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// A model and what it is fed.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// What is known of it before it is loaded; inputs and MACs come from the worker.
+    pub model: record::Model,
+    pub inputs: Vec<Input>,
+    /// Values of named dimensions.
+    pub dims: Vec<(String, i64)>,
+}
+
 /// A variant and what tables call it.
 #[derive(Clone, Debug)]
 pub struct Planned {
+    /// Index of its model.
+    pub subject: usize,
     /// `original`, `mish, exported`, `control`.
     pub name: String,
     pub role: Role,
@@ -103,6 +124,23 @@ pub fn measure(
     measure_by(&Instant::now(), experiment, target, progress, interrupt)
 }
 
+/// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it
+/// (bad input) or something was lost.
+pub fn complete(record: &Record) -> Result<()> {
+    if record.settings.interrupted {
+        return Err(Error::lost("interrupted: what was measured until then is reported"));
+    }
+    let failed: Vec<_> = record.variants.iter().filter_map(|v| Some((v, v.error.as_ref()?))).collect();
+    let first = failed.iter().find(|(v, _)| !v.refused).or(failed.first());
+    let Some((variant, error)) = first else { return Ok(()) };
+    let more = match failed.len() {
+        1 => String::new(),
+        n => format!(" ({n} of {} variants failed)", record.variants.len()),
+    };
+    let message = format!("{}: {error}{more}", variant.name);
+    Err(if variant.refused { Error::input(message) } else { Error::lost(message) })
+}
+
 fn measure_by(
     clock: &dyn Clock,
     experiment: &Experiment,
@@ -111,7 +149,7 @@ fn measure_by(
     interrupt: &Interrupt,
 ) -> Result<Record> {
     if experiment.variants.is_empty() {
-        return Err(Error::input(format!("{}: there is no variant to measure", experiment.model.name)));
+        return Err(Error::input(format!("{}: there is no variant to measure", experiment.name())));
     }
     let started = SystemTime::now();
     let watch = Watch::start(&experiment.load.cpus);

@@ -84,13 +84,21 @@ impl Raw {
         self.variants.iter_mut().for_each(|v| v.forks.truncate(forks));
     }
 
+    /// Why nothing at all could be measured, if it is the same for all variants.
+    pub fn shared_failure(&self) -> Option<&Failed> {
+        let measured = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
+        let first = self.variants.first()?.error.as_ref().filter(|_| !measured)?;
+        let same = |v: &RawVariant| v.error.as_ref().is_some_and(|e| e.message == first.message);
+        self.variants.iter().all(same).then_some(first)
+    }
+
     /// Fails if there is nothing to make a record of.
     pub fn usable(&self, experiment: &Experiment) -> Result<()> {
         let rounds = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
         if rounds {
             return Ok(());
         }
-        let name = &experiment.model.name;
+        let name = experiment.name();
         let failed = || {
             self.variants.iter().zip(&experiment.variants).filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
         };
@@ -98,8 +106,7 @@ impl Raw {
             return Err(Error::lost(format!("{name}: interrupted before anything was measured")));
         };
         // One that all share is the model's own.
-        let alike =
-            failed().count() == self.variants.len() && failed().all(|(_, e)| e.message == error.message);
+        let alike = self.shared_failure().is_some();
         let who = if alike { String::new() } else { format!("{}: ", planned.name) };
         let message = format!("{name}: {who}{}", error.message);
         if failed().all(|(_, e)| e.refused) {

@@ -6,11 +6,12 @@ use super::files::Files;
 use super::lane::{Lane, Trouble};
 use super::plan::{self, Costs, Schedule, Turns};
 use super::raw::{Raw, RawFork};
-use super::{Clock, Experiment, Interrupt, Progress};
+use super::{Clock, Experiment, Interrupt, Planned, Progress};
 use crate::error::{Error, Result};
-use crate::record::{Fork, OutputChange, ProfiledRound};
+use crate::record::{Fork, OutputChange, ProfiledRound, Role};
 use crate::stats::Samples;
 use crate::target::Target;
+use crate::units;
 use crate::worker::protocol::{Load, Runs};
 
 /// Runs that the memory and outputs passes come to.
@@ -41,7 +42,8 @@ pub fn run(
         costs,
         run: vec![None; variants],
         last: None,
-        original: None,
+        originals: vec![None; experiment.subjects.len()],
+        untold: vec![],
     };
     for fork in 0.. {
         match session.fork(fork) {
@@ -56,6 +58,7 @@ pub fn run(
             Err(Stop::Error(error)) => return Err(error),
         }
     }
+    session.tell_unless_alike();
     Ok(session.raw)
 }
 
@@ -73,8 +76,10 @@ pub(super) struct Session<'a> {
     run: Vec<Option<Duration>>,
     /// The variant that ran last, whose data may be in the caches.
     last: Option<usize>,
-    /// The original's outputs, as long as others are to be compared with them.
-    original: Option<Vec<f64>>,
+    /// The originals' outputs by model, as long as others are to be compared with them.
+    originals: Vec<Option<Vec<f64>>>,
+    /// Variants whose failure the user has not been told of.
+    pub(super) untold: Vec<usize>,
 }
 
 /// Why the measurement ends before its plan does.
@@ -223,11 +228,11 @@ impl Session<'_> {
         let (whole, time) = (now + left, self.experiment.time);
         if fork == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
-                "{} needs about {:.0} s for {} forks, more than the {:.0} s given",
-                self.experiment.model.name,
-                whole.as_secs_f64(),
-                schedule.forks,
-                time.as_secs_f64()
+                "{} is too slow for --time {}: even {} of one round take {} times as long",
+                self.experiment.name(),
+                units::duration(time),
+                units::count(schedule.forks, "fork"),
+                units::times(whole.as_secs_f64() / time.as_secs_f64())
             ));
         }
         self.progress.advance(share(now, left), left);
@@ -296,7 +301,7 @@ impl Session<'_> {
             session.raw.variants[variant].memory = Some(memory);
             session.outputs(lane)
         });
-        self.original = None;
+        self.originals.fill(None);
         outcome
     }
 
@@ -310,16 +315,23 @@ impl Session<'_> {
         if outputs.elements.iter().sum::<u64>() != values.len() as u64 {
             return Err(Trouble::Other("the outputs' file doesn't hold what the worker says".into()));
         }
-        let original = if variant == 0 { Some(&values) } else { self.original.as_ref() };
-        let difference = original.and_then(|original| super::compare::difference(original, &values));
-        self.raw.variants[variant].change = difference.map(|d| OutputChange {
-            max_abs: d.max_abs,
-            relative_l2: d.relative_l2,
-            non_finite: outputs.non_finite,
-            subnormal: outputs.subnormal,
+        let Planned { subject, role, .. } = self.experiment.variants[variant];
+        let base = match (variant, role) {
+            (0, _) => Some(&values),
+            (_, Role::Original) => self.originals[0].as_ref(),
+            _ => self.originals[subject].as_ref(),
+        };
+        self.raw.variants[variant].change = base.map(|base| {
+            let difference = super::compare::difference(base, &values);
+            OutputChange {
+                max_abs: difference.map_or(f64::NAN, |d| d.max_abs),
+                relative_l2: difference.map_or(f64::NAN, |d| d.relative_l2),
+                non_finite: outputs.non_finite,
+                subnormal: outputs.subnormal,
+            }
         });
-        if variant == 0 {
-            self.original = Some(values);
+        if role == Role::Original {
+            self.originals[subject] = Some(values);
         }
         Ok(())
     }
@@ -347,12 +359,22 @@ impl Session<'_> {
         self.somebody()
     }
 
-    fn somebody(&self) -> Result<(), Stop> {
-        if self.raw.alive().is_empty() { Err(Stop::Nobody) } else { Ok(()) }
+    fn somebody(&mut self) -> Result<(), Stop> {
+        if self.raw.alive().is_empty() {
+            return Err(Stop::Nobody);
+        }
+        self.tell();
+        Ok(())
     }
 
     pub(super) fn load(&self, variant: usize) -> Load {
-        Load { model: self.files.model(variant), ..self.experiment.load.clone() }
+        let subject = &self.experiment.subjects[self.experiment.variants[variant].subject];
+        Load {
+            model: self.files.model(variant),
+            inputs: subject.inputs.clone(),
+            dims: subject.dims.clone(),
+            ..self.experiment.load.clone()
+        }
     }
 
     /// How long to wait for an answer: far longer than it should take. `runs` is 0 for loads and first runs.

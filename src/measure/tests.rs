@@ -11,7 +11,7 @@ use crate::error::Kind;
 use crate::record::Verdict;
 use crate::target::{End, Lost};
 use crate::worker::protocol::{Failure, Profile, Reply, Request};
-use world::{Fake, World, experiment};
+use world::{Fake, World, experiment, planned, subject};
 
 fn measured(world: &Rc<World>, interrupt: &Interrupt) -> Result<Record> {
     let record = measure_by(world, &experiment(), &Fake(Rc::clone(world)), &mut Silent, interrupt);
@@ -28,6 +28,44 @@ fn died(end: End, at: Option<usize>) -> Option<Result<Reply, Lost>> {
 }
 
 const MS: u64 = 1_000_000;
+
+/// For others' tests: a measurement by scripted workers.
+pub(crate) mod scripted {
+    use super::*;
+
+    pub(crate) use super::world::experiment;
+
+    /// Workers by the book, or ones whose user interrupts them in their third fork.
+    pub(crate) fn measured(experiment: &Experiment, interrupted: bool) -> Result<Record> {
+        let interrupt = Interrupt::default();
+        let raised = interrupt.clone();
+        let world = World::new(&vec![10 * MS; experiment.variants.len()], move |m, request| {
+            let now = (m.variant, m.start, m.turns) == (1, 3, 2) && matches!(request, Request::Turn { .. });
+            (interrupted && now).then(|| {
+                raised.raise();
+                Err(Lost::Interrupted)
+            })
+        });
+        measure_by(&world, experiment, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
+    }
+}
+
+/// Keeps the notes.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Progress for Notes {
+    fn note(&mut self, message: &str) {
+        self.0.push(message.into());
+    }
+}
+
+fn with_notes(world: &Rc<World>, experiment: &Experiment) -> (Result<Record>, Vec<String>) {
+    let mut notes = Notes::default();
+    let fake = Fake(Rc::clone(world));
+    let record = measure_by(world, experiment, &fake, &mut notes, &Interrupt::default());
+    (record, notes.0)
+}
 
 #[test]
 fn a_variant_ten_percent_slower_is_found_so_and_its_activations_priced() {
@@ -272,4 +310,101 @@ fn an_answer_that_does_not_fit_the_question_is_an_error_of_its_variant() {
     });
     let record = measured(&world, &Interrupt::default()).expect("two are measured");
     assert!(record.variants[2].error.as_deref().is_some_and(|e| e.contains("doesn't fit the question")));
+}
+
+/// Two models, the second with a swap and a control of its own.
+fn two_models() -> Experiment {
+    let mut two = experiment();
+    two.subjects.push(Subject { dims: vec![("batch".into(), 2)], ..subject("other") });
+    let others = [Role::Original, Role::Swap, Role::Control]
+        .map(|role| Planned { subject: 1, ..planned(&format!("other: {role:?}"), role) });
+    two.variants.extend(others);
+    two
+}
+
+#[test]
+fn models_are_paired_and_an_activation_costs_the_difference_to_its_own_models_control() {
+    let world = World::new(&[10, 11, 9, 20, 24, 18].map(|ms| ms * MS), |m, request| {
+        if let Request::Load(load) = request {
+            assert_eq!(load.dims.len(), usize::from(m.variant > 2), "each is fed as its model wants");
+        }
+        None
+    });
+    let (record, notes) = with_notes(&world, &two_models());
+    let record = record.expect("measured");
+    assert_eq!(notes, [""; 0]);
+    let names: Vec<&str> = record.models.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!((record.model.name.as_str(), names), ("tiny", vec!["tiny", "other"]));
+    assert_eq!(record.models[1].macs, Some(99));
+    let of: Vec<Option<&str>> = record.variants.iter().map(|v| v.model.as_deref()).collect();
+    assert_eq!(of, [[Some("tiny"); 3], [Some("other"); 3]].concat());
+
+    let [original, .., other, swap, control] = &record.variants[..] else { panic!("six variants") };
+    assert_eq!(original.delta, None);
+    for (variant, ratio) in [(other, 2.0), (swap, 2.4), (control, 1.8)] {
+        let delta = variant.delta.as_ref().expect("paired with the first model's original");
+        assert!((delta.ratio / ratio - 1.0).abs() < 0.01 && delta.against == "original", "{delta:?}");
+    }
+    let cost = |v: &record::Variant| v.activation_cost.expect("it has a control").ns as f64;
+    assert!((cost(swap) / 6e6 - 1.0).abs() < 0.1 && (cost(original) / 1e6 - 1.0).abs() < 0.2);
+    assert!((cost(other) / 2e6 - 1.0).abs() < 0.2);
+    // The workers' outputs differ by their number: from the first model's for an original, else from its own.
+    let change = |v: &record::Variant| v.output_change.expect("compared").max_abs;
+    assert_eq!([change(other), change(swap)], [1.5, 0.5]);
+}
+
+#[test]
+fn a_record_of_one_model_says_so_by_saying_nothing() {
+    let json = serde_json::to_value(by_the_book(&[10 * MS, 11 * MS, 9 * MS])).expect("written");
+    assert!(json.get("models").is_none() && json["variants"][0]["model"].is_null());
+}
+
+#[test]
+fn what_all_variants_share_is_said_once_and_what_one_has_by_name() {
+    let refusing = |which: fn(usize) -> bool| {
+        World::new(&[10 * MS; 3], move |m, request| {
+            let refused = Failure { message: "no such operator".into(), node: None };
+            (which(m.variant) && matches!(request, Request::Load(_))).then_some(Ok(Reply::Error(refused)))
+        })
+    };
+    let (all, notes) = with_notes(&refusing(|_| true), &experiment());
+    assert_eq!(
+        all.expect_err("nothing runs"),
+        Error::input("tiny: the engine can't run it: no such operator")
+    );
+    assert_eq!(notes, [""; 0]);
+
+    let (one, notes) = with_notes(&refusing(|variant| variant == 1), &experiment());
+    assert_eq!(notes, ["mish: the engine can't run it: no such operator"]);
+    let record = one.expect("two are measured");
+    assert!(record.variants[1].refused && !record.variants[0].refused);
+    let error = complete(&record).expect_err("one is missing");
+    assert_eq!(error, Error::input("mish: the engine can't run it: no such operator"));
+}
+
+#[test]
+fn something_lost_outweighs_something_refused() {
+    let world = World::new(&[10 * MS; 3], |m, request| match (m.variant, request) {
+        (1, Request::Load(_)) => Some(Ok(Reply::Error(Failure { message: "no".into(), node: None }))),
+        (2, Request::Turn { .. }) => died(End::Signal(9), None),
+        _ => None,
+    });
+    let record = measured(&world, &Interrupt::default()).expect("one is measured");
+    let error = complete(&record).expect_err("two are missing");
+    assert_eq!(error.kind, Kind::Lost);
+    assert!(
+        error.message.starts_with("control: worker killed") && error.message.contains("2 of 3"),
+        "{error}"
+    );
+    complete(&by_the_book(&[10 * MS; 3])).expect("all there");
+}
+
+#[test]
+fn a_model_too_slow_for_its_time_is_said_so_with_how_much() {
+    let world = World::new(&[4_000 * MS; 3], |_, _| None);
+    let (record, notes) = with_notes(&world, &experiment());
+    assert_eq!(record.expect("measured").settings.forks, 2);
+    let [note] = &notes[..] else { panic!("one note: {notes:?}") };
+    assert!(note.starts_with("tiny is too slow for --time 40 s: even 2 forks of one round take "), "{note}");
+    assert!(note.ends_with(" times as long"), "{note}");
 }

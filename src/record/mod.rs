@@ -19,7 +19,11 @@ pub struct Record {
     pub command: Vec<String>,
     pub engine: Engine,
     pub environment: Environment,
+    /// The model; of several in one measurement the first, whose original all variants are compared against.
     pub model: Model,
+    /// All models of the measurement, in order; empty where there is only `model`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<Model>,
     pub settings: Settings,
     /// `order[fork][round]`: indices of the variants in the order in which they had their turns.
     pub order: Vec<Vec<Vec<usize>>>,
@@ -101,6 +105,9 @@ pub struct Input {
 pub struct Settings {
     pub seed: u64,
     pub forks: usize,
+    /// Forks that were asked for: fewer are made where time is short.
+    #[serde(default)]
+    pub forks_wanted: Option<usize>,
     /// Rounds that each fork completed.
     pub rounds: Vec<usize>,
     pub runs_per_turn: usize,
@@ -127,8 +134,11 @@ pub enum Role {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
-    /// What tables call it: `original`, `mish, exported`, `control`.
+    /// What tables call it: `original`, `mish, exported`, `control`; of several models `yolov5s: control`.
     pub name: String,
+    /// Name of the model it is made of, as in `models`; null where there is only one.
+    #[serde(default)]
+    pub model: Option<String>,
     pub role: Role,
     /// The activation asked for (`mish`, `leaky_relu:0.1`); `identity` for the control, empty for the original.
     pub rule: String,
@@ -148,6 +158,9 @@ pub struct Variant {
     pub ops: Vec<Op>,
     /// Why the variant has no figures, or not all of them.
     pub error: Option<String>,
+    /// Whether that is because the engine refused the model, and not because a worker was lost.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 /// A site and what became of it.
@@ -253,7 +266,8 @@ pub struct Memory {
     pub peak_rss_bytes: Option<u64>,
 }
 
-/// How far the variant's outputs are from the original's on the same input.
+/// How far the variant's outputs are from those of its model's original on the same input; those of a further
+/// model's original, from the first model's. NaN where their shapes differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutputChange {
     #[serde(deserialize_with = "null_is_nan")]

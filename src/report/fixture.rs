@@ -34,6 +34,7 @@ pub fn record() -> Record {
             parameters: 7_225_885,
             ..Default::default()
         },
+        models: vec![],
         settings: Settings {
             forks: 8,
             rounds: vec![3; 8],
@@ -89,6 +90,8 @@ pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant 
         output_change: None,
         ops: vec![],
         error: None,
+        model: None,
+        refused: false,
     }
 }
 

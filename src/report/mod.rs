@@ -1,7 +1,7 @@
 //! Reports: a saved or fresh record in a form that people or programs read. They know records and nothing
 //! of how they were made.
 
-mod facts;
+pub(crate) mod facts;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod grid;
@@ -15,7 +15,7 @@ mod table;
 mod tests;
 mod types;
 mod variants;
-mod verdict;
+pub(crate) mod verdict;
 
 use crate::error::Result;
 use crate::record::Record;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::measure::{Clock, Experiment, Interrupt, Planned};
+use crate::measure::{Clock, Experiment, Interrupt, Planned, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::record::{self, Role};
@@ -219,7 +219,7 @@ impl Worker for FakeWorker {
     }
 }
 
-fn planned(name: &str, role: Role) -> Planned {
+pub fn planned(name: &str, role: Role) -> Planned {
     let node = |name: &str, op: &str| NodeProto {
         name: Some(name.into()),
         op_type: Some(op.into()),
@@ -236,13 +236,18 @@ fn planned(name: &str, role: Role) -> Planned {
         nodes: vec![1],
     };
     let variant = Variant { model: Model { proto, dir: None }, sites: vec![site], skipped: vec![] };
-    Planned { name: name.into(), role, rule: name.into(), lowering: "exported".into(), variant }
+    Planned { subject: 0, name: name.into(), role, rule: name.into(), lowering: "exported".into(), variant }
+}
+
+pub fn subject(name: &str) -> Subject {
+    let model = record::Model { name: name.into(), ..Default::default() };
+    Subject { model, inputs: vec![], dims: vec![] }
 }
 
 pub fn experiment() -> Experiment {
     Experiment {
         command: vec!["oplat".into(), "profile".into()],
-        model: record::Model { name: "tiny".into(), ..Default::default() },
+        subjects: vec![subject("tiny")],
         variants: vec![
             planned("original", Role::Original),
             planned("mish", Role::Swap),

@@ -1,0 +1,247 @@
+//! The schema of `configs/*.yaml`: what to measure, in a file that a person can read, checked strictly.
+//!
+//! `configs/README.md` is the reference for who writes one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::Lowering;
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::{units, yaml};
+
+/// An experiment, as its file describes it. Each model is measured once for every number of threads, with all
+/// its variants paired.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What it is for, in a few words.
+    pub about: String,
+    /// Wall time of each measurement.
+    #[serde(default = "forty_seconds", deserialize_with = "time")]
+    pub time: Duration,
+    /// Fresh processes for each variant of a measurement.
+    #[serde(default = "eight")]
+    pub forks: usize,
+    #[serde(default)]
+    pub seed: u64,
+    #[serde(default)]
+    pub denormals: Denormals,
+    /// Whether the control is measured beside the swaps.
+    #[serde(default = "yes")]
+    pub control: bool,
+    #[serde(default = "one_thread")]
+    pub threads: Vec<usize>,
+    #[serde(default = "as_exported")]
+    pub lowerings: Vec<Lowering>,
+    /// What every model is given, unless it has activations of its own.
+    #[serde(default, deserialize_with = "activations")]
+    activations: Vec<Activation>,
+    models: Vec<Entry>,
+}
+
+/// A model of an experiment.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// An ONNX file or a built-in model, named as on the command line.
+    pub model: String,
+    /// What its records are called, where that isn't the model's own name.
+    name: Option<String>,
+    /// Shapes of inputs by name.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Vec<usize>>,
+    /// Sizes of named dimensions.
+    #[serde(default)]
+    pub dims: BTreeMap<String, usize>,
+    #[serde(default, deserialize_with = "some_activations")]
+    activations: Option<Vec<Activation>>,
+}
+
+/// Whether processors compute with subnormal numbers or take them for zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denormals {
+    #[default]
+    Keep,
+    Flush,
+}
+
+/// One measurement of an experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// What its record is called, the same every time: `yolov5s-threads1`.
+    pub name: String,
+    pub entry: Entry,
+    pub activations: Vec<Activation>,
+    pub threads: usize,
+}
+
+impl Config {
+    /// Reads a description; `file` is its name in errors.
+    pub fn parse(text: &str, file: &str) -> Result<Self> {
+        yaml::read(text, file)
+    }
+
+    /// The measurements that it comes to, in order. Fails if there are none, or if two have the same name.
+    pub fn measurements(&self) -> Result<Vec<Measurement>> {
+        let of = |entry: &Entry, threads: usize| Measurement {
+            name: format!("{}-threads{threads}", entry.file_name()),
+            entry: entry.clone(),
+            activations: entry.activations.as_ref().unwrap_or(&self.activations).clone(),
+            threads,
+        };
+        let all = self.models.iter().flat_map(|entry| self.threads.iter().map(move |&n| of(entry, n)));
+        let all: Vec<Measurement> = all.collect();
+        if all.is_empty() || self.lowerings.is_empty() {
+            return Err(Error::input(
+                "there is nothing to measure: `models`, `threads` and `lowerings` each need an entry",
+            ));
+        }
+        let mut names = BTreeSet::new();
+        match all.iter().find(|m| !names.insert(&m.name)) {
+            Some(twice) => Err(Error::input(format!(
+                "two measurements would be called {}: give one of the models a `name` of its own",
+                twice.name
+            ))),
+            None => Ok(all),
+        }
+    }
+}
+
+impl Entry {
+    /// The model's name in a file's name: what is special in neither paths nor shells.
+    fn file_name(&self) -> String {
+        let path = Path::new(&self.model);
+        let stem = match path.extension() {
+            Some(extension) if extension.eq_ignore_ascii_case("onnx") => path.file_stem(),
+            _ => path.file_name(),
+        };
+        let stem = stem.map_or_else(|| self.model.clone(), |stem| stem.to_string_lossy().into_owned());
+        let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        self.name.as_ref().unwrap_or(&stem).chars().map(plain).collect()
+    }
+}
+
+fn forty_seconds() -> Duration {
+    Duration::from_secs(40)
+}
+
+fn eight() -> usize {
+    8
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one_thread() -> Vec<usize> {
+    vec![1]
+}
+
+fn as_exported() -> Vec<Lowering> {
+    vec![Lowering::Exported]
+}
+
+fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    units::parse_duration(&String::deserialize(text)?).map_err(de::Error::custom)
+}
+
+fn activations<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<Activation>, D::Error> {
+    /// Of its own type, so that an error is that of its line.
+    struct Named(Activation);
+
+    impl<'de> Deserialize<'de> for Named {
+        fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
+            Activation::parse(&String::deserialize(name)?).map(Self).map_err(de::Error::custom)
+        }
+    }
+
+    Ok(Vec::<Named>::deserialize(names)?.into_iter().map(|named| named.0).collect())
+}
+
+fn some_activations<'de, D: Deserializer<'de>>(names: D) -> Result<Option<Vec<Activation>>, D::Error> {
+    activations(names).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Result<Vec<String>> {
+        let measurements = Config::parse(text, "e.yaml")?.measurements()?;
+        Ok(measurements.into_iter().map(|m| m.name).collect())
+    }
+
+    #[test]
+    fn an_experiment_is_its_models_times_its_threads() {
+        let text = "about: x\ntime: 2m\nthreads: [1, 2]\nactivations: [mish, leaky_relu:0.2]\nmodels:\n\
+                    - model: yolov5s\n- model: out/my net.onnx\n  activations: [relu]\n";
+        assert_eq!(
+            names(text).unwrap(),
+            ["yolov5s-threads1", "yolov5s-threads2", "my-net-threads1", "my-net-threads2"]
+        );
+        let config = Config::parse(text, "e.yaml").unwrap();
+        assert_eq!((config.time, config.forks), (Duration::from_secs(120), 8));
+        let rules: Vec<Vec<String>> = config
+            .measurements()
+            .unwrap()
+            .iter()
+            .map(|m| m.activations.iter().map(ToString::to_string).collect())
+            .collect();
+        assert_eq!(rules[1], ["mish", "leaky_relu:0.2"]);
+        assert_eq!(rules[3], ["relu"]);
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_line_and_what_would_be_right() {
+        for (text, told) in [
+            (
+                "about: x\nmodel:\n- model: yolov5s\n",
+                "line 2, column 1: unknown key `model`; did you mean `models`?",
+            ),
+            (
+                "about: x\nmodels:\n- model: yolov5s\n  input: {}\n",
+                "line 4, column 3: unknown key `input` in models[0]",
+            ),
+            ("about: x\nlowerings: [kernels]\nmodels: []\n", "unknown word `kernels`"),
+            ("about: x\nactivations: [relu,\n  mihs]\nmodels: []\n", "did you mean mish?"),
+            ("about: x\ntime: 40\nmodels: []\n", "line 2"),
+            ("about: x\nmodels:\n- model: a\n  inputs: { images: [1, -3] }\n", "line 4"),
+        ] {
+            let error = names(text).unwrap_err();
+            assert!(error.message.contains("e.yaml, line") && error.message.contains(told), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn records_would_not_overwrite_each_other() {
+        let error = names("about: x\nmodels:\n- model: a/m.onnx\n- model: b/m.onnx\n").unwrap_err();
+        assert!(error.message.contains("called m-threads1: give one of the models a `name`"), "{error}");
+        let named =
+            names("about: x\nmodels:\n- model: a/m.onnx\n- { model: b/m.onnx, name: m/2 }\n").unwrap();
+        assert_eq!(named, ["m-threads1", "m-2-threads1"]);
+        assert!(names("about: x\nmodels: []\n").is_err());
+    }
+
+    #[test]
+    fn the_experiments_that_come_with_it_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let mut count = 0;
+        for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+            if file.extension().is_some_and(|e| e == "yaml") {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let config = Config::parse(&text, &file.display().to_string()).unwrap();
+                let measurements = config.measurements().unwrap();
+                let whole = config.time * measurements.len() as u32;
+                assert!(whole <= Duration::from_secs(330), "{}: takes {whole:?}", file.display());
+                count += 1;
+            }
+        }
+        assert!(count >= 2);
+    }
+}

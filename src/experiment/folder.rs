@@ -1,0 +1,120 @@
+//! Where an experiment's records are kept, each written whole, and which of them need no second measurement.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Measurement;
+use crate::error::{Error, Result};
+use crate::files::Destination;
+use crate::measure::{Experiment, Subject};
+use crate::record::{self, Record, SCHEMA};
+use crate::units;
+
+/// A folder with one record for each measurement.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes the folder if there is none, and checks that all records can be written. Unless `resume`, there
+    /// must be none of them yet: what was measured is not thrown away unasked.
+    pub fn open(path: &Path, measurements: &[Measurement], resume: bool) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|e| Error::file("make the folder", path, &e))?;
+        let folder = Self { path: path.into() };
+        for measurement in measurements {
+            let file = folder.file(measurement);
+            if !resume && file.exists() {
+                return Err(Error::input(format!(
+                    "{} is there already: give --resume to go on from it, or another folder with -o",
+                    file.display()
+                )));
+            }
+            Destination::check(&file)?;
+        }
+        Ok(folder)
+    }
+
+    pub fn file(&self, measurement: &Measurement) -> PathBuf {
+        self.path.join(format!("{}.json", measurement.name))
+    }
+
+    /// Writes a record whole, in the place of an older one.
+    pub fn write(&self, measurement: &Measurement, record: &Record) -> Result<()> {
+        let file = self.file(measurement);
+        let text = crate::report::json::document(record)?;
+        Destination::check(&file)?.write(text.as_bytes())
+    }
+
+    /// The record of an earlier run, if it is what the measurement would give; else why it isn't, and nothing
+    /// if there is none.
+    pub fn earlier(&self, measurement: &Measurement, planned: &Experiment) -> Result<Record, Option<String>> {
+        let bytes = match fs::read(self.file(measurement)) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(None),
+            Err(e) => return Err(Some(format!("its record can't be read: {e}"))),
+        };
+        let record: Record =
+            serde_json::from_slice(&bytes).map_err(|e| Some(format!("its record can't be read: {e}")))?;
+        match differs(&record, planned) {
+            Some(why) => Err(Some(why)),
+            None => Ok(record),
+        }
+    }
+}
+
+/// In what a record is not what the measurement would give now, if it is incomplete or was planned otherwise.
+fn differs(record: &Record, planned: &Experiment) -> Option<String> {
+    if record.schema != SCHEMA {
+        return Some(format!("its record has the schema {}", record.schema));
+    }
+    if record.settings.interrupted {
+        return Some("it was interrupted".into());
+    }
+    if let Some(lost) = record.variants.iter().find(|v| v.error.is_some() && !v.refused) {
+        return Some(format!("{} was lost", lost.name));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    if record.oplat.version != version {
+        return Some(format!("it was measured by version {}, this is {version}", record.oplat.version));
+    }
+    model(record, planned).or_else(|| settings(record, planned)).or_else(|| variants(record, planned))
+}
+
+fn model(record: &Record, planned: &Experiment) -> Option<String> {
+    let [subject] = planned.subjects.as_slice() else { return Some("it was of other models".into()) };
+    let Subject { model, inputs, .. } = subject;
+    if record.model.sha256 != model.sha256 {
+        return Some(format!("{} has changed", model.name));
+    }
+    let fed = |name: &str| record.model.inputs.iter().find(|i: &&record::Input| i.name == name);
+    let other = inputs.iter().find(|i| fed(&i.name).is_none_or(|fed| fed.shape != i.shape))?;
+    let before = fed(&other.name).map_or("another shape".into(), |fed| units::shape(&fed.shape));
+    Some(format!("input {} was {before} and is {} now", other.name, units::shape(&other.shape)))
+}
+
+fn settings(record: &Record, planned: &Experiment) -> Option<String> {
+    let (was, load) = (&record.settings, &planned.load);
+    let changed = |what: &str, was: String, now: String| {
+        (was != now).then(|| format!("{what} was {was} and is {now} now"))
+    };
+    let time = |ns: u64| units::duration(std::time::Duration::from_nanos(ns));
+    let now_ns = u64::try_from(planned.time.as_nanos()).unwrap_or(u64::MAX);
+    let denormals = if load.flush_denormals { "flush" } else { "keep" };
+    let forks = was.forks_wanted.map_or("unknown".into(), |n| n.to_string());
+    changed("the time", time(was.time_limit_ns), time(now_ns))
+        .or_else(|| changed("the number of forks", forks, planned.forks.to_string()))
+        .or_else(|| changed("the seed", was.seed.to_string(), load.seed.to_string()))
+        .or_else(|| changed("denormals", was.denormals.clone(), denormals.into()))
+        .or_else(|| changed("threads", was.threads.to_string(), load.threads.to_string()))
+        .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))
+        .or_else(|| {
+            changed("the list of CPUs", units::shape(&record.environment.affinity), units::shape(&load.cpus))
+        })
+}
+
+fn variants(record: &Record, planned: &Experiment) -> Option<String> {
+    let was = record.variants.iter().map(|v| (v.name.as_str(), v.rule.as_str(), v.lowering.as_str()));
+    let now = planned.variants.iter().map(|p| (p.name.as_str(), p.rule.as_str(), p.lowering.as_str()));
+    (!was.eq(now)).then(|| "its variants were others".into())
+}

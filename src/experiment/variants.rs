@@ -1,0 +1,163 @@
+//! What is measured of each model: it as it is, with other activations, and with none.
+
+use serde::Deserialize;
+
+use crate::activation::Activation;
+use crate::error::Result;
+use crate::measure::Planned;
+use crate::onnx::Model;
+use crate::record::Role;
+use crate::swap::{self, Found, Selection, Variant};
+
+/// How an activation becomes operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lowering {
+    /// As the model's own exporter would write it.
+    Exported,
+}
+
+impl Lowering {
+    /// As records and tables spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exported => "exported",
+        }
+    }
+
+    fn rewrite(self, model: &Model, found: &Found, sites: &[usize], to: &Activation) -> Result<Variant> {
+        match self {
+            Self::Exported => swap::rewrite(model, found, sites, to),
+        }
+    }
+}
+
+/// What to swap in, where.
+#[derive(Clone, Debug)]
+pub struct Swaps {
+    /// One variant each and for each lowering; empty: only the original is measured.
+    pub activations: Vec<Activation>,
+    pub lowerings: Vec<Lowering>,
+    pub selection: Selection,
+    /// Whether the control is measured beside the swaps.
+    pub control: bool,
+}
+
+/// The variants of all models, by model and each one's original first. Of several models, whose names must
+/// differ, each variant's name tells its model.
+pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>> {
+    let mut all = vec![];
+    for (subject, (name, model)) in models.iter().enumerate() {
+        let of_it = of_model(model, swaps).map_err(|e| e.context(name))?;
+        let several = models.len() > 1;
+        all.extend(of_it.into_iter().map(|planned| Planned {
+            subject,
+            name: if several { name_of(name, &planned) } else { planned.name },
+            ..planned
+        }));
+    }
+    Ok(all)
+}
+
+fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
+    let found = swap::find(model);
+    let selected = if swaps.activations.is_empty() { vec![] } else { swaps.selection.choose(&found)? };
+    let planned = |name: &str, role, rule: &str, lowering: Lowering, variant| Planned {
+        subject: 0,
+        name: name.into(),
+        role,
+        rule: rule.into(),
+        lowering: lowering.name().into(),
+        variant,
+    };
+    let original = swap::original(model, &found, &selected);
+    let mut variants = vec![planned("original", Role::Original, "", Lowering::Exported, original)];
+    for (i, activation) in swaps.activations.iter().enumerate() {
+        if swaps.activations[..i].contains(activation) {
+            continue;
+        }
+        for &lowering in &swaps.lowerings {
+            let variant = lowering.rewrite(model, &found, &selected, activation)?;
+            let rule = activation.to_string();
+            let name = format!("{rule}, {}", lowering.name());
+            variants.push(planned(&name, Role::Swap, &rule, lowering, variant));
+        }
+    }
+    if swaps.control && !swaps.activations.is_empty() {
+        let identity = Activation::parse("identity")?;
+        let variant = swap::rewrite(model, &found, &selected, &identity)?;
+        variants.push(planned("control", Role::Control, "identity", Lowering::Exported, variant));
+    }
+    Ok(variants)
+}
+
+/// A variant's name beside those of other models: `v5 (silu)`, `v5: mish, exported`, `v5: control`.
+fn name_of(model: &str, planned: &Planned) -> String {
+    if planned.role != Role::Original {
+        return format!("{model}: {}", planned.name);
+    }
+    let sites = &planned.variant.sites;
+    match sites.first() {
+        Some(first) if sites.iter().all(|site| site.from == first.from) => {
+            format!("{model} ({})", first.from)
+        }
+        _ => model.into(),
+    }
+}
+
+/// The names, with a number where one occurs again: `m`, `m #2`.
+pub fn tell_apart(names: &[String]) -> Vec<String> {
+    let mut apart: Vec<String> = vec![];
+    for name in names {
+        let mut again = (2..).map(|n| format!("{name} #{n}"));
+        let mut own = name.clone();
+        while apart.contains(&own) {
+            own = again.next().unwrap_or_default();
+        }
+        apart.push(own);
+    }
+    apart
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoo;
+
+    fn swaps(activations: &[&str]) -> Swaps {
+        Swaps {
+            activations: activations.iter().map(|a| Activation::parse(a).unwrap()).collect(),
+            lowerings: vec![Lowering::Exported],
+            selection: Selection::default(),
+            control: true,
+        }
+    }
+
+    #[test]
+    fn every_model_has_its_own_original_swaps_and_control() {
+        let (a, b) = (zoo::build("siren", None).unwrap(), zoo::build("mobilenet_v2", None).unwrap());
+        let planned = variants(&[("a", &a), ("b", &b)], &swaps(&["mish", "mish"])).unwrap();
+        let names: Vec<(usize, &str)> = planned.iter().map(|p| (p.subject, p.name.as_str())).collect();
+        assert_eq!(
+            names,
+            [
+                (0, "a (sin)"),
+                (0, "a: mish, exported"),
+                (0, "a: control"),
+                (1, "b (relu6)"),
+                (1, "b: mish, exported"),
+                (1, "b: control"),
+            ]
+        );
+        let alone = variants(&[("a", &a)], &swaps(&["mish"])).unwrap();
+        let names: Vec<&str> = alone.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["original", "mish, exported", "control"]);
+        assert_eq!(variants(&[("a", &a), ("b", &b)], &swaps(&[])).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_model_given_twice_has_two_names() {
+        let names = ["m", "n", "m", "m", "m #2"].map(String::from);
+        assert_eq!(tell_apart(&names), ["m", "n", "m #2", "m #3", "m #2 #2"]);
+    }
+}
