@@ -187,7 +187,8 @@ fn every_kept_record_is_read_in_every_form() {
 #[test]
 fn several_records_are_printed_one_after_another() {
     let text = |format: &str| {
-        let output = oplat(&["report", RECORD, OTHER, "--format", format]).output().expect("the program runs");
+        let output =
+            oplat(&["report", RECORD, OTHER, "--format", format]).output().expect("the program runs");
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8(output.stdout).expect("UTF-8")
     };

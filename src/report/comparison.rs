@@ -6,7 +6,7 @@ use super::grid::{Grid, shorten};
 use super::section::Section;
 use super::verdict::told;
 use crate::compare::{Against, Breakdown, Comparison, DRIFT, JoinedBy, Matched, Source, difference};
-use crate::record::{Delta, Verdict};
+use crate::record::{Delta, Role, Verdict};
 use crate::units::{self, Scale, percent};
 
 /// Newer records side by side in one table.
@@ -81,7 +81,7 @@ fn one(
     }
     sections.push(memory(against));
     if against.no_latency.is_none() {
-        for matched in &against.variants {
+        for matched in against.variants.iter().filter(|m| m.role != Role::Control) {
             let ops = ("op", "ops", &matched.ops);
             let sites = ("site", "sites", &matched.sites);
             sections.extend(
@@ -156,32 +156,33 @@ fn latencies(comparison: &Comparison, against: &Against) -> Section {
     });
     Section::plain().table(grid).line(format!(
         "unpaired{interval}: the records were measured at different times. Whatever else changed on the machine in \
-         between counts as a difference, and less than {}% is not called; `oplat profile` measures two variants \
-         paired, which sees far less",
+         between counts as a difference, and less than {}% is not called; oplat profile measures two variants paired, which sees far less",
         percent(DRIFT).trim_end_matches(".0")
     ))
 }
 
+/// One figure where both records have the same, else both.
 fn memory(against: &Against) -> Section {
     let sizes = || against.variants.iter().flat_map(|m| &m.memory).flat_map(|f| [f.base_bytes, f.new_bytes]);
     let Some(largest) = sizes().flatten().max() else { return Section::plain() };
-    let scale = Scale::bytes(largest);
+    let scale = Scale::bytes(largest).coarse(2);
     let figure = |bytes: Option<u64>| bytes.map_or("-".into(), |bytes| scale.text(bytes));
-    let title = format!("memory, {}", scale.unit);
-    let mut grid =
-        Grid::new().name(&title).name("of variant").number("base").number("new").number("difference");
-    for matched in &against.variants {
-        for figures in &matched.memory {
-            let both = figures.base_bytes.is_some() && figures.new_bytes.is_some();
-            let change = difference(figures.base_bytes, figures.new_bytes);
-            grid.row([
-                figures.what.to_owned(),
-                matched.name.clone(),
-                figure(figures.base_bytes),
-                figure(figures.new_bytes),
-                if both { signed(scale, change) } else { "-".into() },
-            ]);
+    let mut titles: Vec<&str> = vec![];
+    for figures in against.variants.iter().flat_map(|m| &m.memory) {
+        if !titles.contains(&figures.what) {
+            titles.push(figures.what);
         }
+    }
+    let start = Grid::new().name(&format!("memory, {}", scale.unit));
+    let mut grid = titles.iter().fold(start, |grid, title| grid.number(title));
+    for matched in &against.variants {
+        let cell = |title: &&str| {
+            let figures = matched.memory.iter().find(|f| f.what == *title);
+            let (base, new) = figures.map_or((None, None), |f| (f.base_bytes, f.new_bytes));
+            let (base, new) = (figure(base), figure(new));
+            if base == new { base } else { format!("{base} -> {new}") }
+        };
+        grid.row(std::iter::once(matched.name.clone()).chain(titles.iter().map(cell)));
     }
     Section::details("memory").table(grid)
 }

@@ -74,15 +74,14 @@ impl Grid {
     /// The table as Markdown: names as code and whole, since a page scrolls.
     pub fn markdown(&self) -> String {
         let columns = self.known();
-        let titles = columns
-            .iter()
-            .map(|&i| markdown::escape(self.columns[i].title.trim().replace('\n', " ").as_str()));
+        let titles =
+            columns.iter().map(|&i| markdown::cell(self.columns[i].title.trim().replace('\n', " ").as_str()));
         let rule = columns.iter().map(|&i| if self.columns[i].name { ":--" } else { "--:" }.to_owned());
         let mut text = markdown::row(titles) + &markdown::row(rule);
         for row in &self.rows {
             text += &markdown::row(columns.iter().map(|&i| match self.columns[i].name {
                 true => markdown::code(&row[i]),
-                false => markdown::escape(&row[i]),
+                false => markdown::cell(&row[i]),
             }));
         }
         text

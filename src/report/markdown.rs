@@ -2,7 +2,7 @@
 //! may end a cell, open a tag or format what follows.
 
 /// What formats something, or starts to, in running text.
-const SPECIAL: &str = "\\`*[]<>|~&#@";
+const SPECIAL: &str = "\\`*<>~&#@";
 
 /// An item of a list; a warning is marked as one.
 pub fn item(line: &str) -> String {
@@ -23,10 +23,13 @@ pub fn escape(text: &str) -> String {
     let mut before = ' ';
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        let in_word = before.is_alphanumeric() && chars.peek().is_some_and(|c| c.is_alphanumeric());
+        let next = chars.peek().copied().unwrap_or(' ');
+        let in_word = before.is_alphanumeric() && next.is_alphanumeric();
         match c {
             _ if c.is_control() => out.push('\u{fffd}'),
             '_' if !in_word => out += "&#95;",
+            // What could make a link of the words before it; elsewhere brackets hold intervals.
+            ']' if "([:".contains(next) => out += "&#93;",
             _ if SPECIAL.contains(c) => out += &format!("&#{};", u32::from(c)),
             _ => out.push(c),
         }
@@ -35,12 +38,17 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// Running text in a cell of a table.
+pub fn cell(text: &str) -> String {
+    escape(text).replace('|', "&#124;")
+}
+
 /// A name as code. One that a code span can't hold in a table is written as a tag with entities.
 pub fn code(name: &str) -> String {
     let hostile = |c: char| c.is_control() || matches!(c, '`' | '|' | '\\');
     match name.trim() {
         "" => String::new(),
-        name if name.contains(hostile) => format!("<code>{}</code>", escape(name)),
+        name if name.contains(hostile) => format!("<code>{}</code>", cell(name)),
         name => format!("`{name}`"),
     }
 }
@@ -57,7 +65,8 @@ mod tests {
 
     #[test]
     fn a_hostile_name_formats_nothing_and_ends_no_cell() {
-        assert_eq!(escape("a|b <img> *x* [y](z)"), "a&#124;b &#60;img&#62; &#42;x&#42; &#91;y&#93;(z)");
+        assert_eq!(escape("<img> *x* [y](z) [1, 2]"), "&#60;img&#62; &#42;x&#42; [y&#93;(z) [1, 2]");
+        assert_eq!(cell("a|b"), "a&#124;b");
         assert_eq!(escape("line\nbreak @you #1"), "line\u{fffd}break &#64;you &#35;1");
         assert_eq!(escape("leaky_relu _x_"), "leaky_relu &#95;x&#95;");
         assert_eq!(code("/model.0/act/Mul"), "`/model.0/act/Mul`");
