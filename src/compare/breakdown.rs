@@ -18,7 +18,7 @@ pub enum JoinedBy {
     Nothing,
 }
 
-/// A variant's ops or sites, the largest difference first.
+/// A variant's ops or sites, the largest difference first; of equal ones that which takes longest.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Breakdown {
     pub rows: Vec<Pair>,
@@ -113,7 +113,8 @@ impl Breakdown {
         let only_base = joined.only_base.iter().map(|row| alone(row, row.ns, None));
         let only_new = joined.only_new.iter().map(|row| alone(row, None, row.ns));
         let mut rows: Vec<Pair> = both.chain(only_base).chain(only_new).collect();
-        rows.sort_by_key(|pair| std::cmp::Reverse(pair.difference_ns().unsigned_abs()));
+        let takes = |pair: &Pair| pair.base_ns.max(pair.new_ns);
+        rows.sort_by_key(|pair| std::cmp::Reverse((pair.difference_ns().unsigned_abs(), takes(pair))));
         Self { rows, ..Self::default() }
     }
 

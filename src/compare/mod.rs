@@ -59,20 +59,26 @@ pub struct Source {
     pub engine: String,
     pub started_at: String,
     pub forks: usize,
-    /// What makes its figures less sure.
+    /// What makes its figures less sure, each once.
     pub warnings: Vec<String>,
 }
 
 impl Source {
     fn new(named: Named) -> Self {
         let record = named.record;
+        let mut warnings: Vec<String> = vec![];
+        for warning in &record.environment.warnings {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
         Self {
             name: named.name.to_owned(),
             model: record.model.name.clone(),
             engine: format!("{} {}", record.engine.name, record.engine.version),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
-            warnings: record.environment.warnings.clone(),
+            warnings,
         }
     }
 }

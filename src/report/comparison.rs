@@ -82,13 +82,8 @@ fn one(
     sections.push(memory(against));
     if against.no_latency.is_none() {
         for matched in against.variants.iter().filter(|m| m.role != Role::Control) {
-            let ops = ("op", "ops", &matched.ops);
-            let sites = ("site", "sites", &matched.sites);
-            sections.extend(
-                [ops, sites]
-                    .into_iter()
-                    .filter_map(|(noun, what, breakdown)| section(matched, noun, what, breakdown, top)),
-            );
+            sections.extend(section(matched, "op", &matched.ops, top));
+            sections.extend(section(matched, "site", &matched.sites, top));
         }
     }
     Section::plain()
@@ -196,7 +191,7 @@ fn signed(scale: Scale, value: i64) -> String {
     }
 }
 
-fn section(matched: &Matched, noun: &str, what: &str, breakdown: &Breakdown, top: usize) -> Option<Section> {
+fn section(matched: &Matched, noun: &str, breakdown: &Breakdown, top: usize) -> Option<Section> {
     let rows = &breakdown.rows;
     let largest = rows.iter().flat_map(|pair| [pair.base_ns, pair.new_ns]).flatten().max()?;
     let scale = Scale::time(largest);
@@ -210,7 +205,10 @@ fn section(matched: &Matched, noun: &str, what: &str, breakdown: &Breakdown, top
         .number(&format!("new\nmean {}", scale.unit))
         .number("\ndifference");
     let mut add = |cells: [String; 3], base: Option<u64>, new: Option<u64>| {
-        let difference = signed(scale, difference(base, new));
+        let difference = match (base, new) {
+            (None, None) => "-".into(),
+            _ => signed(scale, difference(base, new)),
+        };
         grid.row(cells.into_iter().chain([figure(base), figure(new), difference]));
     };
     for pair in shown {
@@ -239,22 +237,20 @@ fn section(matched: &Matched, noun: &str, what: &str, breakdown: &Breakdown, top
         shown.len(),
         units::count(rows.len(), noun)
     );
-    Some(Section::headed(title).table(grid).lines(joined(breakdown, what)))
+    Some(Section::headed(title).table(grid).lines(joined(breakdown, noun)))
 }
 
 /// What was not joined by name.
-fn joined(breakdown: &Breakdown, what: &str) -> Option<String> {
-    let mut parts = vec![];
-    let (by_shape, alone) = (breakdown.count(JoinedBy::Shape), breakdown.count(JoinedBy::Nothing));
-    if by_shape > 0 {
-        let sort = if what == "sites" { "activation" } else { "operator" };
-        parts.push(format!(
-            "{} of {what} have no node of the same name and were joined by {sort} and shape, in order",
-            units::integer(by_shape as u64)
-        ));
-    }
-    if alone > 0 {
-        parts.push(format!("{} of {what} are in one record only", units::integer(alone as u64)));
-    }
+fn joined(breakdown: &Breakdown, noun: &str) -> Option<String> {
+    let sort = if noun == "site" { "activation" } else { "operator" };
+    let parts = [
+        (
+            JoinedBy::Shape,
+            format!("joined by {sort} and shape, in order, for want of a node of the same name"),
+        ),
+        (JoinedBy::Nothing, "in one record only".to_owned()),
+    ];
+    let parts = parts.into_iter().map(|(by, how)| (breakdown.count(by), how)).filter(|&(n, _)| n > 0);
+    let parts: Vec<String> = parts.map(|(n, how)| format!("{how}: {}", units::count(n, noun))).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
