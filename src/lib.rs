@@ -7,11 +7,12 @@
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
-//! - use: [`report`], [`experiment`] (many measurements from one file)
+//! - use: [`compare`] (record against record), [`report`], [`experiment`] (many measurements from one file)
 //! - top: [`cli`]
 
 pub mod activation;
 pub mod cli;
+pub mod compare;
 pub mod engine;
 pub mod environment;
 pub mod error;

@@ -4,7 +4,10 @@ use std::process::{Command as Process, Stdio};
 
 use assert_cmd::Command;
 
-const RECORD: &str = "tests/fixtures/record-1.json";
+/// Records of schema 1, kept for ever: what could be read once can be read.
+const RECORDS: &str = "tests/fixtures/records";
+const RECORD: &str = "tests/fixtures/records/1-fanout-silu.json";
+const OTHER: &str = "tests/fixtures/records/1-minidet-silu.json";
 
 fn oplat(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("oplat").expect("the program");
@@ -27,7 +30,7 @@ fn refusal(arguments: &[&str]) -> String {
 
 #[test]
 fn help_is_an_answer() {
-    for command in ["", "profile", "report"] {
+    for command in ["", "profile", "report", "compare"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let output = oplat(&arguments).output().expect("the program runs");
         assert_eq!(output.status.code(), Some(0));
@@ -48,7 +51,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     for (arguments, told) in [
         (vec!["frofile", "x"], "'profile'"),
         (vec!["profile"], "MODEL"),
-        (vec!["profile", "x", "--format", "csv"], "[possible values: table, json]"),
+        (vec!["profile", "x", "--format", "xml"], "[possible values: table, json, csv, markdown]"),
         (vec!["profile", "x", "--lowering", "both"], "`exported` only"),
         (vec!["profile", "x", "--lowering", "quick"], "give `exported`"),
         (vec!["profile", "x", "--time", "40"], "as in 40s"),
@@ -62,7 +65,12 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (vec!["profile", "x", "--input", "images=1x3xA"], "no size"),
         (vec!["profile", "x", "--dim", "N"], "NAME=1"),
         (vec!["profile", "x", "-o", "same", "--save", "same"], "same file"),
-        (vec!["report", RECORD, "--by", "colour"], "[possible values: type, op, site]"),
+        (vec!["report", RECORD, "--by", "colour"], "[possible values: type, op, site, shape, activation]"),
+        (vec!["report"], "RECORD"),
+        (vec!["compare", RECORD], "NEW"),
+        (vec!["compare", RECORD, RECORD, "--max-regression", "5"], "did you mean 5%?"),
+        (vec!["compare", RECORD, RECORD, "--max-regression", "much"], "give 5% or 0.05"),
+        (vec!["compare", RECORD, "tests/cli.rs"], "not a record"),
     ] {
         let said = refusal(&arguments);
         assert!(said.contains(told), "{arguments:?}: {said}");
@@ -149,6 +157,119 @@ fn what_is_no_record_is_refused() {
         assert!(said.starts_with(&path) && said.contains(told), "{text}: {said}");
     }
     assert!(refusal(&["report", "no/such/record.json"]).starts_with("cannot read no/such/record.json: "));
+}
+
+/// The records that are kept.
+fn kept() -> Vec<String> {
+    let folder = std::fs::read_dir(RECORDS).expect("the folder");
+    let paths = folder.map(|entry| entry.expect("an entry").path().display().to_string());
+    let mut paths: Vec<String> = paths.filter(|path| path.ends_with(".json")).collect();
+    paths.sort();
+    assert!(paths.len() >= 2, "{paths:?}");
+    paths
+}
+
+#[test]
+fn every_kept_record_is_read_in_every_form() {
+    for path in kept() {
+        for format in ["table", "json", "csv", "markdown"] {
+            let all = "op,type,site,shape,activation";
+            let output = oplat(&["report", &path, "--format", format, "--by", all]).output();
+            let output = output.expect("the program runs");
+            assert_eq!(output.status.code(), Some(0), "{path} as {format}");
+            let text = String::from_utf8(output.stdout).expect("UTF-8");
+            assert!(text.contains("original"), "{path} as {format}");
+        }
+    }
+}
+
+#[test]
+fn several_records_are_printed_one_after_another() {
+    let text = |format: &str| {
+        let output =
+            oplat(&["report", RECORD, OTHER, "--format", format]).output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let table = text("table");
+    let (one, other) = (table.find(&format!("record {RECORD}")), table.find(&format!("record {OTHER}")));
+    assert!(one == Some(0) && other > one, "{table}");
+    let json: Vec<serde_json::Value> = serde_json::from_str(&text("json")).expect("a list");
+    assert_eq!(json.len(), 2);
+    let csv = text("csv");
+    assert_eq!(csv.lines().filter(|line| line.starts_with("record,started_at,")).count(), 1);
+    assert!(csv.lines().any(|line| line.starts_with(OTHER)));
+}
+
+/// Exit code and what was printed.
+fn compare(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = oplat(&[&["compare"], arguments].concat()).output().expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A copy of the record in which every run takes so many times as long, with this last fork.
+fn slowed(folder: &std::path::Path, times: f64, last: f64) -> String {
+    let text = std::fs::read(RECORD).expect("the record");
+    let mut record: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    for variant in record["variants"].as_array_mut().expect("variants") {
+        let forks = variant["forks"].as_array_mut().expect("forks");
+        let n = forks.len();
+        for (i, fork) in forks.iter_mut().enumerate() {
+            // Steady forks, so that the outcome is that of the numbers below and not of the machine's past.
+            let speed = times * if i + 1 == n { last } else { 1.0 + i as f64 / 1000.0 };
+            fork["rounds"] = serde_json::json!([[(1e6 * speed) as u64, (1e6 * speed) as u64]]);
+        }
+    }
+    let path = folder.join(format!("{times}-{last}.json"));
+    std::fs::write(&path, record.to_string()).expect("written");
+    path.display().to_string()
+}
+
+#[test]
+fn a_regression_has_its_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = |times, last| slowed(folder.path(), times, last);
+    let (base, same, slow, wild) = (record(1.0, 1.0), record(1.01, 1.0), record(1.1, 1.0), record(1.0, 1.3));
+    for (new, code, said) in [
+        (vec![&same], 0, ""),
+        (vec![&slow], 1, "oplat: slower by more than 5.0%: "),
+        (vec![&wild], 4, "oplat: can't tell whether slower by more than 5.0%: "),
+        (vec![&wild, &slow, &same], 1, "oplat: slower by more than 5.0%: "),
+        (vec![&same, &wild], 4, "oplat: can't tell"),
+    ] {
+        let mut arguments = vec![base.as_str()];
+        arguments.extend(new.iter().map(|new| new.as_str()));
+        let (code_without, printed, _) = compare(&arguments);
+        assert_eq!(code_without, Some(0), "without a limit nothing is a regression");
+        assert!(printed.contains("unpaired"), "{printed}");
+        for limit in ["5%", "0.05"] {
+            let limited = [arguments.as_slice(), &["--max-regression", limit]].concat();
+            let (found, printed, told) = compare(&limited);
+            assert_eq!(found, Some(code), "{told}");
+            assert!(told.starts_with(said) && told.lines().count() <= 1, "{told}");
+            assert!(printed.contains("limit 5%"), "{printed}");
+        }
+    }
+    let (_, json, _) = compare(&[&base, &slow, "--max-regression", "5%", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one JSON document");
+    assert_eq!((&json["schema"], &json["method"]), (&"oplat.compare/1".into(), &"unpaired".into()));
+    assert_eq!(json["outcome"], "regression");
+    assert_eq!(json["against"][0]["variants"][0]["change"]["verdict"], "slower");
+}
+
+#[test]
+fn a_comparison_names_what_differs_and_takes_every_form() {
+    for format in ["table", "json", "csv", "markdown"] {
+        let (code, printed, told) = compare(&[RECORD, OTHER, "--format", format]);
+        assert_eq!((code, told.as_str()), (Some(0), ""), "{format}");
+        assert!(printed.contains("model: SHA-256") && printed.contains("control"), "{printed}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("comparison.md").display().to_string();
+    let (code, printed, _) = compare(&[RECORD, OTHER, "--format", "markdown", "-o", &file]);
+    assert_eq!((code, printed.as_str()), (Some(0), ""));
+    assert!(std::fs::read_to_string(&file).expect("written").contains("<details>"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line: arguments become plain settings, results go to standard output, notes to standard error,
 //! and every end has its exit code.
 
+mod compare;
 mod inputs;
 mod inspect;
 mod model;
@@ -37,6 +38,8 @@ enum Command {
     Run(run::Args),
     /// Print a saved record again
     Report(report::Args),
+    /// Say what changed from one saved record to others
+    Compare(compare::Args),
     /// Write a model with other activations, for any engine
     Swap(swap::Args),
     /// Show the activation sites of a model, and what only looks like one
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Profile(args) => profile::run(*args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
         Command::Swap(args) => swap::run(args, &mut out),
         Command::Inspect(args) => inspect::run(args, &mut out),
         Command::Models(args) => models::run(args, &mut out),

@@ -1,4 +1,4 @@
-//! `oplat report`: a saved record again, in any form.
+//! `oplat report`: saved records again, in any form.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,15 @@ use super::output;
 use crate::error::{Error, Result};
 use crate::files::Destination;
 use crate::record::{self, Record};
-use crate::report::{self, By, Format, Options};
+use crate::report::{self, By, Format, Named, Options};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A record, as `--save` or `--format json` wrote it
-    record: PathBuf,
-    /// Which breakdowns to show (all unless given)
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "BREAKDOWN")]
+    /// Records, as `--save` or `--format json` wrote them
+    #[arg(required = true, value_name = "RECORD")]
+    records: Vec<PathBuf>,
+    /// Which breakdowns to show; several by commas [default: type,op,site]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "BREAKDOWN,…")]
     by: Vec<By>,
     /// Rows of each breakdown
     #[arg(long, value_name = "N", default_value_t = Options::default().top)]
@@ -29,20 +30,36 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let record = read(&args.record)?;
+    let records = args.records.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let mut options = Options { top: args.top, ..Options::default() };
     if !args.by.is_empty() {
         options.by = args.by;
     }
-    let text = report::render(&record, args.format, &options)?;
-    match args.output {
-        Some(path) => Destination::check(&path)?.write(text.as_bytes()),
-        None => output::print(out, &text),
+    let names = names(&args.records);
+    let named = named(&names, &records);
+    let text = report::records(&named, args.format, &options)?;
+    put(args.output.as_deref(), &text, out)
+}
+
+/// Paths as texts.
+pub fn names(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<Named<'r>> {
+    names.iter().zip(records).map(|(name, record)| Named { name, record }).collect()
+}
+
+/// Writes the text to the file that was named, or prints it.
+pub fn put(file: Option<&Path>, text: &str, out: &mut dyn Write) -> Result<()> {
+    match file {
+        Some(path) => Destination::check(path)?.write(text.as_bytes()),
+        None => output::print(out, text),
     }
 }
 
 /// Reads a record of the schema that this version knows.
-fn read(path: &Path) -> Result<Record> {
+pub fn read(path: &Path) -> Result<Record> {
     #[derive(Deserialize)]
     struct Schema {
         schema: String,

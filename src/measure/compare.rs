@@ -1,11 +1,7 @@
 //! From numbers to what can be said of them: a variant against the original, its cost against the control.
 
-use crate::record::{ActivationCost, Delta, Fork, Verdict};
-use crate::stats::{Estimate, Samples, mean_estimate};
-
-/// An interval around 1 that is this narrow (half its width) means: no difference that matters. A wider one
-/// means that the measurement can't tell.
-const NO_DIFFERENCE: f64 = 0.02;
+use crate::record::{ActivationCost, Delta, Fork};
+use crate::stats::{Samples, mean_estimate};
 
 /// How far outputs are from the original's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,27 +35,7 @@ pub fn difference(original: &[f64], variant: &[f64]) -> Option<Difference> {
 /// fork in which both had a turn.
 pub fn delta(against: &str, base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
     let logs = per_fork(base, variant, |base, variant| (variant / base).ln())?;
-    let mut estimate = mean_estimate(&logs, confidence).exp();
-    // One that reaches beyond all numbers says as much as none, and could not be written.
-    estimate.interval = estimate.interval.filter(|i| i.high.is_finite());
-    let resolution = estimate.interval.map(|i| i.half_width());
-    Some(Delta {
-        against: against.to_owned(),
-        ratio: estimate.point,
-        interval: estimate.interval.map(|i| [i.low, i.high]),
-        confidence,
-        verdict: verdict(&estimate),
-        resolution,
-    })
-}
-
-fn verdict(ratio: &Estimate) -> Verdict {
-    match ratio.interval {
-        Some(i) if i.low > 1.0 => Verdict::Slower,
-        Some(i) if i.high < 1.0 => Verdict::Faster,
-        Some(i) if i.half_width() <= NO_DIFFERENCE => Verdict::None,
-        _ => Verdict::Inconclusive,
-    }
+    Some(Delta::paired(against, &mean_estimate(&logs, confidence).exp()))
 }
 
 /// The paired difference to the control, ns; `p50_ns` is the variant's latency.
@@ -106,6 +82,7 @@ fn turn(runs_ns: &[u64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Verdict;
 
     /// Forks of three rounds of two runs, each fork with its own speed.
     fn forks(ns: u64, speeds: &[u64]) -> Vec<Fork> {

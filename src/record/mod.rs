@@ -4,6 +4,8 @@
 //! time is integer nanoseconds and every size bytes. Fields may be added; a changed meaning is a new schema
 //! number.
 
+mod delta;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

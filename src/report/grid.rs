@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::markdown;
+
 /// Columns that a terminal and an issue tracker can be expected to show.
 pub const PAGE: usize = 100;
 
@@ -48,8 +50,7 @@ impl Grid {
     /// The table as text, each line ended; at most [`PAGE`] columns wide if the numbers alone allow it. A column
     /// in which nothing is known is left out.
     pub fn render(&self) -> String {
-        let known = |i: usize| self.rows.iter().any(|row| row.get(i).is_some_and(|cell| !is_blank(cell)));
-        let columns: Vec<usize> = (0..self.columns.len()).filter(|&i| i == 0 || known(i)).collect();
+        let columns = self.known();
         let widths = self.widths(&columns);
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -68,6 +69,28 @@ impl Grid {
             }
         }
         table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    }
+
+    /// The table as Markdown: names as code and whole, since a page scrolls.
+    pub fn markdown(&self) -> String {
+        let columns = self.known();
+        let titles =
+            columns.iter().map(|&i| markdown::cell(self.columns[i].title.trim().replace('\n', " ").as_str()));
+        let rule = columns.iter().map(|&i| if self.columns[i].name { ":--" } else { "--:" }.to_owned());
+        let mut text = markdown::row(titles) + &markdown::row(rule);
+        for row in &self.rows {
+            text += &markdown::row(columns.iter().map(|&i| match self.columns[i].name {
+                true => markdown::code(&row[i]),
+                false => markdown::cell(&row[i]),
+            }));
+        }
+        text
+    }
+
+    /// The columns in which something is known, and the first.
+    fn known(&self) -> Vec<usize> {
+        let known = |i: usize| self.rows.iter().any(|row| row.get(i).is_some_and(|cell| !is_blank(cell)));
+        (0..self.columns.len()).filter(|&i| i == 0 || known(i)).collect()
     }
 
     /// The width of each of these columns: its widest cell, then the widest name gives way until the table fits.

@@ -3,19 +3,13 @@
 use std::time::Duration;
 
 use super::facts::{self, counted};
-use super::grid::wrap;
+use super::section::Section;
 use crate::record::{Record, Role};
 use crate::units;
 
-pub fn render(record: &Record) -> String {
-    let mut text = wrap(&setting(record), "  ");
-    if let Some(sites) = sites(record) {
-        text += &wrap(&sites, "  ");
-    }
-    for warning in warnings(record) {
-        text += &wrap(&format!("! {warning}"), "  ");
-    }
-    text
+pub fn section(record: &Record) -> Section {
+    let warnings = warnings(record).into_iter().map(|warning| format!("! {warning}"));
+    Section::plain().line(setting(record)).lines(sites(record)).lines(warnings)
 }
 
 fn setting(record: &Record) -> String {

@@ -2,6 +2,7 @@
 
 use super::facts;
 use super::grid::Grid;
+use super::section::Section;
 use crate::record::{Memory, Record};
 use crate::units::Scale;
 
@@ -15,11 +16,11 @@ const FIGURES: [Figure; 5] = [
     ("peak resident", |m| m.peak_rss_bytes),
 ];
 
-pub fn render(record: &Record) -> String {
+pub fn section(record: &Record) -> Section {
     let memories: Vec<(String, Memory)> =
         record.variants.iter().filter_map(|v| Some((facts::label(record, v), v.memory?))).collect();
     if memories.is_empty() {
-        return String::new();
+        return Section::plain();
     }
     let largest = FIGURES.iter().filter_map(|(_, of)| memories.iter().filter_map(|(_, m)| of(m)).max());
     let scale = Scale::bytes(largest.max().unwrap_or(0)).coarse(2);
@@ -31,7 +32,8 @@ pub fn render(record: &Record) -> String {
         let figures = FIGURES.iter().map(|(_, of)| of(&memory).map_or("-".into(), |bytes| scale.text(bytes)));
         grid.row(std::iter::once(name).chain(figures));
     }
-    grid.render()
-        + "live: tensors after an op; heap: also what ops use inside, above what was held before the run;\n\
-           retained: kept by the engine between runs; resident: the whole process, loading included\n"
+    Section::details("memory").table(grid).line(
+        "live: tensors after an op; heap: also what ops use inside, above what was held before the run; \
+         retained: kept by the engine between runs; resident: the whole process, loading included",
+    )
 }

@@ -1,17 +1,17 @@
 //! A variant's operators by time: what the engine really runs, and where.
 
 use super::facts;
-use super::grid::{Grid, wrap};
+use super::grid::Grid;
+use super::section::Section;
 use super::types::profiled_run;
 use crate::record::{Op, Record, Variant};
 use crate::units::{self, Scale};
 
-pub fn render(record: &Record, top: usize) -> String {
-    let tables: Vec<String> = facts::broken_down(record).map(|v| table(record, v, top)).collect();
-    tables.join("\n")
+pub fn sections(record: &Record, top: usize) -> Vec<Section> {
+    facts::broken_down(record).map(|v| section(record, v, top)).collect()
 }
 
-fn table(record: &Record, variant: &Variant, top: usize) -> String {
+fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let timed = facts::timed(record);
     let mut ops: Vec<&Op> = variant.ops.iter().collect();
     if timed {
@@ -22,8 +22,7 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
     let (shown, rest) = ops.split_at(top.min(ops.len()));
     let order = if timed { "by time" } else { "by memory" };
     let name = facts::label(record, variant);
-    let mut text =
-        wrap(&format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op")), "  ");
+    let title = format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op"));
 
     let time = Scale::time(ops.iter().map(|o| o.mean_ns).max().unwrap_or(0));
     let largest = ops.iter().map(|o| o.output_bytes.max(o.scratch_bytes).max(o.live_bytes)).max();
@@ -62,7 +61,6 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
         cells.extend([time.text(mean), share, when(counted, time.text(allocator))]);
         grid.row(cells);
     }
-    text += &grid.render();
     let mut notes = vec![];
     if timed && counted {
         notes.push("alloc: of which inside the allocator, from a run of its own");
@@ -70,10 +68,8 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
     if shown.iter().any(|o| o.generic_kernel) {
         notes.push("! generic kernel: portable code without this processor's vector instructions");
     }
-    if !notes.is_empty() {
-        text += &wrap(&notes.join("; "), "  ");
-    }
-    text
+    let notes = (!notes.is_empty()).then(|| notes.join("; "));
+    Section::headed(title).table(grid).lines(notes)
 }
 
 /// The op, its kernel, and the activation that it computes or that was folded into it.

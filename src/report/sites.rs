@@ -1,25 +1,27 @@
 //! A variant's sites: what each application of an activation became and takes.
 
 use super::facts;
-use super::grid::{Grid, wrap};
+use super::grid::Grid;
 use super::header::shape;
+use super::section::Section;
 use super::types::profiled_run;
 use crate::record::{Op, Record, Site, Variant};
 use crate::units::{self, Scale};
 
-pub fn render(record: &Record, top: usize) -> String {
+pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     let variants = facts::broken_down(record).filter(|v| !v.sites.is_empty());
-    variants.map(|v| table(record, v, top)).collect::<Vec<_>>().join("\n")
+    variants.map(|v| section(record, v, top)).collect()
 }
 
 /// A site and its ops' mean time together; `None` where it has no op of its own.
-struct Row<'r> {
-    site: &'r Site,
-    ns: Option<u64>,
-    place: String,
+pub struct Row<'r> {
+    pub site: &'r Site,
+    pub ns: Option<u64>,
+    /// What computes it.
+    pub place: String,
 }
 
-fn table(record: &Record, variant: &Variant, top: usize) -> String {
+fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let timed = facts::timed(record);
     let folded = variant.sites.iter().filter(|s| s.folded_into.is_some()).count();
     let mut rows: Vec<Row> = variant.sites.iter().map(|site| row(variant, site)).collect();
@@ -35,7 +37,6 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
     if folded > 0 {
         title += &format!(", {} folded into other ops", units::integer(folded as u64));
     }
-    let text = wrap(&title, "  ");
 
     let scale = Scale::time(rows.iter().filter_map(|r| r.ns).max().unwrap_or(0));
     let run = profiled_run(variant).max(1) as f64;
@@ -65,10 +66,10 @@ fn table(record: &Record, variant: &Variant, top: usize) -> String {
         cells.extend(times(sum));
         grid.row(cells);
     }
-    text + &grid.render()
+    Section::headed(title).table(grid)
 }
 
-fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
+pub fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
     let own: Vec<&Op> = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node)).collect();
     if !own.is_empty() {
         let mut names: Vec<String> = own.iter().map(|o| o.op.clone()).collect();

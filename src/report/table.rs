@@ -1,23 +1,25 @@
 //! The report for people: first what it means, then what it rests on.
 
-use super::{By, Options, header, memory, ops, sites, types, variants, verdict};
+use super::section::Section;
+use super::{By, Options, activations, header, memory, ops, sites, types, variants, verdict};
 use crate::record::Record;
 
 /// Header and warnings, the verdict, the variants, and the breakdowns that were asked for.
-pub fn render(record: &Record, options: &Options) -> String {
+pub fn sections(record: &Record, options: &Options) -> Vec<Section> {
     let mut sections = vec![
-        header::render(record),
-        verdict::render(record),
-        variants::render(record),
-        memory::render(record),
+        header::section(record),
+        verdict::section(record),
+        variants::section(record),
+        memory::section(record),
     ];
     for by in &options.by {
-        sections.push(match by {
-            By::Type => types::render(record, options.top),
-            By::Op => ops::render(record, options.top),
-            By::Site => sites::render(record, options.top),
+        sections.extend(match by {
+            By::Type => types::sections(record, types::TYPE, options.top),
+            By::Shape => types::sections(record, types::SHAPE, options.top),
+            By::Op => ops::sections(record, options.top),
+            By::Site => sites::sections(record, options.top),
+            By::Activation => activations::sections(record),
         });
     }
-    sections.retain(|section| !section.is_empty());
-    sections.join("\n")
+    sections
 }

@@ -129,11 +129,11 @@ fn verdicts_are_plain_words() {
         (0.713, 0.0, 3254.357, Verdict::Inconclusive),
     ] {
         record.variants[1].delta = delta(ratio, low, high, verdict);
-        told.push(super::verdict::render(&record));
+        told.push(super::verdict::section(&record).text());
     }
     record.variants[1].sites[0].from = "relu".into();
     record.variants[2].sites[0].from = "relu".into();
-    told.push(super::verdict::render(&record));
+    told.push(super::verdict::section(&record).text());
     insta::assert_snapshot!(told.concat());
 }
 
@@ -174,4 +174,199 @@ fn json_is_the_record_and_can_be_read_again() {
     let text = render(&record, Format::Json, &Options::default()).expect("JSON");
     let read: Record = serde_json::from_str(&text).expect("infinities don't make a record unreadable");
     assert!(read.variants[1].output_change.expect("a change").max_abs.is_nan());
+}
+
+fn compared(base: &Record, new: &Record, limit: Option<&str>) -> crate::compare::Comparison {
+    let named = |name, record| super::Named { name, record };
+    let limit = limit.and_then(|text| text.parse().ok());
+    crate::compare::compare(named("base.json", base), &[named("new.json", new)], limit)
+        .expect("variants in common")
+}
+
+/// The record, with forks whose runs take what its variants' medians say.
+fn with_forks(mut record: Record, speeds: &[u64]) -> Record {
+    for v in &mut record.variants {
+        let p50 = v.latency.map_or(0, |l| l.p50_ns);
+        let fork = |speed: &u64| crate::record::Fork {
+            rounds: vec![vec![p50 / 1000 * speed, p50 / 1000 * speed]],
+            ..Default::default()
+        };
+        v.forks = speeds.iter().map(fork).collect();
+        v.ops.iter_mut().for_each(|o| o.fork_mean_ns = vec![o.mean_ns]);
+    }
+    record
+}
+
+/// The record again after a new version of the engine, which computes mish in one pass.
+fn newer() -> Record {
+    let mut new = record();
+    new.started_at = "2026-02-02T03:04:05Z".into();
+    new.engine.version = "0.24.0".into();
+    new.oplat.profile = "release".into();
+    new.environment.warnings.truncate(1);
+    let mish = &mut new.variants[1];
+    mish.latency = mish.latency.map(|l| crate::record::Latency { p50_ns: l.p50_ns / 10 * 12, ..l });
+    mish.memory = mish.memory.map(|m| crate::record::Memory { peak_heap_bytes: 41 * MS, ..m });
+    mish.ops.retain(|o| !matches!(o.op.as_str(), "Exp" | "Ln"));
+    mish.ops.iter_mut().filter(|o| o.op == "Tanh").for_each(|o| o.mean_ns *= 9);
+    mish.ops[0].node = "/model.0/renamed/Conv".into();
+    new.variants.remove(2);
+    with_forks(new, &[1000, 1004, 998, 1001, 1003, 997, 999, 1002])
+}
+
+#[test]
+fn a_comparison_says_what_changed_and_what_it_can_see() {
+    let base = with_forks(record(), &[1001, 996, 999, 1003, 1002, 997, 1004, 998]);
+    let comparison = compared(&base, &newer(), Some("5%"));
+    let text = super::comparison(&comparison, Format::Table, 4).expect("a table");
+    for line in text.lines() {
+        assert!(width(line) <= PAGE, "wider than {PAGE} columns: {line}");
+    }
+    insta::assert_snapshot!(text);
+    insta::assert_snapshot!(
+        "a_comparison_in_a_pull_request",
+        super::comparison(&comparison, Format::Markdown, 2).expect("Markdown")
+    );
+}
+
+#[test]
+fn a_comparison_with_an_emulated_record_shows_memory_only() {
+    let base = with_forks(record(), &[1001, 996, 999, 1003]);
+    let mut new = base.clone();
+    new.environment.emulated = true;
+    new.environment.warnings.clear();
+    let text = super::comparison(&compared(&base, &new, None), Format::Table, 4).expect("a table");
+    for time in ["p50", " ms", "slower", "faster", "mean"] {
+        assert!(!text.contains(time), "{time} in an emulated comparison:\n{text}");
+    }
+    assert!(text.contains("under an emulator") && text.contains("peak heap"), "{text}");
+}
+
+#[test]
+fn several_newer_records_stand_side_by_side_and_one_after_another() {
+    let base = with_forks(record(), &[1001, 996, 999, 1003]);
+    let new = newer();
+    let named = |name, record| super::Named { name, record };
+    let newer = [named("new.json", &new), named("again.json", &base)];
+    let comparison = crate::compare::compare(named("base.json", &base), &newer, None).expect("in common");
+    let text = super::comparison(&comparison, Format::Table, 1).expect("a table");
+    let first = text.find("new / base  ").expect("an overview");
+    let (one, other) = (text.find("new new.json:"), text.find("new again.json:"));
+    assert!(Some(first) < one && one < other, "{text}");
+}
+
+#[test]
+fn a_report_in_a_pull_request() {
+    let options = Options { top: 2, ..Options::default() };
+    insta::assert_snapshot!(render(&record(), Format::Markdown, &options).expect("Markdown"));
+}
+
+#[test]
+fn time_by_shape_and_by_activation() {
+    let mut record = record();
+    for v in &mut record.variants {
+        for o in &mut v.ops {
+            let outer = o.node.contains("model.0");
+            o.outputs = vec![if outer { "1x32x320x320xf32" } else { "1x64x160x160xf32" }.into()];
+        }
+    }
+    let options = Options { by: vec![By::Shape, By::Activation], ..Options::default() };
+    let text = table(&record, &options);
+    insta::assert_snapshot!(text.split_once("mean ms by shape").map_or("", |(_, text)| text));
+}
+
+/// Cells of every row, with quotes undone: RFC 4180, read independently of how it is written.
+fn read_csv(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut cell, mut quoted) = (vec![vec![]], String::new(), false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, quoted) {
+            ('"', true) if chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            ('"', _) => quoted = !quoted,
+            (',' | '\n', false) => {
+                rows.last_mut().expect("a row").push(std::mem::take(&mut cell));
+                if c == '\n' {
+                    rows.push(vec![]);
+                }
+            }
+            _ => cell.push(c),
+        }
+    }
+    assert!(!quoted && rows.pop().is_some_and(|last| last.is_empty()), "the last line is ended");
+    rows
+}
+
+/// The cells of one column in the rows of one sort.
+fn column(csv: &[Vec<String>], row: &str, name: &str) -> Vec<String> {
+    let at = |name: &str| csv[0].iter().position(|title| title == name).expect("a column");
+    csv[1..].iter().filter(|r| r[at("row")] == row).map(|r| r[at(name)].clone()).collect()
+}
+
+const HOSTILE: &str = "a,b \"c\"\nd|`e`\r\\ <b>*x*</b>";
+
+#[test]
+fn csv_has_one_header_full_figures_and_whole_names() {
+    let mut record = record();
+    record.variants[0].ops[0].node = HOSTILE.into();
+    record.variants[0].ops.iter_mut().for_each(|o| o.fork_mean_ns = vec![o.mean_ns]);
+    let by = vec![By::Type, By::Op, By::Site, By::Shape, By::Activation];
+    let named = super::Named { name: "r.json", record: &record };
+    let options = Options { top: 1, by };
+    let text = super::records(&[named, named], Format::Csv, &options).expect("CSV");
+    let csv = read_csv(&text);
+    assert!(csv.iter().all(|row| row.len() == csv[0].len()), "{text}");
+    assert_eq!(column(&csv, "variant", "p50_ns")[..3], ["325100000", "374200000", "317200000"]);
+    assert_eq!(column(&csv, "variant", "ratio")[..3], ["", "1.151", "0.976"]);
+    assert_eq!(column(&csv, "variant", "record"), ["r.json"; 6]);
+    assert_eq!(column(&csv, "op", "node")[0], HOSTILE);
+    assert_eq!(column(&csv, "op", "mean_ns")[0], "120000000");
+    assert_eq!(column(&csv, "site", "folded")[..6], ["0", "0", "0", "0", "0", "1"]);
+    assert_eq!(column(&csv, "site", "mean_ns")[3..6], ["40000000", "20000000", ""]);
+    assert_eq!(column(&csv, "activation", "count")[..2], ["3", "3"]);
+    assert_eq!(column(&csv, "type", "op")[..3], ["OptMatMul", "Reshape", "Silu"]);
+    insta::assert_snapshot!("the_columns_of_a_records_csv", csv[0].join("\n"));
+
+    record.environment.emulated = true;
+    let csv = read_csv(&render(&record, Format::Csv, &Options::default()).expect("CSV"));
+    assert!(column(&csv, "variant", "p50_ns").iter().all(String::is_empty), "an emulator's times");
+}
+
+#[test]
+fn csv_of_a_comparison_has_one_row_a_thing() {
+    let base = with_forks(record(), &[1001, 996, 999, 1003, 1002, 997, 1004, 998]);
+    let mut new = newer();
+    new.variants[1].name = HOSTILE.into();
+    new.environment.cpu = Some(HOSTILE.into());
+    let mut old = base.clone();
+    old.environment.cpu = Some("plain".into());
+    let text = super::comparison(&compared(&old, &new, Some("5%")), Format::Csv, 1).expect("CSV");
+    let csv = read_csv(&text);
+    assert!(csv.iter().all(|row| row.len() == csv[0].len()), "{text}");
+    assert_eq!(column(&csv, "variant", "verdict"), ["slower", "none"]);
+    assert_eq!(column(&csv, "variant", "outcome"), ["regression", "within"]);
+    assert_eq!(column(&csv, "variant", "difference_ns"), ["74840000", "0"]);
+    assert!(column(&csv, "difference", "new_value").contains(&HOSTILE.into()));
+    assert!(column(&csv, "op", "verdict").iter().all(String::is_empty), "attribution has no verdict");
+    assert!(column(&csv, "op", "joined_by").contains(&"shape".into()), "{text}");
+    insta::assert_snapshot!("the_columns_of_a_comparisons_csv", csv[0].join("\n"));
+}
+
+#[test]
+fn hostile_names_break_no_markdown_table() {
+    let mut record = record();
+    record.variants[1].name = HOSTILE.into();
+    record.variants[1].error = Some(format!("node {HOSTILE}"));
+    record.variants[0].ops[0].node = HOSTILE.into();
+    record.environment.warnings = vec![HOSTILE.into()];
+    let text = render(&record, Format::Markdown, &Options::default()).expect("Markdown");
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+        let above = text.lines().nth(at - 1).filter(|above| above.starts_with('|'));
+        if let Some(above) = above {
+            assert_eq!(above.matches('|').count(), line.matches('|').count(), "{above}\n{line}");
+        }
+    }
+    assert!(!text.contains("<b>") && !text.contains("*x*"), "{text}");
 }

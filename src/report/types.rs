@@ -1,71 +1,99 @@
-//! Types of operator across variants: where the difference between two variants sits.
+//! Types of operator, or shapes of their outputs, across variants: where the difference between two variants sits.
 
 use std::collections::BTreeMap;
 
 use super::facts;
 use super::grid::{Grid, shorten};
-use crate::record::{Record, Variant};
+use super::section::Section;
+use crate::record::{Op, Record, Variant};
 use crate::units::{self, Scale};
+
+/// What ops are put together by.
+#[derive(Clone, Copy)]
+pub struct Group {
+    /// `type`, `shape`.
+    pub name: &'static str,
+    pub of: fn(&Op) -> &str,
+}
+
+pub const TYPE: Group = Group { name: "type", of: |op| &op.op };
+
+/// The first output's; an op without one has none.
+pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or("-", String::as_str) };
 
 /// Variants side by side in one table; more go into another below it.
 const BAND: usize = 5;
 /// A variant's name above its column.
 const TITLE: usize = 13;
 
-pub fn render(record: &Record, top: usize) -> String {
+pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     let variants: Vec<&Variant> = facts::broken_down(record).collect();
     let bands = variants.chunks(BAND);
-    if facts::timed(record) {
-        let rows = by_time(&variants);
-        let text: Vec<String> = bands.map(|band| times(record, band, &rows, top)).collect();
-        match text.is_empty() {
-            true => String::new(),
-            false => {
-                text.join("\n")
-                    + "means of profiled runs: they say where time goes; whole runs above say which variant is slower\n"
-            }
-        }
-    } else {
-        bands.map(|band| counts(record, band)).collect::<Vec<_>>().join("\n")
+    if !facts::timed(record) {
+        let counted =
+            |band| Section::details(format!("ops by {}", group.name)).table(counts(record, group, band));
+        return bands.map(counted).collect();
     }
+    let rows = by_time(&variants, group);
+    let mut sections: Vec<Section> = bands.map(|band| times(record, group, band, &rows, top)).collect();
+    if let Some(last) = sections.pop() {
+        sections.push(last.line(
+            "means of profiled runs: they say where time goes; whole runs above say which variant is slower",
+        ));
+    }
+    sections
 }
 
-/// Types of operator, the most expensive (in any variant) first.
-fn by_time<'r>(variants: &[&'r Variant]) -> Vec<&'r str> {
+/// Groups, the most expensive (in any variant) first.
+fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     let mut most: BTreeMap<&str, u64> = BTreeMap::new();
     for variant in variants {
-        for (op, ns) in totals(variant) {
-            let most = most.entry(op).or_default();
-            *most = ns.max(*most);
+        for (name, total) in totals(variant, group) {
+            let most = most.entry(name).or_default();
+            *most = total.ns.max(*most);
         }
     }
-    let mut ops: Vec<(&str, u64)> = most.into_iter().collect();
-    ops.sort_by_key(|&(_, ns)| std::cmp::Reverse(ns));
-    ops.into_iter().map(|(op, _)| op).collect()
+    let mut names: Vec<(&str, u64)> = most.into_iter().collect();
+    names.sort_by_key(|&(_, ns)| std::cmp::Reverse(ns));
+    names.into_iter().map(|(name, _)| name).collect()
 }
 
-fn totals(variant: &Variant) -> BTreeMap<&str, u64> {
-    let mut totals = BTreeMap::new();
+/// The ops of a group together.
+#[derive(Clone, Copy, Default)]
+pub struct Total {
+    pub ops: usize,
+    /// Sum of the ops' means.
+    pub ns: u64,
+}
+
+pub fn totals(variant: &Variant, group: Group) -> BTreeMap<&str, Total> {
+    let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
     for op in &variant.ops {
-        *totals.entry(op.op.as_str()).or_default() += op.mean_ns;
+        let total = totals.entry((group.of)(op)).or_default();
+        total.ops += 1;
+        total.ns += op.mean_ns;
     }
     totals
 }
 
-fn times(record: &Record, variants: &[&Variant], rows: &[&str], top: usize) -> String {
-    let all: Vec<BTreeMap<&str, u64>> = variants.iter().map(|v| totals(v)).collect();
+fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], top: usize) -> Section {
+    let all: Vec<BTreeMap<&str, Total>> = variants.iter().map(|v| totals(v, group)).collect();
     let runs: Vec<u64> = variants.iter().map(|v| profiled_run(v)).collect();
     let scale = Scale::time(runs.iter().copied().max().unwrap_or(0));
-    let mut grid = titled(record, &format!("mean {} by type", scale.unit), variants);
+    let title = format!("mean {} by {}", scale.unit, group.name);
+    let mut grid = titled(record, &title, variants);
     let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
-    for op in shown {
-        grid.row(std::iter::once(op.to_string()).chain(all.iter().map(|t| figure(t.get(op).copied()))));
+    for name in shown {
+        let cells = all.iter().map(|t| figure(t.get(name).map(|total| total.ns)));
+        grid.row(std::iter::once(name.to_string()).chain(cells));
     }
     if !rest.is_empty() {
-        let sums =
-            all.iter().map(|t| figure(rest.iter().filter_map(|op| t.get(op).copied()).reduce(|a, b| a + b)));
-        grid.row(std::iter::once(format!("{} more types", rest.len())).chain(sums));
+        let sum = |t: &BTreeMap<&str, Total>| {
+            figure(rest.iter().filter_map(|name| t.get(name).map(|total| total.ns)).reduce(|a, b| a + b))
+        };
+        let more = units::count(rest.len(), &format!("more {}", group.name));
+        grid.row(std::iter::once(more).chain(all.iter().map(sum)));
     }
     let profiled = |of: &dyn Fn(&Variant) -> Option<String>| {
         variants.iter().map(|v| of(v).unwrap_or("-".into())).collect::<Vec<_>>()
@@ -75,7 +103,7 @@ fn times(record: &Record, variants: &[&Variant], rows: &[&str], top: usize) -> S
     grid.row(std::iter::once("profiled run".to_string()).chain(runs.iter().map(|&ns| scale.text(ns))));
     let overhead = profiled(&|v| v.profiled.map(|p| units::ratio(p.overhead_ratio, None)));
     grid.row(std::iter::once("profiled/plain".to_string()).chain(overhead));
-    grid.render()
+    Section::details(title).table(grid)
 }
 
 /// Mean wall time of a profiled run: its ops and what none of them explains.
@@ -83,23 +111,23 @@ pub fn profiled_run(variant: &Variant) -> u64 {
     variant.ops.iter().map(|o| o.mean_ns).sum::<u64>() + variant.profiled.map_or(0, |p| p.unaccounted_ns)
 }
 
-fn counts(record: &Record, variants: &[&Variant]) -> String {
+fn counts(record: &Record, group: Group, variants: &[&Variant]) -> Grid {
     let all: Vec<Vec<(&str, usize)>> =
-        variants.iter().map(|v| facts::counted(v.ops.iter().map(|o| o.op.as_str()))).collect();
+        variants.iter().map(|v| facts::counted(v.ops.iter().map(group.of))).collect();
     let mut rows: Vec<&str> = vec![];
-    for (op, _) in all.iter().flatten() {
-        if !rows.contains(op) {
-            rows.push(op);
+    for (name, _) in all.iter().flatten() {
+        if !rows.contains(name) {
+            rows.push(name);
         }
     }
-    let mut grid = titled(record, "ops by type", variants);
+    let mut grid = titled(record, &format!("ops by {}", group.name), variants);
     for row in rows {
         let count = |ops: &Vec<(&str, usize)>| {
-            ops.iter().find(|(op, _)| *op == row).map_or("-".into(), |(_, n)| units::integer(*n as u64))
+            ops.iter().find(|(name, _)| *name == row).map_or("-".into(), |(_, n)| units::integer(*n as u64))
         };
         grid.row(std::iter::once(row.to_string()).chain(all.iter().map(count)));
     }
-    grid.render()
+    grid
 }
 
 fn titled(record: &Record, first: &str, variants: &[&Variant]) -> Grid {

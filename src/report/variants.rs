@@ -1,22 +1,20 @@
 //! The variants side by side: whole runs, unprofiled.
 
 use super::facts;
-use super::grid::{Grid, wrap};
+use super::grid::Grid;
+use super::section::Section;
 use crate::record::{ActivationCost, OutputChange, Record, Role, Variant};
 use crate::units::{self, Scale};
 
-pub fn render(record: &Record) -> String {
-    let mut text = String::new();
+pub fn section(record: &Record) -> Section {
+    let mut section = Section::plain();
     if facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some()) {
-        text += &latencies(record);
+        section = section.table(latencies(record));
     }
-    for note in notes(record) {
-        text += &wrap(&note, "  ");
-    }
-    text
+    section.lines(notes(record))
 }
 
-fn latencies(record: &Record) -> String {
+fn latencies(record: &Record) -> Grid {
     let largest = record.variants.iter().filter_map(|v| v.latency).map(|l| l.p90_ns.max(l.p50_ns)).max();
     let time = Scale::time(largest.unwrap_or(0));
     let peaks = record.variants.iter().filter_map(peak_rss).max();
@@ -47,7 +45,7 @@ fn latencies(record: &Record) -> String {
             peak_rss(variant).map_or_else(missing, |bytes| size.text(bytes)),
         ]);
     }
-    grid.render()
+    grid
 }
 
 /// The cost and how far it may be off: `56.4 ±1.3`.

@@ -1,7 +1,7 @@
 //! What was found, in a sentence a variant: before any table, since it is what was asked.
 
 use super::facts;
-use super::grid::wrap;
+use super::section::Section;
 use crate::record::{Delta, Record, Role, Variant, Verdict};
 use crate::units::{percent, ratio, signed_percent, times};
 
@@ -11,25 +11,25 @@ const TIMES: f64 = 2.0;
 /// From this half-width on, an interval is not worth its figures.
 const BLIND: f64 = 0.5;
 
-pub fn render(record: &Record) -> String {
-    let mut text = String::new();
-    if !facts::timed(record) {
-        text += &wrap(
+pub fn section(record: &Record) -> Section {
+    let timed = facts::timed(record);
+    let mut section = Section::plain();
+    if !timed {
+        section = section.line(
             "The target is emulated: the emulator's times say nothing about a device, so none are shown. \
              Operators, memory and outputs hold.",
-            "",
         );
     }
     for variant in &record.variants {
         if let Some(error) = &variant.error {
             let what = if variant.latency.is_some() { "is incomplete" } else { "failed" };
-            text += &wrap(&format!("{} {what}: {error}", facts::phrase(record, variant)), "  ");
+            section = section.line(format!("{} {what}: {error}", facts::phrase(record, variant)));
         }
-        if facts::timed(record) && variant.role == Role::Swap && variant.latency.is_some() {
-            text += &wrap(&sentence(record, variant), "  ");
+        if timed && variant.role == Role::Swap && variant.latency.is_some() {
+            section = section.line(sentence(record, variant));
         }
     }
-    text
+    section
 }
 
 fn sentence(record: &Record, variant: &Variant) -> String {
@@ -38,9 +38,14 @@ fn sentence(record: &Record, variant: &Variant) -> String {
         Some(activation) if variant.sites.iter().all(|s| s.from != s.to) => activation.to_string(),
         _ => "the original".into(),
     };
-    let Some(delta) = &variant.delta else {
-        return format!("{subject}: there is no original to compare it against.");
-    };
+    match &variant.delta {
+        Some(delta) => told(&subject, &base, delta),
+        None => format!("{subject}: there is no original to compare it against."),
+    }
+}
+
+/// What a comparison found.
+pub fn told(subject: &str, base: &str, delta: &Delta) -> String {
     let Some([low, high]) = delta.interval else {
         return format!(
             "{subject} took {} times as long as {base}. One fork gives no interval, so this is no verdict \
@@ -51,7 +56,7 @@ fn sentence(record: &Record, variant: &Variant) -> String {
     let between = format!("{} to {}", signed_percent(low), signed_percent(high));
     match delta.verdict {
         Verdict::None => format!("{subject} against {base}: no difference found ({between}%)."),
-        Verdict::Inconclusive => inconclusive(&subject, &base, &between, delta),
+        Verdict::Inconclusive => inconclusive(subject, base, &between, delta),
         Verdict::Slower | Verdict::Faster if !(1.0 / TIMES..TIMES).contains(&delta.ratio) => format!(
             "{subject} takes {} times as long as {base} ({} to {}).",
             times(delta.ratio),

@@ -1,0 +1,68 @@
+//! `oplat compare`: what changed from one record to others, for people and for a build that must not get slower.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::report::{named, names, put, read};
+use crate::compare::{self, Comparison, Limit, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::report::{self, Format, Named, Options};
+use crate::units;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The record to compare against
+    base: PathBuf,
+    /// Newer records: each is compared to the base
+    #[arg(required = true, value_name = "NEW")]
+    newer: Vec<PathBuf>,
+    /// Exit with 1 if a variant became slower by more than this (5% or 0.05), with 4 if that can't be told
+    #[arg(long, value_name = "SHARE")]
+    max_regression: Option<Limit>,
+    /// Rows of each breakdown
+    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    top: usize,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Write to this file and not to the standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Compares and prints; then the exit code is the outcome's.
+pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+    let base = read(&args.base)?;
+    let newer = args.newer.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
+    let (base_name, new_names) = (args.base.display().to_string(), names(&args.newer));
+    let base = Named { name: &base_name, record: &base };
+    let comparison = compare::compare(base, &named(&new_names, &newer), args.max_regression)?;
+    let text = report::comparison(&comparison, args.format, args.top)?;
+    put(args.output.as_deref(), &text, out)?;
+    judged(&comparison)
+}
+
+/// The outcome as an error that names the variants it is about.
+fn judged(comparison: &Comparison) -> Result<()> {
+    let (Some(outcome), Some(limit)) = (comparison.outcome, comparison.max_regression) else { return Ok(()) };
+    let about: Vec<String> = comparison
+        .against
+        .iter()
+        .flat_map(|a| a.variants.iter().map(move |m| (a, m)))
+        .filter(|(_, m)| m.outcome == Some(outcome))
+        .map(|(a, m)| format!("{} ({})", m.name, a.new.name))
+        .collect();
+    let (about, limit) = (about.join(" | "), units::percent(limit));
+    match outcome {
+        Outcome::Within => Ok(()),
+        Outcome::Regression => {
+            Err(Error { kind: Kind::Regression, message: format!("slower by more than {limit}%: {about}") })
+        }
+        Outcome::Inconclusive => Err(Error {
+            kind: Kind::Inconclusive,
+            message: format!(
+                "can't tell whether slower by more than {limit}%: {about}; give more --time or --forks, and an \
+                 idle machine"
+            ),
+        }),
+    }
+}

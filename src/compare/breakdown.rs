@@ -1,0 +1,152 @@
+//! Where a variant's time goes in both records: its ops and its sites side by side. Attribution, from profiled
+//! runs: two means and their difference, never a verdict.
+
+use serde::Serialize;
+
+use super::join::{Key, join};
+use crate::record::{Op, Site, Variant};
+
+/// How two rows were found to be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinedBy {
+    /// The name of the ONNX node.
+    Name,
+    /// Operator or activation, and shape: in order where there are several.
+    Shape,
+    /// Not at all: only one record has it.
+    Nothing,
+}
+
+/// A variant's ops or sites, the largest difference first; of equal ones that which takes longest.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Breakdown {
+    pub rows: Vec<Pair>,
+    /// Mean of a profiled run that no op explains, in either record.
+    pub base_unaccounted_ns: Option<u64>,
+    pub new_unaccounted_ns: Option<u64>,
+}
+
+/// An op or a site in both records, or in one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pair {
+    /// The ONNX node, as the base calls it if it has it.
+    pub node: String,
+    /// Operator or activation: `Exp`; `Silu -> Mish` where the records differ.
+    pub what: String,
+    pub shape: String,
+    pub joined_by: JoinedBy,
+    /// Null where the record doesn't have it, or where it takes no time of its own (a folded site).
+    pub base_ns: Option<u64>,
+    pub new_ns: Option<u64>,
+}
+
+impl Pair {
+    /// New minus base. What one side lacks counts as nothing there.
+    pub fn difference_ns(&self) -> i64 {
+        difference(self.base_ns, self.new_ns)
+    }
+}
+
+/// New minus base, ns; what is missing counts as nothing.
+pub fn difference(base: Option<u64>, new: Option<u64>) -> i64 {
+    let ns = |ns: Option<u64>| i64::try_from(ns.unwrap_or(0)).unwrap_or(i64::MAX);
+    ns(new) - ns(base)
+}
+
+/// An op or a site of one record, as far as it is compared.
+struct Row {
+    node: String,
+    what: String,
+    shape: String,
+    ns: Option<u64>,
+}
+
+/// The keys up to this one are names, the rest are shapes.
+const BY_NAME: usize = 1;
+
+const KEYS: &[Key<Row>] = &[
+    |row| (!row.node.is_empty()).then(|| format!("{:?}", (&row.node, &row.what))),
+    |row| (!row.node.is_empty()).then(|| row.node.clone()),
+    |row| Some(format!("{:?}", (&row.what, &row.shape))),
+];
+
+impl Breakdown {
+    /// The ops of both sides with the time that no op explains.
+    pub fn ops(base: &Variant, new: &Variant) -> Self {
+        let rows = |v: &Variant| v.ops.iter().map(Row::op).collect::<Vec<_>>();
+        let unaccounted = |v: &Variant| v.profiled.map(|p| p.unaccounted_ns);
+        Self {
+            base_unaccounted_ns: unaccounted(base),
+            new_unaccounted_ns: unaccounted(new),
+            ..Self::join(&rows(base), &rows(new))
+        }
+    }
+
+    /// The sites of both sides.
+    pub fn sites(base: &Variant, new: &Variant) -> Self {
+        let rows = |v: &Variant| v.sites.iter().map(|s| Row::site(v, s)).collect::<Vec<_>>();
+        Self::join(&rows(base), &rows(new))
+    }
+
+    fn join(base: &[Row], new: &[Row]) -> Self {
+        let joined = join(base, new, KEYS);
+        let both = joined.pairs.iter().map(|joint| {
+            let by = if joint.key <= BY_NAME { JoinedBy::Name } else { JoinedBy::Shape };
+            Pair {
+                node: joint.base.node.clone(),
+                what: change(&joint.base.what, &joint.new.what),
+                shape: change(&joint.base.shape, &joint.new.shape),
+                joined_by: by,
+                base_ns: joint.base.ns,
+                new_ns: joint.new.ns,
+            }
+        });
+        let alone = |row: &Row, base_ns, new_ns| Pair {
+            node: row.node.clone(),
+            what: row.what.clone(),
+            shape: row.shape.clone(),
+            joined_by: JoinedBy::Nothing,
+            base_ns,
+            new_ns,
+        };
+        let only_base = joined.only_base.iter().map(|row| alone(row, row.ns, None));
+        let only_new = joined.only_new.iter().map(|row| alone(row, None, row.ns));
+        let mut rows: Vec<Pair> = both.chain(only_base).chain(only_new).collect();
+        let takes = |pair: &Pair| pair.base_ns.max(pair.new_ns);
+        rows.sort_by_key(|pair| std::cmp::Reverse((pair.difference_ns().unsigned_abs(), takes(pair))));
+        Self { rows, ..Self::default() }
+    }
+
+    /// How many rows were joined so.
+    pub fn count(&self, by: JoinedBy) -> usize {
+        self.rows.iter().filter(|pair| pair.joined_by == by).count()
+    }
+}
+
+impl Row {
+    fn op(op: &Op) -> Self {
+        Self {
+            node: op.node.clone(),
+            what: op.op.clone(),
+            shape: op.outputs.join(" "),
+            // Ops that were never profiled have no replications; a mean of 0 is no measurement.
+            ns: (!op.fork_mean_ns.is_empty() || op.mean_ns > 0).then_some(op.mean_ns),
+        }
+    }
+
+    fn site(variant: &Variant, site: &Site) -> Self {
+        let own = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node));
+        let shape = site.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        Self {
+            node: site.node.clone(),
+            what: site.to.clone(),
+            shape,
+            ns: own.filter_map(|o| Self::op(o).ns).reduce(|a, b| a + b),
+        }
+    }
+}
+
+fn change(base: &str, new: &str) -> String {
+    if base == new { base.to_owned() } else { format!("{base} -> {new}") }
+}

@@ -1,0 +1,139 @@
+//! What is not the same in two records, beside the figures: each is named, since each may be the reason for a
+//! difference of latency.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::record::{BeforeAfter, Record, Variant};
+
+/// Something that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// `machine: CPU`, `engine: version`, …
+    pub what: &'static str,
+    pub base: String,
+    pub new: String,
+}
+
+/// A change of the CPUs' mean frequency that is worth naming, as a share.
+const FREQUENCY: f64 = 0.05;
+
+type TextOf = fn(&Record) -> String;
+
+/// What is compared, as text. Records leave out what they don't know: an empty text differs from nothing.
+const ASPECTS: &[(&str, TextOf)] = &[
+    ("machine: host", |r| r.environment.host.clone()),
+    ("machine: target", |r| r.environment.target.clone()),
+    ("machine: architecture", |r| r.environment.arch.clone()),
+    ("machine: CPU", |r| r.environment.cpu.clone().unwrap_or_default()),
+    ("machine: instruction sets", |r| sorted(&r.environment.isa)),
+    ("machine: cores", |r| r.environment.cores.to_string()),
+    ("machine: system", |r| r.environment.os.clone()),
+    ("machine: governor", |r| sorted(&r.environment.governor)),
+    ("machine: pinned to CPUs", |r| listed(&r.environment.affinity).unwrap_or_else(|| "none".into())),
+    ("machine: emulated", |r| yes(r.environment.emulated)),
+    ("engine", |r| format!("{} {}", r.engine.name, r.engine.version)),
+    ("engine: instruction sets", |r| sorted(&r.engine.isa)),
+    ("engine: libc", |r| r.engine.libc.clone()),
+    ("engine: allocator", |r| r.engine.allocator.clone()),
+    ("oplat: version", |r| r.oplat.version.clone()),
+    ("oplat: build profile", |r| r.oplat.profile.clone()),
+    ("oplat: debug assertions", |r| yes(r.oplat.debug_assertions)),
+    ("model: name", |r| r.model.name.clone()),
+    ("model: SHA-256", |r| r.model.sha256.chars().take(16).collect()),
+    ("model: inputs", inputs),
+    ("model: parameters", |r| r.model.parameters.to_string()),
+    ("model: MACs", |r| r.model.macs.map_or(String::new(), |macs| macs.to_string())),
+    ("settings: threads", |r| r.settings.threads.to_string()),
+    ("settings: denormals", |r| r.settings.denormals.clone()),
+    ("settings: seed", |r| r.settings.seed.to_string()),
+    ("settings: forks", |r| r.settings.forks.to_string()),
+    ("settings: time limit, s", |r| (r.settings.time_limit_ns as f64 / 1e9).to_string()),
+    ("settings: confidence", |r| r.settings.confidence.to_string()),
+    ("settings: interrupted", |r| yes(r.settings.interrupted)),
+    ("variants: knobs", |r| each(r, |v| knobs(&v.knobs))),
+    ("variants: threads", |r| each(r, |v| v.threads.to_string())),
+];
+
+/// Everything that differs, in a fixed order.
+pub fn all(base: &Record, new: &Record) -> Vec<Difference> {
+    let aspects = ASPECTS.iter().filter_map(|&(what, of)| {
+        let (base, new) = (of(base), of(new));
+        let known = !(base.is_empty() || new.is_empty());
+        (known && base != new).then_some(Difference { what, base, new })
+    });
+    aspects.chain(frequency(base, new)).chain(sites(base, new)).collect()
+}
+
+fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.into()
+}
+
+fn sorted(names: &[String]) -> String {
+    names.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+}
+
+fn listed(numbers: &[usize]) -> Option<String> {
+    (!numbers.is_empty()).then(|| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
+}
+
+fn inputs(record: &Record) -> String {
+    let input = |i: &crate::record::Input| {
+        let shape = i.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        format!("{} {shape} {}", i.name, i.dtype)
+    };
+    record.model.inputs.iter().map(input).collect::<Vec<_>>().join(", ")
+}
+
+/// What the variants have, once if all have the same.
+fn each(record: &Record, of: impl Fn(&Variant) -> String) -> String {
+    let all: BTreeSet<String> = record.variants.iter().map(of).collect();
+    all.into_iter().collect::<Vec<_>>().join(" | ")
+}
+
+fn knobs(knobs: &BTreeMap<String, String>) -> String {
+    match knobs.is_empty() {
+        true => "none".into(),
+        false => knobs.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn frequency(base: &Record, new: &Record) -> Option<Difference> {
+    let mean = |r: &Record| {
+        let known = |f: &BeforeAfter| [f.before, f.after];
+        let khz: Vec<i64> = r.environment.frequency_khz.values().flat_map(known).flatten().collect();
+        (!khz.is_empty()).then(|| khz.iter().sum::<i64>() as f64 / khz.len() as f64)
+    };
+    let (base, new) = (mean(base)?, mean(new)?);
+    let mhz = |khz: f64| format!("{:.0}", khz / 1e3);
+    let differs = (new / base - 1.0).abs() > FREQUENCY;
+    differs.then(|| Difference { what: "machine: mean frequency, MHz", base: mhz(base), new: mhz(new) })
+}
+
+/// Variants of one name whose sites are not the same: other sites were swapped, or found.
+fn sites(base: &Record, new: &Record) -> Option<Difference> {
+    let count = |v: &Variant| {
+        let mut kinds: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for site in &v.sites {
+            *kinds.entry((&site.from, &site.to)).or_default() += 1;
+        }
+        let kinds = kinds.iter().map(|((from, to), n)| match from == to {
+            true => format!("{n} {from}"),
+            false => format!("{n} {from} -> {to}"),
+        });
+        format!("{}: {}", v.name, kinds.collect::<Vec<_>>().join(", "))
+    };
+    base.variants.iter().find_map(|b| {
+        let key = |v: &Variant| (v.role, v.rule.clone(), v.lowering.clone());
+        let n = new.variants.iter().find(|n| key(n) == key(b))?;
+        let chosen = |v: &Variant| -> BTreeSet<(String, String, String)> {
+            v.sites.iter().map(|s| (s.node.clone(), s.from.clone(), s.to.clone())).collect()
+        };
+        (chosen(b) != chosen(n)).then(|| Difference {
+            what: "variants: sites",
+            base: count(b),
+            new: count(n),
+        })
+    })
+}

@@ -1,0 +1,77 @@
+//! A limit on how much slower a variant may have become, and whether it holds.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::record::Delta;
+
+/// How much slower is allowed, as a share: `5%` is 0.05.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit(f64);
+
+/// From the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The whole interval lies below the limit.
+    Within,
+    /// The interval holds the limit, or there is no interval.
+    Inconclusive,
+    /// The whole interval lies above the limit.
+    Regression,
+}
+
+impl Limit {
+    pub fn share(self) -> f64 {
+        self.0
+    }
+
+    /// Where a variant's interval lies. Without one nothing can be told.
+    pub fn judge(self, change: Option<&Delta>) -> Outcome {
+        match change.and_then(|c| c.interval) {
+            Some([low, _]) if low > 1.0 + self.0 => Outcome::Regression,
+            Some([_, high]) if high < 1.0 + self.0 => Outcome::Within,
+            _ => Outcome::Inconclusive,
+        }
+    }
+}
+
+impl Outcome {
+    pub fn worst(outcomes: impl Iterator<Item = Self>) -> Option<Self> {
+        outcomes.max()
+    }
+}
+
+/// Reads `5%` and `0.05`. A bare number of 1 or more would be a hundred per cent and is a slip.
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, divisor) = match text.trim().strip_suffix('%') {
+            Some(number) => (number, 100.0),
+            None => (text, 1.0),
+        };
+        match number.trim().parse::<f64>() {
+            Ok(n) if divisor == 1.0 && n >= 1.0 => Err(format!("did you mean {n}%? Give 5% or 0.05")),
+            Ok(n) if n.is_finite() && n >= 0.0 => Ok(Self(n / divisor)),
+            _ => Err("give 5% or 0.05".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_percentage_or_a_share() {
+        for (text, share) in [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("0", 0.0), (" 12.5 %", 0.125)] {
+            assert_eq!(text.parse::<Limit>().map(Limit::share), Ok(share), "{text}");
+        }
+        assert_eq!("5".parse::<Limit>().unwrap_err(), "did you mean 5%? Give 5% or 0.05");
+        for wrong in ["", "%", "-5%", "NaN", "inf", "inf%", "five"] {
+            assert!(wrong.parse::<Limit>().is_err(), "{wrong}");
+        }
+    }
+}

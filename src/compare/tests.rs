@@ -1,0 +1,341 @@
+//! Comparisons of records made up here: what is called, what is not, and what is said to differ.
+
+use super::*;
+use crate::record::{Fork, Op, Profiled, Role, Site, Verdict};
+
+/// Nearly normal numbers from a fixed seed: mean 0, deviation 1.
+struct Noise(u64);
+
+impl Noise {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}
+
+/// Deviations of log latency, as they were seen on a machine that other programs shared a little: from record to
+/// record, from fork to fork, from run to run.
+const RECORD_SD: f64 = 0.004;
+const FORK_SD: f64 = 0.008;
+const RUN_SD: f64 = 0.02;
+
+/// Forks of a variant that takes `ms`, in a record that is `drift` slower than usual.
+fn forks(noise: &mut Noise, n: usize, ms: f64, drift: f64) -> Vec<Fork> {
+    let fork = |noise: &mut Noise| {
+        let fork = drift + FORK_SD * noise.normal();
+        let mut run = || (ms * 1e6 * (fork + RUN_SD * noise.normal()).exp()) as u64;
+        Fork { rounds: (0..3).map(|_| (0..5).map(|_| run()).collect()).collect(), ..Fork::default() }
+    };
+    (0..n).map(|_| fork(noise)).collect()
+}
+
+fn variant(role: Role, rule: &str, forks: Vec<Fork>) -> Variant {
+    Variant {
+        name: if rule.is_empty() { "original".into() } else { format!("{rule}, exported") },
+        role,
+        rule: rule.into(),
+        lowering: "exported".into(),
+        threads: 1,
+        knobs: Default::default(),
+        sites: vec![],
+        skipped: vec![],
+        forks,
+        latency: None,
+        delta: None,
+        profiled: None,
+        activation_cost: None,
+        memory: None,
+        output_change: None,
+        ops: vec![],
+        error: None,
+    }
+}
+
+fn record(variants: Vec<Variant>) -> Record {
+    Record {
+        schema: crate::record::SCHEMA.into(),
+        oplat: Default::default(),
+        started_at: String::new(),
+        command: vec![],
+        engine: crate::record::Engine {
+            name: "tract".into(),
+            version: "0.23.9".into(),
+            isa: vec![],
+            libc: "glibc 2.36".into(),
+            allocator: "system".into(),
+        },
+        environment: Default::default(),
+        model: Default::default(),
+        settings: crate::record::Settings { confidence: 0.99, ..Default::default() },
+        order: vec![],
+        variants,
+    }
+}
+
+/// Original, mish and control as one measurement would find them, `slower` times as slow.
+fn measured(noise: &mut Noise, n: usize, slower: f64) -> Record {
+    let drift = RECORD_SD * noise.normal() + slower.ln();
+    let mut one = |role, rule: &str, ms| variant(role, rule, forks(noise, n, ms, drift));
+    record(vec![
+        one(Role::Original, "", 44.0),
+        one(Role::Swap, "mish", 52.0),
+        one(Role::Control, "identity", 43.0),
+    ])
+}
+
+fn against(base: &Record, new: &Record, limit: Option<Limit>) -> Against {
+    let named = |name, record| Named { name, record };
+    let compared = compare(named("base.json", base), &[named("new.json", new)], limit);
+    compared.expect("common variants").against.remove(0)
+}
+
+fn verdicts(base: &Record, new: &Record) -> Vec<Verdict> {
+    let compared = against(base, new, None);
+    compared.variants.iter().map(|m| m.change.as_ref().expect("measured").verdict).collect()
+}
+
+const TRIES: usize = 200;
+
+#[test]
+fn the_same_binary_is_called_slower_or_faster_in_at_most_one_of_twenty_tries() {
+    for n in [3, 4, 8] {
+        let mut noise = Noise(7);
+        let called = |v: &Verdict| matches!(v, Verdict::Slower | Verdict::Faster);
+        let wrong = (0..TRIES).filter(|_| {
+            let (base, new) = (measured(&mut noise, n, 1.0), measured(&mut noise, n, 1.0));
+            verdicts(&base, &new).iter().any(called)
+        });
+        let wrong = wrong.count();
+        assert!(wrong <= TRIES / 20, "{n} forks: {wrong} false verdicts in {TRIES} tries");
+    }
+}
+
+#[test]
+fn a_model_that_became_ten_per_cent_slower_is_called() {
+    let mut noise = Noise(8);
+    let called = (0..TRIES).filter(|_| {
+        let (base, new) = (measured(&mut noise, 8, 1.0), measured(&mut noise, 8, 1.1));
+        verdicts(&base, &new).iter().all(|v| *v == Verdict::Slower)
+    });
+    let called = called.count();
+    assert!(called >= TRIES * 19 / 20, "{called} of {TRIES} were called");
+}
+
+#[test]
+fn the_interval_is_welchs_over_the_forks_medians() {
+    let fork = |ns: &[u64]| Fork { rounds: vec![ns.to_vec()], ..Fork::default() };
+    let base = record(vec![variant(Role::Original, "", vec![fork(&[90, 100, 500]), fork(&[102])])]);
+    let new = record(vec![variant(Role::Original, "", vec![fork(&[120]), fork(&[121]), fork(&[119])])]);
+    let change = against(&base, &new, None).variants.remove(0).change.expect("measured");
+    let logs = |ns: &[f64]| crate::stats::Samples::new(ns.iter().map(|n| n.ln())).expect("samples");
+    let expected = crate::stats::welch(&logs(&[100.0, 102.0]), &logs(&[120.0, 121.0, 119.0]), 0.99).exp();
+    let interval = expected.interval.expect("enough forks");
+    assert!((change.ratio - expected.point).abs() < 1e-12, "{change:?}");
+    assert_eq!(change.interval, Some([interval.low, interval.high]));
+    assert_eq!(change.resolution, Some(interval.half_width()));
+    assert_eq!(change.against, "base.json");
+}
+
+#[test]
+fn the_worst_variant_comes_first_and_decides() {
+    let mut noise = Noise(9);
+    let base = measured(&mut noise, 8, 1.0);
+    let mut new = base.clone();
+    new.variants[1].forks = forks(&mut noise, 8, 52.0 * 1.2, 0.0);
+    let limit = "5%".parse().ok();
+    let compared = against(&base, &new, limit);
+    let told: Vec<_> = compared.variants.iter().map(|m| (m.name.as_str(), m.outcome)).collect();
+    assert_eq!(told[0], ("mish, exported", Some(Outcome::Regression)));
+    assert_eq!(told[1].1, Some(Outcome::Within));
+    assert_eq!(compared.outcome, Some(Outcome::Regression));
+    assert_eq!(against(&base, &base, limit).outcome, Some(Outcome::Within));
+    assert_eq!(against(&base, &base, None).outcome, None);
+}
+
+#[test]
+fn an_interval_across_the_limit_cannot_be_told_and_a_regression_wins_over_it() {
+    let mut noise = Noise(10);
+    let base = measured(&mut noise, 8, 1.0);
+    let mut new = measured(&mut noise, 8, 1.0);
+    new.variants[1].forks = forks(&mut noise, 8, 52.0 * 1.05, 0.0);
+    let limit = "5%".parse().ok();
+    assert_eq!(against(&base, &new, limit).outcome, Some(Outcome::Inconclusive));
+    new.variants[0].forks = forks(&mut noise, 8, 44.0 * 1.3, 0.0);
+    assert_eq!(against(&base, &new, limit).outcome, Some(Outcome::Regression));
+}
+
+#[test]
+fn what_has_no_interval_cannot_be_told() {
+    let mut noise = Noise(11);
+    let base = measured(&mut noise, 8, 1.0);
+    let limit = "5%".parse().ok();
+    let single = measured(&mut noise, 1, 1.0);
+    let change = against(&base, &single, limit).variants.remove(0).change.expect("measured");
+    assert_eq!((change.interval, change.verdict), (None, Verdict::Inconclusive));
+    assert_eq!(against(&base, &single, limit).outcome, Some(Outcome::Inconclusive));
+
+    let mut failed = base.clone();
+    failed.variants[1].forks.clear();
+    failed.variants[1].error = Some("the worker was killed".into());
+    let compared = against(&base, &failed, limit);
+    assert_eq!(compared.outcome, Some(Outcome::Inconclusive));
+    let last = compared.variants.last().expect("three variants");
+    assert!(last.change.is_none() && last.new.error.is_some());
+}
+
+#[test]
+fn times_of_an_emulator_are_not_compared() {
+    let mut noise = Noise(12);
+    let (base, mut new) = (measured(&mut noise, 8, 1.0), measured(&mut noise, 8, 2.0));
+    new.environment.emulated = true;
+    let compared = against(&base, &new, "5%".parse().ok());
+    assert!(
+        compared.no_latency.as_ref().is_some_and(|why| why.contains("the newer one ran under an emulator"))
+    );
+    assert!(compared.variants.iter().all(|m| m.change.is_none()));
+    assert_eq!(compared.outcome, Some(Outcome::Inconclusive));
+}
+
+#[test]
+fn a_knob_is_named_and_does_not_keep_variants_apart() {
+    let mut noise = Noise(13);
+    let (base, mut new) = (measured(&mut noise, 8, 1.0), measured(&mut noise, 8, 1.1));
+    new.variants.reverse();
+    for v in &mut new.variants {
+        v.knobs.insert("TRACT_X".into(), "1".into());
+    }
+    let compared = against(&base, &new, None);
+    assert_eq!(compared.variants.len(), 3);
+    assert!(compared.variants.iter().all(|m| m.base.name == m.new.name));
+    assert_eq!(told(&compared), ["variants: knobs: none -> TRACT_X=1"]);
+}
+
+/// One variant twice, with a knob and without: the knob tells them apart.
+#[test]
+fn variants_of_one_record_are_joined_with_their_likes() {
+    let mut noise = Noise(14);
+    let mut one = |knob: Option<&str>, ms| {
+        let mut v = variant(Role::Swap, "mish", forks(&mut noise, 4, ms, 0.0));
+        v.knobs.extend(knob.map(|k| ("K".to_owned(), k.to_owned())));
+        v
+    };
+    let (plain, knob) = (one(None, 10.0), one(Some("1"), 20.0));
+    let base = record(vec![plain.clone(), knob.clone()]);
+    let new = record(vec![knob, plain]);
+    for matched in against(&base, &new, None).variants {
+        assert_eq!(matched.change.expect("measured").ratio, 1.0);
+    }
+}
+
+fn told(against: &Against) -> Vec<String> {
+    against.differences.iter().map(|d| format!("{}: {} -> {}", d.what, d.base, d.new)).collect()
+}
+
+#[test]
+fn everything_that_differs_is_named() {
+    let mut base = record(vec![variant(Role::Original, "", vec![])]);
+    let site = |to: &str| Site {
+        node: "a".into(),
+        from: "silu".into(),
+        to: to.into(),
+        shape: vec![],
+        folded_into: None,
+    };
+    base.variants[0].sites = vec![site("silu")];
+    base.environment.cpu = Some("A".into());
+    base.environment.isa = vec!["fma".into(), "avx2".into()];
+    base.model.sha256 = "0123456789abcdef0123".into();
+    let mut new = base.clone();
+    new.environment.isa.reverse();
+    new.model.source = "elsewhere.onnx".into();
+    assert_eq!(told(&against(&base, &new, None)), Vec::<String>::new(), "order and path are no differences");
+
+    new.environment.cpu = Some("B".into());
+    new.environment.affinity = vec![2, 3];
+    new.engine.version = "0.24.0".into();
+    new.engine.libc = "musl 1.2".into();
+    new.oplat.profile = "release".into();
+    new.oplat.debug_assertions = true;
+    new.model.sha256 = "f".repeat(64);
+    new.settings.threads = 2;
+    new.settings.denormals = "flush".into();
+    new.variants[0].sites = vec![site("relu")];
+    let khz = |mhz: i64| crate::record::BeforeAfter { before: Some(mhz * 1000), after: None };
+    base.environment.frequency_khz.insert("0".into(), khz(3000));
+    new.environment.frequency_khz.insert("0".into(), khz(2000));
+    // What one record doesn't know differs from nothing.
+    base.settings.denormals = String::new();
+    base.oplat.profile = "dev".into();
+    assert_eq!(
+        told(&against(&base, &new, None)),
+        [
+            "machine: CPU: A -> B",
+            "machine: pinned to CPUs: none -> 2,3",
+            "engine: tract 0.23.9 -> tract 0.24.0",
+            "engine: libc: glibc 2.36 -> musl 1.2",
+            "oplat: build profile: dev -> release",
+            "oplat: debug assertions: no -> yes",
+            "model: SHA-256: 0123456789abcdef -> ffffffffffffffff",
+            "settings: threads: 0 -> 2",
+            "machine: mean frequency, MHz: 3000 -> 2000",
+            "variants: sites: original: 1 silu -> original: 1 silu -> relu",
+        ]
+    );
+}
+
+fn op(node: &str, op: &str, shape: &str, mean_ns: u64) -> Op {
+    Op {
+        op: op.into(),
+        node: node.into(),
+        outputs: vec![shape.into()],
+        mean_ns,
+        fork_mean_ns: vec![mean_ns],
+        ..Op::default()
+    }
+}
+
+#[test]
+fn ops_are_joined_by_name_and_failing_that_by_operator_and_shape() {
+    let mut base = record(vec![variant(Role::Original, "", vec![])]);
+    let mut new = base.clone();
+    base.variants[0].ops =
+        vec![op("act", "Exp", "8xf32", 10), op("act", "Mul", "8xf32", 30), op("conv", "Conv", "8xf32", 100)];
+    new.variants[0].ops = vec![
+        op("act", "Mish", "8xf32", 50),
+        op("renamed", "Conv", "8xf32", 150),
+        op("pool", "Pool", "4xf32", 1),
+        op("act", "Mul", "8xf32", 31),
+    ];
+    new.variants[0].profiled = Some(Profiled { p50_ns: 240, overhead_ratio: 1.0, unaccounted_ns: 7 });
+    let ops = against(&base, &new, None).variants.remove(0).ops;
+    let rows: Vec<_> =
+        ops.rows.iter().map(|p| (p.node.as_str(), p.what.as_str(), p.joined_by, p.difference_ns())).collect();
+    assert_eq!(
+        rows,
+        [
+            ("conv", "Conv", JoinedBy::Shape, 50),
+            ("act", "Exp -> Mish", JoinedBy::Name, 40),
+            ("act", "Mul", JoinedBy::Name, 1),
+            ("pool", "Pool", JoinedBy::Nothing, 1),
+        ]
+    );
+    assert_eq!((ops.base_unaccounted_ns, ops.new_unaccounted_ns), (None, Some(7)));
+}
+
+#[test]
+fn records_without_a_common_variant_are_refused() {
+    let base = record(vec![variant(Role::Swap, "mish", vec![])]);
+    let new = record(vec![variant(Role::Swap, "gelu", vec![])]);
+    let named = |name, record| Named { name, record };
+    let error =
+        compare(named("a.json", &base), &[named("b.json", &new)], None).expect_err("nothing in common");
+    assert_eq!(error.exit_code(), 2);
+    assert_eq!(
+        error.message,
+        "a.json and b.json have no variant in common: the one has mish, exported, the other gelu, exported"
+    );
+}

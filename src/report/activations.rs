@@ -1,0 +1,68 @@
+//! Activations by kind: how many sites have it, how many of them the engine merged into other ops, and what the
+//! ops of the others take.
+
+use super::facts;
+use super::grid::Grid;
+use super::section::Section;
+use super::sites;
+use super::types::profiled_run;
+use crate::record::{Record, Variant};
+use crate::units::{self, Scale};
+
+/// All sites of a variant with one kind of activation.
+#[derive(Clone, Debug, Default)]
+pub struct Kind<'r> {
+    pub name: &'r str,
+    pub sites: usize,
+    /// Sites without an op of their own: their time is inside another op's.
+    pub folded: usize,
+    /// Mean time of the ops that compute nothing else; `None` if there are none.
+    pub ns: Option<u64>,
+}
+
+pub fn kinds(variant: &Variant) -> Vec<Kind<'_>> {
+    let mut kinds: Vec<Kind> = vec![];
+    for site in &variant.sites {
+        let at = kinds.iter().position(|kind| kind.name == site.to).unwrap_or_else(|| {
+            kinds.push(Kind { name: &site.to, ..Kind::default() });
+            kinds.len() - 1
+        });
+        let (kind, ns) = (&mut kinds[at], sites::row(variant, site).ns);
+        kind.sites += 1;
+        kind.folded += usize::from(site.folded_into.is_some());
+        kind.ns = kind.ns.into_iter().chain(ns).reduce(|a, b| a + b);
+    }
+    kinds.sort_by_key(|kind| std::cmp::Reverse((kind.ns, kind.sites)));
+    kinds
+}
+
+pub fn sections(record: &Record) -> Vec<Section> {
+    let timed = facts::timed(record);
+    let variants = || facts::broken_down(record).filter(|v| !v.sites.is_empty());
+    let scale = Scale::time(variants().flat_map(kinds).filter_map(|kind| kind.ns).max().unwrap_or(0));
+    let mut grid = Grid::new().name("activations").name("of variant").number("sites").number("folded");
+    if timed {
+        grid = grid.number(&format!("mean {}", scale.unit)).number("share");
+    }
+    let mut none = true;
+    for variant in variants() {
+        let run = profiled_run(variant).max(1) as f64;
+        for kind in kinds(variant) {
+            none = false;
+            let count = |n: usize| units::integer(n as u64);
+            let mut cells = vec![kind.name.to_owned(), facts::label(record, variant)];
+            cells.extend([count(kind.sites), count(kind.folded)]);
+            if timed {
+                cells.push(kind.ns.map_or("-".into(), |ns| scale.text(ns)));
+                cells.push(kind.ns.map_or("-".into(), |ns| units::share(ns as f64 / run)));
+            }
+            grid.row(cells);
+        }
+    }
+    if none {
+        return vec![];
+    }
+    vec![Section::details("activations").table(grid).line(
+        "folded: merged into another op, whose time holds it; the time is that of the other sites' ops",
+    )]
+}
