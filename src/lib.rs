@@ -7,7 +7,7 @@
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
-//! - use: [`report`]
+//! - use: [`report`], [`plot`]
 //! - top: [`cli`]
 
 pub mod activation;
@@ -18,6 +18,7 @@ pub mod error;
 pub mod files;
 pub mod measure;
 pub mod onnx;
+pub mod plot;
 pub mod record;
 pub mod report;
 pub mod stats;
