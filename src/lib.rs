@@ -7,7 +7,7 @@
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
-//! - use: [`compare`] (record against record), [`report`], [`experiment`] (many measurements from one file)
+//! - use: [`compare`] (record against record), [`report`], [`plot`], [`experiment`] (many measurements from one file)
 //! - top: [`cli`]
 
 pub mod activation;
@@ -20,6 +20,7 @@ pub mod experiment;
 pub mod files;
 pub mod measure;
 pub mod onnx;
+pub mod plot;
 pub mod record;
 pub mod report;
 pub mod stats;

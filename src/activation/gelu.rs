@@ -1,33 +1,53 @@
 //! Gaussian error linear units.
 
-use super::{Form, Kind, Place};
-use crate::onnx::formula::erf;
+use super::sigmoid::{sigmoid, sigmoid_slope};
+use super::{Form, Kind};
+use crate::onnx::formula::erfc;
 
 /// √(2/π)
 const C: f64 = 0.797_884_560_802_865_4;
+
+/// The share of a standard normal that lies below x.
+fn normal(x: f64) -> f64 {
+    0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// Twice the argument of the tanh: since 1 + tanh(u) is 2 sigmoid(2u), nothing cancels.
+fn doubled(x: f64) -> f64 {
+    2.0 * C * (x + 0.044715 * x.powi(3))
+}
 
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "gelu",
         aliases: &["gelu_erf"],
         formula: "x (1 + erf(x / sqrt 2)) / 2",
+        derivative: "(1 + erf(x / sqrt 2)) / 2 + x exp(-x^2 / 2) / sqrt(2 pi)",
         source: "arXiv 1606.08415; ONNX Gelu",
-        parameters: &[],
-        value: |x, _| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+        value: |x, _| x * normal(x),
+        slope: |x, _| normal(x) + x * (-x * x / 2.0).exp() * C / 2.0,
+        range: [-0.169_971_207_48, f64::INFINITY],
         recognised: &["com.microsoft.Gelu(x)"],
         exported: &[
             Form::since(20, "Gelu(x, approximate=\"none\")"),
             Form::since(9, "x * (Erf(x / 1.4142135623730951) + 1) * 0.5"),
         ],
-        place: Place::Anywhere,
+        tract: "TODO",
+        ..Kind::PLAIN
     },
     Kind {
         name: "gelu_tanh",
         aliases: &["gelu_new", "fast_gelu"],
-        formula: "x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2",
+        formula: "x (1 + tanh(0.798 x + 0.0357 x^3)) / 2",
+        derivative: "(1 + tanh(u)) / 2 + x (1 - tanh(u)^2) u' / 2, \
+                     with u = sqrt(2/pi) (x + 0.044715 x^3)",
         source: "arXiv 1606.08415, section 2; ONNX Gelu with approximate=tanh",
-        parameters: &[],
-        value: |x, _| 0.5 * x * (1.0 + (C * (x + 0.044715 * x.powi(3))).tanh()),
+        value: |x, _| x * sigmoid(doubled(x)),
+        slope: |x, _| {
+            let inner = 2.0 * C * (1.0 + 3.0 * 0.044715 * x * x);
+            sigmoid(doubled(x)) + x * sigmoid_slope(doubled(x)) * inner
+        },
+        range: [-0.170_040_750_57, f64::INFINITY],
         recognised: &[
             "com.microsoft.FastGelu(x)",
             "0.5 * x * (1 + Tanh(0.7978845608028654 * (x + 0.044715 * Pow(x, 3))))",
@@ -38,6 +58,7 @@ pub const KINDS: &[Kind] = &[
             Form::since(20, "Gelu(x, approximate=\"tanh\")"),
             Form::since(7, "0.5 * (x * (1 + Tanh(0.7978845608028654 * (x + 0.044715 * (x * (x * x))))))"),
         ],
-        place: Place::Anywhere,
+        tract: "TODO",
+        ..Kind::PLAIN
     },
 ];

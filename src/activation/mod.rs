@@ -4,12 +4,16 @@
 //! write it, how it is recognised and how it is put in. A family of activations is one file; to add one, write
 //! its `Kind` there and, for a new file, one line in [`FAMILIES`].
 
+mod acon;
+mod channels;
 mod elu;
 mod gelu;
+mod pade;
 mod relu;
 mod sigmoid;
 mod sine;
 mod swish;
+mod tanhsoft;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -19,8 +23,18 @@ use crate::onnx::formula::Expr;
 use crate::onnx::messages::data_type;
 
 /// The families, in the order of tables. Where two patterns explain the same nodes, the first one wins.
-const FAMILIES: &[&[Kind]] =
-    &[relu::KINDS, elu::KINDS, sigmoid::KINDS, swish::KINDS, gelu::KINDS, sine::KINDS];
+const FAMILIES: &[&[Kind]] = &[
+    relu::KINDS,
+    elu::KINDS,
+    sigmoid::KINDS,
+    swish::KINDS,
+    gelu::KINDS,
+    sine::KINDS,
+    tanhsoft::KINDS,
+    pade::KINDS,
+    acon::KINDS,
+    channels::KINDS,
+];
 
 /// An activation function, without the values of its parameters.
 #[derive(Debug)]
@@ -31,16 +45,77 @@ pub struct Kind {
     pub aliases: &'static [&'static str],
     /// What it computes, for people.
     pub formula: &'static str,
-    /// Where it is defined: ONNX operator or paper.
+    /// Its derivative, for people.
+    pub derivative: &'static str,
+    /// Where it is defined: ONNX operators and papers, divided by `; `, the first one for tables.
     pub source: &'static str,
     pub parameters: &'static [Parameter],
     /// f(x) for the given parameters, in the order of `parameters`.
     pub value: fn(f64, &[f64]) -> f64,
+    /// f'(x) likewise; at a kink, the derivative on one of its sides.
+    pub slope: fn(f64, &[f64]) -> f64,
+    /// Where the derivative jumps.
+    pub kinks: fn(&[f64]) -> Vec<f64>,
+    /// Infimum and supremum, for the default parameters.
+    pub range: [f64; 2],
+    /// Whether it never falls, for the default parameters.
+    pub monotonic: bool,
     /// The formulas by which it is recognised, beside those in which it is written.
     pub recognised: &'static [&'static str],
     /// The formulas in which exporters write it: the first that fits opset and exporter is taken.
     pub exported: &'static [Form],
+    /// Whether its sites are looked for in models.
+    pub found: bool,
     pub place: Place,
+    /// Why it can't take another activation's place in a model, if it can't.
+    pub alone: Option<&'static str>,
+    /// What an element of its output depends on beside the one of its input, if anything, and for which case
+    /// `value` stands.
+    pub beyond: Option<&'static str>,
+    /// Whether there is a kernel for it: one pass over memory.
+    pub kernel: bool,
+    /// What tract makes of the exported form.
+    pub tract: &'static str,
+}
+
+impl Kind {
+    /// What most rows have in common: no parameters, no kinks, and sites anywhere.
+    const PLAIN: Self = Self {
+        name: "",
+        aliases: &[],
+        formula: "",
+        derivative: "",
+        source: "",
+        parameters: &[],
+        value: |_, _| f64::NAN,
+        slope: |_, _| f64::NAN,
+        kinks: |_| vec![],
+        range: [f64::NEG_INFINITY, f64::INFINITY],
+        monotonic: false,
+        recognised: &[],
+        exported: &[],
+        found: true,
+        place: Place::Anywhere,
+        alone: None,
+        beyond: None,
+        kernel: false,
+        tract: "",
+    };
+
+    pub fn defaults(&self) -> Vec<f64> {
+        self.parameters.iter().map(|p| p.default).collect()
+    }
+
+    /// Whether its derivative is continuous, for the default parameters.
+    pub fn is_smooth(&self) -> bool {
+        (self.kinks)(&self.defaults()).is_empty()
+    }
+
+    /// How many exponentials, logarithms and their like its most elementary exported form takes for an element.
+    pub fn transcendentals(&self) -> u32 {
+        let form = self.exported.last().and_then(|f| Expr::parse(f.formula).ok());
+        form.map_or(0, |f| f.transcendentals())
+    }
 }
 
 #[derive(Debug)]
@@ -62,8 +137,15 @@ pub struct Form {
 }
 
 impl Form {
+    /// What any exporter writes from this opset on.
     const fn since(since: i64, formula: &'static str) -> Self {
         Self { formula, since, only: None, f32_only: false }
+    }
+}
+
+impl Parameter {
+    const fn new(name: &'static str, default: f64) -> Self {
+        Self { name, default }
     }
 }
 
@@ -93,7 +175,7 @@ pub fn kinds() -> impl Iterator<Item = &'static Kind> {
 /// Every formula by which some kind is recognised, read once.
 pub(crate) fn patterns() -> &'static [(&'static Kind, Expr)] {
     static PATTERNS: LazyLock<Vec<(&'static Kind, Expr)>> = LazyLock::new(|| {
-        let formulas = kinds().flat_map(|k| {
+        let formulas = kinds().filter(|k| k.found).flat_map(|k| {
             k.exported.iter().map(|f| f.formula).chain(k.recognised.iter().copied()).map(move |f| (k, f))
         });
         formulas.filter_map(|(kind, formula)| Some((kind, Expr::parse(formula).ok()?))).collect()
@@ -148,8 +230,24 @@ impl Activation {
 
     /// f(x), NaN where a parameter isn't one number.
     pub fn value(&self, x: f64) -> f64 {
-        let parameters: Vec<f64> = self.parameters.iter().map(|p| p.unwrap_or(f64::NAN)).collect();
-        (self.kind.value)(x, &parameters)
+        (self.kind.value)(x, &self.numbers())
+    }
+
+    /// f'(x), NaN where a parameter isn't one number.
+    pub fn slope(&self, x: f64) -> f64 {
+        (self.kind.slope)(x, &self.numbers())
+    }
+
+    /// Where the derivative jumps, ascending.
+    pub fn kinks(&self) -> Vec<f64> {
+        let mut kinks = (self.kind.kinks)(&self.numbers());
+        kinks.sort_by(f64::total_cmp);
+        kinks.dedup();
+        kinks
+    }
+
+    fn numbers(&self) -> Vec<f64> {
+        self.parameters.iter().map(|p| p.unwrap_or(f64::NAN)).collect()
     }
 
     /// The value of a parameter by name.
@@ -220,109 +318,4 @@ fn plain(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-    use crate::onnx::formula::evaluate;
-
-    fn sample_parameters(kind: &Kind) -> Vec<f64> {
-        kind.parameters.iter().map(|p| p.default).collect()
-    }
-
-    #[test]
-    fn every_formula_computes_the_function() {
-        let mut formulas = 0;
-        for kind in kinds() {
-            let parameters = sample_parameters(kind);
-            let texts = kind.exported.iter().map(|f| f.formula).chain(kind.recognised.iter().copied());
-            for text in texts {
-                let expr = Expr::parse(text).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
-                let named =
-                    |name: &str| kind.parameters.iter().position(|p| p.name == name).map(|i| parameters[i]);
-                for i in -160..=160 {
-                    let x = f64::from(i) / 16.0 + 1e-3;
-                    let (is, should) = (evaluate(&expr, x, &named), (kind.value)(x, &parameters));
-                    let is = is.unwrap_or_else(|| panic!("{text} can't be evaluated"));
-                    assert!(
-                        (is - should).abs() <= 2e-6 * should.abs().max(1.0),
-                        "{text} at {x}: {is}, not {should}"
-                    );
-                }
-                formulas += 1;
-            }
-        }
-        assert_eq!(formulas, patterns().len(), "a formula was left out");
-    }
-
-    #[test]
-    fn names_take_peoples_spellings() {
-        let rows = [
-            ("LeakyReLU", "leaky_relu"),
-            ("Hardswish", "hard_swish"),
-            ("hard-swish", "hard_swish"),
-            ("SiLU", "silu"),
-            ("swish", "silu"),
-            ("nn.SiLU", "silu"),
-            ("swish:1.5", "swish:1.5"),
-            ("leaky_relu:0.1", "leaky_relu:0.1"),
-            ("LeakyReLU:0.01", "leaky_relu"),
-            ("ELU:1.0", "elu"),
-            ("relu_6", "relu6"),
-            ("hardtanh", "hard_tanh"),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(Activation::parse(text).unwrap().to_string(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn every_spelling_means_one_kind_of_so_many_parameters() {
-        let mut seen = HashMap::new();
-        for kind in kinds() {
-            for name in std::iter::once(&kind.name).chain(kind.aliases) {
-                if let Some(other) = seen.insert((plain(name), kind.parameters.len()), kind.name) {
-                    assert_eq!(other, kind.name, "{name} means two kinds");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_name_or_parameter_says_what_there_is() {
-        let rows = [
-            ("missh", "did you mean mish?"),
-            ("foo", "there are"),
-            ("relu:1", "has none"),
-            ("leaky_relu:a", "`a` is not a number for alpha"),
-            ("elu:nan", "not a number"),
-            ("", "unknown activation"),
-        ];
-        for (text, expected) in rows {
-            let message = Activation::parse(text).unwrap_err().message;
-            assert!(message.contains(expected), "{text}: {message}");
-        }
-    }
-
-    #[test]
-    fn the_form_depends_on_opset_and_exporter() {
-        let form = |name, opset, exporter| {
-            Activation::parse(name).unwrap().exported(opset, exporter, data_type::FLOAT).unwrap()
-        };
-        assert_eq!(form("mish", 22, Exporter::TorchScript), "x * Tanh(Softplus(x))");
-        assert_eq!(form("mish", 18, Exporter::Dynamo), "Mish(x)");
-        assert_eq!(form("mish", 17, Exporter::Dynamo), "x * Tanh(Softplus(x))");
-        assert_eq!(form("hard_swish", 14, Exporter::TorchScript), "HardSwish(x)");
-        assert_eq!(form("hard_swish", 13, Exporter::TorchScript), "x * HardSigmoid(x, alpha=1/6, beta=0.5)");
-        assert!(form("gelu", 20, Exporter::TorchScript).starts_with("Gelu("));
-        assert!(form("gelu", 19, Exporter::TorchScript).contains("Erf"));
-        let celu = Activation::parse("celu").unwrap();
-        let half = celu.exported(17, Exporter::TorchScript, data_type::FLOAT16).unwrap();
-        assert!(half.contains("Elu"), "Celu is defined for single floats only: {half}");
-        let error = Activation::parse("gelu")
-            .unwrap()
-            .exported(8, Exporter::TorchScript, data_type::FLOAT)
-            .unwrap_err();
-        assert!(error.message.contains("needs opset 9"), "{error}");
-    }
-}
+mod tests;

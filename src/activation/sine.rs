@@ -6,10 +6,14 @@ pub const KINDS: &[Kind] = &[Kind {
     name: "sine",
     aliases: &["sin", "siren"],
     formula: "sin(omega x)",
-    source: "arXiv 2006.09661 (SIREN); ONNX Sin",
-    parameters: &[Parameter { name: "omega", default: 30.0 }],
+    derivative: "omega cos(omega x)",
+    source: "arXiv 2006.09661; ONNX Sin (the periodic activation of SIREN)",
+    parameters: &[Parameter::new("omega", 30.0)],
     value: |x, p| (p[0] * x).sin(),
-    recognised: &[],
+    slope: |x, p| p[0] * (p[0] * x).cos(),
+    range: [-1.0, 1.0],
     exported: &[Form::since(7, "Sin(x * omega)")],
     place: Place::AfterLinear,
+    tract: "TODO",
+    ..Kind::PLAIN
 }];

@@ -1,6 +1,7 @@
 //! The command line: arguments become plain settings, results go to standard output, notes to standard error,
 //! and every end has its exit code.
 
+mod acts;
 mod compare;
 mod inputs;
 mod inspect;
@@ -44,6 +45,8 @@ enum Command {
     Swap(swap::Args),
     /// Show the activation sites of a model, and what only looks like one
     Inspect(inspect::Args),
+    /// Describe the activations that are known, or draw them
+    Acts(acts::Args),
     /// List the built-in models, or export one
     Models(models::Args),
     /// Run one variant as the parent says, on standard input and output
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Swap(args) => swap::run(args, &mut out),
         Command::Inspect(args) => inspect::run(args, &mut out),
+        Command::Acts(args) => acts::run(args, &mut out),
         Command::Models(args) => models::run(args, &mut out),
         Command::Worker => return crate::worker::serve(),
     };

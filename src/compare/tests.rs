@@ -52,6 +52,8 @@ fn variant(role: Role, rule: &str, forks: Vec<Fork>) -> Variant {
         output_change: None,
         ops: vec![],
         error: None,
+        model: None,
+        refused: false,
     }
 }
 
@@ -70,6 +72,7 @@ fn record(variants: Vec<Variant>) -> Record {
         },
         environment: Default::default(),
         model: Default::default(),
+        models: vec![],
         settings: crate::record::Settings { confidence: 0.99, ..Default::default() },
         order: vec![],
         variants,

@@ -129,7 +129,7 @@ fn one(
     let record = lab.measure(&planned, place)?;
     drop(planned);
     let kept = folder.write(measurement, &record);
-    lab.print(&format!("\n{name}\n{}", verdict::render(&record)))?;
+    lab.print(&format!("\n{name}\n{}", verdict::section(&record).text()))?;
     if let Err(error) = &kept {
         lab.note(&format!("{error}; {name} is printed instead"));
         lab.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;

@@ -3,7 +3,9 @@
 //! `x * Sigmoid(beta * x)` is read by [`super::pattern`] to find the activation in a graph, by
 //! [`super::build`] to write it, and evaluated here to check it against the definition. `x` is the input,
 //! other lower-case names are parameters, capitalised names are ONNX operators (with their domain in front
-//! where it isn't the standard one), positional arguments are inputs and `name=value` ones attributes.
+//! where it isn't the standard one), positional arguments are inputs and `name=value` ones attributes. A list
+//! in brackets is one of integers, and a lower-case name with sizes, as in `weight(channels, 1, 3, 3)`, is a
+//! tensor of seeded weights. A part that occurs twice is computed once.
 
 use std::fmt;
 
@@ -15,6 +17,10 @@ pub enum Expr {
     /// A parameter.
     Param(String),
     Number(f64),
+    /// Integers: the axes of a reduction, a shape.
+    List(Vec<Expr>),
+    /// Weights of this name and these sizes, made up from a seed.
+    Weights(String, Vec<Expr>),
     Op(Op),
 }
 
@@ -48,7 +54,7 @@ impl Expr {
     /// The value of a formula made of numbers and parameters only.
     pub fn constant(&self, parameter: &impl Fn(&str) -> Option<f64>) -> Option<f64> {
         match self {
-            Self::X => None,
+            Self::X | Self::List(_) | Self::Weights(..) => None,
             Self::Param(name) => parameter(name),
             Self::Number(value) => Some(*value),
             Self::Op(op) => {
@@ -83,9 +89,45 @@ impl Expr {
     pub fn has_input(&self) -> bool {
         match self {
             Self::X => true,
-            Self::Param(_) | Self::Number(_) => false,
+            Self::Param(_) | Self::Number(_) | Self::List(_) | Self::Weights(..) => false,
             Self::Op(op) => op.args.iter().any(Self::has_input),
         }
+    }
+
+    /// Whether a parameter of this name occurs in it.
+    pub fn mentions(&self, name: &str) -> bool {
+        match self {
+            Self::X | Self::Number(_) => false,
+            Self::Param(own) => own == name,
+            Self::List(parts) | Self::Weights(_, parts) => parts.iter().any(|p| p.mentions(name)),
+            Self::Op(op) => {
+                let attribute = |(_, a): &(String, Attribute)| match a {
+                    Attribute::Text(_) => false,
+                    Attribute::Value(value) => value.mentions(name),
+                };
+                op.args.iter().any(|a| a.mentions(name)) || op.attributes.iter().any(attribute)
+            }
+        }
+    }
+
+    /// How many exponentials, logarithms and their like it takes for an element; what occurs twice counts once.
+    pub fn transcendentals(&self) -> u32 {
+        fn visit<'e>(expr: &'e Expr, seen: &mut Vec<&'e Expr>) -> u32 {
+            let Expr::Op(op) = expr else { return 0 };
+            if seen.contains(&expr) {
+                return 0;
+            }
+            seen.push(expr);
+            let own = match op.name.as_str() {
+                "Exp" | "Log" | "Erf" | "Sin" | "Tanh" | "Sigmoid" | "Elu" | "Selu" | "Celu" | "Softmax"
+                | "Gelu" | "Swish" => 1,
+                "Softplus" => 2,
+                "Mish" => 3,
+                _ => 0,
+            };
+            own + op.args.iter().map(|a| visit(a, seen)).sum::<u32>()
+        }
+        visit(self, &mut vec![])
     }
 }
 
@@ -96,6 +138,7 @@ pub fn evaluate(expr: &Expr, x: f64, parameter: &impl Fn(&str) -> Option<f64>) -
         Expr::X => return Some(x),
         Expr::Param(name) => return parameter(name),
         Expr::Number(value) => return Some(*value),
+        Expr::List(_) | Expr::Weights(..) => return None,
         Expr::Op(op) => op,
     };
     let args: Vec<f64> = op.args.iter().map(|a| evaluate(a, x, parameter)).collect::<Option<_>>()?;
@@ -143,6 +186,7 @@ pub fn evaluate(expr: &Expr, x: f64, parameter: &impl Fn(&str) -> Option<f64>) -
         ("Log", [x]) => x.ln(),
         ("Erf", [x]) => erf(*x),
         ("Sin", [x]) => x.sin(),
+        ("Sqrt", [x]) => x.sqrt(),
         ("Tanh", [x]) => x.tanh(),
         ("Sigmoid", [x]) => sigmoid(*x),
         ("Softplus", [x]) => x.exp().ln_1p(),
@@ -183,25 +227,33 @@ pub fn evaluate(expr: &Expr, x: f64, parameter: &impl Fn(&str) -> Option<f64>) -
     })
 }
 
-/// The error function, to about 1e-15: its series near 0, a continued fraction beyond.
+/// The error function, to about 1e-15 of its value.
 pub fn erf(x: f64) -> f64 {
-    let a = x.abs();
-    let value = if a < 2.5 {
-        let mut term = a;
-        let mut sum = a;
-        for n in 1..80 {
-            let n = f64::from(n);
-            term *= -a * a / n;
-            sum += term / (2.0 * n + 1.0);
-        }
-        sum * std::f64::consts::FRAC_2_SQRT_PI
-    } else if a < 6.5 {
-        let fraction = (1..=80).rev().fold(0.0, |f, k| f64::from(k) / 2.0 / (a + f));
-        1.0 - (-a * a).exp() / ((a + fraction) * std::f64::consts::PI.sqrt())
-    } else {
-        1.0
-    };
-    value.copysign(x)
+    if x.abs() < 1.0 { erf_series(x) } else { (1.0 - erfc(x.abs())).copysign(x) }
+}
+
+/// 1 - erf(x), to about 1e-15 of its value also where that is small.
+pub fn erfc(x: f64) -> f64 {
+    if x < 0.0 {
+        return 2.0 - erfc(-x);
+    }
+    if x < 1.0 {
+        return 1.0 - erf_series(x);
+    }
+    // Laplace's continued fraction.
+    let fraction = (1..=240).rev().fold(0.0, |f, k| f64::from(k) / 2.0 / (x + f));
+    (-x * x).exp() / ((x + fraction) * std::f64::consts::PI.sqrt())
+}
+
+/// The series of erf whose terms have one sign, so that nothing cancels.
+fn erf_series(x: f64) -> f64 {
+    let mut term = x;
+    let mut sum = x;
+    for n in 1..60 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    sum * (-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI
 }
 
 impl fmt::Display for Expr {
@@ -210,14 +262,18 @@ impl fmt::Display for Expr {
             Self::X => write!(f, "x"),
             Self::Param(name) => write!(f, "{name}"),
             Self::Number(value) => write!(f, "{value}"),
-            Self::Op(op) => {
-                write!(f, "{}(", op.name)?;
-                for (i, arg) in op.args.iter().enumerate() {
-                    write!(f, "{}{arg}", if i > 0 { ", " } else { "" })?;
-                }
-                write!(f, ")")
-            }
+            Self::List(parts) => write!(f, "[{}]", Joined(parts)),
+            Self::Weights(name, sizes) => write!(f, "{name}({})", Joined(sizes)),
+            Self::Op(op) => write!(f, "{}({})", op.name, Joined(&op.args)),
         }
+    }
+}
+
+struct Joined<'e>(&'e [Expr]);
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(i, e)| write!(f, "{}{e}", if i > 0 { ", " } else { "" }))
     }
 }
 
@@ -278,6 +334,9 @@ impl<'t> Parser<'t> {
             let inner = self.sum()?;
             return if self.eat(')') { Ok(inner) } else { Err(self.error("`)`")) };
         }
+        if self.eat('[') {
+            return Ok(Expr::List(self.list(']', "`,` or `]`")?));
+        }
         if self.eat('-') {
             let Expr::Number(value) = self.atom()? else { return Err(self.error("a number after `-`")) };
             return Ok(Expr::Number(-value));
@@ -289,8 +348,12 @@ impl<'t> Parser<'t> {
             }
             Some(c) if c.is_ascii_alphabetic() => {
                 let word = self.word(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+                let lower = c.is_ascii_lowercase() && !word.contains('.');
                 if self.eat('(') {
-                    self.call(word)
+                    if !lower {
+                        return self.call(word);
+                    }
+                    Ok(Expr::Weights(word.to_owned(), self.list(')', "`,` or `)`")?))
                 } else if word == "x" {
                     Ok(Expr::X)
                 } else {
@@ -299,6 +362,18 @@ impl<'t> Parser<'t> {
             }
             _ => Err(self.error("a value")),
         }
+    }
+
+    /// Values up to the closing bracket.
+    fn list(&mut self, end: char, expected: &str) -> Result<Vec<Expr>, String> {
+        let mut parts = vec![self.sum()?];
+        while !self.eat(end) {
+            if !self.eat(',') {
+                return Err(self.error(expected));
+            }
+            parts.push(self.sum()?);
+        }
+        Ok(parts)
     }
 
     fn word(&mut self, belongs: impl Fn(char) -> bool) -> &'t str {
@@ -355,6 +430,8 @@ mod tests {
             ("x - 1 - 2", "Sub(Sub(x, 1), 2)"),
             ("x * (Erf(x / 1.5) + 1) * 0.5", "Mul(Mul(x, Add(Erf(Div(x, 1.5)), 1)), 0.5)"),
             ("Clip(x, -1, 1)", "Clip(x, -1, 1)"),
+            ("Conv(x, weight(channels, 1), pads=[1, 1])", "Conv(x, weight(channels, 1))"),
+            ("Reshape(x, [0, -1, k])", "Reshape(x, [0, -1, k])"),
         ];
         for (text, expected) in rows {
             assert_eq!(Expr::parse(text).unwrap().to_string(), expected, "{text}");
@@ -371,6 +448,32 @@ mod tests {
         assert_eq!(op.attributes[0], ("approximate".into(), Attribute::Text("tanh".into())));
         let Attribute::Value(alpha) = &op.attributes[1].1 else { panic!("a number") };
         assert_eq!(alpha.constant(&|_| None), Some(1.0 / 6.0));
+    }
+
+    #[test]
+    fn a_shared_part_is_one_transcendental() {
+        let count = |text| Expr::parse(text).unwrap().transcendentals();
+        assert_eq!(count("Exp(x) / (Exp(x) + Exp(x * 2))"), 2);
+        assert_eq!(count("x * Tanh(Softplus(x))"), 3);
+        assert_eq!(count("Clip(x, 0, 6)"), 0);
+    }
+
+    #[test]
+    fn the_error_function_keeps_its_digits_in_both_tails() {
+        // 60-digit values, rounded.
+        let rows = [
+            (0.5, 0.479_500_122_186_953_46),
+            (0.999, 0.157_714_729_793_503_07),
+            (1.0, 0.157_299_207_050_285_13),
+            (2.0, 0.004_677_734_981_047_265_8),
+            (5.0, 1.537_459_794_428_034_9e-12),
+            (-3.0, 1.999_977_909_503_001_4),
+        ];
+        for (x, expected) in rows {
+            assert!((erfc(x) / expected - 1.0f64).abs() < 1e-14, "erfc({x}) = {}", erfc(x));
+            assert!((erf(x) - (1.0 - expected)).abs() < 1e-15, "erf({x}) = {}", erf(x));
+        }
+        assert!((erf(1e-9) / 1.128_379_167_095_512_6e-9 - 1.0).abs() < 1e-15);
     }
 
     #[test]

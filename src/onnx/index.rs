@@ -246,12 +246,27 @@ impl<'m> Index<'m> {
 
     /// The shape that the file declares, if all of it is a number.
     pub fn shape(&self, value: ValueId) -> Option<Vec<usize>> {
-        let shape = self.values[value].info.and_then(tensor_type)?.shape.as_ref()?;
-        let size = |d: &super::messages::Dimension| match d.value {
-            Some(super::messages::DimensionValue::Value(n)) => usize::try_from(n).ok(),
+        self.sizes(value)?.into_iter().collect()
+    }
+
+    /// The dimensions that the file declares, each with its size where that is a number.
+    pub fn sizes(&self, value: ValueId) -> Option<Vec<Option<usize>>> {
+        let size = |n: i64| usize::try_from(n).ok();
+        if let Some(shape) = self.values[value].info.and_then(tensor_type).and_then(|t| t.shape.as_ref()) {
+            let dimension = |d: &super::messages::Dimension| match d.value {
+                Some(super::messages::DimensionValue::Value(n)) => size(n),
+                _ => None,
+            };
+            return Some(shape.dim.iter().map(dimension).collect());
+        }
+        match self.source(value) {
+            Source::Initializer(t) => Some(t.dims.iter().map(|&n| size(n)).collect()),
+            Source::Node(node, _) if self.nodes[node].is("Constant") => {
+                let t = self.nodes[node].attribute("value")?.t.as_ref()?;
+                Some(t.dims.iter().map(|&n| size(n)).collect())
+            }
             _ => None,
-        };
-        shape.dim.iter().map(size).collect()
+        }
     }
 
     fn known_data_type(&self, value: ValueId, depth: usize) -> Option<i32> {

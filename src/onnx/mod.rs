@@ -7,6 +7,7 @@ pub mod formula;
 pub mod index;
 pub mod messages;
 pub mod pattern;
+pub mod random;
 pub mod tensor;
 
 pub use file::Model;

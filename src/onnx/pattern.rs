@@ -122,7 +122,7 @@ impl Matcher<'_, '_> {
                 let is = expected.zip(self.index.scalar(value)).is_some_and(|(a, b)| close(a, b));
                 if is { vec![known.clone()] } else { vec![] }
             }
-            Expr::Number(_) => vec![],
+            Expr::Number(_) | Expr::List(_) | Expr::Weights(..) => vec![],
             Expr::Op(op) if matches!(op.name.as_str(), "Mul" | "Div") => self.product(expr, value, known),
             Expr::Op(op) => self.operator(op, value, known),
         }

@@ -109,6 +109,16 @@ pub fn from_values(values: &[f64], dims: Vec<i64>, data_type: i32) -> TensorProt
     TensorProto { dims, data_type: Some(kind), raw_data: Some(raw.into()), ..Default::default() }
 }
 
+/// A list of integers, as operators take axes and shapes.
+pub fn from_integers(values: &[i64]) -> TensorProto {
+    TensorProto {
+        dims: vec![values.len() as i64],
+        data_type: Some(data_type::INT64),
+        raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()),
+        ..Default::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

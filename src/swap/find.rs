@@ -22,6 +22,8 @@ pub struct Site {
     pub input: String,
     /// ONNX element type of its values.
     pub data_type: i32,
+    /// Channels of its values, where they are feature maps (batch, channels, rows, columns) of a known number.
+    pub channels: Option<usize>,
 }
 
 /// Why a node that computes an activation function is no site.
@@ -211,6 +213,7 @@ fn site(index: &Index, candidate: Candidate, name: String) -> Site {
         activation: Activation { kind, parameters: parameters.collect() },
         node,
         data_type: index.data_type(input),
+        channels: place::channels(index, input),
         input: index.name(input).to_owned(),
         nodes: found.nodes,
     }

@@ -122,6 +122,38 @@ pub fn is_after_linear(index: &Index, value: ValueId) -> bool {
     false
 }
 
+/// The channels of a feature map (batch, channels, rows, columns): as the file declares them, or as the filters
+/// of the convolution that it comes from say.
+pub fn channels(index: &Index, value: ValueId) -> Option<usize> {
+    let mut value = value;
+    // Operators that keep the channels; more of them between a convolution and a site is no network.
+    for _ in 0..16 {
+        match index.sizes(value).as_deref() {
+            Some(&[_, Some(channels), _, _]) => return Some(channels),
+            None | Some([_, None, _, _]) => {}
+            Some(_) => return None,
+        }
+        let node = &index.nodes[index.producer(value)?];
+        let input = |i: usize| node.inputs.get(i).copied().flatten();
+        match node.op() {
+            "Conv" => {
+                let filters = input(1)?;
+                let quantised = index.producer(filters).map(|id| &index.nodes[id]);
+                let stored =
+                    quantised.filter(|n| n.op() == "DequantizeLinear").and_then(|n| *n.inputs.first()?);
+                let filters = index.sizes(stored.unwrap_or(filters))?;
+                return if filters.len() == 4 { filters[0] } else { None };
+            }
+            "BatchNormalization" | "Identity" | "Cast" | "QuantizeLinear" | "DequantizeLinear" => {
+                value = input(0)?;
+            }
+            "Add" => value = node.inputs.iter().flatten().copied().find(|&v| !index.is_constant(v))?,
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// Whether a value goes into a linear operator, through the same, and through gates made from it.
 fn reaches_linear(index: &Index, value: ValueId, below: &HashSet<ValueId>) -> bool {
     let mut seen = HashSet::new();

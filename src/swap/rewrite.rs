@@ -29,9 +29,15 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
 }
 
 /// The model with `to` at the selected sites (indices into `found.sites`), in the form that its own exporter
-/// would write. Fails, naming the site, where its opset lacks the operators.
+/// would write. Fails, naming the site, where its opset lacks the operators. Sites that can't take it are left as
+/// they are and said to be skipped.
 pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation) -> Result<Variant> {
+    if let Some(why) = to.kind.alone {
+        return Err(Error::input(format!("{} can't be swapped in: {why}", to.kind.name)));
+    }
     let exporter = exporter(model);
+    let mut skipped = skipped(found);
+    let mut swapped = vec![];
     let mut names = Names::of(model.graph());
     let mut model_nodes = vec![];
     for_each_node(model.graph(), &mut |node| model_nodes.push(node));
@@ -40,6 +46,14 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
         if selected.contains(&i) {
             let text = to.exported(model.opset(), exporter, site.data_type)?;
             let formula = Expr::parse(text).map_err(Error::input)?;
+            if formula.mentions("channels") && site.channels.is_none() {
+                edit.nodes_of.extend(site.nodes.iter().map(|&n| (n, i)));
+                let op = model_nodes.get(site.node).and_then(|n| n.op_type.clone()).unwrap_or_default();
+                let reason = format!("{} needs a feature map of a known number of channels", to.kind.name);
+                skipped.push(Skipped { node: site.name.clone(), op, reason });
+                continue;
+            }
+            swapped.push(i);
             let last = model_nodes.get(site.node).copied();
             let last = last.ok_or_else(|| Error::input(format!("{}: no site of this model", site.name)))?;
             let nodes = site_nodes(model.opset(), site, last, to, &formula, &mut names)?;
@@ -47,6 +61,9 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
         } else {
             edit.nodes_of.extend(site.nodes.iter().map(|&n| (n, i)));
         }
+    }
+    if let (true, Some(first)) = (swapped.is_empty() && !selected.is_empty(), skipped.last()) {
+        return Err(Error::input(format!("{}: {}", first.node, first.reason)));
     }
     let orphans = orphans(model, &edit.removed);
     edit.removed.extend(&orphans.nodes);
@@ -62,13 +79,13 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
     writer.graph(rewritten.graph_mut());
     let nodes = writer.sites;
     let sites = found.sites.iter().zip(nodes).enumerate().map(|(i, (site, nodes))| {
-        let selected = selected.contains(&i);
+        let selected = swapped.contains(&i);
         let from = site.activation.to_string();
         let to = if selected { to.to_string() } else { from.clone() };
         VariantSite { node: site.name.clone(), from, to, selected, nodes }
     });
     let sites = sites.collect();
-    Ok(Variant { model: rewritten, sites, skipped: skipped(found) })
+    Ok(Variant { model: rewritten, sites, skipped })
 }
 
 fn skipped(found: &Found) -> Vec<Skipped> {
@@ -109,7 +126,7 @@ fn site_nodes(
         prefix: &site.name,
         data_type: site.data_type,
         opset,
-        parameter: &|name| to.parameter(name),
+        parameter: &|name| to.parameter(name).or_else(|| size(site, name)),
     };
     let mut nodes = build::nodes(formula, &spot, names)
         .ok_or_else(|| Error::input(format!("{}: {to} has a parameter without a value", site.name)))?;
@@ -120,6 +137,16 @@ fn site_nodes(
         new.device_configurations.clone_from(&last.device_configurations);
     }
     Ok(nodes)
+}
+
+/// The sizes of weights that activations bring along: the site's channels, and those of a small network on them.
+fn size(site: &Site, name: &str) -> Option<f64> {
+    let channels = site.channels?;
+    match name {
+        "channels" => Some(channels as f64),
+        "hidden" => Some((channels / 16).max(16) as f64),
+        _ => None,
+    }
 }
 
 /// What is to be done to the nodes of a model, by their index in it.

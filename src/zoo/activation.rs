@@ -33,6 +33,12 @@ impl Activation {
             return Ok(Self::NONE);
         }
         let activation = Registered::parse(text)?;
+        if activation.kind.beyond.is_some() {
+            return Err(Error::input(format!(
+                "{activation} looks beyond its own element: build the network with another activation and swap \
+                 it in"
+            )));
+        }
         let formula = activation.exported(OPSET, Exporter::TorchScript, data_type::FLOAT)?;
         let formula = Expr::parse(formula).map_err(Error::input)?;
         let formula = formula.without_ones(&|name: &str| activation.parameter(name));

@@ -1,0 +1,277 @@
+//! `oplat acts`: what is known of every activation, so that a row of a measurement can be understood.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::{note, output};
+use crate::activation::{Activation, Exporter, Form, Kind, kinds};
+use crate::error::{Error, Result};
+use crate::files::Destination;
+use crate::plot;
+use crate::report::grid::{Grid, wrap};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Activations to describe in full, as in mish or leaky_relu:0.1 (a table of all unless given)
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Draw the named activations and their derivatives into this file
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// Prints the table, or the named activations in full, and draws them where that is asked for.
+pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+    let named: Vec<Activation> = args.names.iter().map(|n| Activation::parse(n)).collect::<Result<_>>()?;
+    if let Some(path) = args.plot {
+        if named.is_empty() {
+            return Err(Error::input(
+                "--plot draws the activations that are named, as in `oplat acts mish silu`",
+            ));
+        }
+        Destination::check(&path)?.write(plot::svg(&named).as_bytes())?;
+        note(&format!("{} written", path.display()));
+    }
+    let text = match args.format {
+        Format::Json => json(&named)?,
+        Format::Table if named.is_empty() => table(),
+        Format::Table => named.iter().map(in_full).collect::<Vec<_>>().join("\n"),
+    };
+    output::print(out, &text)
+}
+
+/// What can be done with an activation, in the words of the tables.
+fn capabilities(kind: &Kind) -> Vec<&'static str> {
+    let swapped = if kind.alone.is_none() { "swap" } else { "alone" };
+    let all = [(kind.found, "find"), (true, swapped), (kind.kernel, "kernel")];
+    all.into_iter().filter_map(|(can, word)| can.then_some(word)).collect()
+}
+
+fn table() -> String {
+    let mut grid =
+        Grid::new().name("name").name("formula").name("can").number("exp, ln,\netc.").name("source");
+    for kind in kinds() {
+        let source = kind.source.split([';', '(', ',']).next().unwrap_or_default().trim();
+        grid.row([
+            kind.name.to_owned(),
+            kind.formula.to_owned(),
+            capabilities(kind).join(" "),
+            kind.transcendentals().to_string(),
+            source.to_owned(),
+        ]);
+    }
+    let legend = "can: find its sites in a model, swap it in, run it as a kernel of one pass; alone: it can't take \
+                  another's place. `exp, ln, etc.` counts such functions in an element's exported form. \
+                  `oplat acts NAME` says more.";
+    format!("{}\n{}", grid.render(), wrap(legend, ""))
+}
+
+/// Width of the titles of [`in_full`].
+const TITLE: usize = 15;
+
+fn in_full(activation: &Activation) -> String {
+    let kind = activation.kind;
+    let mut text = format!("{}: {}\n\n", kind.name, kind.formula);
+    let mut line = |title: &str, value: &str| {
+        if !value.is_empty() {
+            text.push_str(&wrap(&format!("{title:TITLE$}{value}"), &" ".repeat(TITLE)));
+        }
+    };
+    line("derivative", kind.derivative);
+    for (i, (p, value)) in kind.parameters.iter().zip(&activation.parameters).enumerate() {
+        let default = format!("{} (unless given)", p.default);
+        let given = value.filter(|v| *v != p.default);
+        let value = given.map_or(default, |v| format!("{v} ({} unless given)", p.default));
+        line(if i == 0 { "parameters" } else { "" }, &format!("{} = {value}", p.name));
+    }
+    let [low, high] = kind.range;
+    line("range", &format!("{} to {}", bound(low), bound(high)));
+    let kinks: Vec<String> = activation.kinks().into_iter().map(bound).collect();
+    let smooth = if kinks.is_empty() { "yes".into() } else { format!("no: kinks at {}", kinks.join(", ")) };
+    line("smooth", &smooth);
+    line("monotonic", if kind.monotonic { "yes" } else { "no" });
+    line("exp, ln, etc.", &format!("{} for an element as exported", kind.transcendentals()));
+    line("can", &capabilities(kind).join(", "));
+    line("alone because", kind.alone.unwrap_or_default());
+    line("beyond itself", kind.beyond.unwrap_or_default());
+    line("also called", &kind.aliases.join(", "));
+    line("source", kind.source);
+    for (i, form) in kind.exported.iter().enumerate() {
+        line(if i == 0 { "ONNX" } else { "" }, &format!("{}: {}", conditions(form), form.formula));
+    }
+    for (i, formula) in kind.recognised.iter().enumerate() {
+        line(if i == 0 { "found as also" } else { "" }, formula);
+    }
+    line("tract 0.23.9", kind.tract);
+    text
+}
+
+/// At most six digits after the point.
+fn bound(value: f64) -> String {
+    match value {
+        f64::INFINITY => "infinity".into(),
+        f64::NEG_INFINITY => "-infinity".into(),
+        value => ((value * 1e6).round() / 1e6).to_string(),
+    }
+}
+
+/// When an exporter writes this form; the first that fits is taken.
+fn conditions(form: &Form) -> String {
+    let exporter = form.only.map_or(String::new(), |e| format!(", {} exporter", exporter_name(e)));
+    let type_ = if form.f32_only { ", f32" } else { "" };
+    format!("opset {}{exporter}{type_}", form.since)
+}
+
+fn exporter_name(exporter: Exporter) -> &'static str {
+    match exporter {
+        Exporter::TorchScript => "TorchScript",
+        Exporter::Dynamo => "dynamo",
+    }
+}
+
+/// The document of `--format json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    activations: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    aliases: &'a [&'a str],
+    formula: &'a str,
+    derivative: &'a str,
+    parameters: Vec<Named<'a>>,
+    /// Infimum and supremum, null for an infinite one.
+    range: [Option<f64>; 2],
+    smooth: bool,
+    kinks: Vec<f64>,
+    monotonic: bool,
+    transcendentals: u32,
+    capabilities: Capabilities<'a>,
+    beyond: Option<&'a str>,
+    forms: Vec<Written<'a>>,
+    recognised_forms: &'a [&'a str],
+    tract: &'a str,
+    source: &'a str,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    default: f64,
+    value: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Capabilities<'a> {
+    recognised: bool,
+    swapped_in: bool,
+    kernel: bool,
+    alone: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    formula: &'a str,
+    opset: i64,
+    exporter: Option<&'a str>,
+    f32_only: bool,
+}
+
+fn row(activation: &Activation) -> Row<'static> {
+    let kind = activation.kind;
+    let parameters = kind.parameters.iter().zip(&activation.parameters);
+    let written = |form: &'static Form| Written {
+        formula: form.formula,
+        opset: form.since,
+        exporter: form.only.map(exporter_name),
+        f32_only: form.f32_only,
+    };
+    Row {
+        name: kind.name,
+        aliases: kind.aliases,
+        formula: kind.formula,
+        derivative: kind.derivative,
+        parameters: parameters
+            .map(|(p, value)| Named { name: p.name, default: p.default, value: *value })
+            .collect(),
+        range: kind.range.map(|bound| bound.is_finite().then_some(bound)),
+        smooth: activation.kinks().is_empty(),
+        kinks: activation.kinks(),
+        monotonic: kind.monotonic,
+        transcendentals: kind.transcendentals(),
+        capabilities: Capabilities {
+            recognised: kind.found,
+            swapped_in: kind.alone.is_none(),
+            kernel: kind.kernel,
+            alone: kind.alone,
+        },
+        beyond: kind.beyond,
+        forms: kind.exported.iter().map(written).collect(),
+        recognised_forms: kind.recognised,
+        tract: kind.tract,
+        source: kind.source,
+    }
+}
+
+fn json(named: &[Activation]) -> Result<String> {
+    let all: Vec<Activation>;
+    let shown = if named.is_empty() {
+        all = kinds().map(Activation::new).collect();
+        &all
+    } else {
+        named
+    };
+    let document = Document { schema: "oplat.acts/1", activations: shown.iter().map(row).collect() };
+    let text = serde_json::to_string_pretty(&document);
+    Ok(text.map_err(|e| Error::input(format!("cannot write the activations as JSON: {e}")))? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::grid::width;
+
+    #[test]
+    fn the_table_fits_the_page_whole() {
+        let text = table();
+        assert!(text.lines().all(|line| width(line) <= 100), "{text}");
+        assert!(!text.contains('…'), "{text}");
+        insta::assert_snapshot!("table", text);
+    }
+
+    #[test]
+    fn one_in_full() {
+        for name in ["mish", "leaky_relu:0.1", "meta_acon"] {
+            let text = in_full(&Activation::parse(name).unwrap());
+            assert!(text.lines().all(|line| width(line) <= 100), "{text}");
+            insta::assert_snapshot!(name.replace(':', "_"), text);
+        }
+    }
+
+    #[test]
+    fn the_json_holds_every_row() {
+        let document: serde_json::Value = serde_json::from_str(&json(&[]).unwrap()).unwrap();
+        assert_eq!(document["schema"], "oplat.acts/1");
+        assert_eq!(document["activations"].as_array().map(Vec::len), Some(kinds().count()));
+        let one = json(&[Activation::parse("elu:0.5").unwrap()]).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&one).unwrap();
+        let elu = &document["activations"][0];
+        assert_eq!((&elu["parameters"][0]["value"], &elu["kinks"][0]), (&0.5.into(), &0.0.into()));
+        assert_eq!((&elu["range"][0], &elu["range"][1]), (&(-1.0).into(), &serde_json::Value::Null));
+    }
+}
