@@ -115,7 +115,7 @@ fn model(experiment: &Experiment, subject: usize, raw: &Raw) -> Model {
 /// A variant by itself; comparisons come later.
 fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Variant {
     let (mut ops, sites) = match &raw.loaded {
-        Some(loaded) => attribute(&planned.variant, &loaded.ops),
+        Some(loaded) => attribute(&planned.variant, loaded),
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
     };
     let profiled = profile(&mut ops, &raw.forks);

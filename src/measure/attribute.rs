@@ -8,15 +8,23 @@ use std::collections::HashSet;
 use crate::onnx;
 use crate::record::{Op, Site};
 use crate::swap::{Variant, VariantSite};
-use crate::worker::protocol;
+use crate::worker::protocol::{self, Loaded};
 
 /// The engine's ops under the user's names, and the sites with what became of them. Times and memory are
 /// still to be filled in.
-pub fn attribute(variant: &Variant, engine_ops: &[protocol::Op]) -> (Vec<Op>, Vec<Site>) {
+pub fn attribute(variant: &Variant, loaded: &Loaded) -> (Vec<Op>, Vec<Site>) {
     let names = names(variant);
+    let engine_ops = &loaded.ops;
     let mut ops: Vec<Op> =
         engine_ops.iter().enumerate().map(|(index, op)| named(index, op, &names)).collect();
-    let sites = variant.sites.iter().map(|site| place(site, engine_ops, &mut ops)).collect();
+    let place = |site: &VariantSite| {
+        let mut placed = place(site, engine_ops, &mut ops);
+        // The engine's ops may see the same elements in another shape than the model does.
+        let shape = site.nodes.last().and_then(|&node| loaded.shapes.get(node)?.clone());
+        placed.shape = shape.unwrap_or(placed.shape);
+        placed
+    };
+    let sites = variant.sites.iter().map(place).collect();
     (ops, sites)
 }
 
@@ -124,6 +132,23 @@ mod tests {
         VariantSite { node: node.into(), from: kind.clone(), to: kind, selected: true, nodes: nodes.to_vec() }
     }
 
+    fn attribute(variant: &Variant, ops: &[protocol::Op]) -> (Vec<Op>, Vec<Site>) {
+        super::attribute(variant, &loaded(ops, vec![]))
+    }
+
+    fn loaded(ops: &[protocol::Op], shapes: Vec<Option<Vec<usize>>>) -> Loaded {
+        Loaded {
+            load_ns: 0,
+            optimise_ns: 0,
+            inputs: vec![],
+            ops: ops.to_vec(),
+            shapes,
+            macs: None,
+            rss_bytes: None,
+            engine: protocol::Engine::default(),
+        }
+    }
+
     fn op(onnx: &[usize], output: &str) -> protocol::Op {
         protocol::Op { onnx: onnx.to_vec(), outputs: vec![output.into()], ..Default::default() }
     }
@@ -137,6 +162,13 @@ mod tests {
         assert_eq!(owners, [None, Some("mul"), Some("mul"), None]);
         assert_eq!((sites[0].folded_into, sites[0].shape.as_slice()), (None, &[1, 8, 2, 4][..]));
         assert_eq!(ops[2].node, "mul");
+    }
+
+    #[test]
+    fn a_site_has_the_shape_that_the_model_gives_it() {
+        let ops = [op(&[0], "f32"), op(&[1, 2], "8x16xf32")];
+        let loaded = loaded(&ops, vec![None, None, Some(vec![1, 8, 4, 4])]);
+        assert_eq!(super::attribute(&variant(), &loaded).1[0].shape, [1, 8, 4, 4]);
     }
 
     #[test]
