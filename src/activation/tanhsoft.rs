@@ -26,7 +26,7 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| p[0] * tanh_slope(p[0] * x) * softplus(x) + (p[0] * x).tanh() * sigmoid(x),
         range: [-0.223_784_874_60, f64::INFINITY],
         exported: &[Form::since(1, "Tanh(x * alpha) * Softplus(x)")],
-        tract: "TODO",
+        tract: "six passes: Mul, Tanh, Exp, Add, Ln, Mul",
         ..Kind::PLAIN
     },
     Kind {
@@ -43,7 +43,7 @@ pub const KINDS: &[Kind] = &[
         },
         range: [-0.217_316_752_62, f64::INFINITY],
         exported: &[Form::since(1, "x * Tanh(Exp(x * gamma) * beta)")],
-        tract: "TODO",
+        tract: "four passes: Exp, Mul, Tanh, Mul",
         ..Kind::PLAIN
     },
     Kind {
@@ -63,7 +63,7 @@ pub const KINDS: &[Kind] = &[
         },
         range: [-0.173_763_585_58, f64::INFINITY],
         exported: &[Form::since(1, "x * Softplus(x) / (x + Exp(Neg(x)) * delta)")],
-        tract: "TODO",
+        tract: "nine passes: Exp, Add, Ln, Neg, Exp, Mul, Add, Recip, and two Mul in one chain",
         ..Kind::PLAIN
     },
     Kind {
@@ -78,7 +78,7 @@ pub const KINDS: &[Kind] = &[
         },
         range: [-0.232_155_236_81, f64::INFINITY],
         exported: &[Form::since(1, "x * Softplus(x) / Sqrt(x * x + 1)")],
-        tract: "TODO",
+        tract: "seven passes: Exp, Add, Ln, Square, Add, Rsqrt, and two Mul in one chain",
         ..Kind::PLAIN
     },
 ];

@@ -86,22 +86,29 @@ fn in_full(activation: &Activation) -> String {
     let mut text = format!("{}: {}\n\n", kind.name, kind.formula);
     let mut line = |title: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&wrap(&format!("{title:TITLE$}{value}"), &" ".repeat(TITLE)));
+            // The title is set into its place afterwards, since wrapping takes spaces away.
+            let wrapped = wrap(&format!("{}{value}", ".".repeat(TITLE)), &" ".repeat(TITLE));
+            text.push_str(&format!("{title:TITLE$}{}", &wrapped[TITLE..]));
         }
     };
     line("derivative", kind.derivative);
-    for (i, (p, value)) in kind.parameters.iter().zip(&activation.parameters).enumerate() {
-        let default = format!("{} (unless given)", p.default);
-        let given = value.filter(|v| *v != p.default);
-        let value = given.map_or(default, |v| format!("{v} ({} unless given)", p.default));
-        line(if i == 0 { "parameters" } else { "" }, &format!("{} = {value}", p.name));
-    }
+    let parameters: Vec<String> = kind
+        .parameters
+        .iter()
+        .zip(&activation.parameters)
+        .map(|(p, value)| match value.filter(|v| *v != p.default) {
+            Some(given) => format!("{} = {given} ({} unless given)", p.name, bound(p.default)),
+            None => format!("{} = {}", p.name, bound(p.default)),
+        })
+        .collect();
+    line("parameters", &parameters.join(", "));
+    let default = if is_default(activation) { "" } else { " (for the default parameters)" };
     let [low, high] = kind.range;
-    line("range", &format!("{} to {}", bound(low), bound(high)));
+    line("range", &format!("{} to {}{default}", bound(low), bound(high)));
     let kinks: Vec<String> = activation.kinks().into_iter().map(bound).collect();
     let smooth = if kinks.is_empty() { "yes".into() } else { format!("no: kinks at {}", kinks.join(", ")) };
     line("smooth", &smooth);
-    line("monotonic", if kind.monotonic { "yes" } else { "no" });
+    line("monotonic", &format!("{}{default}", if kind.monotonic { "yes" } else { "no" }));
     line("exp, ln, etc.", &format!("{} for an element as exported", kind.transcendentals()));
     line("can", &capabilities(kind).join(", "));
     line("alone because", kind.alone.unwrap_or_default());
@@ -116,6 +123,11 @@ fn in_full(activation: &Activation) -> String {
     }
     line("tract 0.23.9", kind.tract);
     text
+}
+
+/// Whether its parameters are those for which the registry knows range and monotony.
+fn is_default(activation: &Activation) -> bool {
+    *activation == Activation::new(activation.kind)
 }
 
 /// At most six digits after the point.
@@ -155,11 +167,12 @@ struct Row<'a> {
     formula: &'a str,
     derivative: &'a str,
     parameters: Vec<Named<'a>>,
-    /// Infimum and supremum, null for an infinite one.
-    range: [Option<f64>; 2],
+    /// Infimum and supremum, null for an infinite one; null for other parameters than the default ones.
+    range: Option<[Option<f64>; 2]>,
     smooth: bool,
     kinks: Vec<f64>,
-    monotonic: bool,
+    /// Null for other parameters than the default ones.
+    monotonic: Option<bool>,
     transcendentals: u32,
     capabilities: Capabilities<'a>,
     beyond: Option<&'a str>,
@@ -209,10 +222,10 @@ fn row(activation: &Activation) -> Row<'static> {
         parameters: parameters
             .map(|(p, value)| Named { name: p.name, default: p.default, value: *value })
             .collect(),
-        range: kind.range.map(|bound| bound.is_finite().then_some(bound)),
+        range: is_default(activation).then(|| kind.range.map(|bound| bound.is_finite().then_some(bound))),
         smooth: activation.kinks().is_empty(),
         kinks: activation.kinks(),
-        monotonic: kind.monotonic,
+        monotonic: is_default(activation).then_some(kind.monotonic),
         transcendentals: kind.transcendentals(),
         capabilities: Capabilities {
             recognised: kind.found,
@@ -267,11 +280,17 @@ mod tests {
     fn the_json_holds_every_row() {
         let document: serde_json::Value = serde_json::from_str(&json(&[]).unwrap()).unwrap();
         assert_eq!(document["schema"], "oplat.acts/1");
-        assert_eq!(document["activations"].as_array().map(Vec::len), Some(kinds().count()));
+        let rows = document["activations"].as_array().unwrap();
+        assert_eq!(rows.len(), kinds().count());
+        let elu = rows.iter().find(|row| row["name"] == "elu").unwrap();
+        assert_eq!((&elu["range"][0], &elu["range"][1]), (&(-1.0).into(), &serde_json::Value::Null));
         let one = json(&[Activation::parse("elu:0.5").unwrap()]).unwrap();
         let document: serde_json::Value = serde_json::from_str(&one).unwrap();
         let elu = &document["activations"][0];
         assert_eq!((&elu["parameters"][0]["value"], &elu["kinks"][0]), (&0.5.into(), &0.0.into()));
-        assert_eq!((&elu["range"][0], &elu["range"][1]), (&(-1.0).into(), &serde_json::Value::Null));
+        assert!(
+            elu["range"].is_null() && elu["monotonic"].is_null(),
+            "known for the default parameters only"
+        );
     }
 }

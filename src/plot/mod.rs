@@ -53,8 +53,7 @@ pub fn svg(activations: &[Activation]) -> String {
         names.join(", "),
         style()
     );
-    let panels: [(&str, fn(&Activation, f64) -> f64); 2] =
-        [("f(x)", Activation::value), ("f\u{2032}(x)", Activation::slope)];
+    let panels: [(&str, Function); 2] = [("f(x)", Activation::value), ("f\u{2032}(x)", Activation::slope)];
     for (i, (title, function)) in panels.into_iter().enumerate() {
         let left = LEFT + i as f64 * (PANEL + BETWEEN);
         panel(&mut out, left, title, half, activations, function);
@@ -74,6 +73,9 @@ pub fn svg(activations: &[Activation]) -> String {
     out
 }
 
+/// The function of an activation, or its derivative.
+type Function = fn(&Activation, f64) -> f64;
+
 /// Draws one function of every activation, with its axes.
 fn panel(
     out: &mut String,
@@ -81,7 +83,7 @@ fn panel(
     title: &str,
     half: f64,
     activations: &[Activation],
-    function: fn(&Activation, f64) -> f64,
+    function: Function,
 ) {
     let curves: Vec<Vec<Vec<(f64, f64)>>> =
         activations.iter().map(|a| curve(half, &a.kinks(), |x| function(a, x))).collect();

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
 use crate::onnx::index::{Index, Source};
-use crate::onnx::messages::{GraphProto, NodeProto};
-use crate::onnx::{Model, bodies, for_each_node};
+use crate::onnx::messages::{GraphProto, NodeProto, TensorProto, data_type};
+use crate::onnx::{Model, bodies, for_each_node, tensor};
 
 /// The model as it is, with its sites; `selected` are indices into `found.sites`.
 pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
@@ -42,6 +42,7 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
     let mut model_nodes = vec![];
     for_each_node(model.graph(), &mut |node| model_nodes.push(node));
     let mut edit = Edit::default();
+    let mut weights = vec![];
     for (i, site) in found.sites.iter().enumerate() {
         if selected.contains(&i) {
             let text = to.exported(model.opset(), exporter, site.data_type)?;
@@ -56,7 +57,11 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
             swapped.push(i);
             let last = model_nodes.get(site.node).copied();
             let last = last.ok_or_else(|| Error::input(format!("{}: no site of this model", site.name)))?;
-            let nodes = site_nodes(model.opset(), site, last, to, &formula, &mut names)?;
+            let mut nodes = site_nodes(model.opset(), site, last, to, &formula, &mut names)?;
+            // Older files would have to list them among their inputs.
+            if model.proto.ir_version.is_some_and(|v| v >= 4) {
+                weights.extend(take_weights(&mut nodes));
+            }
             edit.swap(i, site, nodes);
         } else {
             edit.nodes_of.extend(site.nodes.iter().map(|&n| (n, i)));
@@ -78,6 +83,7 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
     };
     writer.graph(rewritten.graph_mut());
     let nodes = writer.sites;
+    rewritten.graph_mut().initializer.extend(weights);
     let sites = found.sites.iter().zip(nodes).enumerate().map(|(i, (site, nodes))| {
         let selected = swapped.contains(&i);
         let from = site.activation.to_string();
@@ -147,6 +153,23 @@ fn size(site: &Site, name: &str) -> Option<f64> {
         "hidden" => Some((channels / 16).max(16) as f64),
         _ => None,
     }
+}
+
+/// Takes the weights out of the nodes that an activation brings along, as the initialisers that they are in an
+/// exported model; single numbers stay where they are.
+fn take_weights(nodes: &mut Vec<NodeProto>) -> Vec<TensorProto> {
+    let mut weights = vec![];
+    nodes.retain_mut(|node| {
+        let tensor = node.attribute.first_mut().map(|a| &mut a.t);
+        let Some(tensor) = tensor.filter(|t| t.as_ref().is_some_and(is_weights)) else { return true };
+        weights.extend(tensor.take().map(|t| TensorProto { name: node.output.first().cloned(), ..t }));
+        false
+    });
+    weights
+}
+
+fn is_weights(tensor: &TensorProto) -> bool {
+    tensor.data_type != Some(data_type::INT64) && tensor::elements(tensor).is_some_and(|n| n > 1)
 }
 
 /// What is to be done to the nodes of a model, by their index in it.
