@@ -149,13 +149,13 @@ fn variants(model: &Model, settings: &Settings) -> Result<Vec<Planned>> {
     let mut variants =
         vec![planned("original", Role::Original, "", swap::original(model, &found, &selected))];
     for activation in &settings.activations {
-        let variant = swap::rewrite(model, &found, &selected, activation)?;
+        let variant = swap::rewrite(model, &found, &selected, activation, swap::Lowering::Exported)?;
         let rule = activation.to_string();
         variants.push(planned(&format!("{rule}, exported"), Role::Swap, &rule, variant));
     }
     if settings.control && !settings.activations.is_empty() {
         let identity = Activation::parse("identity")?;
-        let variant = swap::rewrite(model, &found, &selected, &identity)?;
+        let variant = swap::rewrite(model, &found, &selected, &identity, swap::Lowering::Exported)?;
         variants.push(planned("control", Role::Control, "identity", variant));
     }
     Ok(variants)

@@ -9,7 +9,7 @@ pub trait Function: Copy + Send + Sync + 'static {
 }
 
 /// A number as the nearest float and what is left of it.
-fn split(value: f64) -> [f32; 2] {
+pub fn split(value: f64) -> [f32; 2] {
     let near = value as f32;
     [near, (value - f64::from(near)) as f32]
 }
@@ -174,11 +174,8 @@ pub struct Softplus {
 impl Softplus {
     /// `None` unless beta is positive.
     pub fn new(beta: f64) -> Option<Self> {
-        let made = Self {
-            beta: split(-beta),
-            over_beta: split(1.0 / beta),
-            end: (f64::from(LEAST) / -beta) as f32,
-        };
+        let made =
+            Self { beta: split(-beta), over_beta: split(1.0 / beta), end: (f64::from(LEAST) / -beta) as f32 };
         (beta > 0.0).then_some(made)
     }
 }

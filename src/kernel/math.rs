@@ -17,9 +17,18 @@ const ROUND: f32 = 12_582_912.0;
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 /// (eʳ - 1 - r) / r² for |r| ≤ ln 2 / 2: eʳ - 1 to a relative 1.4e-8.
 const EXP: [f32; 5] = [4.999_999_7e-1, 1.666_654_2e-1, 4.166_720_4e-2, 8.366_692e-3, 1.388_248_9e-3];
-/// ln(1 + n) / n for n in [0, 1], as a quotient: to a relative 1.9e-8.
-const LOG_1P: [[f32; 4]; 2] =
-    [[1.0, 8.671_936_4e-1, 1.237_643_6e-1, 0.0], [1.0, 1.367_191_7, 4.740_590_2e-1, 3.109_456_2e-2]];
+/// (ln(1 + n) / n - 1) / n for n in [0, 1]: ln(1 + n) to a relative 5.1e-9.
+const LOG_1P: [f32; 9] = [
+    -4.999_993_1e-1,
+    3.333_051_2e-1,
+    -2.495_858_7e-1,
+    1.969_54e-1,
+    -1.535_539_5e-1,
+    1.068_055_3e-1,
+    -5.766_442e-2,
+    2.020_457_2e-2,
+    -3.318_469_7e-3,
+];
 /// (sin r - r) / r³ in r² for |r| ≤ π/2: the sine to a relative 6.1e-9.
 const SIN: [f32; 4] = [-1.666_666e-1, 8.333_066e-3, -1.980_952_2e-4, 2.605_590_2e-6];
 /// π in two parts, the first as near as a float can be.
@@ -113,11 +122,10 @@ pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
     m1.fma(scale, scale - L::splat(1.0))
 }
 
-/// ln(1 + n) / n for n in [0, 1], times `factor`.
+/// ln(1 + n) / n for n in [0, 1], times `factor`. The leading 1 comes in last: its product is rounded once.
 #[inline(always)]
 pub fn log_1p_over<L: Lanes>(n: L, factor: L) -> L {
-    let [p, q] = LOG_1P;
-    factor * polynomial(n, &[p[0], p[1], p[2]]) / polynomial(n, &q)
+    (factor * n).fma(polynomial(n, &LOG_1P), factor)
 }
 
 /// tanh x.

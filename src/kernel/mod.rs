@@ -22,6 +22,7 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod found;
 mod functions;
 mod lanes;
 mod math;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use found::*;
 use functions::*;
 use lanes::{Lanes, MOST};
 
@@ -86,21 +88,31 @@ impl Isa {
     }
 }
 
-/// How far a kernel may be from the exact value.
+/// How far a kernel may be from the exact value: the larger of a relative and an absolute distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// Units in the last place of the exact value, subnormal ones included.
     pub ulp: f64,
-    /// An absolute part beside, for functions with zeros away from 0.
+    /// Units of 2⁻²³, for functions with zeros away from 0, beside which a float can't be relatively right…
     pub absolute: f64,
+    /// … and the same times |x|, for those that grow.
+    pub linear: f64,
+}
+
+impl Bound {
+    /// The absolute distance that is allowed at x, whatever the value.
+    pub fn absolute_at(&self, x: f64) -> f64 {
+        (self.absolute + self.linear * x.abs()) / f64::from(1 << 23)
+    }
 }
 
 const fn ulp(ulp: f64) -> Bound {
-    Bound { ulp, absolute: 0.0 }
+    Bound { ulp, absolute: 0.0, linear: 0.0 }
 }
 
-/// Beside a sine's zeros a float can't be relatively right: 2⁻²³ of its scale.
-const WITH_ZEROS: Bound = Bound { ulp: 4.0, absolute: 1.0 / 8_388_608.0 };
+const fn with_zeros(ulp: f64, absolute: f64, linear: f64) -> Bound {
+    Bound { ulp, absolute, linear }
+}
 
 /// An activation of the registry by name, its bound, and how the kernel is made of its parameters.
 struct Row {
@@ -135,7 +147,21 @@ const ROWS: &[Row] = &[
     Row { name: "mish", bound: ulp(5.0), make: |_| pass_of(Mish) },
     Row { name: "gelu", bound: ulp(8.0), make: |_| pass_of(Gelu) },
     Row { name: "gelu_tanh", bound: ulp(8.0), make: |_| pass_of(GeluTanh) },
-    Row { name: "sine", bound: WITH_ZEROS, make: |p| pass_of(Sine::new(*p.first()?)) },
+    Row { name: "step", bound: ulp(0.0), make: |_| pass_of(Step) },
+    Row { name: "tanhsoft1", bound: ulp(8.0), make: |p| pass_of(TanhSoft1 { alpha: *p.first()? as f32 }) },
+    Row { name: "tanhsoft2", bound: ulp(8.0), make: |p| pass_of(TanhSoft2::new(*p.first()?, *p.get(1)?)) },
+    Row { name: "eis1", bound: ulp(8.0), make: |p| pass_of(Eis1::new(*p.first()?)?) },
+    Row { name: "eis2", bound: ulp(8.0), make: |_| pass_of(Eis2) },
+    Row { name: "pau", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(Pau::new(p)?) },
+    Row { name: "hp1", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(HermitePade::probabilists(p)?) },
+    Row { name: "hp2", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(HermitePade::physicists(p)?) },
+    Row {
+        name: "acon_c",
+        // The scale is that of its lines: (|d| + |p2|) |x|.
+        bound: with_zeros(4.0, 0.0, 3.0),
+        make: |p| pass_of(AconC::new(*p.first()?, *p.get(1)?, *p.get(2)?)),
+    },
+    Row { name: "sine", bound: with_zeros(4.0, 1.0, 0.0), make: |p| pass_of(Sine::new(*p.first()?)) },
 ];
 
 /// α and γ of SELU, as the ONNX operator rounds them.

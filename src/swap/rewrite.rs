@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::find::{Found, Site};
+use super::lowering::{self, Functions, Lowering};
 use super::{Skipped, Variant, VariantSite};
 use crate::activation::{Activation, Exporter};
 use crate::error::{Error, Result};
@@ -29,9 +30,18 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
 }
 
 /// The model with `to` at the selected sites (indices into `found.sites`), in the form that its own exporter
-/// would write. Fails, naming the site, where its opset lacks the operators.
-pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation) -> Result<Variant> {
+/// would write, or as our own operator, which brings that form along as a function (and raises the format's
+/// version to 8 where it is older). Fails, naming the site, where its opset lacks the operators.
+pub fn rewrite(
+    model: &Model,
+    found: &Found,
+    selected: &[usize],
+    to: &Activation,
+    lowering: Lowering,
+) -> Result<Variant> {
     let exporter = exporter(model);
+    let as_kernel = lowering == Lowering::Kernel && lowering::has_kernel(to);
+    let mut functions = Functions::of(model);
     let mut names = Names::of(model.graph());
     let mut model_nodes = vec![];
     for_each_node(model.graph(), &mut |node| model_nodes.push(node));
@@ -42,7 +52,20 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
             let formula = Expr::parse(text).map_err(Error::input)?;
             let last = model_nodes.get(site.node).copied();
             let last = last.ok_or_else(|| Error::input(format!("{}: no site of this model", site.name)))?;
-            let nodes = site_nodes(model.opset(), site, last, to, &formula, &mut names)?;
+            let mut nodes = if as_kernel && lowering::has_type(site.data_type) {
+                let output = last.output.first().map_or("", String::as_str);
+                let ends = [&site.name, &site.input, output];
+                let call = lowering::kernel_node(&mut functions, to, &formula, site.data_type, ends)?;
+                vec![NodeProto { name: last.name.clone(), ..call }]
+            } else {
+                site_nodes(model.opset(), site, last, to, &formula, &mut names)?
+            };
+            if let Some(new) = nodes.last_mut() {
+                // What the file says about the site's node (source, device) still holds.
+                new.metadata_props.clone_from(&last.metadata_props);
+                new.doc_string.clone_from(&last.doc_string);
+                new.device_configurations.clone_from(&last.device_configurations);
+            }
             edit.swap(i, site, nodes);
         } else {
             edit.nodes_of.extend(site.nodes.iter().map(|&n| (n, i)));
@@ -61,6 +84,7 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
     };
     writer.graph(rewritten.graph_mut());
     let nodes = writer.sites;
+    functions.put_into(&mut rewritten);
     let sites = found.sites.iter().zip(nodes).enumerate().map(|(i, (site, nodes))| {
         let selected = selected.contains(&i);
         let from = site.activation.to_string();
@@ -111,15 +135,8 @@ fn site_nodes(
         opset,
         parameter: &|name| to.parameter(name),
     };
-    let mut nodes = build::nodes(formula, &spot, names)
-        .ok_or_else(|| Error::input(format!("{}: {to} has a parameter without a value", site.name)))?;
-    if let Some(new) = nodes.last_mut() {
-        // What the file says about the site's node (source, device) still holds.
-        new.metadata_props.clone_from(&last.metadata_props);
-        new.doc_string.clone_from(&last.doc_string);
-        new.device_configurations.clone_from(&last.device_configurations);
-    }
-    Ok(nodes)
+    build::nodes(formula, &spot, names)
+        .ok_or_else(|| Error::input(format!("{}: {to} has a parameter without a value", site.name)))
 }
 
 /// What is to be done to the nodes of a model, by their index in it.
