@@ -233,3 +233,28 @@ fn an_opset_without_the_operators_is_refused() {
         .unwrap_err();
     assert_eq!(error.message, "gelu needs opset 9, the model has 8: export it again with a newer one");
 }
+
+#[test]
+fn kernels_are_sites_again_and_leave_with_the_functions_that_they_brought() {
+    let original = model("minidet_hardswish_op12");
+    let found = swap::find(&original);
+    let all: Vec<usize> = (0..found.sites.len()).collect();
+    for text in ["mish", "swish:1.5", "hard_sigmoid", "sine:30"] {
+        let activation = Activation::parse(text).unwrap();
+        let variant = swap::rewrite(&original, &found, &all, &activation, Lowering::Kernel).unwrap();
+        let proto = &variant.model.proto;
+        assert_eq!((proto.functions.len(), proto.ir_version), (1, Some(8)), "{text}");
+        assert!(proto.opset_import.iter().any(|o| o.domain() == swap::DOMAIN));
+        let again = swap::find(&variant.model);
+        assert!(again.sites.iter().all(|s| s.activation == activation), "{text}: {:?}", again.counts());
+        let names = |found: &Found| found.sites.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&again), names(&found), "{text}");
+        let nodes: Vec<_> = again.sites.iter().map(|s| s.nodes.clone()).collect();
+        assert_eq!(variant.sites.iter().map(|s| s.nodes.clone()).collect::<Vec<_>>(), nodes);
+
+        let relu = Activation::parse("relu").unwrap();
+        let back = swap::rewrite(&variant.model, &again, &all, &relu, Lowering::Kernel).unwrap().model;
+        assert!(back.proto.functions.is_empty(), "{text}");
+        assert!(!back.proto.opset_import.iter().any(|o| o.domain() == swap::DOMAIN), "{text}");
+    }
+}

@@ -106,3 +106,111 @@ impl ElementWiseMiniOp for KernelOp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use crate::activation::{Activation, kinds};
+    use crate::engine::Engine;
+    use crate::onnx::Model;
+    use crate::swap::{self, Lowering};
+    use crate::worker::protocol::{Load, Op};
+
+    fn load(model: &Path, threads: usize) -> Load {
+        Load {
+            model: model.to_str().unwrap().to_owned(),
+            inputs: vec![],
+            dims: vec![],
+            seed: 3,
+            threads,
+            cpus: vec![],
+            flush_denormals: false,
+        }
+    }
+
+    fn path(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
+    }
+
+    /// The operators and the outputs of a network with this activation at every site.
+    fn run(name: &str, to: &Activation, lowering: Lowering, threads: usize) -> (Vec<Op>, Vec<f64>) {
+        let model = Model::read(&path(name)).unwrap();
+        let found = swap::find(&model);
+        let all: Vec<usize> = (0..found.sites.len()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("variant.onnx");
+        swap::rewrite(&model, &found, &all, to, lowering).unwrap().model.write(&file).unwrap();
+        let (mut engine, loaded) =
+            Engine::load(&load(&file, threads)).unwrap_or_else(|e| panic!("{to}: {e:?}"));
+        let outputs = folder.path().join("outputs");
+        engine.outputs(&outputs).unwrap();
+        let bytes = std::fs::read(outputs).unwrap();
+        (loaded.ops, bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect())
+    }
+
+    fn distance(a: &[f64], b: &[f64]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        let square = |x: f64| x * x;
+        let difference: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();
+        (difference / b.iter().map(|&b| square(b)).sum::<f64>()).sqrt()
+    }
+
+    fn with_kernels() -> Vec<Activation> {
+        let all: Vec<_> = kinds().map(Activation::new).filter(swap::has_kernel).collect();
+        assert!(all.len() >= 18, "{} activations have kernels", all.len());
+        all
+    }
+
+    #[test]
+    fn a_network_computes_the_same_in_both_lowerings() {
+        for activation in with_kernels() {
+            let (ops, kernel) = run("minidet_silu.onnx", &activation, Lowering::Kernel, 1);
+            let (_, exported) = run("minidet_silu.onnx", &activation, Lowering::Exported, 1);
+            let off = distance(&kernel, &exported);
+            assert!(off <= 1e-4, "{activation}: {off:e}");
+            let name = format!("{} ", activation.kind.name);
+            let own = ops.iter().filter(|op| op.kernel.as_ref().is_some_and(|k| k.starts_with(&name)));
+            let own: Vec<_> = own.inspect(|op| assert!(op.op.starts_with("oplat."), "{op:?}")).collect();
+            assert_eq!(own.len(), 18, "{activation}");
+            assert!(own.iter().all(|op| op.onnx.len() == 1), "each is one node of the file");
+        }
+    }
+
+    #[test]
+    fn half_floats_have_kernels_too() {
+        let mish = Activation::parse("mish").unwrap();
+        let (ops, kernel) = run("minidet_silu_fp16.onnx", &mish, Lowering::Kernel, 1);
+        let (_, exported) = run("minidet_silu_fp16.onnx", &mish, Lowering::Exported, 1);
+        assert!(distance(&kernel, &exported) <= 1e-2);
+        assert_eq!(ops.iter().filter(|op| op.op == "oplat.Mish").count(), 18);
+    }
+
+    #[test]
+    fn parameters_reach_the_kernel() {
+        let at = |text: &str| {
+            let activation = Activation::parse(text).unwrap();
+            let (_, kernel) = run("minidet_silu.onnx", &activation, Lowering::Kernel, 1);
+            let (_, exported) = run("minidet_silu.onnx", &activation, Lowering::Exported, 1);
+            assert!(distance(&kernel, &exported) <= 1e-4, "{text}");
+            kernel
+        };
+        assert!(distance(&at("swish:1.5"), &at("swish:0.3")) > 1e-3);
+    }
+
+    #[test]
+    fn activations_inside_branches_have_kernels() {
+        let mish = Activation::parse("mish").unwrap();
+        let (_, kernel) = run("if_branches.onnx", &mish, Lowering::Kernel, 1);
+        let (_, exported) = run("if_branches.onnx", &mish, Lowering::Exported, 1);
+        assert!(distance(&kernel, &exported) <= 1e-4);
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let gelu = Activation::parse("gelu").unwrap();
+        let (_, one) = run("minidet_silu.onnx", &gelu, Lowering::Kernel, 1);
+        let (_, two) = run("minidet_silu.onnx", &gelu, Lowering::Kernel, 2);
+        assert!(distance(&one, &two) <= 1e-6);
+    }
+}

@@ -93,7 +93,7 @@ impl Function for Eis2 {
         // Beyond 1e9 x is its own root's value, and its square might overflow.
         let inner = clamp(x, -1e9, 1e9);
         let root = inner.fma(inner, L::splat(1.0)).sqrt();
-        let finite = (x - x) + L::splat(1.0);
+        let finite = math::unless_infinite(x) + L::splat(1.0);
         inner / root * softplus(x, exp_of_minus_abs(x)) * finite
     }
 }
@@ -147,8 +147,7 @@ const LINE: f32 = 2e7;
 #[inline(always)]
 fn quotient<L: Lanes>(x: L, inner: L, above: &[f32; 6], below: L, slope: f32) -> L {
     let value = polynomial(inner, above) / below;
-    // No number at ±∞, as the formula.
-    (x - inner).fma(L::splat(slope), value) + (x - x)
+    (x - inner).fma(L::splat(slope), value) + math::unless_infinite(x)
 }
 
 /// Whether coefficients are such that nothing overflows, and the quotient becomes a line.

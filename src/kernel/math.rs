@@ -19,7 +19,7 @@ const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 const EXP: [f32; 5] = [4.999_999_7e-1, 1.666_654_2e-1, 4.166_720_4e-2, 8.366_692e-3, 1.388_248_9e-3];
 /// (ln(1 + n) / n - 1) / n for n in [0, 1]: ln(1 + n) to a relative 5.1e-9.
 const LOG_1P: [f32; 9] = [
-    -4.999_993_1e-1,
+    -4.999_993e-1,
     3.333_051_2e-1,
     -2.495_858_7e-1,
     1.969_54e-1,
@@ -47,6 +47,13 @@ pub fn polynomial<L: Lanes, const N: usize>(x: L, c: &[f32; N]) -> L {
 #[inline(always)]
 pub fn clamp<L: Lanes>(x: L, low: f32, high: f32) -> L {
     x.max(L::splat(low)).min(L::splat(high))
+}
+
+/// 0, but NaN for ±∞: what is added where the formula has no value there and the kernel would.
+#[inline(always)]
+#[allow(clippy::eq_op)] // ∞ - ∞ is NaN
+pub fn unless_infinite<L: Lanes>(x: L) -> L {
+    x - x
 }
 
 /// Where x is negative 0 · x, else x: the positive part, NaN for -∞ where its other factor vanishes.

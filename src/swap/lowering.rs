@@ -243,3 +243,46 @@ pub fn kernel_node(
     let call = call.ok_or_else(|| Error::input(format!("{site}: {to} has a parameter without a value")))?;
     Ok(NodeProto { input: vec![input.to_owned()], output: vec![output.to_owned()], ..call })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::kinds;
+
+    #[test]
+    fn operators_are_named_after_kinds_and_read_back() {
+        let names: Vec<String> = kinds().map(operator).collect();
+        assert!(names.contains(&"GeluTanh".to_owned()) && names.contains(&"Relu6".to_owned()), "{names:?}");
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+        for text in ["mish", "swish:1.1", "hard_sigmoid:0.2:0.5", "gelu_tanh"] {
+            let activation = Activation::parse(text).unwrap();
+            let mut functions = Functions { opset: 17, all: vec![] };
+            let call = functions.call(&activation, &Expr::X, data_type::FLOAT).unwrap();
+            assert_eq!(read(&call), Some(activation), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_set_of_parameters_has_one_function() {
+        let mut functions = Functions { opset: 17, all: vec![] };
+        let mut call = |text: &str, kind| {
+            let activation = Activation::parse(text).unwrap();
+            let formula = Expr::parse(activation.kind.exported[0].formula).unwrap();
+            functions.call(&activation, &formula, kind).unwrap().op_type.unwrap()
+        };
+        let calls = [("swish:1.5", 1), ("swish:0.3", 1), ("swish:1.5", 1), ("swish:1.5", 10), ("mish", 1)];
+        let names: Vec<String> = calls.iter().map(|&(text, kind)| call(text, kind)).collect();
+        assert_eq!(names, ["Swish", "Swish_2", "Swish", "Swish_3", "Mish"]);
+    }
+
+    #[test]
+    fn both_lowerings_are_one_where_there_is_no_kernel() {
+        let of = |text: &str| Lowerings::Both.of(&Activation::parse(text).unwrap());
+        assert_eq!(of("mish"), [Lowering::Exported, Lowering::Kernel]);
+        assert_eq!(of("relu"), [Lowering::Exported]);
+        for text in ["exported", "kernel", "both"] {
+            assert_eq!(text.parse::<Lowerings>().unwrap().to_string(), text);
+        }
+        assert!("fast".parse::<Lowerings>().is_err());
+    }
+}
