@@ -9,7 +9,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 /// A vector of single floats.
 ///
 /// Implementors hold vectors of an instruction set that the processor may lack. They are made only below
-/// [`super::pass`], which is entered once the instruction set was found: that is what makes the safe
+/// `pass`, which is entered once the instruction set was found: that is what makes the safe
 /// operations sound, and why nothing here is visible outside the kernels.
 pub trait Lanes:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>

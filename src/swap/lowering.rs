@@ -23,7 +23,8 @@ pub const DOMAIN: &str = "oplat";
 const FUNCTIONS_SINCE: i64 = 8;
 
 /// How a swapped activation becomes operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lowering {
     /// As the model's exporter would write it.
     Exported,
@@ -74,15 +75,20 @@ impl std::fmt::Display for Lowerings {
 }
 
 impl Lowerings {
-    /// Those in which this activation is to be measured: where it has no kernel, both are one.
-    pub fn of(self, activation: &Activation) -> &'static [Lowering] {
+    pub fn all(self) -> Vec<Lowering> {
         match self {
-            Self::Exported => &[Lowering::Exported],
-            Self::Kernel => &[Lowering::Kernel],
-            Self::Both if has_kernel(activation) => &[Lowering::Exported, Lowering::Kernel],
-            Self::Both => &[Lowering::Exported],
+            Self::Exported => vec![Lowering::Exported],
+            Self::Kernel => vec![Lowering::Kernel],
+            Self::Both => vec![Lowering::Exported, Lowering::Kernel],
         }
     }
+}
+
+/// Those of the lowerings that make a difference to this activation: where it has no kernel, the exported form
+/// is measured once.
+pub fn distinct(lowerings: &[Lowering], activation: &Activation) -> Vec<Lowering> {
+    let same = lowerings.contains(&Lowering::Exported) && !has_kernel(activation);
+    lowerings.iter().copied().filter(|&lowering| !(same && lowering == Lowering::Kernel)).collect()
 }
 
 /// Whether the kernel lowering of the activation is one of our operators.
@@ -277,9 +283,10 @@ mod tests {
 
     #[test]
     fn both_lowerings_are_one_where_there_is_no_kernel() {
-        let of = |text: &str| Lowerings::Both.of(&Activation::parse(text).unwrap());
-        assert_eq!(of("mish"), [Lowering::Exported, Lowering::Kernel]);
-        assert_eq!(of("relu"), [Lowering::Exported]);
+        let of = |text: &str, asked: Lowerings| distinct(&asked.all(), &Activation::parse(text).unwrap());
+        assert_eq!(of("mish", Lowerings::Both), [Lowering::Exported, Lowering::Kernel]);
+        assert_eq!(of("relu", Lowerings::Both), [Lowering::Exported]);
+        assert_eq!(of("relu", Lowerings::Kernel), [Lowering::Kernel]);
         for text in ["exported", "kernel", "both"] {
             assert_eq!(text.parse::<Lowerings>().unwrap().to_string(), text);
         }

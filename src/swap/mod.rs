@@ -7,7 +7,7 @@ mod rewrite;
 mod select;
 
 pub use find::{Found, NotSite, Refusal, Site, find};
-pub use lowering::{DOMAIN, Lowering, Lowerings, has_kernel, read};
+pub use lowering::{DOMAIN, Lowering, Lowerings, distinct, has_kernel, read};
 pub use rewrite::{exporter, original, rewrite};
 pub use select::Selection;
 
