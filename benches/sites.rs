@@ -5,7 +5,8 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use oplat::activation::Activation;
 use oplat::onnx::Model;
-use oplat::{swap, zoo};
+use oplat::swap::{self, Lowering};
+use oplat::zoo;
 
 fn sites(c: &mut Criterion) {
     let model = zoo::build("yolov5s", None).expect("a built-in model");
@@ -18,7 +19,7 @@ fn sites(c: &mut Criterion) {
     group.bench_function("read", |b| b.iter(|| Model::decode(black_box(bytes.clone()), None)));
     group.bench_function("find 57 sites", |b| b.iter(|| swap::find(black_box(&model))));
     group.bench_function("swap 57 sites", |b| {
-        b.iter(|| swap::rewrite(&model, &found, &all, black_box(&mish)))
+        b.iter(|| swap::rewrite(&model, &found, &all, black_box(&mish), Lowering::Exported))
     });
     group.bench_function("write", |b| b.iter(|| black_box(&model).encode()));
     group.finish();

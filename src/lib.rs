@@ -3,7 +3,8 @@
 //! The floors, from the ground up; imports run downwards only:
 //!
 //! - ground: [`error`], [`files`], [`units`], [`stats`], [`record`]
-//! - graph: [`onnx`] (files, losslessly), [`activation`] (the registry), [`swap`] (sites and variants),
+//! - graph: [`onnx`] (files, losslessly), [`activation`] (the registry), [`kernel`] (all SIMD),
+//!   [`swap`] (sites and variants),
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
@@ -18,6 +19,7 @@ pub mod environment;
 pub mod error;
 pub mod experiment;
 pub mod files;
+pub mod kernel;
 pub mod measure;
 pub mod onnx;
 pub mod plot;

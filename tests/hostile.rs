@@ -5,7 +5,7 @@ use std::path::Path;
 use oplat::activation::Activation;
 use oplat::onnx::messages::{EXTERNAL, NodeProto, StringStringEntryProto, TensorProto};
 use oplat::onnx::{Model, external};
-use oplat::swap::{self, Selection};
+use oplat::swap::{self, Lowering, Selection};
 use proptest::prelude::*;
 
 fn bytes(name: &str) -> Vec<u8> {
@@ -19,7 +19,7 @@ fn use_it(bytes: Vec<u8>) {
     let found = swap::find(&model);
     if let Ok(chosen) = Selection::default().choose(&found) {
         for to in ["mish", "prelu", "identity"] {
-            let _ = swap::rewrite(&model, &found, &chosen, &Activation::parse(to).unwrap());
+            let _ = swap::rewrite(&model, &found, &chosen, &Activation::parse(to).unwrap(), Lowering::Kernel);
         }
     }
 }

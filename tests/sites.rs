@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use oplat::activation::{Activation, kinds};
 use oplat::onnx::messages::NodeProto;
 use oplat::onnx::{Model, for_each_node};
-use oplat::swap::{self, Found, Refusal, Selection, Variant};
+use oplat::swap::{self, Found, Lowering, Refusal, Selection, Variant};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(format!("{name}.onnx"))
@@ -30,7 +30,7 @@ fn swapped(model: &Model, to: &str, from: &[&str]) -> Variant {
     let found = swap::find(model);
     let from = from.iter().map(|f| Activation::parse(f).unwrap()).collect();
     let chosen = Selection { from, ..Default::default() }.choose(&found).unwrap();
-    swap::rewrite(model, &found, &chosen, &Activation::parse(to).unwrap()).unwrap()
+    swap::rewrite(model, &found, &chosen, &Activation::parse(to).unwrap(), Lowering::Exported).unwrap()
 }
 
 #[test]
@@ -211,7 +211,9 @@ fn a_swap_changes_nothing_outside_its_sites() {
     let chosen = Selection { sites: vec!["/c1/*".into()], skip: vec!["*/b/*".into()], ..Default::default() };
     let chosen = chosen.choose(&found).unwrap();
     assert_eq!(chosen.len(), 4);
-    let variant = swap::rewrite(&original, &found, &chosen, &Activation::parse("relu").unwrap()).unwrap();
+    let variant =
+        swap::rewrite(&original, &found, &chosen, &Activation::parse("relu").unwrap(), Lowering::Exported)
+            .unwrap();
     let touched: Vec<usize> = chosen.iter().flat_map(|&i| found.sites[i].nodes.clone()).collect();
     let mut kept = vec![];
     for_each_node(original.graph(), &mut |node| kept.push(node));
@@ -276,6 +278,32 @@ fn an_opset_without_the_operators_is_refused() {
     old.proto.opset_import[0].version = Some(8);
     let found = swap::find(&old);
     let all = Selection::default().choose(&found).unwrap();
-    let error = swap::rewrite(&old, &found, &all, &Activation::parse("gelu").unwrap()).unwrap_err();
+    let error = swap::rewrite(&old, &found, &all, &Activation::parse("gelu").unwrap(), Lowering::Exported)
+        .unwrap_err();
     assert_eq!(error.message, "gelu needs opset 9, the model has 8: export it again with a newer one");
+}
+
+#[test]
+fn kernels_are_sites_again_and_leave_with_the_functions_that_they_brought() {
+    let original = model("minidet_hardswish_op12");
+    let found = swap::find(&original);
+    let all: Vec<usize> = (0..found.sites.len()).collect();
+    for text in ["mish", "swish:1.5", "hard_sigmoid", "sine:30"] {
+        let activation = Activation::parse(text).unwrap();
+        let variant = swap::rewrite(&original, &found, &all, &activation, Lowering::Kernel).unwrap();
+        let proto = &variant.model.proto;
+        assert_eq!((proto.functions.len(), proto.ir_version), (1, Some(8)), "{text}");
+        assert!(proto.opset_import.iter().any(|o| o.domain() == swap::DOMAIN));
+        let again = swap::find(&variant.model);
+        assert!(again.sites.iter().all(|s| s.activation == activation), "{text}: {:?}", again.counts());
+        let names = |found: &Found| found.sites.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&again), names(&found), "{text}");
+        let nodes: Vec<_> = again.sites.iter().map(|s| s.nodes.clone()).collect();
+        assert_eq!(variant.sites.iter().map(|s| s.nodes.clone()).collect::<Vec<_>>(), nodes);
+
+        let relu = Activation::parse("relu").unwrap();
+        let back = swap::rewrite(&variant.model, &again, &all, &relu, Lowering::Kernel).unwrap().model;
+        assert!(back.proto.functions.is_empty(), "{text}");
+        assert!(!back.proto.opset_import.iter().any(|o| o.domain() == swap::DOMAIN), "{text}");
+    }
 }

@@ -373,3 +373,26 @@ fn an_impossible_cpu_is_refused() {
     let failure = Worker::start().refused(Load { cpus: vec![1000], ..load("siren.onnx") });
     assert!(failure.message.contains("cannot pin"), "{}", failure.message);
 }
+
+#[test]
+fn a_kernel_works_in_place_and_allocates_nothing() {
+    use oplat::activation::Activation;
+    use oplat::swap::{self, Lowering};
+    let model = Model::read(&path("minidet_silu.onnx")).unwrap();
+    let found = swap::find(&model);
+    let all: Vec<usize> = (0..found.sites.len()).collect();
+    let mish = Activation::parse("mish").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kernel.onnx");
+    swap::rewrite(&model, &found, &all, &mish, Lowering::Kernel).unwrap().model.write(&file).unwrap();
+    let mut worker = Worker::start();
+    let loaded = worker.load(Load { model: file.to_str().unwrap().into(), ..load("minidet_silu.onnx") });
+    let Reply::Memory(memory) = worker.ask(&Request::Memory) else { panic!("memory") };
+    let own = loaded.ops.iter().zip(&memory.ops).filter(|(op, _)| op.op == "oplat.Mish");
+    let own: Vec<_> = own.collect();
+    assert_eq!(own.len(), 18);
+    for (op, memory) in own {
+        assert_eq!((memory.output_bytes, memory.scratch_bytes, memory.allocations), (0, 0, 0), "{op:?}");
+    }
+    worker.end();
+}

@@ -8,10 +8,10 @@ use super::inputs::{DimFlag, InputFlag};
 use super::settings::Settings;
 use super::{note, output, progress, subjects};
 use crate::error::Result;
-use crate::experiment::Lowering;
 use crate::measure::{self, Experiment, Interrupt};
 use crate::record::Record;
 use crate::report::{self, Format, Options};
+use crate::swap::Lowerings;
 use crate::units;
 use crate::worker::protocol::Load;
 
@@ -28,9 +28,10 @@ pub struct Args {
     /// Activations to swap in, one variant each: mish, leaky_relu:0.1, …
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub act: Vec<String>,
-    /// How a swapped activation becomes operators: `exported`, as the model's exporter would write it
-    #[arg(long, value_name = "LOWERING", default_value = "exported", value_parser = lowering)]
-    pub lowering: Lowering,
+    /// How a swapped activation becomes operators: exported (as the model's exporter would write it), kernel
+    /// (one operator, one pass over memory) or both
+    #[arg(long, value_name = "LOWERING", default_value_t)]
+    pub lowering: Lowerings,
     /// Swap only sites that are now one of these
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub from: Vec<String>,
@@ -145,26 +146,4 @@ fn save(record: &Record, settings: &Settings) -> Result<()> {
     let Some(file) = &settings.save else { return Ok(()) };
     let text = report::render(record, Format::Json, &settings.options)?;
     file.write(text.as_bytes())
-}
-
-fn lowering(text: &str) -> Result<Lowering, String> {
-    match text {
-        "exported" => Ok(Lowering::Exported),
-        "kernel" | "both" => {
-            Err("this version measures `exported` only: it has no kernels of its own yet".into())
-        }
-        _ => Err("give `exported`".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lowering_that_is_not_there_yet_says_so() {
-        assert!(lowering("exported").is_ok());
-        assert!(lowering("both").unwrap_err().contains("`exported` only"));
-        assert!(lowering("fast").is_err());
-    }
 }

@@ -65,7 +65,7 @@ impl Settings {
             models: args.models,
             swaps: Swaps {
                 activations,
-                lowerings: vec![args.lowering],
+                lowerings: args.lowering.all(),
                 selection,
                 control: !args.no_control,
             },

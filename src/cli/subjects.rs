@@ -61,7 +61,7 @@ fn has_dimension(model: &Model, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::Lowering;
+    use crate::swap::Lowering;
     use crate::swap::Selection;
 
     fn planned(models: &[&str], flags: &[&str]) -> Result<Vec<Subject>> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{model, note, output};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::swap::{self, Found, Selection};
+use crate::swap::{self, Found, Lowering, Selection};
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -17,6 +17,10 @@ pub struct Args {
     /// The activation to put in: mish, leaky_relu:0.1, …
     #[arg(long, value_name = "NAME")]
     act: String,
+    /// `exported`, as the model's exporter would write it, or `kernel`: one operator of domain `oplat`, and a
+    /// function of that name in the file by which any engine can run it
+    #[arg(long, value_name = "LOWERING", default_value = "exported", value_parser = lowering)]
+    lowering: Lowering,
     /// Where to write the model; external data goes beside it
     #[arg(short, long, value_name = "OUT.onnx")]
     output: PathBuf,
@@ -54,10 +58,29 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let named = |e: Error| e.context(&chosen.name);
     let found = swap::find(&chosen.model);
     let selected = selection.choose(&found).map_err(named)?;
-    let variant = swap::rewrite(&chosen.model, &found, &selected, &activation).map_err(named)?;
+    let variant =
+        swap::rewrite(&chosen.model, &found, &selected, &activation, args.lowering).map_err(named)?;
+    if args.lowering == Lowering::Kernel && !swap::has_kernel(&activation) {
+        note(&format!("{activation} has no kernel, or is the engine's own: it is written as exported"));
+    }
+    let versions = [&chosen.model, &variant.model].map(|m| m.proto.ir_version.unwrap_or_default());
+    if versions[0] != versions[1] {
+        note(&format!(
+            "functions need a newer format: its version is {} now, not {}",
+            versions[1], versions[0]
+        ));
+    }
     variant.model.write(&args.output)?;
     let counts = swapped(&found, &selected);
     output::print(out, &format!("{}: {counts} -> {activation}\n", args.output.display()))
+}
+
+fn lowering(text: &str) -> std::result::Result<Lowering, String> {
+    match text {
+        "exported" => Ok(Lowering::Exported),
+        "kernel" => Ok(Lowering::Kernel),
+        _ => Err("give `exported` or `kernel`".into()),
+    }
 }
 
 /// `57 silu`, `19 hard_swish, 14 relu`: the selected sites by kind.

@@ -7,6 +7,7 @@ mod attribution;
 mod failure;
 mod inline;
 pub mod inputs;
+mod kernels;
 mod macs;
 mod memory;
 mod names;

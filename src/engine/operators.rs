@@ -1,9 +1,10 @@
-//! ONNX operators that tract translates wrongly, translated right.
+//! ONNX operators that tract translates wrongly, translated right, and our own.
 //!
 //! tract 0.23.9 forgets that Celu scales its negative side by `alpha` and that Swish has an `alpha` at all: it
 //! computes something else without a word. What it does right is left to it, so that its own lowering is what
 //! gets measured.
 
+use super::kernels;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -18,10 +19,11 @@ pub fn translator() -> Onnx {
     onnx.op_register.insert("Celu", |_, node| activation(node, 1.0, Kind::Celu));
     onnx.op_register.insert("Swish", |_, node| activation(node, 1.0, Kind::Swish));
     onnx.op_register.insert("Selu", selu);
+    onnx.op_register.insert(kernels::OPERATOR, |_, node| kernels::operator(node));
     onnx
 }
 
-type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+pub(super) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 fn activation(node: &NodeProto, default_alpha: f32, kind: Kind) -> Built {
     let alpha = node.get_attr_opt("alpha")?.unwrap_or(default_alpha);

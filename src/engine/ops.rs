@@ -3,12 +3,15 @@
 
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::ops::binary::OptBinChain;
+use tract_onnx::tract_hir::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_hir::tract_core::ops::logic::IfThenElse;
 use tract_onnx::tract_hir::tract_core::ops::matmul::optimized::{OptMatMul, ProtoFusedSpec};
 use tract_onnx::tract_hir::tract_core::ops::source::TypedSource;
 
 use super::attribution::{self, EngineOp};
+use super::kernels::KernelOp;
 use super::names;
+use crate::kernel::Isa;
 use crate::onnx::index::Index;
 use crate::onnx::{Model, for_each_node};
 use crate::worker::protocol::Op;
@@ -78,6 +81,9 @@ fn row(model: &TypedModel, node: &TypedNode, onnx: Vec<usize>) -> TractResult<Op
         op.fused = product.micro_ops.iter().filter_map(|micro| fused(micro, &inputs)).collect();
     } else if let Some(chain) = node.op_as::<OptBinChain>() {
         op.fused = chain.steps.iter().map(|step| step.binop.name().to_lowercase()).collect();
+    } else if let Some(own) = node.op_as::<ElementWiseOp>().and_then(|op| op.0.downcast_ref::<KernelOp>()) {
+        op.kernel = Some(own.kernel().to_string());
+        op.generic_kernel = own.kernel().isa() == Isa::Portable;
     }
     Ok(op)
 }

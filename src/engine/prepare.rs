@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use super::{inline, names};
+use super::{inline, kernels, names};
 use crate::error::{Error, Result};
 use crate::onnx::messages::{
     Dimension, DimensionValue, GraphProto, ModelProto, TensorShapeProto, TensorType, TypeProto, TypeValue,
@@ -48,6 +48,7 @@ pub fn prepare(model: &Model, load: &Load) -> Result<Prepared> {
     }
     name_nodes(graph);
     forget_shapes(graph);
+    kernels::claim(&mut proto);
     inline::functions(&mut proto)?;
     proto.metadata_props.clear();
     proto.training_info.clear();

@@ -1,36 +1,11 @@
 //! What is measured of each model: it as it is, with other activations, and with none.
 
-use serde::Deserialize;
-
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::measure::Planned;
 use crate::onnx::Model;
 use crate::record::Role;
-use crate::swap::{self, Found, Selection, Variant};
-
-/// How an activation becomes operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lowering {
-    /// As the model's own exporter would write it.
-    Exported,
-}
-
-impl Lowering {
-    /// As records and tables spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Exported => "exported",
-        }
-    }
-
-    fn rewrite(self, model: &Model, found: &Found, sites: &[usize], to: &Activation) -> Result<Variant> {
-        match self {
-            Self::Exported => swap::rewrite(model, found, sites, to),
-        }
-    }
-}
+use crate::swap::{self, Lowering, Selection};
 
 /// What to swap in, where.
 #[derive(Clone, Debug)]
@@ -76,8 +51,8 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         if swaps.activations[..i].contains(activation) {
             continue;
         }
-        for &lowering in &swaps.lowerings {
-            let variant = lowering.rewrite(model, &found, &selected, activation)?;
+        for lowering in swap::distinct(&swaps.lowerings, activation) {
+            let variant = swap::rewrite(model, &found, &selected, activation, lowering)?;
             let rule = activation.to_string();
             let name = format!("{rule}, {}", lowering.name());
             variants.push(planned(&name, Role::Swap, &rule, lowering, variant));
@@ -85,7 +60,7 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
     }
     if swaps.control && !swaps.activations.is_empty() {
         let identity = Activation::parse("identity")?;
-        let variant = swap::rewrite(model, &found, &selected, &identity)?;
+        let variant = swap::rewrite(model, &found, &selected, &identity, Lowering::Exported)?;
         variants.push(planned("control", Role::Control, "identity", Lowering::Exported, variant));
     }
     Ok(variants)

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::lowering;
 use super::place::{self, Purpose};
 use crate::activation::{self, Activation, Kind, Place};
 use crate::onnx::index::{Index, Use};
-use crate::onnx::pattern::{self, Match};
+use crate::onnx::pattern::{self, Bound, Match};
 use crate::onnx::{Model, formula::Expr};
 
 /// A place where the model applies an activation.
@@ -127,6 +128,7 @@ fn candidates(index: &Index) -> Vec<Candidate> {
         if index.is_constant(output) {
             continue;
         }
+        candidates.extend(of_our_domain(node, n));
         for (rank, (kind, formula)) in activation::patterns().iter().enumerate() {
             if !may_end_in(formula, n.op()) {
                 continue;
@@ -137,6 +139,17 @@ fn candidates(index: &Index) -> Vec<Candidate> {
         }
     }
     candidates
+}
+
+/// A node that calls one of our own functions is what its name says.
+fn of_our_domain(node: usize, n: &crate::onnx::index::Node) -> Option<Candidate> {
+    let activation = lowering::read(n.proto)?;
+    let number = |(p, value): (&activation::Parameter, &Option<f64>)| {
+        Some((p.name.to_owned(), Bound::Number((*value)?)))
+    };
+    let parameters = activation.kind.parameters.iter().zip(&activation.parameters).filter_map(number);
+    let found = Match { input: *n.inputs.first()?, parameters: parameters.collect(), nodes: vec![node] };
+    Some(Candidate { kind: activation.kind, rank: 0, node, found })
 }
 
 /// Whether a formula's last node can be this operator: the one it is written with, or a product.
@@ -180,6 +193,8 @@ fn judge(index: &Index, candidate: &Candidate) -> Result<(), (Refusal, String)> 
     let name = candidate.kind.name;
     match candidate.kind.place {
         Place::Anywhere => Ok(()),
+        // Nothing else writes these.
+        _ if index.nodes[candidate.node].domain() == lowering::DOMAIN => Ok(()),
         Place::AfterLinear if place::is_after_linear(index, input) => Ok(()),
         Place::AfterLinear => {
             Err((Refusal::Other, "its input doesn't come from a linear operator".to_owned()))

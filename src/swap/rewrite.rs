@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::find::{Found, Site};
+use super::lowering::{self, Functions, Lowering};
 use super::{Skipped, Variant, VariantSite};
 use crate::activation::{Activation, Exporter};
 use crate::error::{Error, Result};
@@ -29,13 +30,22 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
 }
 
 /// The model with `to` at the selected sites (indices into `found.sites`), in the form that its own exporter
-/// would write. Fails, naming the site, where its opset lacks the operators. Sites that can't take it are left as
-/// they are and said to be skipped.
-pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation) -> Result<Variant> {
+/// would write, or as our own operator, which brings that form along as a function (and raises the format's
+/// version to 8 where it is older). Fails, naming the site, where its opset lacks the operators. Sites that
+/// can't take it are left as they are and said to be skipped.
+pub fn rewrite(
+    model: &Model,
+    found: &Found,
+    selected: &[usize],
+    to: &Activation,
+    lowering: Lowering,
+) -> Result<Variant> {
     if let Some(why) = to.kind.alone {
         return Err(Error::input(format!("{} can't be swapped in: {why}", to.kind.name)));
     }
     let exporter = exporter(model);
+    let as_kernel = lowering == Lowering::Kernel && lowering::has_kernel(to);
+    let mut functions = Functions::of(model);
     let mut skipped = skipped(found);
     let mut swapped = vec![];
     let mut names = Names::of(model.graph());
@@ -57,10 +67,23 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
             swapped.push(i);
             let last = model_nodes.get(site.node).copied();
             let last = last.ok_or_else(|| Error::input(format!("{}: no site of this model", site.name)))?;
-            let mut nodes = site_nodes(model.opset(), site, last, to, &formula, &mut names)?;
+            let mut nodes = if as_kernel && lowering::has_type(site.data_type) {
+                let output = last.output.first().map_or("", String::as_str);
+                let ends = [&site.name, &site.input, output];
+                let call = lowering::kernel_node(&mut functions, to, &formula, site.data_type, ends)?;
+                vec![NodeProto { name: last.name.clone(), ..call }]
+            } else {
+                site_nodes(model.opset(), site, last, to, &formula, &mut names)?
+            };
             // Older files would have to list them among their inputs.
             if model.proto.ir_version.is_some_and(|v| v >= 4) {
                 weights.extend(take_weights(&mut nodes));
+            }
+            if let Some(new) = nodes.last_mut() {
+                // What the file says about the site's node (source, device) still holds.
+                new.metadata_props.clone_from(&last.metadata_props);
+                new.doc_string.clone_from(&last.doc_string);
+                new.device_configurations.clone_from(&last.device_configurations);
             }
             edit.swap(i, site, nodes);
         } else {
@@ -84,6 +107,7 @@ pub fn rewrite(model: &Model, found: &Found, selected: &[usize], to: &Activation
     writer.graph(rewritten.graph_mut());
     let nodes = writer.sites;
     rewritten.graph_mut().initializer.extend(weights);
+    functions.put_into(&mut rewritten);
     let sites = found.sites.iter().zip(nodes).enumerate().map(|(i, (site, nodes))| {
         let selected = swapped.contains(&i);
         let from = site.activation.to_string();
@@ -134,15 +158,8 @@ fn site_nodes(
         opset,
         parameter: &|name| to.parameter(name).or_else(|| size(site, name)),
     };
-    let mut nodes = build::nodes(formula, &spot, names)
-        .ok_or_else(|| Error::input(format!("{}: {to} has a parameter without a value", site.name)))?;
-    if let Some(new) = nodes.last_mut() {
-        // What the file says about the site's node (source, device) still holds.
-        new.metadata_props.clone_from(&last.metadata_props);
-        new.doc_string.clone_from(&last.doc_string);
-        new.device_configurations.clone_from(&last.device_configurations);
-    }
-    Ok(nodes)
+    build::nodes(formula, &spot, names)
+        .ok_or_else(|| Error::input(format!("{}: {to} has a parameter without a value", site.name)))
 }
 
 /// The sizes of weights that activations bring along: the site's channels, and those of a small network on them.

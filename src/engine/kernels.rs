@@ -1,0 +1,216 @@
+//! Our own kernels as operators of tract.
+//!
+//! tract looks operators up without their domain, so that the private copy calls all of ours by one name that
+//! is nobody else's. The operator is element-wise for tract: it works in place where nothing else reads its
+//! input, moves through reshapes, and is cut over the threads as tract's own are.
+
+use tract_onnx::pb::NodeProto as Node;
+use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_hir::tract_core::ops::element_wise::ElementWiseMiniOp;
+use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::par_chunks_mut;
+
+use super::operators::Built;
+use crate::kernel::Kernel;
+use crate::onnx::for_each_node_mut;
+use crate::onnx::messages::{AttributeProto, ModelProto, NodeProto, attribute_type};
+use crate::swap;
+
+/// What the private copy calls an operator of ours.
+pub const OPERATOR: &str = "oplat.Kernel";
+/// Its attributes: the node's own name for it, the activation, the parameters.
+const ATTRIBUTES: [&str; 3] = ["operator", "activation", "parameters"];
+
+/// Claims the nodes that our kernels compute: they are not inlined, though the model defines their functions.
+/// An activation of our domain that has no kernel is left to its function.
+pub fn claim(model: &mut ModelProto) {
+    let own = |node: &mut NodeProto| {
+        let Some(activation) = swap::read(node).filter(swap::has_kernel) else { return };
+        let attribute = |name: &str, kind| AttributeProto {
+            name: Some(name.to_owned()),
+            r#type: Some(kind),
+            ..Default::default()
+        };
+        let text = |name, text: &str| AttributeProto {
+            s: Some(text.to_owned().into()),
+            ..attribute(name, attribute_type::STRING)
+        };
+        let shown = node.op_type.as_deref().and_then(|op| op.split('_').next()).unwrap_or("");
+        let floats = activation.parameters.iter().flatten().map(|&p| p as f32).collect();
+        node.attribute = vec![
+            text(ATTRIBUTES[0], &format!("{}.{shown}", swap::DOMAIN)),
+            text(ATTRIBUTES[1], activation.kind.name),
+            AttributeProto { floats, ..attribute(ATTRIBUTES[2], attribute_type::FLOATS) },
+        ];
+        node.op_type = Some(OPERATOR.to_owned());
+    };
+    if let Some(graph) = model.graph.as_mut() {
+        for_each_node_mut(graph, &mut |node| own(node));
+    }
+    model.functions.iter_mut().flat_map(|f| &mut f.node).for_each(own);
+}
+
+/// The operator of a claimed node.
+pub fn operator(node: &Node) -> Built {
+    let name: String = node.get_attr(ATTRIBUTES[0])?;
+    let activation: String = node.get_attr(ATTRIBUTES[1])?;
+    let parameters: Vec<f32> = node.get_attr_opt_vec(ATTRIBUTES[2])?.unwrap_or_default();
+    // As the author wrote them: the shortest numbers that are these single floats.
+    let parameters: Vec<f64> = parameters.iter().map(|p| p.to_string().parse()).collect::<Result<_, _>>()?;
+    let kernel = Kernel::best(&activation, &parameters);
+    let kernel = kernel.with_context(|| format!("no kernel for {activation} of {parameters:?}"))?;
+    Ok((expand(ElementWiseOp(Box::new(KernelOp { name, kernel }))), vec![]))
+}
+
+/// A kernel, applied in place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelOp {
+    name: String,
+    kernel: Kernel,
+}
+
+impl Eq for KernelOp {}
+
+impl KernelOp {
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+}
+
+impl ElementWiseMiniOp for KernelOp {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn eval_in_place(&self, tensor: &mut Tensor, _: Option<DatumType>) -> TractResult<()> {
+        match tensor.datum_type() {
+            DatumType::F32 => {
+                let mut view = tensor.try_as_plain_ram_mut()?;
+                let xs = view.as_slice_mut::<f32>()?;
+                let len = xs.len();
+                par_chunks_mut(xs, 1, len, |_, chunk| {
+                    self.kernel.apply(chunk);
+                    Ok(())
+                })
+            }
+            DatumType::F16 => {
+                let mut view = tensor.try_as_plain_ram_mut()?;
+                let xs = view.as_slice_mut::<f16>()?;
+                let len = xs.len();
+                par_chunks_mut(xs, 1, len, |_, chunk| {
+                    self.kernel.apply_f16(chunk);
+                    Ok(())
+                })
+            }
+            other => bail!("{} computes f32 and f16, not {other:?}", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use crate::activation::{Activation, kinds};
+    use crate::engine::Engine;
+    use crate::onnx::Model;
+    use crate::swap::{self, Lowering};
+    use crate::worker::protocol::{Load, Op};
+
+    fn load(model: &Path, threads: usize) -> Load {
+        Load {
+            model: model.to_str().unwrap().to_owned(),
+            inputs: vec![],
+            dims: vec![],
+            seed: 3,
+            threads,
+            cpus: vec![],
+            flush_denormals: false,
+        }
+    }
+
+    fn path(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
+    }
+
+    /// The operators and the outputs of a network with this activation at every site.
+    fn run(name: &str, to: &Activation, lowering: Lowering, threads: usize) -> (Vec<Op>, Vec<f64>) {
+        let model = Model::read(&path(name)).unwrap();
+        let found = swap::find(&model);
+        let all: Vec<usize> = (0..found.sites.len()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("variant.onnx");
+        swap::rewrite(&model, &found, &all, to, lowering).unwrap().model.write(&file).unwrap();
+        let (mut engine, loaded) =
+            Engine::load(&load(&file, threads)).unwrap_or_else(|e| panic!("{to}: {e:?}"));
+        let outputs = folder.path().join("outputs");
+        engine.outputs(&outputs).unwrap();
+        let bytes = std::fs::read(outputs).unwrap();
+        (loaded.ops, bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect())
+    }
+
+    fn distance(a: &[f64], b: &[f64]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        let square = |x: f64| x * x;
+        let difference: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();
+        (difference / b.iter().map(|&b| square(b)).sum::<f64>()).sqrt()
+    }
+
+    fn with_kernels() -> Vec<Activation> {
+        let all: Vec<_> = kinds().map(Activation::new).filter(swap::has_kernel).collect();
+        assert!(all.len() >= 18, "{} activations have kernels", all.len());
+        all
+    }
+
+    #[test]
+    fn a_network_computes_the_same_in_both_lowerings() {
+        for activation in with_kernels() {
+            let (ops, kernel) = run("minidet_silu.onnx", &activation, Lowering::Kernel, 1);
+            let (_, exported) = run("minidet_silu.onnx", &activation, Lowering::Exported, 1);
+            let off = distance(&kernel, &exported);
+            assert!(off <= 1e-4, "{activation}: {off:e}");
+            let name = format!("{} ", activation.kind.name);
+            let own = ops.iter().filter(|op| op.kernel.as_ref().is_some_and(|k| k.starts_with(&name)));
+            let own: Vec<_> = own.inspect(|op| assert!(op.op.starts_with("oplat."), "{op:?}")).collect();
+            assert_eq!(own.len(), 18, "{activation}");
+            assert!(own.iter().all(|op| op.onnx.len() == 1), "each is one node of the file");
+        }
+    }
+
+    #[test]
+    fn half_floats_have_kernels_too() {
+        let mish = Activation::parse("mish").unwrap();
+        let (ops, kernel) = run("minidet_silu_fp16.onnx", &mish, Lowering::Kernel, 1);
+        let (_, exported) = run("minidet_silu_fp16.onnx", &mish, Lowering::Exported, 1);
+        assert!(distance(&kernel, &exported) <= 1e-2);
+        assert_eq!(ops.iter().filter(|op| op.op == "oplat.Mish").count(), 18);
+    }
+
+    #[test]
+    fn parameters_reach_the_kernel() {
+        let at = |text: &str| {
+            let activation = Activation::parse(text).unwrap();
+            let (_, kernel) = run("minidet_silu.onnx", &activation, Lowering::Kernel, 1);
+            let (_, exported) = run("minidet_silu.onnx", &activation, Lowering::Exported, 1);
+            assert!(distance(&kernel, &exported) <= 1e-4, "{text}");
+            kernel
+        };
+        assert!(distance(&at("swish:1.5"), &at("swish:0.3")) > 1e-3);
+    }
+
+    #[test]
+    fn activations_inside_branches_have_kernels() {
+        let mish = Activation::parse("mish").unwrap();
+        let (_, kernel) = run("if_branches.onnx", &mish, Lowering::Kernel, 1);
+        let (_, exported) = run("if_branches.onnx", &mish, Lowering::Exported, 1);
+        assert!(distance(&kernel, &exported) <= 1e-4);
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let gelu = Activation::parse("gelu").unwrap();
+        let (_, one) = run("minidet_silu.onnx", &gelu, Lowering::Kernel, 1);
+        let (_, two) = run("minidet_silu.onnx", &gelu, Lowering::Kernel, 2);
+        assert!(distance(&one, &two) <= 1e-6);
+    }
+}

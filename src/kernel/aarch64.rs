@@ -1,0 +1,111 @@
+//! Vectors of aarch64: NEON.
+
+use std::arch::aarch64::*;
+
+use super::functions::Function;
+use super::lanes::{Lanes, signs};
+
+/// Four floats.
+#[derive(Clone, Copy)]
+pub struct Neon(float32x4_t);
+
+#[target_feature(enable = "neon")]
+pub fn neon(f: impl Function, xs: &mut [f32]) {
+    super::pass::<Neon>(f, xs);
+}
+
+signs!(Neon: vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32);
+
+// SAFETY of all that follows: a vector exists only where NEON does; loads and stores pass on their caller's
+// promise.
+
+impl std::ops::Neg for Neon {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(unsafe { vnegq_f32(self.0) })
+    }
+}
+
+impl Neon {
+    #[inline(always)]
+    fn bits(self) -> uint32x4_t {
+        unsafe { vreinterpretq_u32_f32(self.0) }
+    }
+    #[inline(always)]
+    fn of_bits(bits: uint32x4_t) -> Self {
+        Self(unsafe { vreinterpretq_f32_u32(bits) })
+    }
+}
+
+impl Lanes for Neon {
+    type Mask = uint32x4_t;
+    const COUNT: usize = 4;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { vdupq_n_f32(value) })
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { vld1q_f32(from) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { vst1q_f32(to, self.0) }
+    }
+    #[inline(always)]
+    fn fma(self, b: Self, c: Self) -> Self {
+        Self(unsafe { vfmaq_f32(c.0, self.0, b.0) })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(unsafe { vsqrtq_f32(self.0) })
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(unsafe { vabsq_f32(self.0) })
+    }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        Self(unsafe { vbslq_f32(vdupq_n_u32(1 << 31), sign.0, self.0) })
+    }
+    /// Not the instruction, which orders zeros by their sign.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self::select(self.less(other), other, self)
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self::select(other.less(self), other, self)
+    }
+    #[inline(always)]
+    fn less(self, other: Self) -> uint32x4_t {
+        unsafe { vcltq_f32(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn select(mask: uint32x4_t, a: Self, b: Self) -> Self {
+        Self(unsafe { vbslq_f32(mask, a.0, b.0) })
+    }
+    #[inline(always)]
+    fn any(mask: uint32x4_t) -> bool {
+        unsafe { vmaxvq_u32(mask) != 0 }
+    }
+    #[inline(always)]
+    fn exponent(self) -> Self {
+        Self::of_bits(unsafe { vshlq_n_u32::<23>(self.bits()) })
+    }
+    #[inline(always)]
+    fn exponent_halves(self) -> (Self, Self) {
+        let bits = self.bits();
+        unsafe {
+            let half = vshrq_n_u32::<1>(bits);
+            let rest = vsubq_u32(bits, half);
+            (Self::of_bits(vshlq_n_u32::<23>(half)), Self::of_bits(vshlq_n_u32::<23>(rest)))
+        }
+    }
+    #[inline(always)]
+    fn negate_if_odd(self, integer: Self) -> Self {
+        Self::of_bits(unsafe { veorq_u32(self.bits(), vshlq_n_u32::<31>(integer.bits())) })
+    }
+}

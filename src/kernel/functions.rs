@@ -1,0 +1,260 @@
+//! The activation functions, each written once for vectors of any width.
+
+use super::lanes::Lanes;
+use super::math::{self, LEAST, clamp, exp, exp_m1_of_negative, exp_of_product, polynomial};
+
+/// An activation function with its parameters.
+pub trait Function: Copy + Send + Sync + 'static {
+    fn at<L: Lanes>(self, x: L) -> L;
+}
+
+/// A number as the nearest float and what is left of it.
+pub fn split(value: f64) -> [f32; 2] {
+    let near = value as f32;
+    [near, (value - f64::from(near)) as f32]
+}
+
+/// min(max(x, low), high)
+#[derive(Clone, Copy)]
+pub struct Clip {
+    pub low: f32,
+    pub high: f32,
+}
+
+impl Function for Clip {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        clamp(x, self.low, self.high)
+    }
+}
+
+/// min(max(alpha x + beta, 0), 1)
+#[derive(Clone, Copy)]
+pub struct HardSigmoid {
+    alpha: [f32; 2],
+    beta: [f32; 2],
+}
+
+impl HardSigmoid {
+    pub fn new(alpha: f64, beta: f64) -> Self {
+        Self { alpha: split(alpha), beta: split(beta) }
+    }
+}
+
+impl Function for HardSigmoid {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let near = x.fma_exact(L::splat(self.alpha[0]), L::splat(self.beta[0]));
+        // Beyond every bend the rest changes nothing; it must not turn ∞ into NaN.
+        let rest = clamp(x, -1e30, 1e30).fma(L::splat(self.alpha[1]), L::splat(self.beta[1]));
+        clamp(near + rest, 0.0, 1.0)
+    }
+}
+
+/// x · min(max(x + 3, 0), 6) / 6: the sum is exact where it is small.
+#[derive(Clone, Copy)]
+pub struct HardSwish;
+
+impl Function for HardSwish {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        x * (clamp(x + L::splat(3.0), 0.0, 6.0) * L::splat(1.0 / 6.0))
+    }
+}
+
+/// x / (1 + |x|)
+#[derive(Clone, Copy)]
+pub struct Softsign;
+
+impl Function for Softsign {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        x / (x.abs() + L::splat(1.0))
+    }
+}
+
+/// 1 / (1 + e⁻ˣ) = n / (1 + n), n = eˣ
+#[derive(Clone, Copy)]
+pub struct Sigmoid;
+
+impl Function for Sigmoid {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let n = exp(clamp(x, LEAST, 40.0));
+        n.scale(n.near_one / (n.value() + L::splat(1.0)))
+    }
+}
+
+/// x n / (1 + n), n = eˣ
+#[derive(Clone, Copy)]
+pub struct Silu;
+
+impl Function for Silu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let n = exp(clamp(x, LEAST, 40.0));
+        n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+}
+
+/// x n / (1 + n), n = e^(beta x)
+#[derive(Clone, Copy)]
+pub struct Swish {
+    beta: [f32; 2],
+    /// Where beta x is `LEAST` and 40, the lesser first.
+    ends: [f32; 2],
+}
+
+impl Swish {
+    pub fn new(beta: f64) -> Self {
+        let ends = [f64::from(LEAST) / beta, 40.0 / beta].map(|end| end as f32);
+        let ends = if beta < 0.0 { [ends[1], ends[0]] } else { ends };
+        Self { beta: split(beta), ends }
+    }
+}
+
+impl Function for Swish {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let inner = clamp(x, self.ends[0], self.ends[1]);
+        let n = exp_of_product(inner, L::splat(self.beta[0]), L::splat(self.beta[1]));
+        n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+}
+
+/// x n (n + 2) / (n (n + 2) + 2), n = eˣ: the tangent and the logarithm cancel the exponential's inverses.
+#[derive(Clone, Copy)]
+pub struct Mish;
+
+impl Function for Mish {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let n = exp(clamp(x, LEAST, 20.0));
+        let value = n.value();
+        let sum = value + L::splat(2.0);
+        n.scale(n.near_one * sum / value.fma(sum, L::splat(2.0)) * x)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Tanh;
+
+impl Function for Tanh {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        math::tanh(x)
+    }
+}
+
+/// above · x if x ≥ 0, else below (e^(x · inner) - 1): ELU, SELU and CELU.
+#[derive(Clone, Copy)]
+pub struct Elu {
+    pub above: f32,
+    pub below: f32,
+    pub inner: f32,
+}
+
+impl Function for Elu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let zero = L::splat(0.0);
+        let m1 = exp_m1_of_negative((x * L::splat(self.inner)).min(zero));
+        L::select(x.less(zero), m1 * L::splat(self.below), x * L::splat(self.above))
+    }
+}
+
+/// ln(1 + e^(beta x)) / beta = max(x, 0) + ln(1 + n) / beta, n = e^(-beta |x|)
+#[derive(Clone, Copy)]
+pub struct Softplus {
+    beta: [f32; 2],
+    over_beta: [f32; 2],
+    end: f32,
+}
+
+impl Softplus {
+    /// `None` unless beta is positive.
+    pub fn new(beta: f64) -> Option<Self> {
+        let made =
+            Self { beta: split(-beta), over_beta: split(1.0 / beta), end: (f64::from(LEAST) / -beta) as f32 };
+        (beta > 0.0).then_some(made)
+    }
+}
+
+impl Function for Softplus {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let y = x.abs().min(L::splat(self.end));
+        let n = exp_of_product(y, L::splat(self.beta[0]), L::splat(self.beta[1]));
+        let [near, rest] = self.over_beta.map(L::splat);
+        let tail = math::log_1p_over(n.value(), n.near_one.fma_exact(near, n.near_one * rest));
+        x.max(L::splat(0.0)) + n.scale(tail)
+    }
+}
+
+/// x Φ(x): for y = |x| the positive part of x less y e^(-y²/2) g(y), where g is smooth and tame.
+#[derive(Clone, Copy)]
+pub struct Gelu;
+
+/// Φ(-y) e^(y²/2) for y in [0, 14.6], as a quotient: to a relative 6.0e-9.
+const GELU: ([f32; 5], [f32; 6]) = (
+    [0.5, 4.384_968e-1, 1.833_848_8e-1, 4.068_376e-2, 4.123_826_5e-3],
+    [1.0, 1.674_878_6, 1.203_124_6, 4.698_66e-1, 1.019_854_5e-1, 1.033_678_2e-2],
+);
+
+impl Function for Gelu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let y = x.abs().min(L::splat(14.6));
+        let n = exp_of_product(y, y * L::splat(-0.5), L::splat(0.0));
+        let (p, q) = GELU;
+        let tail = y * n.near_one * polynomial(y, &p) / polynomial(y, &q);
+        math::unless_negative(x) - n.scale(tail)
+    }
+}
+
+/// x n / (1 + n), n = e^(x (a + b x²)): the tangent written with one exponential.
+#[derive(Clone, Copy)]
+pub struct GeluTanh;
+
+/// 2 √(2/π) and that times 0.044715.
+const GELU_TANH: [f64; 2] = [1.595_769_121_605_730_7, 0.071_354_816_272_600_25];
+
+impl Function for GeluTanh {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let ([a, a_rest], [b, b_rest]) = (split(GELU_TANH[0]), split(GELU_TANH[1]));
+        // Between these the exponent goes from `LEAST` to 49.
+        let inner = clamp(x, -12.96, 8.0);
+        // a + b x² with what the roundings left over: the exponent is large where the tail is small.
+        let square = inner * inner;
+        let square_rest = inner.fma_exact(inner, -square);
+        let term = square * L::splat(b);
+        let term_rest = square.fma_exact(L::splat(b), -term);
+        let sum = term + L::splat(a);
+        let of_sum = sum - term;
+        let sum_rest = (term - (sum - of_sum)) + (L::splat(a) - of_sum);
+        let rest = square_rest.fma(L::splat(b), term_rest) + sum_rest;
+        let rest = rest + square.fma(L::splat(b_rest), L::splat(a_rest));
+        let n = exp_of_product(inner, sum, rest);
+        n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+}
+
+/// sin(omega x)
+#[derive(Clone, Copy)]
+pub struct Sine {
+    omega: [f32; 2],
+}
+
+impl Sine {
+    pub fn new(omega: f64) -> Self {
+        Self { omega: split(omega) }
+    }
+}
+
+impl Function for Sine {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        math::sin_of_product(x, self.omega[0], self.omega[1])
+    }
+}

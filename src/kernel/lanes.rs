@@ -1,0 +1,91 @@
+//! What a function needs of a vector of single floats: the few operations in which all kernels are written.
+//!
+//! The operations are those that every instruction set has in one or two instructions. NaN in `self` stays NaN
+//! through `max` and `min`, and zeros compare equal, everywhere alike: except for `fma`, all paths compute the
+//! same bits.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// A vector of single floats.
+///
+/// Implementors hold vectors of an instruction set that the processor may lack. They are made only below
+/// `pass`, which is entered once the instruction set was found: that is what makes the safe
+/// operations sound, and why nothing here is visible outside the kernels.
+pub trait Lanes:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// The result of a comparison.
+    type Mask: Copy;
+    /// How many floats.
+    const COUNT: usize;
+
+    fn splat(value: f32) -> Self;
+    /// # Safety
+    /// `COUNT` floats can be read from `from`.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// `COUNT` floats can be written to `to`.
+    unsafe fn store(self, to: *mut f32);
+
+    /// self · b + c, rounded once where the processor has it in one instruction, twice elsewhere.
+    fn fma(self, b: Self, c: Self) -> Self;
+    /// self · b + c with the product exact, at whatever price.
+    fn fma_exact(self, b: Self, c: Self) -> Self {
+        self.fma(b, c)
+    }
+    fn sqrt(self) -> Self;
+    fn abs(self) -> Self;
+    /// The magnitude of self with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+    fn max(self, other: Self) -> Self;
+    fn min(self, other: Self) -> Self;
+    fn less(self, other: Self) -> Self::Mask;
+    /// `a` where the mask is set, `b` elsewhere.
+    fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
+    fn any(mask: Self::Mask) -> bool;
+
+    /// The float whose bits are self's, 23 to the left: 2ⁿ for the integer n + 127 in the low bits.
+    fn exponent(self) -> Self;
+    /// The same for the halves of that integer, the first rounded down: 2ᵃ and 2ᵇ with a + b = n for the
+    /// integer n + 254, and 0 for a half below -126.
+    fn exponent_halves(self) -> (Self, Self);
+    /// Self with its sign changed where the lowest bit of `integer` is set.
+    fn negate_if_odd(self, integer: Self) -> Self;
+
+    /// A vector computed float by float, for what is too rare to be worth an instruction.
+    #[inline(always)]
+    fn each(self, f: impl Fn(f32) -> f32) -> Self {
+        let mut floats = [0.0; MOST];
+        debug_assert!(Self::COUNT <= MOST);
+        // SAFETY: no vector has more floats than the array.
+        unsafe { self.store(floats.as_mut_ptr()) };
+        floats.iter_mut().for_each(|x| *x = f(*x));
+        // SAFETY: as above.
+        unsafe { Self::load(floats.as_ptr()) }
+    }
+}
+
+/// The most floats that a vector holds.
+pub const MOST: usize = 16;
+
+/// The arithmetic signs for a vector type that wraps an instruction set's own.
+macro_rules! signs {
+    ($type:ident: $add:ident, $sub:ident, $mul:ident, $div:ident) => {
+        signs!($type, Add, add, $add);
+        signs!($type, Sub, sub, $sub);
+        signs!($type, Mul, mul, $mul);
+        signs!($type, Div, div, $div);
+    };
+    ($type:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
+        impl std::ops::$trait for $type {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: a vector exists only where its instruction set does.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        }
+    };
+}
+#[allow(unused_imports)] // without SIMD there is nothing to wrap
+pub(super) use signs;

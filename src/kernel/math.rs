@@ -1,0 +1,161 @@
+//! The elementary functions that the kernels share.
+//!
+//! Everything rests on one exponential. It is kept in three factors until the end, so that results in the
+//! subnormal range are rounded once, and that a function's tail is there as long as a float can hold it.
+//! The polynomials are minimax fits; their errors, given beside them, are below the rounding of a float.
+
+use std::f32::consts::LOG2_E;
+
+use super::lanes::Lanes;
+
+/// The least argument of the exponential: there it is exactly 0.
+pub const LEAST: f32 = -176.0;
+
+/// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// ln 2 in two parts, the first of so few bits that its products with exponents are exact.
+const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+/// (eʳ - 1 - r) / r² for |r| ≤ ln 2 / 2: eʳ - 1 to a relative 1.4e-8.
+const EXP: [f32; 5] = [4.999_999_7e-1, 1.666_654_2e-1, 4.166_720_4e-2, 8.366_692e-3, 1.388_248_9e-3];
+/// (ln(1 + n) / n - 1) / n for n in [0, 1]: ln(1 + n) to a relative 5.1e-9.
+const LOG_1P: [f32; 9] = [
+    -4.999_993e-1,
+    3.333_051_2e-1,
+    -2.495_858_7e-1,
+    1.969_54e-1,
+    -1.535_539_5e-1,
+    1.068_055_3e-1,
+    -5.766_442e-2,
+    2.020_457_2e-2,
+    -3.318_469_7e-3,
+];
+/// (sin r - r) / r³ in r² for |r| ≤ π/2: the sine to a relative 6.1e-9.
+const SIN: [f32; 4] = [-1.666_666e-1, 8.333_066e-3, -1.980_952_2e-4, 2.605_590_2e-6];
+/// π in two parts, the first as near as a float can be.
+const PI: [f32; 2] = [std::f32::consts::PI, -8.742_278e-8];
+
+/// c₀ + c₁x + …
+#[inline(always)]
+pub fn polynomial<L: Lanes, const N: usize>(x: L, c: &[f32; N]) -> L {
+    let mut sum = L::splat(c[N - 1]);
+    for &c in c[..N - 1].iter().rev() {
+        sum = sum.fma(x, L::splat(c));
+    }
+    sum
+}
+
+#[inline(always)]
+pub fn clamp<L: Lanes>(x: L, low: f32, high: f32) -> L {
+    x.max(L::splat(low)).min(L::splat(high))
+}
+
+/// 0, but NaN for ±∞: what is added where the formula has no value there and the kernel would.
+#[inline(always)]
+#[allow(clippy::eq_op)] // ∞ - ∞ is NaN
+pub fn unless_infinite<L: Lanes>(x: L) -> L {
+    x - x
+}
+
+/// Where x is negative 0 · x, else x: the positive part, NaN for -∞ where its other factor vanishes.
+#[inline(always)]
+pub fn unless_negative<L: Lanes>(x: L) -> L {
+    let negative = x.less(L::splat(0.0));
+    x * L::select(negative, L::splat(0.0), L::splat(1.0))
+}
+
+/// An exponential, as a product: `near_one` lies in [0.7, 1.42], `scales` are powers of two, or 0 at `LEAST`.
+#[derive(Clone, Copy)]
+pub struct Exp<L> {
+    pub near_one: L,
+    pub scales: (L, L),
+}
+
+impl<L: Lanes> Exp<L> {
+    #[inline(always)]
+    pub fn value(self) -> L {
+        self.near_one * self.scales.0 * self.scales.1
+    }
+
+    /// `value`, which holds the factor `near_one`, with the others.
+    #[inline(always)]
+    pub fn scale(self, value: L) -> L {
+        value * self.scales.0 * self.scales.1
+    }
+
+    #[inline(always)]
+    fn new(reduced: L, integer: L) -> Self {
+        let tail = polynomial(reduced, &EXP).fma(reduced, L::splat(1.0));
+        Self { near_one: tail.fma(reduced, L::splat(1.0)), scales: integer.exponent_halves() }
+    }
+}
+
+/// What rounds, and adds the bias of two exponents.
+const ROUND_HALVES: f32 = ROUND + 254.0;
+/// The same with the bias of one.
+const ROUND_ONE: f32 = ROUND + 127.0;
+
+/// eˣ for x in [`LEAST`, 88].
+#[inline(always)]
+pub fn exp<L: Lanes>(x: L) -> Exp<L> {
+    let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_HALVES));
+    let n = integer - L::splat(ROUND_HALVES);
+    let r = n.fma(L::splat(-LN_2[0]), x);
+    let r = n.fma(L::splat(-LN_2[1]), r);
+    Exp::new(r, integer)
+}
+
+/// e^(x·(factor + rest)) for a product in [`LEAST`, 88], as exact as if the product were: where it is rounded
+/// first, a tail at e⁻⁸⁷ is off by 40 units in the last place.
+#[inline(always)]
+pub fn exp_of_product<L: Lanes>(x: L, factor: L, rest: L) -> Exp<L> {
+    let integer = (x * factor).fma(L::splat(LOG2_E), L::splat(ROUND_HALVES));
+    let n = integer - L::splat(ROUND_HALVES);
+    let r = x.fma_exact(factor, n * L::splat(-LN_2[0]));
+    let r = n.fma(L::splat(-LN_2[1]), r);
+    let r = x.fma(rest, r);
+    Exp::new(r, integer)
+}
+
+/// eˣ - 1 for x ≤ 0, exact near 0.
+#[inline(always)]
+pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
+    let x = x.max(L::splat(-20.0));
+    let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_ONE));
+    let n = integer - L::splat(ROUND_ONE);
+    let r = n.fma(L::splat(-LN_2[0]), x);
+    let r = n.fma(L::splat(-LN_2[1]), r);
+    let m1 = polynomial(r, &EXP).fma(r * r, r);
+    let scale = integer.exponent();
+    m1.fma(scale, scale - L::splat(1.0))
+}
+
+/// ln(1 + n) / n for n in [0, 1], times `factor`. The leading 1 comes in last: its product is rounded once.
+#[inline(always)]
+pub fn log_1p_over<L: Lanes>(n: L, factor: L) -> L {
+    (factor * n).fma(polynomial(n, &LOG_1P), factor)
+}
+
+/// tanh x.
+#[inline(always)]
+pub fn tanh<L: Lanes>(x: L) -> L {
+    let m1 = exp_m1_of_negative(x.abs() * L::splat(-2.0));
+    (m1 / (m1 + L::splat(2.0))).copysign(x)
+}
+
+/// sin(x·(factor + rest)) for a product within ±1e4; beyond, float by float in double precision.
+#[inline(always)]
+pub fn sin_of_product<L: Lanes>(x: L, factor: f32, rest: f32) -> L {
+    let z = x * L::splat(factor);
+    if L::any(L::splat(1e4).less(z.abs())) {
+        return x.each(|x| (f64::from(x) * (f64::from(factor) + f64::from(rest))).sin() as f32);
+    }
+    let integer = z.fma(L::splat(std::f32::consts::FRAC_1_PI), L::splat(ROUND));
+    let n = integer - L::splat(ROUND);
+    // Exact: both are multiples of the same small power of two, and nearly equal.
+    let r = n.fma_exact(L::splat(-PI[0]), z);
+    // What the product was rounded up by, and what the factor and π lack; +0 where x is ±0, whose sign stays.
+    let rounded = (-x).fma_exact(L::splat(factor), z);
+    let r = r - n.fma(L::splat(PI[1]), (-x).fma(L::splat(rest), rounded));
+    let square = r * r;
+    (polynomial(square, &SIN).fma(square, L::splat(1.0)) * r).negate_if_odd(integer)
+}

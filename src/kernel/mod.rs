@@ -1,0 +1,304 @@
+//! Kernels: an activation as one pass over memory, in place, as fast as the processor can.
+//!
+//! A network's activation is often lowered to several operators, each of which reads and writes the whole
+//! tensor. A kernel shows what the function itself costs. Each is written once (`functions`, `found`) in a few
+//! operations (`lanes`) which every instruction set implements; entry points with the set's features are
+//! chosen when the program runs.
+//!
+//! Why not a crate: `rten-vecmath` has the sigmoid, SiLU, GELU and tanh, with bounds of their own; the other
+//! twenty would be written here anyhow, and their accuracy told in two ways. `rten-simd`, `pulp` and
+//! `fearless_simd` could carry these kernels: they have what is needed and hundreds of operations more. What
+//! decided is size. Twenty operations for three instruction sets are some 400 plain lines, without a dependency
+//! that sets the compiler's version, and the two on which the accuracy rests are there as they are meant: a
+//! power of two from an integer's bits, and an exact product where the processor can't fuse one. Speed did not
+//! decide, since the instructions would be the same; this was not measured. Loops that the compiler makes
+//! vectors of are what the portable path is: it keeps the bounds, and is several times slower.
+//!
+//! What is promised: every kernel keeps within its bound ([`Kernel::bound`]) of the exact value for every
+//! finite single float; NaN stays NaN (a step's comparison apart); zeros keep the sign that the formula gives;
+//! where the formula has no value at ±∞ neither has the kernel; nothing overflows where the value doesn't;
+//! tails go down to the least subnormal number, unless the processor is told to flush those. A float's result
+//! doesn't depend on where it stands, so that threads may cut a tensor anywhere. Half floats are widened,
+//! computed and rounded.
+//!
+//! All SIMD, and with it all `unsafe` arithmetic of the program, is in here.
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+mod found;
+mod functions;
+mod lanes;
+mod math;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use found::*;
+use functions::*;
+use lanes::{Lanes, MOST};
+
+/// An instruction set for which there are kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+impl Isa {
+    /// All that this processor has, the best last.
+    pub fn available() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Self::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                all.push(Self::Avx512);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            all.push(Self::Neon);
+        }
+        all
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "neon",
+        }
+    }
+}
+
+/// How far a kernel may be from the exact value: the larger of a relative and an absolute distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// Units in the last place of the exact value, subnormal ones included.
+    pub ulp: f64,
+    /// Units of 2⁻²³, for functions with zeros away from 0, beside which a float can't be relatively right…
+    pub absolute: f64,
+    /// … and the same times |x|, for those that grow.
+    pub linear: f64,
+}
+
+impl Bound {
+    /// The absolute distance that is allowed at x, whatever the value.
+    pub fn absolute_at(&self, x: f64) -> f64 {
+        (self.absolute + self.linear * x.abs()) / f64::from(1 << 23)
+    }
+}
+
+const fn ulp(ulp: f64) -> Bound {
+    Bound { ulp, absolute: 0.0, linear: 0.0 }
+}
+
+const fn with_zeros(ulp: f64, absolute: f64, linear: f64) -> Bound {
+    Bound { ulp, absolute, linear }
+}
+
+/// An activation of the registry by name, its bound, and how the kernel is made of its parameters.
+struct Row {
+    name: &'static str,
+    bound: Bound,
+    make: fn(&[f64]) -> Option<Arc<dyn Pass>>,
+}
+
+const ROWS: &[Row] = &[
+    Row { name: "relu6", bound: ulp(0.0), make: |_| pass_of(Clip { low: 0.0, high: 6.0 }) },
+    Row { name: "hard_tanh", bound: ulp(0.0), make: |_| pass_of(Clip { low: -1.0, high: 1.0 }) },
+    Row { name: "elu", bound: ulp(4.0), make: |p| elu(1.0, *p.first()?, 1.0) },
+    Row { name: "selu", bound: ulp(4.0), make: |_| elu(SELU[1], SELU[0] * SELU[1], 1.0) },
+    Row {
+        name: "celu",
+        bound: ulp(4.0),
+        make: |p| elu(1.0, *p.first().filter(|&&alpha| alpha > 0.0)?, 1.0 / p[0]),
+    },
+    Row { name: "sigmoid", bound: ulp(4.0), make: |_| pass_of(Sigmoid) },
+    Row {
+        name: "hard_sigmoid",
+        bound: ulp(2.0),
+        make: |p| pass_of(HardSigmoid::new(*p.first()?, *p.get(1)?)),
+    },
+    Row { name: "tanh", bound: ulp(4.0), make: |_| pass_of(Tanh) },
+    Row { name: "softsign", bound: ulp(2.0), make: |_| pass_of(Softsign) },
+    Row { name: "softplus", bound: ulp(4.0), make: |p| pass_of(Softplus::new(*p.first()?)?) },
+    Row { name: "silu", bound: ulp(4.0), make: |_| pass_of(Silu) },
+    Row { name: "quick_gelu", bound: ulp(4.0), make: |_| pass_of(Swish::new(1.702)) },
+    Row { name: "swish", bound: ulp(4.0), make: |p| pass_of(Swish::new(*p.first()?)) },
+    Row { name: "hard_swish", bound: ulp(4.0), make: |_| pass_of(HardSwish) },
+    Row { name: "mish", bound: ulp(5.0), make: |_| pass_of(Mish) },
+    Row { name: "gelu", bound: ulp(8.0), make: |_| pass_of(Gelu) },
+    Row { name: "gelu_tanh", bound: ulp(8.0), make: |_| pass_of(GeluTanh) },
+    Row { name: "step", bound: ulp(0.0), make: |_| pass_of(Step) },
+    Row { name: "tanhsoft1", bound: ulp(8.0), make: |p| pass_of(TanhSoft1 { alpha: *p.first()? as f32 }) },
+    Row { name: "tanhsoft2", bound: ulp(8.0), make: |p| pass_of(TanhSoft2::new(*p.first()?, *p.get(1)?)) },
+    Row { name: "eis1", bound: ulp(8.0), make: |p| pass_of(Eis1::new(*p.first()?)?) },
+    Row { name: "eis2", bound: ulp(8.0), make: |_| pass_of(Eis2) },
+    Row { name: "pau", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(Pau::new(p)?) },
+    Row { name: "hp1", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(HermitePade::probabilists(p)?) },
+    Row { name: "hp2", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(HermitePade::physicists(p)?) },
+    Row {
+        name: "acon_c",
+        // The scale is that of its lines: (|d| + |p2|) |x|.
+        bound: with_zeros(4.0, 0.0, 3.0),
+        make: |p| pass_of(AconC::new(*p.first()?, *p.get(1)?, *p.get(2)?)),
+    },
+    Row { name: "sine", bound: with_zeros(4.0, 1.0, 0.0), make: |p| pass_of(Sine::new(*p.first()?)) },
+];
+
+/// α and γ of SELU, as the ONNX operator rounds them.
+const SELU: [f64; 2] = [1.673_263_192_176_818_8, 1.050_701_022_148_132_3];
+
+fn elu(above: f64, below: f64, inner: f64) -> Option<Arc<dyn Pass>> {
+    pass_of(Elu { above: above as f32, below: below as f32, inner: inner as f32 })
+}
+
+fn pass_of(f: impl Function) -> Option<Arc<dyn Pass>> {
+    Some(Arc::new(f))
+}
+
+/// An activation's kernel on this processor.
+#[derive(Clone)]
+pub struct Kernel {
+    name: &'static str,
+    bound: Bound,
+    parameters: Vec<f64>,
+    isa: Isa,
+    pass: Arc<dyn Pass>,
+}
+
+/// Whether the activation of this name has a kernel for these parameters, in the registry's order.
+pub fn exists(name: &str, parameters: &[f64]) -> bool {
+    Kernel::on(Isa::Portable, name, parameters).is_some()
+}
+
+impl Kernel {
+    /// The best kernel that this processor can run; `None` for an activation that has none (of such
+    /// parameters, which are those of the registry, in its order).
+    pub fn best(name: &str, parameters: &[f64]) -> Option<Self> {
+        Self::on(*Isa::available().last()?, name, parameters)
+    }
+
+    /// The kernel for this instruction set; `None`, too, where the processor lacks it.
+    pub fn on(isa: Isa, name: &str, parameters: &[f64]) -> Option<Self> {
+        let row = ROWS.iter().find(|row| row.name == name)?;
+        if !Isa::available().contains(&isa) || !parameters.iter().all(|p| (*p as f32).is_finite()) {
+            return None;
+        }
+        let pass = (row.make)(parameters)?;
+        Some(Self { name: row.name, bound: row.bound, parameters: parameters.to_vec(), isa, pass })
+    }
+
+    /// The activation.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// Replaces every float by its activation.
+    pub fn apply(&self, xs: &mut [f32]) {
+        self.pass.run(self.isa, xs);
+    }
+
+    /// The same for half floats, each rounded from the single float's result.
+    pub fn apply_f16(&self, xs: &mut [f16]) {
+        let mut wide = [0.0; 1024];
+        for chunk in xs.chunks_mut(wide.len()) {
+            let wide = &mut wide[..chunk.len()];
+            chunk.convert_to_f32_slice(wide);
+            self.pass.run(self.isa, wide);
+            chunk.convert_from_f32_slice(wide);
+        }
+    }
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, &self.parameters, self.isa) == (other.name, &other.parameters, other.isa)
+    }
+}
+
+/// `mish avx2`
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.isa.name())
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} {:?}", self.parameters)
+    }
+}
+
+/// A function over a slice, behind which its type is hidden.
+trait Pass: Send + Sync {
+    /// The instruction set must be one that was found: `Kernel::on` lets no other in.
+    fn run(&self, isa: Isa, xs: &mut [f32]);
+}
+
+impl<F: Function> Pass for F {
+    fn run(&self, isa: Isa, xs: &mut [f32]) {
+        match isa {
+            Isa::Portable => pass::<f32>(*self, xs),
+            // SAFETY: the processor has the instruction set.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { x86::avx2(*self, xs) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { x86::avx512(*self, xs) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { aarch64::neon(*self, xs) },
+        }
+    }
+}
+
+/// The function over a slice, vector by vector. What doesn't fill the last one is computed in a padded copy,
+/// by the same instructions.
+#[inline(always)]
+fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+    let mut vectors = xs.chunks_exact_mut(L::COUNT);
+    for vector in &mut vectors {
+        let at = vector.as_mut_ptr();
+        // SAFETY: the chunk holds as many floats as the vector.
+        unsafe { f.at(L::load(at)).store(at) };
+    }
+    let rest = vectors.into_remainder();
+    if !rest.is_empty() {
+        let mut padded = [0.0; MOST];
+        padded[..rest.len()].copy_from_slice(rest);
+        let at = padded.as_mut_ptr();
+        // SAFETY: no vector has more floats than the array.
+        unsafe { f.at(L::load(at)).store(at) };
+        rest.copy_from_slice(&padded[..rest.len()]);
+    }
+}

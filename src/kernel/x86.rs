@@ -1,0 +1,220 @@
+//! Vectors of x86-64: AVX2 with FMA, and AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::functions::Function;
+use super::lanes::{Lanes, signs};
+
+/// Eight floats.
+#[derive(Clone, Copy)]
+pub struct Avx2(__m256);
+
+/// Sixteen floats.
+#[derive(Clone, Copy)]
+pub struct Avx512(__m512);
+
+#[target_feature(enable = "avx2,fma")]
+pub fn avx2(f: impl Function, xs: &mut [f32]) {
+    super::pass::<Avx2>(f, xs);
+}
+
+#[target_feature(enable = "avx512f")]
+pub fn avx512(f: impl Function, xs: &mut [f32]) {
+    super::pass::<Avx512>(f, xs);
+}
+
+signs!(Avx2: _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps);
+signs!(Avx512: _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps);
+
+impl std::ops::Neg for Avx2 {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        // SAFETY: a vector exists only where its instruction set does.
+        Self(unsafe { _mm256_xor_ps(self.0, _mm256_set1_ps(-0.0)) })
+    }
+}
+
+impl std::ops::Neg for Avx512 {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self::of_bits(
+            // SAFETY: a vector exists only where its instruction set does.
+            unsafe { _mm512_xor_si512(self.bits(), _mm512_set1_epi32(i32::MIN)) },
+        )
+    }
+}
+
+// SAFETY of all that follows: a vector exists only where its instruction set does; loads and stores pass on
+// their caller's promise.
+
+impl Avx2 {
+    #[inline(always)]
+    fn bits(self) -> __m256i {
+        unsafe { _mm256_castps_si256(self.0) }
+    }
+    #[inline(always)]
+    fn of_bits(bits: __m256i) -> Self {
+        Self(unsafe { _mm256_castsi256_ps(bits) })
+    }
+}
+
+impl Lanes for Avx2 {
+    type Mask = __m256;
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { _mm256_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { _mm256_loadu_ps(from) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm256_storeu_ps(to, self.0) }
+    }
+    #[inline(always)]
+    fn fma(self, b: Self, c: Self) -> Self {
+        Self(unsafe { _mm256_fmadd_ps(self.0, b.0, c.0) })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(unsafe { _mm256_sqrt_ps(self.0) })
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+    }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        Self(unsafe { _mm256_or_ps(self.abs().0, _mm256_and_ps(sign.0, _mm256_set1_ps(-0.0))) })
+    }
+    /// The instruction gives its second operand where one is NaN or both are zero.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { _mm256_max_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(unsafe { _mm256_min_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn less(self, other: Self) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn select(mask: __m256, a: Self, b: Self) -> Self {
+        Self(unsafe { _mm256_blendv_ps(b.0, a.0, mask) })
+    }
+    #[inline(always)]
+    fn any(mask: __m256) -> bool {
+        unsafe { _mm256_movemask_ps(mask) != 0 }
+    }
+    #[inline(always)]
+    fn exponent(self) -> Self {
+        Self::of_bits(unsafe { _mm256_slli_epi32::<23>(self.bits()) })
+    }
+    #[inline(always)]
+    fn exponent_halves(self) -> (Self, Self) {
+        let bits = self.bits();
+        unsafe {
+            let half = _mm256_srli_epi32::<1>(bits);
+            let rest = _mm256_sub_epi32(bits, half);
+            (Self::of_bits(_mm256_slli_epi32::<23>(half)), Self::of_bits(_mm256_slli_epi32::<23>(rest)))
+        }
+    }
+    #[inline(always)]
+    fn negate_if_odd(self, integer: Self) -> Self {
+        Self::of_bits(unsafe { _mm256_xor_si256(self.bits(), _mm256_slli_epi32::<31>(integer.bits())) })
+    }
+}
+
+impl Avx512 {
+    #[inline(always)]
+    fn bits(self) -> __m512i {
+        unsafe { _mm512_castps_si512(self.0) }
+    }
+    #[inline(always)]
+    fn of_bits(bits: __m512i) -> Self {
+        Self(unsafe { _mm512_castsi512_ps(bits) })
+    }
+}
+
+impl Lanes for Avx512 {
+    type Mask = __mmask16;
+    const COUNT: usize = 16;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+    #[inline(always)]
+    fn fma(self, b: Self, c: Self) -> Self {
+        Self(unsafe { _mm512_fmadd_ps(self.0, b.0, c.0) })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(unsafe { _mm512_sqrt_ps(self.0) })
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(unsafe { _mm512_abs_ps(self.0) })
+    }
+    /// The sign bit of one and the others of the other: one instruction.
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        Self::of_bits(unsafe {
+            let mask = _mm512_set1_epi32(i32::MIN);
+            _mm512_ternarylogic_epi32::<0xCA>(mask, sign.bits(), self.bits())
+        })
+    }
+    /// The instruction gives its second operand where one is NaN or both are zero.
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(unsafe { _mm512_max_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Self(unsafe { _mm512_min_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn less(self, other: Self) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    fn select(mask: __mmask16, a: Self, b: Self) -> Self {
+        Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
+    }
+    #[inline(always)]
+    fn any(mask: __mmask16) -> bool {
+        mask != 0
+    }
+    #[inline(always)]
+    fn exponent(self) -> Self {
+        Self::of_bits(unsafe { _mm512_slli_epi32::<23>(self.bits()) })
+    }
+    #[inline(always)]
+    fn exponent_halves(self) -> (Self, Self) {
+        let bits = self.bits();
+        unsafe {
+            let half = _mm512_srli_epi32::<1>(bits);
+            let rest = _mm512_sub_epi32(bits, half);
+            (Self::of_bits(_mm512_slli_epi32::<23>(half)), Self::of_bits(_mm512_slli_epi32::<23>(rest)))
+        }
+    }
+    #[inline(always)]
+    fn negate_if_odd(self, integer: Self) -> Self {
+        Self::of_bits(unsafe { _mm512_xor_si512(self.bits(), _mm512_slli_epi32::<31>(integer.bits())) })
+    }
+}
