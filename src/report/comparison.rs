@@ -139,7 +139,7 @@ fn latencies(comparison: &Comparison, against: &Against) -> Section {
             figure(p50(&matched.base)),
             figure(p50(&matched.new)),
             change.map_or("-".into(), |c| units::ratio(c.ratio, c.interval)),
-            change.and_then(|c| c.resolution).map_or("-".into(), units::share),
+            change.and_then(|c| c.resolution).map_or("-".into(), |seen| units::share(seen.max(DRIFT))),
             change.map_or("-", |c| word(c.verdict)).into(),
         ];
         cells.extend(matched.outcome.map(|o| outcome(o).to_owned()));
