@@ -110,7 +110,7 @@ fn sentence(name: &str, change: &Delta) -> String {
             percent(DRIFT)
         ),
         (Verdict::None, Some(seen), _) => {
-            format!("{told} One of {}% could have been seen.", percent(seen.max(DRIFT)))
+            format!("{told} One of {}% could have been seen.", percent(seen))
         }
         _ => told,
     }
@@ -139,7 +139,7 @@ fn latencies(comparison: &Comparison, against: &Against) -> Section {
             figure(p50(&matched.base)),
             figure(p50(&matched.new)),
             change.map_or("-".into(), |c| units::ratio(c.ratio, c.interval)),
-            change.and_then(|c| c.resolution).map_or("-".into(), |seen| units::share(seen.max(DRIFT))),
+            change.and_then(|c| c.resolution).map_or("-".into(), units::share),
             change.map_or("-", |c| word(c.verdict)).into(),
         ];
         cells.extend(matched.outcome.map(|o| outcome(o).to_owned()));

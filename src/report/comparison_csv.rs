@@ -19,7 +19,7 @@ columns! {
     base_ns, new_ns, difference_ns, base_forks, new_forks,
     /// How the ratio, new over base, was estimated: `unpaired`.
     method, ratio, ratio_low, ratio_high, confidence,
-    /// Half-width of the interval: the smallest difference that could have been seen.
+    /// The smallest difference that could have been seen: half the interval's width and a machine's drift.
     resolution,
     verdict,
     /// Against --max-regression: `within`, `inconclusive` or `regression`.
