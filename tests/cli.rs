@@ -194,6 +194,7 @@ fn several_records_are_printed_one_after_another() {
     let table = text("table");
     let (one, other) = (table.find(&format!("record {RECORD}")), table.find(&format!("record {OTHER}")));
     assert!(one == Some(0) && other > one, "{table}");
+    assert!(text("markdown").contains(&format!("\n### `{OTHER}`\n")));
     let json: Vec<serde_json::Value> = serde_json::from_str(&text("json")).expect("a list");
     assert_eq!(json.len(), 2);
     let csv = text("csv");

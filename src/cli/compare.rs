@@ -57,12 +57,11 @@ fn judged(comparison: &Comparison) -> Result<()> {
         Outcome::Regression => {
             Err(Error { kind: Kind::Regression, message: format!("slower by more than {limit}%: {about}") })
         }
-        Outcome::Inconclusive => Err(Error {
-            kind: Kind::Inconclusive,
-            message: format!(
-                "can't tell whether slower by more than {limit}%: {about}; give more --time or --forks, and an \
-                 idle machine"
-            ),
-        }),
+        Outcome::Inconclusive => {
+            let emulated = comparison.against.iter().find_map(|a| a.no_latency.as_deref());
+            let why = emulated.unwrap_or("give more --time or --forks, and an idle machine");
+            let message = format!("can't tell whether slower by more than {limit}%: {about}; {why}");
+            Err(Error { kind: Kind::Inconclusive, message })
+        }
     }
 }

@@ -17,17 +17,29 @@ impl Noise {
     }
 }
 
-/// Deviations of log latency, as they were seen on a machine that other programs shared a little: from record to
-/// record, from fork to fork, from run to run.
-const RECORD_SD: f64 = 0.004;
-const FORK_SD: f64 = 0.008;
-const RUN_SD: f64 = 0.02;
+/// Standard deviations of log latency.
+#[derive(Clone, Copy, Debug)]
+struct Unrest {
+    /// From record to record, beyond what forks show.
+    record: f64,
+    fork: f64,
+    run: f64,
+}
+
+/// Measured: eleven records of a small detector in a row on a shared virtual machine, with a load of 0.7 to 1.2 a
+/// CPU by other programs. The first is its original (the calmest variant), the second its control. Under heavier
+/// load forks differ by 20% and nothing below that can be seen.
+const MEASURED: [Unrest; 2] = [
+    Unrest { record: 0.0106, fork: 0.0104, run: 0.021 },
+    Unrest { record: 0.0149, fork: 0.018, run: 0.0215 },
+];
+const CALM: Unrest = MEASURED[0];
 
 /// Forks of a variant that takes `ms`, in a record that is `drift` slower than usual.
-fn forks(noise: &mut Noise, n: usize, ms: f64, drift: f64) -> Vec<Fork> {
+fn forks(noise: &mut Noise, unrest: Unrest, n: usize, ms: f64, drift: f64) -> Vec<Fork> {
     let fork = |noise: &mut Noise| {
-        let fork = drift + FORK_SD * noise.normal();
-        let mut run = || (ms * 1e6 * (fork + RUN_SD * noise.normal()).exp()) as u64;
+        let fork = drift + unrest.fork * noise.normal();
+        let mut run = || (ms * 1e6 * (fork + unrest.run * noise.normal()).exp()) as u64;
         Fork { rounds: (0..3).map(|_| (0..5).map(|_| run()).collect()).collect(), ..Fork::default() }
     };
     (0..n).map(|_| fork(noise)).collect()
@@ -81,8 +93,12 @@ fn record(variants: Vec<Variant>) -> Record {
 
 /// Original, mish and control as one measurement would find them, `slower` times as slow.
 fn measured(noise: &mut Noise, n: usize, slower: f64) -> Record {
-    let drift = RECORD_SD * noise.normal() + slower.ln();
-    let mut one = |role, rule: &str, ms| variant(role, rule, forks(noise, n, ms, drift));
+    unrestful(noise, CALM, n, slower)
+}
+
+fn unrestful(noise: &mut Noise, unrest: Unrest, n: usize, slower: f64) -> Record {
+    let drift = unrest.record * noise.normal() + slower.ln();
+    let mut one = |role, rule: &str, ms| variant(role, rule, forks(noise, unrest, n, ms, drift));
     record(vec![
         one(Role::Original, "", 44.0),
         one(Role::Swap, "mish", 52.0),
@@ -105,20 +121,19 @@ const TRIES: usize = 200;
 
 #[test]
 fn the_same_binary_is_called_slower_or_faster_in_at_most_one_of_twenty_tries() {
-    for n in [3, 4, 8] {
-        let mut noise = Noise(7);
-        let called = |v: &Verdict| matches!(v, Verdict::Slower | Verdict::Faster);
-        let wrong = (0..TRIES).filter(|_| {
-            let (base, new) = (measured(&mut noise, n, 1.0), measured(&mut noise, n, 1.0));
-            verdicts(&base, &new).iter().any(called)
-        });
-        let wrong = wrong.count();
-        assert!(wrong <= TRIES / 20, "{n} forks: {wrong} false verdicts in {TRIES} tries");
+    let called = |v: &Verdict| matches!(v, Verdict::Slower | Verdict::Faster);
+    for unrest in MEASURED {
+        for n in [3, 4, 8] {
+            let mut noise = Noise(7);
+            let mut one = || unrestful(&mut noise, unrest, n, 1.0);
+            let wrong = (0..TRIES).filter(|_| verdicts(&one(), &one()).iter().any(called)).count();
+            assert!(wrong <= TRIES / 20, "{unrest:?}, {n} forks: {wrong} false verdicts in {TRIES} tries");
+        }
     }
 }
 
 #[test]
-fn a_model_that_became_ten_per_cent_slower_is_called() {
+fn on_a_calm_machine_a_model_that_became_ten_per_cent_slower_is_called() {
     let mut noise = Noise(8);
     let called = (0..TRIES).filter(|_| {
         let (base, new) = (measured(&mut noise, 8, 1.0), measured(&mut noise, 8, 1.1));
@@ -139,7 +154,7 @@ fn the_interval_is_welchs_over_the_forks_medians() {
     let interval = expected.interval.expect("enough forks");
     assert!((change.ratio - expected.point).abs() < 1e-12, "{change:?}");
     assert_eq!(change.interval, Some([interval.low, interval.high]));
-    assert_eq!(change.resolution, Some(interval.half_width()));
+    assert_eq!(change.resolution, Some(DRIFT + interval.half_width()));
     assert_eq!(change.against, "base.json");
 }
 
@@ -148,7 +163,7 @@ fn the_worst_variant_comes_first_and_decides() {
     let mut noise = Noise(9);
     let base = measured(&mut noise, 8, 1.0);
     let mut new = base.clone();
-    new.variants[1].forks = forks(&mut noise, 8, 52.0 * 1.2, 0.0);
+    new.variants[1].forks = forks(&mut noise, CALM, 8, 52.0 * 1.2, 0.0);
     let limit = "5%".parse().ok();
     let compared = against(&base, &new, limit);
     let told: Vec<_> = compared.variants.iter().map(|m| (m.name.as_str(), m.outcome)).collect();
@@ -164,10 +179,10 @@ fn an_interval_across_the_limit_cannot_be_told_and_a_regression_wins_over_it() {
     let mut noise = Noise(10);
     let base = measured(&mut noise, 8, 1.0);
     let mut new = measured(&mut noise, 8, 1.0);
-    new.variants[1].forks = forks(&mut noise, 8, 52.0 * 1.05, 0.0);
+    new.variants[1].forks = forks(&mut noise, CALM, 8, 52.0 * 1.05, 0.0);
     let limit = "5%".parse().ok();
     assert_eq!(against(&base, &new, limit).outcome, Some(Outcome::Inconclusive));
-    new.variants[0].forks = forks(&mut noise, 8, 44.0 * 1.3, 0.0);
+    new.variants[0].forks = forks(&mut noise, CALM, 8, 44.0 * 1.3, 0.0);
     assert_eq!(against(&base, &new, limit).outcome, Some(Outcome::Regression));
 }
 
@@ -222,7 +237,7 @@ fn a_knob_is_named_and_does_not_keep_variants_apart() {
 fn variants_of_one_record_are_joined_with_their_likes() {
     let mut noise = Noise(14);
     let mut one = |knob: Option<&str>, ms| {
-        let mut v = variant(Role::Swap, "mish", forks(&mut noise, 4, ms, 0.0));
+        let mut v = variant(Role::Swap, "mish", forks(&mut noise, CALM, 4, ms, 0.0));
         v.knobs.extend(knob.map(|k| ("K".to_owned(), k.to_owned())));
         v
     };

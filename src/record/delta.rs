@@ -20,7 +20,7 @@ impl Delta {
         Self::new(against, ratio, drift)
     }
 
-    /// An interval that reaches beyond all numbers says as much as none, and could not be written.
+    /// What can be seen is the half-width, and beyond it the drift. An interval that reaches beyond all numbers says as much as none, and could not be written.
     fn new(against: &str, ratio: &Estimate, drift: f64) -> Self {
         let interval = ratio.interval.filter(|i| i.high.is_finite());
         Self {
@@ -29,7 +29,7 @@ impl Delta {
             interval: interval.map(|i| [i.low, i.high]),
             confidence: ratio.confidence,
             verdict: interval.map_or(Verdict::Inconclusive, |i| verdict(i, drift)),
-            resolution: interval.map(|i| i.half_width()),
+            resolution: interval.map(|i| drift + i.half_width()),
         }
     }
 }
@@ -65,6 +65,11 @@ mod tests {
             let told = [Delta::paired("a", &ratio).verdict, Delta::unpaired("a", &ratio, 0.02).verdict];
             assert_eq!(told, [paired, unpaired], "{low} to {high}");
         }
+        let ratio =
+            Estimate { point: 1.0, interval: Some(Interval { low: 0.99, high: 1.01 }), confidence: 0.99 };
+        let seen = [Delta::paired("a", &ratio), Delta::unpaired("a", &ratio, 0.02)].map(|d| d.resolution);
+        let [Some(paired), Some(unpaired)] = seen else { panic!("{seen:?}") };
+        assert!((paired - 0.01).abs() < 1e-12 && (unpaired - 0.03).abs() < 1e-12, "both must be overcome");
         let none = Estimate { point: 1.5, interval: None, confidence: 0.99 };
         assert_eq!(Delta::paired("a", &none).verdict, Verdict::Inconclusive);
     }

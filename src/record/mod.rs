@@ -237,7 +237,8 @@ pub struct Delta {
     pub interval: Option<[f64; 2]>,
     pub confidence: f64,
     pub verdict: Verdict,
-    /// Half-width of the interval as a share: the smallest difference that this measurement could have seen.
+    /// The smallest difference that this measurement could have seen, as a share: half the interval's width, and
+    /// for an unpaired one the drift of a machine on top.
     pub resolution: Option<f64>,
 }
 

@@ -110,7 +110,7 @@ fn sentence(name: &str, change: &Delta) -> String {
             percent(DRIFT)
         ),
         (Verdict::None, Some(seen), _) => {
-            format!("{told} One of {}% could have been seen.", percent(seen.max(DRIFT)))
+            format!("{told} One of {}% could have been seen.", percent(seen))
         }
         _ => told,
     }

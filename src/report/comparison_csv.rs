@@ -17,9 +17,9 @@ columns! {
     joined_by,
     /// p50 of a variant, mean of an op or site.
     base_ns, new_ns, difference_ns, base_forks, new_forks,
-    /// New over base.
-    ratio, ratio_low, ratio_high, confidence,
-    /// Half-width of the interval: the smallest difference that could have been seen.
+    /// How the ratio, new over base, was estimated: `unpaired`.
+    method, ratio, ratio_low, ratio_high, confidence,
+    /// The smallest difference that could have been seen: half the interval's width and a machine's drift.
     resolution,
     verdict,
     /// Against --max-regression: `within`, `inconclusive` or `regression`.
@@ -37,7 +37,7 @@ pub fn render(comparison: &Comparison) -> String {
         let common =
             Row { base: comparison.base.name.clone(), new: against.new.name.clone(), ..Row::default() };
         for matched in &against.variants {
-            variant(&common, against, matched, &mut out);
+            variant(&common, comparison.method, against, matched, &mut out);
         }
         for difference in &against.differences {
             let row = Row {
@@ -61,7 +61,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-fn variant(common: &Row, against: &Against, matched: &Matched, out: &mut String) {
+fn variant(common: &Row, method: &str, against: &Against, matched: &Matched, out: &mut String) {
     let timed = against.no_latency.is_none();
     let common = Row {
         variant: matched.name.clone(),
@@ -84,6 +84,7 @@ fn variant(common: &Row, against: &Against, matched: &Matched, out: &mut String)
         row.times(p50(&matched.base), p50(&matched.new));
     }
     if let Some(change) = &matched.change {
+        row.method = method.into();
         row.ratio = number(change.ratio);
         [row.ratio_low, row.ratio_high] = change.interval.map_or_else(Default::default, |i| i.map(number));
         row.confidence = number(change.confidence);

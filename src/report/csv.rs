@@ -137,7 +137,7 @@ fn common(name: &str, record: &Record, variant: &Variant) -> Row {
         engine: format!("{} {}", record.engine.name, record.engine.version),
         denormals: record.settings.denormals.clone(),
         variant: variant.name.clone(),
-        role: role(variant.role).into(),
+        role: role(variant.role),
         rule: variant.rule.clone(),
         lowering: variant.lowering.clone(),
         threads: variant.threads.to_string(),

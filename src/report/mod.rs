@@ -87,10 +87,12 @@ pub fn records(records: &[Named], format: Format, options: &Options) -> Result<S
         (Format::Csv, _) => Ok(csv::records(records, options)),
         (Format::Table | Format::Markdown, _) => {
             let one = |named: &Named| {
-                let title = (records.len() > 1).then(|| format!("record {}", named.name));
-                let mut sections = vec![Section::plain().lines(title)];
-                sections.extend(table::sections(named.record, options));
-                written(&sections, format)
+                let text = written(&table::sections(named.record, options), format);
+                match format {
+                    _ if records.len() == 1 => text,
+                    Format::Markdown => format!("### {}\n\n{text}", markdown::code(named.name)),
+                    _ => grid::wrap(&format!("record {}", named.name), "  ") + "\n" + &text,
+                }
             };
             Ok(records.iter().map(one).collect::<Vec<_>>().join("\n"))
         }
