@@ -111,8 +111,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 }
 
 fn experiment(settings: &Settings) -> Result<Experiment> {
-    let (subjects, variants) =
-        subjects::plan(&settings.models, &settings.inputs, &settings.dims, &settings.swaps)?;
+    let Settings { models, inputs, dims, swaps, .. } = settings;
+    let (subjects, variants) = subjects::plan(models, inputs, dims, swaps, &mut |text| note(text))?;
     Ok(Experiment {
         command: super::command_line(),
         subjects,

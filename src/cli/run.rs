@@ -1,5 +1,6 @@
 //! `oplat run`: an experiment from a file, its records kept as they are made.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,7 +44,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let measurements = check(&config).map_err(|e| e.context(path.display()))?;
     let named = args.output.or_else(|| path.file_stem().map(PathBuf::from));
     let folder = Folder::open(named.as_deref().unwrap_or(Path::new(".")), &measurements, args.resume)?;
-    let mut lab = Here { config, target: Box::new(Local), interrupt: interrupt(), out };
+    let mut lab =
+        Here { config, target: Box::new(Local), interrupt: interrupt(), said: BTreeSet::new(), out };
     experiment::run(&measurements, &folder, args.resume, &mut lab)
 }
 
@@ -60,6 +62,8 @@ struct Here<'a> {
     config: Config,
     target: Box<dyn Target>,
     interrupt: Interrupt,
+    /// What has been said of the models.
+    said: BTreeSet<String>,
     out: &'a mut dyn Write,
 }
 
@@ -75,7 +79,13 @@ impl Lab for Here<'_> {
         let flags = entry.inputs.iter().map(|(name, shape)| InputFlag::new(name, shape));
         let dims = entry.dims.iter().map(|(name, size)| DimFlag::new(name, *size));
         let (flags, dims): (Vec<_>, Vec<_>) = (flags.collect(), dims.collect());
-        let (subjects, variants) = subjects::plan(std::slice::from_ref(&entry.model), &flags, &dims, &swaps)?;
+        let mut once = |line: &str| {
+            if self.said.insert(line.into()) {
+                note(line);
+            }
+        };
+        let named = std::slice::from_ref(&entry.model);
+        let (subjects, variants) = subjects::plan(named, &flags, &dims, &swaps, &mut once)?;
         Ok(Experiment {
             command: super::command_line(),
             subjects,

@@ -1,7 +1,7 @@
 //! The models of a measurement, each with its name and what it is fed.
 
 use super::inputs::{self, DimFlag, InputFlag};
-use super::{model, note};
+use super::model;
 use crate::error::Result;
 use crate::experiment::{self, Swaps};
 use crate::measure::{Planned, Subject};
@@ -9,17 +9,17 @@ use crate::onnx::Model;
 use crate::onnx::messages::{DimensionValue, TypeValue, ValueInfoProto};
 
 /// Reads the models, under names that differ, and works out their variants. A flag is for those models that have
-/// such an input or dimension; if none has, it is an error.
+/// such an input or dimension; if none has, it is an error. What was taken instead of a missing file is told to
+/// `note`.
 pub fn plan(
     named: &[String],
     flags: &[InputFlag],
     dims: &[DimFlag],
     swaps: &Swaps,
+    note: &mut dyn FnMut(&str),
 ) -> Result<(Vec<Subject>, Vec<Planned>)> {
-    let chosen: Vec<_> = named
-        .iter()
-        .map(|named| model::resolve(named, flags, &mut |text| note(text)))
-        .collect::<Result<_>>()?;
+    let chosen: Vec<_> =
+        named.iter().map(|named| model::resolve(named, flags, note)).collect::<Result<_>>()?;
     let names: Vec<String> = chosen.iter().map(|c| c.name.clone()).collect();
     let names = experiment::tell_apart(&names);
     let models: Vec<(&str, &Model)> =
@@ -73,7 +73,7 @@ mod tests {
         };
         let models: Vec<String> = models.iter().map(ToString::to_string).collect();
         let flags: Vec<InputFlag> = flags.iter().map(|f| f.parse().unwrap()).collect();
-        Ok(plan(&models, &flags, &[], &swaps)?.0)
+        Ok(plan(&models, &flags, &[], &swaps, &mut |_| ())?.0)
     }
 
     #[test]

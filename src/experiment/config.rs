@@ -3,6 +3,7 @@
 //! `configs/README.md` is the reference for who writes one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -146,20 +147,39 @@ fn as_exported() -> Vec<Lowering> {
     vec![Lowering::Exported]
 }
 
+/// A word that means something: what is wrong with it is said while it is read, so that its line is known.
+struct Word<T> {
+    /// What it should be.
+    what: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+}
+
+impl<T> de::Visitor<'_> for Word<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<T, E> {
+        (self.parse)(word).map_err(E::custom)
+    }
+}
+
 fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
-    units::parse_duration(&String::deserialize(text)?).map_err(de::Error::custom)
+    text.deserialize_str(Word { what: "a time, as in 40s", parse: units::parse_duration })
+}
+
+struct Named(Activation);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
+        let parse = |name: &str| Activation::parse(name).map(Self).map_err(|e| e.message);
+        name.deserialize_str(Word { what: "the name of an activation", parse })
+    }
 }
 
 fn activations<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<Activation>, D::Error> {
-    /// Of its own type, so that an error is that of its line.
-    struct Named(Activation);
-
-    impl<'de> Deserialize<'de> for Named {
-        fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
-            Activation::parse(&String::deserialize(name)?).map(Self).map_err(de::Error::custom)
-        }
-    }
-
     Ok(Vec::<Named>::deserialize(names)?.into_iter().map(|named| named.0).collect())
 }
 
@@ -208,8 +228,10 @@ mod tests {
                 "line 4, column 3: unknown key `input` in models[0]",
             ),
             ("about: x\nlowerings: [kernels]\nmodels: []\n", "unknown word `kernels`"),
-            ("about: x\nactivations: [relu,\n  mihs]\nmodels: []\n", "did you mean mish?"),
-            ("about: x\ntime: 40\nmodels: []\n", "line 2"),
+            ("about: x\nactivations: [relu,\n  mihs]\nmodels: []\n", "line 3, column 3"),
+            ("about: x\nactivations: [mihs]\nmodels: []\n", "did you mean mish?"),
+            ("about: x\ntime: 40y\nmodels: []\n", "line 2, column 7: give a number and a unit"),
+            ("about: x\ntime: 40\nmodels: []\n", "expected a time, as in 40s"),
             ("about: x\nmodels:\n- model: a\n  inputs: { images: [1, -3] }\n", "line 4"),
         ] {
             let error = names(text).unwrap_err();

@@ -7,7 +7,6 @@ use super::*;
 use crate::error::{Error, Kind, Result};
 use crate::measure::{Experiment, scripted};
 use crate::record::Record;
-use crate::report::json;
 
 const CONFIG: &str = "about: a test\nthreads: [1, 2]\nmodels:\n- model: a\n- model: b\n";
 const NAMES: [&str; 4] = ["a-threads1", "a-threads2", "b-threads1", "b-threads2"];
@@ -216,12 +215,4 @@ fn a_measurement_that_fails_does_not_stop_the_others() {
     assert_eq!(error, Error::lost("b-threads1: the worker is gone"), "the worse one");
     assert_eq!(files(folder.path()), ["a-threads2.json", "b-threads2.json"]);
     assert!(lab.notes.contains(&"a-threads1: no such operator".to_owned()), "{:?}", lab.notes);
-}
-
-#[test]
-fn a_record_that_was_kept_is_the_record() {
-    let folder = tempfile::tempdir().unwrap();
-    Fake::new().run(folder.path(), false).expect("measured");
-    let text = fs::read_to_string(folder.path().join("a-threads1.json")).unwrap();
-    assert_eq!(json::document(&record(folder.path(), "a-threads1")).unwrap(), text);
 }

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(
             names,
             [
-                (0, "a (sin)"),
+                (0, "a (sine)"),
                 (0, "a: mish, exported"),
                 (0, "a: control"),
                 (1, "b (relu6)"),

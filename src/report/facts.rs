@@ -36,6 +36,8 @@ pub fn only_activation(record: &Record) -> Option<&str> {
 /// What tables call a variant: the original with its activation.
 pub fn label(record: &Record, variant: &Variant) -> String {
     match only_activation(record) {
+        // Of several models, the name says it all.
+        _ if variant.model.is_some() => variant.name.clone(),
         Some(activation) if variant.role == Role::Original => format!("{} ({activation})", variant.name),
         _ => variant.name.clone(),
     }
@@ -43,10 +45,11 @@ pub fn label(record: &Record, variant: &Variant) -> String {
 
 /// What running text calls a swap: the activation and its lowering.
 pub fn phrase(record: &Record, variant: &Variant) -> String {
+    let model = variant.model.as_ref().map_or(String::new(), |model| format!("{model} with "));
     match (variant.role, variant.lowering.as_str()) {
-        (Role::Swap, "exported") => format!("{} as exported", variant.rule),
-        (Role::Swap, "kernel") => format!("{} as one kernel", variant.rule),
-        (Role::Control, _) => format!("the {}", variant.name),
+        (Role::Swap, "exported") => format!("{model}{} as exported", variant.rule),
+        (Role::Swap, "kernel") => format!("{model}{} as one kernel", variant.rule),
+        (Role::Control, _) if variant.model.is_none() => format!("the {}", variant.name),
         _ => label(record, variant),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{self, counted};
 use super::section::Section;
-use crate::record::{Record, Role};
+use crate::record::{Model, Record, Role};
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
@@ -13,15 +13,19 @@ pub fn section(record: &Record) -> Section {
 }
 
 fn setting(record: &Record) -> String {
-    let model = &record.model;
-    let source = &model.source;
-    let inputs = model.inputs.iter().map(|i| format!("{} {}", shape(&i.shape), i.dtype));
-    let inputs = inputs.collect::<Vec<_>>().join(", ");
+    let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
+    let models = models.iter().map(model).collect::<Vec<_>>().join(" and ");
     let engine = match record.engine.isa.iter().min_by_key(|isa| width(isa)) {
         Some(isa) => format!("{} {}, {}", record.engine.name, record.engine.version, instruction_set(isa)),
         None => format!("{} {}", record.engine.name, record.engine.version),
     };
-    [format!("{} ({source})  {inputs}", model.name), engine, processors(record), effort(record)].join(" | ")
+    [models, engine, processors(record), effort(record)].join(" | ")
+}
+
+fn model(model: &Model) -> String {
+    let inputs = model.inputs.iter().map(|i| format!("{} {}", shape(&i.shape), i.dtype));
+    let inputs = inputs.collect::<Vec<_>>().join(", ");
+    format!("{} ({})  {inputs}", model.name, model.source)
 }
 
 /// `1x3x640x640`; a tensor without dimensions is a `scalar`.

@@ -30,8 +30,8 @@ fn latencies(record: &Record) -> Grid {
     let missing = || "-".to_string();
     for variant in &record.variants {
         let against = match (&variant.delta, variant.role) {
-            (_, Role::Original) if variant.latency.is_some() => "1".into(),
             (Some(delta), _) => units::ratio(delta.ratio, delta.interval),
+            (None, Role::Original) if variant.latency.is_some() => "1".into(),
             _ => missing(),
         };
         let cost = variant.activation_cost.as_ref();
@@ -111,10 +111,16 @@ fn key(record: &Record) -> String {
                 ),
                 None => String::new(),
             };
-        parts.push(format!("against original: ratio of paired runs{interval}"));
+        let original = match record.models.first() {
+            Some(first) => format!(" (of {})", first.name),
+            None => String::new(),
+        };
+        parts.push(format!("against original{original}: ratio of paired runs{interval}"));
     }
     if record.variants.iter().any(|v| v.activation_cost.is_some()) {
-        parts.push("activation: paired difference to the control, where the sites are identity".into());
+        let own = if record.models.is_empty() { "" } else { "model's " };
+        parts
+            .push(format!("activation: paired difference to the {own}control, where the sites are identity"));
     }
     if record.variants.iter().any(|v| peak_rss(v).is_some()) {
         parts.push("peak: resident memory of the variant's process".into());

@@ -25,7 +25,9 @@ pub fn section(record: &Record) -> Section {
             let what = if variant.latency.is_some() { "is incomplete" } else { "failed" };
             section = section.line(format!("{} {what}: {error}", facts::phrase(record, variant)));
         }
-        if timed && variant.role == Role::Swap && variant.latency.is_some() {
+        let compared =
+            variant.role == Role::Swap || variant.role == Role::Original && variant.delta.is_some();
+        if timed && compared && variant.latency.is_some() {
             section = section.line(sentence(record, variant));
         }
     }
@@ -35,6 +37,7 @@ pub fn section(record: &Record) -> Section {
 fn sentence(record: &Record, variant: &Variant) -> String {
     let subject = facts::phrase(record, variant);
     let base = match facts::only_activation(record) {
+        _ if variant.model.is_some() => facts::original(record).map_or_else(String::new, |v| v.name.clone()),
         Some(activation) if variant.sites.iter().all(|s| s.from != s.to) => activation.to_string(),
         _ => "the original".into(),
     };
