@@ -53,7 +53,7 @@ impl Function for TanhSoft2 {
         let n = exp_of_product(inner, L::splat(self.gamma[0]), L::splat(self.gamma[1]));
         let u = n.value() * L::splat(self.beta);
         // Where the tangent is its argument, the product with x comes before the scaling: the tail stays.
-        let tail = n.scale(n.near_one * L::splat(self.beta) * x);
+        let tail = n.near_one * L::splat(self.beta) * n.scales.0 * x * n.scales.1;
         L::select(u.abs().less(L::splat(1e-5)), tail, math::tanh(u) * x)
     }
 }

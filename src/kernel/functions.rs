@@ -224,7 +224,7 @@ impl Function for GeluTanh {
     fn at<L: Lanes>(self, x: L) -> L {
         let ([a, a_rest], [b, b_rest]) = (split(GELU_TANH[0]), split(GELU_TANH[1]));
         // Between these the exponent goes from `LEAST` to 49.
-        let inner = clamp(x, -12.96, 8.0);
+        let inner = clamp(x, -12.964, 8.0);
         // a + b x² with what the roundings left over: the exponent is large where the tail is small.
         let square = inner * inner;
         let square_rest = inner.fma_exact(inner, -square);

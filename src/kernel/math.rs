@@ -8,8 +8,9 @@ use std::f32::consts::LOG2_E;
 
 use super::lanes::Lanes;
 
-/// The least argument of the exponential: there it is exactly 0.
-pub const LEAST: f32 = -176.0;
+/// The least argument of the exponential: there it is exactly 0. Its `near_one` is below 1 there, so that its
+/// product with a number doesn't overflow.
+pub const LEAST: f32 = -176.1;
 
 /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
 const ROUND: f32 = 12_582_912.0;
