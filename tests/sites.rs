@@ -196,7 +196,7 @@ fn a_site_without_channels_is_skipped_with_its_reason() {
         let original = model(name);
         let found = swap::find(&original);
         let chosen = Selection::default().choose(&found).unwrap();
-        swap::rewrite(&original, &found, &chosen, &Activation::parse(to).unwrap())
+        swap::rewrite(&original, &found, &chosen, &Activation::parse(to).unwrap(), Lowering::Exported)
     };
     let message = all("siren", "frelu").unwrap_err().message;
     assert!(message.contains("frelu needs a feature map of a known number of channels"), "{message}");

@@ -1,7 +1,7 @@
 //! Gaussian error linear units.
 
 use super::sigmoid::{sigmoid, sigmoid_slope};
-use super::{Form, Kind};
+use super::{Exporter, Form, Kind};
 use crate::onnx::formula::erfc;
 
 /// √(2/π)
@@ -56,6 +56,10 @@ pub const KINDS: &[Kind] = &[
         ],
         exported: &[
             Form::since(20, "Gelu(x, approximate=\"tanh\")"),
+            Form {
+                only: Some(Exporter::Dynamo),
+                ..Form::since(7, "x * (0.5 * (Tanh(0.7978845608028654 * (x + 0.044715 * Pow(x, 3))) + 1))")
+            },
             Form::since(7, "0.5 * (x * (1 + Tanh(0.7978845608028654 * (x + 0.044715 * (x * (x * x))))))"),
         ],
         tract: "six passes: Square, Mul, Add and Mul in one chain, Tanh, Add, Mul; from opset 20 one, its own \

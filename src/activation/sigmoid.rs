@@ -1,6 +1,6 @@
 //! Sigmoids and their relatives: bounded functions, and the softplus whose derivative is one.
 
-use super::{Form, Kind, Parameter, Place};
+use super::{Exporter, Form, Kind, Parameter, Place};
 
 /// 1 / (1 + e⁻ˣ), without overflow.
 pub(super) fn sigmoid(x: f64) -> f64 {
@@ -105,7 +105,13 @@ pub const KINDS: &[Kind] = &[
         range: [0.0, f64::INFINITY],
         monotonic: true,
         recognised: &["Log(Exp(beta * x) + 1) / beta"],
-        exported: &[Form::since(1, "Softplus(x * beta) / beta")],
+        exported: &[
+            Form {
+                only: Some(Exporter::Dynamo),
+                ..Form::since(16, "Where(Greater(x * beta, 20), x, Softplus(x * beta) / beta)")
+            },
+            Form::since(1, "Softplus(x * beta) / beta"),
+        ],
         tract: "three passes: Exp, Add, Ln",
         ..Kind::PLAIN
     },

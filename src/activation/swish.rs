@@ -95,7 +95,7 @@ pub const KINDS: &[Kind] = &[
         value: |x, _| x * softplus(x).tanh(),
         slope: |x, _| softplus(x).tanh() + x * tanh_slope(softplus(x)) * sigmoid(x),
         range: [-0.308_843_413_02, f64::INFINITY],
-        recognised: &["x * Tanh(Log(Exp(x) + 1))"],
+        recognised: &["x * Tanh(Log(Exp(x) + 1))", "x * Tanh(Where(Greater(x, 20), x, Softplus(x)))"],
         exported: &[
             Form { formula: "Mish(x)", since: 18, only: Some(Exporter::Dynamo), f32_only: false },
             Form::since(1, "x * Tanh(Softplus(x))"),
