@@ -71,7 +71,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         ));
     }
     variant.model.write(&args.output)?;
-    let counts = swapped(&found, &selected);
+    let is_swapped = |i: &usize| variant.sites.get(*i).is_some_and(|site| site.selected);
+    let (swapped, left): (Vec<usize>, Vec<usize>) = selected.iter().partition(|i| is_swapped(i));
+    let left: Vec<&str> = left.iter().filter_map(|&i| Some(found.sites.get(i)?.name.as_str())).collect();
+    for skipped in variant.skipped.iter().filter(|s| left.contains(&s.node.as_str())) {
+        note(&format!("{} stays as it is: {}", skipped.node, skipped.reason));
+    }
+    let counts = counts(&found, &swapped);
     output::print(out, &format!("{}: {counts} -> {activation}\n", args.output.display()))
 }
 
@@ -84,7 +90,7 @@ fn lowering(text: &str) -> std::result::Result<Lowering, String> {
 }
 
 /// `57 silu`, `19 hard_swish, 14 relu`: the selected sites by kind.
-fn swapped(found: &Found, selected: &[usize]) -> String {
+fn counts(found: &Found, selected: &[usize]) -> String {
     let sites = selected.iter().filter_map(|&i| found.sites.get(i)).cloned().collect();
     let counts = Found { sites, not_sites: vec![] }.counts();
     counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect::<Vec<_>>().join(", ")

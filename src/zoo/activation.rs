@@ -95,6 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_activation_that_looks_beyond_its_element_is_refused() {
+        let message = Activation::parse("frelu").unwrap_err().message;
+        assert!(message.contains("frelu looks beyond its own element"), "{message}");
+    }
+
+    #[test]
     fn moments_are_those_of_the_functions() {
         // ReLU of a standard normal by hand: mean 1/√(2π), variance 1/2 - 1/(2π). The others with a step of 1/256.
         let rows = [
