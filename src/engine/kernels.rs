@@ -157,7 +157,12 @@ mod tests {
     }
 
     fn with_kernels() -> Vec<Activation> {
-        let all: Vec<_> = kinds().map(Activation::new).filter(swap::has_kernel).collect();
+        // A sine of 30 x makes the last bit of one layer 30 of the next one's, until nothing is left to compare.
+        let tame = |activation| match activation {
+            Activation { kind, .. } if kind.name == "sine" => Activation::parse("sine:1").unwrap(),
+            other => other,
+        };
+        let all: Vec<_> = kinds().map(Activation::new).filter(swap::has_kernel).map(tame).collect();
         assert!(all.len() >= 18, "{} activations have kernels", all.len());
         all
     }
@@ -182,7 +187,9 @@ mod tests {
         let mish = Activation::parse("mish").unwrap();
         let (ops, kernel) = run("minidet_silu_fp16.onnx", &mish, Lowering::Kernel, 1);
         let (_, exported) = run("minidet_silu_fp16.onnx", &mish, Lowering::Exported, 1);
-        assert!(distance(&kernel, &exported) <= 1e-2);
+        let (_, single) = run("minidet_silu.onnx", &mish, Lowering::Exported, 1);
+        // Five roundings to half floats or one, in every layer: both are off, and the kernel not by more.
+        assert!(distance(&kernel, &single) <= 1.2 * distance(&exported, &single));
         assert_eq!(ops.iter().filter(|op| op.op == "oplat.Mish").count(), 18);
     }
 
