@@ -228,7 +228,7 @@ impl Session<'_> {
         let (whole, time) = (now + left, self.experiment.time);
         if fork == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
-                "{} is too slow for --time {}: even {} of one round take {} times as long",
+                "{}: --time {} is too short: even {} of one round take {} times as long",
                 self.experiment.name(),
                 units::duration(time),
                 units::count(schedule.forks, "fork"),

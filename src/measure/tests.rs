@@ -405,6 +405,6 @@ fn a_model_too_slow_for_its_time_is_said_so_with_how_much() {
     let (record, notes) = with_notes(&world, &experiment());
     assert_eq!(record.expect("measured").settings.forks, 2);
     let [note] = &notes[..] else { panic!("one note: {notes:?}") };
-    assert!(note.starts_with("tiny is too slow for --time 40 s: even 2 forks of one round take "), "{note}");
+    assert!(note.starts_with("tiny: --time 40 s is too short: even 2 forks of one round take "), "{note}");
     assert!(note.ends_with(" times as long"), "{note}");
 }
