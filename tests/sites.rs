@@ -295,7 +295,8 @@ fn kernels_are_sites_again_and_leave_with_the_functions_that_they_brought() {
         assert_eq!((proto.functions.len(), proto.ir_version), (1, Some(8)), "{text}");
         assert!(proto.opset_import.iter().any(|o| o.domain() == swap::DOMAIN));
         let again = swap::find(&variant.model);
-        assert!(again.sites.iter().all(|s| s.activation == activation), "{text}: {:?}", again.counts());
+        let spelled: Vec<_> = again.sites.iter().map(|s| s.activation.to_string()).collect();
+        assert!(spelled.iter().all(|s| *s == activation.to_string()), "{text}: {spelled:?}");
         let names = |found: &Found| found.sites.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&again), names(&found), "{text}");
         let nodes: Vec<_> = again.sites.iter().map(|s| s.nodes.clone()).collect();

@@ -72,8 +72,6 @@ pub struct Kind {
     /// What an element of its output depends on beside the one of its input, if anything, and for which case
     /// `value` stands.
     pub beyond: Option<&'static str>,
-    /// Whether there is a kernel for it: one pass over memory.
-    pub kernel: bool,
     /// What tract makes of the exported form.
     pub tract: &'static str,
 }
@@ -98,7 +96,6 @@ impl Kind {
         place: Place::Anywhere,
         alone: None,
         beyond: None,
-        kernel: false,
         tract: "",
     };
 

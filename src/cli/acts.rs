@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::files::Destination;
 use crate::plot;
 use crate::report::grid::{Grid, wrap};
+use crate::swap;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -53,9 +54,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 }
 
 /// What can be done with an activation, in the words of the tables.
-fn capabilities(kind: &Kind) -> Vec<&'static str> {
+fn capabilities(kind: &'static Kind) -> Vec<&'static str> {
     let swapped = if kind.alone.is_none() { "swap" } else { "alone" };
-    let all = [(kind.found, "find"), (true, swapped), (kind.kernel, "kernel")];
+    let all = [(kind.found, "find"), (true, swapped), (swap::has_kernel(&Activation::new(kind)), "kernel")];
     all.into_iter().filter_map(|(can, word)| can.then_some(word)).collect()
 }
 
@@ -230,7 +231,7 @@ fn row(activation: &Activation) -> Row<'static> {
         capabilities: Capabilities {
             recognised: kind.found,
             swapped_in: kind.alone.is_none(),
-            kernel: kind.kernel,
+            kernel: swap::has_kernel(&Activation::new(kind)),
             alone: kind.alone,
         },
         beyond: kind.beyond,
