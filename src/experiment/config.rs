@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::Lowering;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::swap::Lowering;
 use crate::{units, yaml};
 
 /// An experiment, as its file describes it. Each model is measured once for every number of threads, with all
@@ -231,7 +231,7 @@ mod tests {
             ("about: x\nactivations: [relu,\n  mihs]\nmodels: []\n", "line 3, column 3"),
             ("about: x\nactivations: [mihs]\nmodels: []\n", "did you mean mish?"),
             ("about: x\ntime: 40y\nmodels: []\n", "line 2, column 7: time: give a number and a unit"),
-            ("about: x\ntime: 40\nmodels: []\n", "as in 40s"),
+            ("about: x\ntime: 40\nmodels: []\n", "time: give a number and a unit"),
             ("about: x\nmodels:\n- model: a\n  inputs: { images: [1, -3] }\n", "line 4"),
         ] {
             let error = names(text).unwrap_err();
