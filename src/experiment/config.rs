@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::Lowering;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
+use crate::swap::Lowering;
 use crate::{units, yaml};
 
 /// An experiment, as its file describes it. Each model is measured once for every number of threads, with all
