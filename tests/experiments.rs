@@ -58,7 +58,8 @@ fn two_files_and_one_twice_are_measured_together() {
         "tests/models/minidet_relu.onnx",
         "tests/models/minidet_silu.onnx",
     ];
-    let options = ["--act", "mish", "--time", "1s", "--forks", "2", "--format", "json"];
+    let options =
+        ["--act", "mish", "--lowering", "exported", "--time", "1s", "--forks", "2", "--format", "json"];
     let (code, json, said) = oplat(&[&["profile"], &models[..], &options[..]].concat());
     assert_eq!(code, Some(0), "{said}");
     let record: Value = serde_json::from_str(&json).expect("one document");

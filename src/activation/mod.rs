@@ -2,7 +2,7 @@
 //!
 //! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, how exporters
 //! write it, how it is recognised and how it is put in. A family of activations is one file; to add one, write
-//! its `Kind` there and, for a new file, one line in [`FAMILIES`].
+//! its `Kind` there and, for a new file, one line in `FAMILIES`.
 
 mod acon;
 mod channels;

@@ -1,6 +1,6 @@
 //! Learnable quotients of polynomials of degrees 5 and 4 whose denominators can't vanish.
 //!
-//! Networks start from coefficients that make them a leaky ReLU on [-3, 3]; [`fit`] holds those below to that.
+//! Networks start from coefficients that make them a leaky ReLU on [-3, 3]; `fit` holds those below to that.
 
 #[cfg(test)]
 mod fit;

@@ -1,7 +1,7 @@
 //! The schema of `models/*.yaml`: a network that a person can read, checked strictly.
 //!
-//! `models/README.md` is the reference for who writes one. What blocks there are is in [`super::kind`], how
-//! they become operators in [`super::blocks`].
+//! `models/README.md` is the reference for who writes one. What blocks there are is in `kind`, how
+//! they become operators in `blocks`.
 
 use serde::Deserialize;
 
