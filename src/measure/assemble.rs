@@ -8,8 +8,8 @@ use super::raw::{Raw, RawFork, RawVariant};
 use super::{Experiment, Planned, compare};
 use crate::environment;
 use crate::record::{
-    Engine, Environment, Input, Latency, Memory, Model, Op, Profiled, Record, Role, SCHEMA, Settings, Site,
-    Skipped, Variant,
+    Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role, SCHEMA, Settings,
+    Site, Skipped, Variant,
 };
 use crate::stats::Samples;
 
@@ -80,7 +80,19 @@ fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
     } else if settings.forks < FEW_FORKS {
         warnings.push(format!("only {forks}: intervals are wide; give more --time"));
     }
-    let steady = variants.iter().find(|v| v.forks.iter().any(|f| !f.rounds.is_empty()));
+    let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
+    let counts = compare::odd_processes(&forks);
+    let odd = variants.iter().zip(&counts).filter(|(_, n)| **n > 0);
+    let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();
+    if !odd.is_empty() {
+        warnings.push(format!(
+            "processes that ran far slower than others of the same variant, all their life long: {}; they are \
+             left out of ratios and kept in the record",
+            odd.join(", ")
+        ));
+    }
+    let measured = |v: &&Variant| v.forks.iter().any(|f| !f.rounds.is_empty());
+    let steady = variants.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(v, _)| v).find(measured);
     let medians =
         steady.iter().flat_map(|v| &v.forks).filter_map(|f| Samples::from_ns(f.rounds.iter().flatten()));
     if let Some(medians) = Samples::new(medians.map(|s| s.median()))

@@ -54,14 +54,54 @@ pub fn activation_cost(
     })
 }
 
-/// One number a fork: the median over rounds of what two variants' turns, by their medians, come to.
+/// One number a fork: the median over rounds of what two variants' turns, by their medians, come to. Forks in
+/// which either process was an odd one are left out; [`odd_processes`] tells of them.
 fn per_fork(base: &[Fork], variant: &[Fork], pair: impl Fn(f64, f64) -> f64) -> Option<Samples> {
-    let of_fork = |(base, variant): (&Fork, &Fork)| {
+    let of_fork = |(base, variant): (&Fork, &Fork), pair: &dyn Fn(f64, f64) -> f64| {
         let turns = base.rounds.iter().zip(&variant.rounds);
         let pairs = turns.filter_map(|(b, v)| Some(pair(turn(b)?, turn(v)?)));
         Samples::new(pairs).map(|s| s.median())
     };
-    Samples::new(base.iter().zip(variant).filter_map(of_fork))
+    let ratio = |base: f64, variant: f64| variant / base;
+    let both: Vec<(&Fork, &Fork)> = base.iter().zip(variant).collect();
+    let ratios: Vec<Option<f64>> = both.iter().map(|&forks| of_fork(forks, &ratio)).collect();
+    let usual = usual(&ratios);
+    let kept = both.iter().zip(&ratios).filter(|(_, ratio)| ratio.is_some_and(|r| !is_odd(r, usual)));
+    Samples::new(kept.filter_map(|(&forks, _)| of_fork(forks, &pair)))
+}
+
+/// A process that runs this many times as long as others of the same variant, for its whole life, is odd: it
+/// drew a bad place in memory, as a few in a hundred do, and says nothing of the activation.
+const ODD: f64 = 1.5;
+
+/// Forks below which none can be told to be odd.
+const ENOUGH: usize = 4;
+
+/// The median of what is known; `None` where too little is.
+fn usual(values: &[Option<f64>]) -> Option<f64> {
+    let known = Samples::new(values.iter().flatten().copied())?;
+    (values.iter().flatten().count() >= ENOUGH).then(|| known.median())
+}
+
+fn is_odd(value: f64, usual: Option<f64>) -> bool {
+    usual.is_some_and(|usual| !(usual / ODD..=usual * ODD).contains(&value))
+}
+
+/// Number of odd processes of each variant: those that took longer, relative to the variant's other forks, than
+/// what the same fork did to another variant can explain.
+pub fn odd_processes(variants: &[&[Fork]]) -> Vec<usize> {
+    let relative = |forks: &&[Fork]| -> Vec<Option<f64>> {
+        let medians: Vec<Option<f64>> =
+            forks.iter().map(|f| Samples::from_ns(f.rounds.iter().flatten()).map(|s| s.median())).collect();
+        let usual = usual(&medians);
+        medians.iter().map(|m| Some((*m)? / usual?)).collect()
+    };
+    let relative: Vec<Vec<Option<f64>>> = variants.iter().map(relative).collect();
+    let least = |fork: usize| {
+        relative.iter().filter_map(|v| v.get(fork).copied().flatten()).fold(f64::INFINITY, f64::min)
+    };
+    let odd = |(fork, value): (usize, &Option<f64>)| value.is_some_and(|v| v > ODD * least(fork));
+    relative.iter().map(|v| v.iter().enumerate().filter(|&(f, v)| odd((f, v))).count()).collect()
 }
 
 /// Profiled over plain run time: the fork's median ratio of turns in the same round, averaged over forks.
@@ -101,6 +141,19 @@ mod tests {
         assert!((d.ratio - 1.1).abs() < 1e-5, "{d:?}");
         assert_eq!(d.verdict, Verdict::Slower);
         assert!(d.resolution.expect("four forks") < 1e-4);
+    }
+
+    #[test]
+    fn an_odd_process_is_told_and_not_averaged() {
+        let base = forks(1_000_000, &[100, 101, 250, 100, 99, 100]);
+        let variant = forks(1_100_000, &[100, 101, 100, 100, 99, 100]);
+        let d = delta("original", &base, &variant, 0.99).expect("paired");
+        assert!((d.ratio - 1.1).abs() < 1e-4 && d.verdict == Verdict::Slower, "{d:?}");
+        assert_eq!(odd_processes(&[&base, &variant, &variant]), [1, 0, 0]);
+        // A machine that slows down does so to all: nothing is odd.
+        let slowing = [100, 100, 190, 200, 200];
+        let (base, variant) = (forks(1000, &slowing), forks(1100, &slowing));
+        assert_eq!(odd_processes(&[&base, &variant]), [0, 0]);
     }
 
     #[test]
