@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::onnx::Model;
 use crate::onnx::messages::{Dimension, DimensionValue, TypeValue, ValueInfoProto, data_type};
+use crate::onnx::{Model, tensor};
 use crate::record;
 use crate::worker::protocol::Input;
 use crate::yaml::nearest;
@@ -51,21 +51,6 @@ impl DimFlag {
     }
 }
 
-const TYPES: [(&str, i32); 12] = [
-    ("f32", data_type::FLOAT),
-    ("f16", data_type::FLOAT16),
-    ("f64", data_type::DOUBLE),
-    ("bf16", data_type::BFLOAT16),
-    ("i8", data_type::INT8),
-    ("i16", data_type::INT16),
-    ("i32", data_type::INT32),
-    ("i64", data_type::INT64),
-    ("u8", data_type::UINT8),
-    ("u16", data_type::UINT16),
-    ("u32", data_type::UINT32),
-    ("bool", data_type::BOOL),
-];
-
 impl FromStr for InputFlag {
     type Err = String;
 
@@ -77,9 +62,9 @@ impl FromStr for InputFlag {
             None => (value, None),
         };
         if let Some(dtype) = &dtype
-            && !TYPES.iter().any(|(name, _)| name == dtype)
+            && tensor::parse_type(dtype).is_none()
         {
-            let known: Vec<&str> = TYPES.iter().map(|(name, _)| *name).collect();
+            let known: Vec<&str> = tensor::TYPES.iter().map(|(name, _)| *name).collect();
             return Err(format!("{dtype:?} is no element type: give one of {}", known.join(", ")));
         }
         let shape = match sizes {
@@ -199,7 +184,7 @@ fn declare(info: &ValueInfoProto) -> Result<Declared<'_>> {
                 )));
             }
             let shape = tensor.shape.as_ref().map(|s| s.dim.iter().map(axis).collect());
-            let dtype = TYPES.iter().find(|(_, kind)| Some(*kind) == tensor.elem_type).map_or("", |(t, _)| t);
+            let dtype = tensor.elem_type.and_then(tensor::type_name).unwrap_or("");
             Ok(Declared { name, dtype, shape })
         }
         None => Ok(Declared { name, dtype: "", shape: None }),

@@ -104,12 +104,12 @@ fn concrete(input: &mut ValueInfoProto, load: &Load) -> Result<Input> {
         }
     };
     let kind = match asked.and_then(|i| i.dtype.as_deref()) {
-        Some(text) => parse_type(text).ok_or_else(|| {
+        Some(text) => tensor::parse_type(text).ok_or_else(|| {
             Error::input(format!("input {name:?}: unknown element type {text:?} (f32, f16, i64, bool, …)"))
         })?,
         None => declared.elem_type.unwrap_or(data_type::FLOAT),
     };
-    let dtype = type_name(kind).ok_or_else(|| {
+    let dtype = tensor::type_name(kind).ok_or_else(|| {
         Error::input(format!("input {name:?} has ONNX element type {kind}, which can't be made up"))
     })?;
     let declared_dims = declared.shape.as_ref().map(|s| s.dim.as_slice());
@@ -166,30 +166,6 @@ fn unknown(input: &str, axis: usize, dim: &Dimension) -> Error {
             "dimension {axis} of input {input:?} is unknown: give the shape with --input {input}=1x…"
         )),
     }
-}
-
-const TYPES: [(&str, i32); 13] = [
-    ("f32", data_type::FLOAT),
-    ("f16", data_type::FLOAT16),
-    ("bf16", data_type::BFLOAT16),
-    ("f64", data_type::DOUBLE),
-    ("i8", data_type::INT8),
-    ("i16", data_type::INT16),
-    ("i32", data_type::INT32),
-    ("i64", data_type::INT64),
-    ("u8", data_type::UINT8),
-    ("u16", data_type::UINT16),
-    ("u32", data_type::UINT32),
-    ("u64", data_type::UINT64),
-    ("bool", data_type::BOOL),
-];
-
-fn parse_type(text: &str) -> Option<i32> {
-    TYPES.iter().find(|(name, _)| *name == text).map(|&(_, kind)| kind)
-}
-
-fn type_name(kind: i32) -> Option<&'static str> {
-    TYPES.iter().find(|&&(_, k)| k == kind).map(|&(name, _)| name)
 }
 
 #[cfg(test)]

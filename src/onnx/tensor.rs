@@ -7,6 +7,33 @@ use half::{bf16, f16};
 
 use super::messages::{EXTERNAL, TensorProto, data_type};
 
+/// The element types that values can be made up for, by the names that people use.
+pub const TYPES: [(&str, i32); 13] = [
+    ("f32", data_type::FLOAT),
+    ("f16", data_type::FLOAT16),
+    ("bf16", data_type::BFLOAT16),
+    ("f64", data_type::DOUBLE),
+    ("i8", data_type::INT8),
+    ("i16", data_type::INT16),
+    ("i32", data_type::INT32),
+    ("i64", data_type::INT64),
+    ("u8", data_type::UINT8),
+    ("u16", data_type::UINT16),
+    ("u32", data_type::UINT32),
+    ("u64", data_type::UINT64),
+    ("bool", data_type::BOOL),
+];
+
+/// The element type of this name (`f32`, `i64`, …).
+pub fn parse_type(text: &str) -> Option<i32> {
+    TYPES.iter().find(|(name, _)| *name == text).map(|&(_, kind)| kind)
+}
+
+/// The name of an element type.
+pub fn type_name(kind: i32) -> Option<&'static str> {
+    TYPES.iter().find(|&&(_, k)| k == kind).map(|&(name, _)| name)
+}
+
 /// Number of elements; `None` where a dimension is negative or the product overflows.
 pub fn elements(tensor: &TensorProto) -> Option<u64> {
     tensor.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(u64::try_from(d).ok()?))
