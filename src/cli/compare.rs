@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::report::{named, names, put, read};
 use crate::compare::{self, Comparison, Limit, Outcome};
 use crate::error::{Error, Kind, Result};
+use crate::files::Destination;
 use crate::report::{self, Format, Named, Options};
 use crate::units;
 
@@ -13,12 +14,21 @@ use crate::units;
 pub struct Args {
     /// The record to compare against
     base: PathBuf,
-    /// Newer records: each is compared to the base
+    /// Newer records: each is compared to the base, unless they are pooled
     #[arg(required = true, value_name = "NEW")]
     newer: Vec<PathBuf>,
+    /// Another record of the base's side (repeatable); NEW records are pooled then
+    #[arg(long = "base", value_name = "BASE")]
+    more_base: Vec<PathBuf>,
+    /// NEW records are one side that was measured several times, best in turn with the base's (A B A B)
+    #[arg(long)]
+    pool: bool,
     /// Exit with 1 if a variant became slower by more than this (5% or 0.05), with 4 if that can't be told
     #[arg(long, value_name = "SHARE")]
     max_regression: Option<Limit>,
+    /// Also write a JUnit file: one case a variant, failed or in error as the exit code would be
+    #[arg(long, value_name = "FILE", requires = "max_regression")]
+    junit: Option<PathBuf>,
     /// Rows of each breakdown
     #[arg(long, value_name = "N", default_value_t = Options::default().top)]
     top: usize,
@@ -31,11 +41,17 @@ pub struct Args {
 
 /// Compares and prints; then the exit code is the outcome's.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let base = read(&args.base)?;
+    let base_files: Vec<PathBuf> = std::iter::once(&args.base).chain(&args.more_base).cloned().collect();
+    let (base_names, new_names) = (names(&base_files), names(&args.newer));
+    let base = base_files.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let newer = args.newer.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let (base_name, new_names) = (args.base.display().to_string(), names(&args.newer));
-    let base = Named { name: &base_name, record: &base };
-    let comparison = compare::compare(base, &named(&new_names, &newer), args.max_regression)?;
+    let newer = named(&new_names, &newer);
+    let pooled = args.pool || base.len() > 1;
+    let sides: Vec<&[Named]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
+    let comparison = compare::compare(&named(&base_names, &base), &sides, args.max_regression)?;
+    if let Some(path) = &args.junit {
+        Destination::check(path)?.write(report::junit(&comparison).as_bytes())?;
+    }
     let text = report::comparison(&comparison, args.format, args.top)?;
     put(args.output.as_deref(), &text, out)?;
     judged(&comparison)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::record::{BeforeAfter, Record, Variant};
+use crate::record::{BeforeAfter, Model, Record, Variant};
 
 /// Something that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,10 +19,10 @@ pub struct Difference {
 /// A change of the CPUs' mean frequency that is worth naming, as a share.
 const FREQUENCY: f64 = 0.05;
 
-type TextOf = fn(&Record) -> String;
+type TextOf<T> = fn(&T) -> String;
 
 /// What is compared, as text. Records leave out what they don't know: an empty text differs from nothing.
-const ASPECTS: &[(&str, TextOf)] = &[
+const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: host", |r| r.environment.host.clone()),
     ("machine: target", |r| r.environment.target.clone()),
     ("machine: architecture", |r| r.environment.arch.clone()),
@@ -40,11 +40,6 @@ const ASPECTS: &[(&str, TextOf)] = &[
     ("oplat: version", |r| r.oplat.version.clone()),
     ("oplat: build profile", |r| r.oplat.profile.clone()),
     ("oplat: debug assertions", |r| yes(r.oplat.debug_assertions)),
-    ("model: name", |r| r.model.name.clone()),
-    ("model: SHA-256", |r| r.model.sha256.chars().take(16).collect()),
-    ("model: inputs", inputs),
-    ("model: parameters", |r| r.model.parameters.to_string()),
-    ("model: MACs", |r| r.model.macs.map_or(String::new(), |macs| macs.to_string())),
     ("settings: threads", |r| r.settings.threads.to_string()),
     ("settings: denormals", |r| r.settings.denormals.clone()),
     ("settings: seed", |r| r.settings.seed.to_string()),
@@ -56,14 +51,50 @@ const ASPECTS: &[(&str, TextOf)] = &[
     ("variants: threads", |r| each(r, |v| v.threads.to_string())),
 ];
 
+const OF_MODELS: &[(&str, TextOf<Model>)] = &[
+    ("model: SHA-256", |m| m.sha256.chars().take(16).collect()),
+    ("model: inputs", inputs),
+    ("model: parameters", |m| m.parameters.to_string()),
+    ("model: MACs", |m| m.macs.map_or(String::new(), |macs| macs.to_string())),
+];
+
 /// Everything that differs, in a fixed order.
 pub fn all(base: &Record, new: &Record) -> Vec<Difference> {
-    let aspects = ASPECTS.iter().filter_map(|&(what, of)| {
+    let aspects = aspects(ASPECTS, base, new);
+    models(base, new).into_iter().chain(aspects).chain(frequency(base, new)).chain(sites(base, new)).collect()
+}
+
+fn aspects<T>(aspects: &[(&'static str, TextOf<T>)], base: &T, new: &T) -> Vec<Difference> {
+    let differ = |&(what, of): &(&'static str, TextOf<T>)| {
         let (base, new) = (of(base), of(new));
         let known = !(base.is_empty() || new.is_empty());
         (known && base != new).then_some(Difference { what, base, new })
-    });
-    aspects.chain(frequency(base, new)).chain(sites(base, new)).collect()
+    };
+    aspects.iter().filter_map(differ).collect()
+}
+
+/// What differs between the models, joined by name; the only model of either record is joined with the other's.
+fn models(base: &Record, new: &Record) -> Vec<Difference> {
+    let (old, young) = (all_models(base), all_models(new));
+    let names = |models: &[&Model]| models.iter().map(|m| m.name.clone()).collect::<Vec<_>>().join(" and ");
+    let (base, new) = (names(&old), names(&young));
+    let mut differences = vec![];
+    if base != new && !base.is_empty() && !new.is_empty() {
+        differences.push(Difference { what: "model: name", base, new });
+    }
+    let several = old.len() > 1 || young.len() > 1;
+    for model in &old {
+        let partner = if several { young.iter().find(|m| m.name == model.name) } else { young.first() };
+        let Some(partner) = partner else { continue };
+        let of_one = |d: Difference| Difference { base: format!("{}: {}", model.name, d.base), ..d };
+        let found = aspects(OF_MODELS, *model, *partner);
+        differences.extend(found.into_iter().map(|d| if several { of_one(d) } else { d }));
+    }
+    differences
+}
+
+fn all_models(record: &Record) -> Vec<&Model> {
+    if record.models.is_empty() { vec![&record.model] } else { record.models.iter().collect() }
 }
 
 fn yes(is: bool) -> String {
@@ -78,12 +109,12 @@ fn listed(numbers: &[usize]) -> Option<String> {
     (!numbers.is_empty()).then(|| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
 }
 
-fn inputs(record: &Record) -> String {
+fn inputs(model: &Model) -> String {
     let input = |i: &crate::record::Input| {
         let shape = i.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
         format!("{} {shape} {}", i.name, i.dtype)
     };
-    record.model.inputs.iter().map(input).collect::<Vec<_>>().join(", ")
+    model.inputs.iter().map(input).collect::<Vec<_>>().join(", ")
 }
 
 /// What the variants have, once if all have the same.
@@ -125,7 +156,7 @@ fn sites(base: &Record, new: &Record) -> Option<Difference> {
         format!("{}: {}", v.name, kinds.collect::<Vec<_>>().join(", "))
     };
     base.variants.iter().find_map(|b| {
-        let key = |v: &Variant| (v.role, v.rule.clone(), v.lowering.clone());
+        let key = |v: &Variant| (v.model.clone(), v.role, v.rule.clone(), v.lowering.clone());
         let n = new.variants.iter().find(|n| key(n) == key(b))?;
         let chosen = |v: &Variant| -> BTreeSet<(String, String, String)> {
             v.sites.iter().map(|s| (s.node.clone(), s.from.clone(), s.to.clone())).collect()

@@ -27,11 +27,14 @@ impl Limit {
         self.0
     }
 
-    /// Where a variant's interval lies. Without one nothing can be told.
-    pub fn judge(self, change: Option<&Delta>) -> Outcome {
-        match change.and_then(|c| c.interval) {
-            Some([low, _]) if low > 1.0 + self.0 => Outcome::Regression,
-            Some([_, high]) if high < 1.0 + self.0 => Outcome::Within,
+    /// Where a variant's interval lies; without one nothing can be told. A regression must hold beside all others
+    /// that are tried, so it is judged by the interval `together`; that nothing got slower needs every variant to
+    /// be within by itself, for which the interval `alone` is as sure.
+    pub fn judge(self, alone: Option<&Delta>, together: Option<&Delta>) -> Outcome {
+        let interval = |delta: Option<&Delta>| delta.and_then(|d| d.interval);
+        match (interval(alone), interval(together)) {
+            (_, Some([low, _])) if low > 1.0 + self.0 => Outcome::Regression,
+            (Some([_, high]), _) if high < 1.0 + self.0 => Outcome::Within,
             _ => Outcome::Inconclusive,
         }
     }

@@ -4,26 +4,35 @@
 //! estimated from one number a fork on either side (Welch), and whatever else changed on the machine in between
 //! counts as a difference. That is why every comparison is labelled unpaired and names everything that is not the
 //! same. Ops and sites are attribution: both means are shown, and no verdict is given on them.
+//!
+//! A side may be several records (A B A B): then their forks are put together, and less drift has to be allowed for.
+//! Verdicts on the variants of a comparison hold together: each is as sure as Holm's procedure asks.
 
 mod breakdown;
 mod differences;
 mod join;
 mod latency;
 mod limit;
+mod pool;
 #[cfg(test)]
 mod tests;
 mod variants;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
+
+use latency::Change;
+use variants::Row;
 
 pub use breakdown::{Breakdown, JoinedBy, Pair, difference};
 pub use differences::Difference;
 pub use latency::DRIFT;
 pub use limit::{Limit, Outcome};
-pub use variants::{Figure, Matched, Side};
+pub use variants::{Figure, Half, Matched};
 
 use crate::error::{Error, Result};
-use crate::record::{Record, Variant};
+use crate::record::Record;
 
 /// The schema of a comparison as JSON.
 pub const SCHEMA: &str = "oplat.compare/1";
@@ -42,6 +51,8 @@ pub struct Comparison {
     /// Always `unpaired`: Welch over forks.
     pub method: &'static str,
     pub base: Source,
+    /// Confidence that all verdicts of a comparison hold together.
+    pub confidence: f64,
     /// What was allowed, as a share: 0.05 is 5% slower.
     pub max_regression: Option<f64>,
     /// One for each newer record, in the order given.
@@ -53,8 +64,10 @@ pub struct Comparison {
 /// What a record is a record of.
 #[derive(Clone, Debug, Serialize)]
 pub struct Source {
-    /// The file that it came from.
+    /// The file that it came from; of several records all of them.
     pub name: String,
+    /// How many records it is.
+    pub records: usize,
     pub model: String,
     pub engine: String,
     pub started_at: String,
@@ -64,22 +77,48 @@ pub struct Source {
 }
 
 impl Source {
-    fn new(named: Named) -> Self {
-        let record = named.record;
+    fn new(side: &Side) -> Self {
+        let record = side.record.as_ref();
         let mut warnings: Vec<String> = vec![];
         for warning in &record.environment.warnings {
             if !warnings.contains(warning) {
                 warnings.push(warning.clone());
             }
         }
+        let models: Vec<&str> = match record.models.as_slice() {
+            [] => vec![&record.model.name],
+            models => models.iter().map(|m| m.name.as_str()).collect(),
+        };
         Self {
-            name: named.name.to_owned(),
-            model: record.model.name.clone(),
+            name: side.name.clone(),
+            records: side.records,
+            model: models.join(" and "),
             engine: format!("{} {}", record.engine.name, record.engine.version),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
             warnings,
         }
+    }
+}
+
+/// A side of a comparison: one record, or several as one.
+struct Side<'r> {
+    name: String,
+    records: usize,
+    record: Cow<'r, Record>,
+    /// What differs between its own records, which should be nothing.
+    differences: Vec<Difference>,
+}
+
+impl<'r> Side<'r> {
+    fn new(records: &[Named<'r>]) -> Result<Self> {
+        let differences = records.iter().skip(1).flat_map(|r| differences::all(records[0].record, r.record));
+        Ok(Self {
+            name: records.iter().map(|r| r.name).collect::<Vec<_>>().join(" + "),
+            records: records.len(),
+            record: pool::pool(records)?,
+            differences: differences.collect(),
+        })
     }
 }
 
@@ -90,6 +129,8 @@ pub struct Against {
     pub differences: Vec<Difference>,
     /// Why latencies can't be compared, if they can't.
     pub no_latency: Option<String>,
+    /// The share by which the machine itself may differ between the two: less is not called.
+    pub drift: f64,
     /// Variants that both have, the worst first: by ratio, those without one last.
     pub variants: Vec<Matched>,
     /// Variants that only one of the two has.
@@ -99,22 +140,29 @@ pub struct Against {
     pub outcome: Option<Outcome>,
 }
 
-/// Compares every newer record to the base. Fails where two have no variant in common.
-pub fn compare(base: Named, newer: &[Named], limit: Option<Limit>) -> Result<Comparison> {
-    let against = newer.iter().map(|&new| one(base, new, limit)).collect::<Result<Vec<_>>>()?;
+/// Compares every newer side to the base; a side is one record, or several that were measured in turn with the
+/// other side's. Fails where two have no variant in common.
+pub fn compare(base: &[Named], newer: &[&[Named]], limit: Option<Limit>) -> Result<Comparison> {
+    let base = Side::new(base)?;
+    let newer = newer.iter().map(|side| Side::new(side)).collect::<Result<Vec<_>>>()?;
+    let confidence = newer.iter().map(|n| n.record.settings.confidence);
+    let confidence = confidence.fold(base.record.settings.confidence, f64::max);
+    let against = newer.iter().map(|new| one(&base, new, confidence, limit)).collect::<Result<Vec<_>>>()?;
     Ok(Comparison {
         schema: SCHEMA,
         method: "unpaired",
-        base: Source::new(base),
+        base: Source::new(&base),
+        confidence,
         max_regression: limit.map(Limit::share),
         outcome: limit.and_then(|_| Outcome::worst(against.iter().filter_map(|a| a.outcome))),
         against,
     })
 }
 
-fn one(base: Named, new: Named, limit: Option<Limit>) -> Result<Against> {
-    let (old, young) = (base.record, new.record);
-    let joined = join::join(&old.variants, &young.variants, variants::KEYS);
+fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result<Against> {
+    let (old, young) = (base.record.as_ref(), new.record.as_ref());
+    let (rows, young_rows) = (Row::all(old), Row::all(young));
+    let joined = join::join(&rows, &young_rows, &variants::keys());
     if joined.pairs.is_empty() {
         let names = |r: &Record| r.variants.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(" | ");
         return Err(Error::input(format!(
@@ -126,22 +174,32 @@ fn one(base: Named, new: Named, limit: Option<Limit>) -> Result<Against> {
         )));
     }
     let no_latency = latency::incomparable(old, young);
-    let confidence = old.settings.confidence.max(young.settings.confidence);
-    let matched = joined.pairs.iter().map(|pair| {
-        let change = match no_latency {
-            Some(_) => None,
-            None => latency::change(base.name, pair.base, pair.new, confidence),
-        };
-        Matched::new(pair.base, pair.new, change, limit)
+    let drift = latency::drift(base.records, new.records);
+    let changes: Vec<Option<Change>> = match no_latency {
+        Some(_) => joined.pairs.iter().map(|_| None).collect(),
+        None => joined.pairs.iter().map(|p| Change::new(&p.base.latency, &p.new.latency, drift)).collect(),
+    };
+    let needed = latency::holm(&changes, confidence);
+    let matched = joined.pairs.iter().zip(changes.iter().zip(needed)).map(|(pair, (change, needed))| {
+        let delta = |confidence| change.as_ref().map(|c| c.delta(&base.name, confidence));
+        let outcome = limit.map(|limit| limit.judge(delta(confidence).as_ref(), delta(needed).as_ref()));
+        Matched::new(pair.base.variant, pair.new.variant, delta(needed), outcome)
     });
     let mut variants: Vec<Matched> = matched.collect();
     let ratio = |m: &Matched| m.change.as_ref().map_or(f64::NEG_INFINITY, |c| c.ratio);
     variants.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
-    let names = |left: Vec<&Variant>| left.into_iter().map(|v| v.name.clone()).collect();
+    let names = |left: Vec<&Row>| left.into_iter().map(|row| row.variant.name.clone()).collect();
+    let mut differences = differences::all(old, young);
+    for within in base.differences.iter().chain(&new.differences) {
+        if !differences.contains(within) {
+            differences.push(within.clone());
+        }
+    }
     Ok(Against {
         new: Source::new(new),
-        differences: differences::all(old, young),
+        differences,
         no_latency,
+        drift,
         outcome: limit.and_then(|_| Outcome::worst(variants.iter().filter_map(|m| m.outcome))),
         variants,
         only_base: names(joined.only_base),

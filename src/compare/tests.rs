@@ -1,7 +1,7 @@
 //! Comparisons of records made up here: what is called, what is not, and what is said to differ.
 
 use super::*;
-use crate::record::{Fork, Op, Profiled, Role, Site, Verdict};
+use crate::record::{Fork, Model, Op, Profiled, Role, Site, Variant, Verdict};
 
 /// Nearly normal numbers from a fixed seed: mean 0, deviation 1.
 struct Noise(u64);
@@ -108,7 +108,7 @@ fn unrestful(noise: &mut Noise, unrest: Unrest, n: usize, slower: f64) -> Record
 
 fn against(base: &Record, new: &Record, limit: Option<Limit>) -> Against {
     let named = |name, record| Named { name, record };
-    let compared = compare(named("base.json", base), &[named("new.json", new)], limit);
+    let compared = compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit);
     compared.expect("common variants").against.remove(0)
 }
 
@@ -150,7 +150,8 @@ fn the_interval_is_welchs_over_the_forks_medians() {
     let new = record(vec![variant(Role::Original, "", vec![fork(&[120]), fork(&[121]), fork(&[119])])]);
     let change = against(&base, &new, None).variants.remove(0).change.expect("measured");
     let logs = |ns: &[f64]| crate::stats::Samples::new(ns.iter().map(|n| n.ln())).expect("samples");
-    let expected = crate::stats::welch(&logs(&[100.0, 102.0]), &logs(&[120.0, 121.0, 119.0]), 0.99).exp();
+    let expected = crate::stats::Welch::new(&logs(&[100.0, 102.0]), &logs(&[120.0, 121.0, 119.0]));
+    let expected = expected.estimate(0.99).exp();
     let interval = expected.interval.expect("enough forks");
     assert!((change.ratio - expected.point).abs() < 1e-12, "{change:?}");
     assert_eq!(change.interval, Some([interval.low, interval.high]));
@@ -291,13 +292,13 @@ fn everything_that_differs_is_named() {
     assert_eq!(
         told(&against(&base, &new, None)),
         [
+            "model: SHA-256: 0123456789abcdef -> ffffffffffffffff",
             "machine: CPU: A -> B",
             "machine: pinned to CPUs: none -> 2,3",
             "engine: tract 0.23.9 -> tract 0.24.0",
             "engine: libc: glibc 2.36 -> musl 1.2",
             "oplat: build profile: dev -> release",
             "oplat: debug assertions: no -> yes",
-            "model: SHA-256: 0123456789abcdef -> ffffffffffffffff",
             "settings: threads: 0 -> 2",
             "machine: mean frequency, MHz: 3000 -> 2000",
             "variants: sites: original: 1 silu -> original: 1 silu -> relu",
@@ -350,10 +351,112 @@ fn records_without_a_common_variant_are_refused() {
     let new = record(vec![variant(Role::Swap, "gelu", vec![])]);
     let named = |name, record| Named { name, record };
     let error =
-        compare(named("a.json", &base), &[named("b.json", &new)], None).expect_err("nothing in common");
+        compare(&[named("a.json", &base)], &[&[named("b.json", &new)]], None).expect_err("nothing in common");
     assert_eq!(error.exit_code(), 2);
     assert_eq!(
         error.message,
         "a.json and b.json have no variant in common: the one has mish, exported, the other gelu, exported"
     );
+}
+
+/// Several models in one record: a variant is its model's, and a model that only one record has joins nothing.
+#[test]
+fn variants_of_several_models_are_joined_by_model() {
+    let mut noise = Noise(15);
+    let model = |name: &str, sha: &str| Model { name: name.into(), sha256: sha.into(), ..Model::default() };
+    let mut of = |name: &str, ms| Variant {
+        model: Some(name.into()),
+        name: format!("{name}: original"),
+        ..variant(Role::Original, "", forks(&mut noise, CALM, 4, ms, 0.0))
+    };
+    let (a, b, c) = (of("a", 10.0), of("b", 20.0), of("c", 30.0));
+    let mut base = record(vec![a.clone(), b.clone()]);
+    base.models = vec![model("a", "1"), model("b", "2")];
+    base.model = base.models[0].clone();
+    let mut new = record(vec![c, b, a.clone()]);
+    new.models = vec![model("c", "3"), model("b", "4"), model("a", "1")];
+    new.model = new.models[0].clone();
+    let compared = against(&base, &new, None);
+    let ratios: Vec<_> = compared.variants.iter().map(|m| m.change.as_ref().map(|c| c.ratio)).collect();
+    assert_eq!(ratios, [Some(1.0), Some(1.0)]);
+    assert_eq!(compared.only_new, ["c: original"]);
+    assert_eq!(told(&compared), ["model: name: a and b -> c and b and a", "model: SHA-256: b: 2 -> 4"]);
+
+    // The only model of a record is its own, whatever its name.
+    let mut alone = record(vec![Variant { model: None, name: "original".into(), ..a }]);
+    alone.model = model("a", "1");
+    assert_eq!(against(&base, &alone, None).variants.len(), 1);
+    let mut other = alone.clone();
+    other.model = model("z", "9");
+    assert_eq!(told(&against(&alone, &other, None)), ["model: name: a -> z", "model: SHA-256: 1 -> 9"]);
+}
+
+#[test]
+fn an_odd_process_changes_no_ratio() {
+    let mut noise = Noise(16);
+    let base = measured(&mut noise, 8, 1.0);
+    let mut new = measured(&mut noise, 8, 1.0);
+    let usual = against(&base, &new, None).variants.remove(0).change.expect("measured").ratio;
+    for run in new.variants[1].forks[3].rounds.iter_mut().flatten() {
+        *run *= 3;
+    }
+    let worst = against(&base, &new, None).variants.remove(0).change.expect("measured");
+    assert!(worst.ratio < 1.03 * usual && worst.verdict != Verdict::Slower, "{worst:?}");
+}
+
+/// A B A B: what one record is off by, the other makes up for, and less drift has to be allowed for.
+#[test]
+fn several_records_a_side_see_a_smaller_difference() {
+    let mut noise = Noise(17);
+    let called = |noise: &mut Noise, records: usize, slower: f64| {
+        let mut side = |slower| (0..records).map(|_| measured(noise, 8, slower)).collect::<Vec<_>>();
+        let (base, new) = (side(1.0), side(slower));
+        let compared = compare(&named_side(&base), &[&named_side(&new)], None).expect("in common");
+        compared.against[0]
+            .variants
+            .iter()
+            .any(|m| m.change.as_ref().is_some_and(|c| c.verdict == Verdict::Slower))
+    };
+    let mut tries = |records, slower| (0..100).filter(|_| called(&mut noise, records, slower)).count();
+    let (one, four) = (tries(1, 1.05), tries(4, 1.05));
+    assert!(
+        four >= 90 && four > one,
+        "a difference of 5%: {one} of 100 with one record a side, {four} with four"
+    );
+    assert!(tries(4, 1.0) <= 5, "false verdicts with four records a side");
+}
+
+fn named_side(side: &[Record]) -> Vec<Named<'_>> {
+    side.iter().map(|record| Named { name: "r.json", record }).collect()
+}
+
+#[test]
+fn a_pooled_side_has_the_forks_of_all_its_records_and_means_over_them() {
+    let mut noise = Noise(18);
+    let (mut a, mut b) = (measured(&mut noise, 3, 1.0), measured(&mut noise, 5, 1.0));
+    a.variants[0].ops = vec![op("conv", "Conv", "8xf32", 100)];
+    b.variants[0].ops = vec![op("conv", "Conv", "8xf32", 200)];
+    b.settings.threads = 2;
+    let both = [a, b];
+    let compared = compare(&named_side(&both), &[&named_side(&both[..1])], None).expect("in common");
+    let first = compared.against[0].variants.iter().find(|m| m.role == Role::Original).expect("joined");
+    assert_eq!((first.base.forks, first.new.forks), (8, 3));
+    assert_eq!(first.ops.rows[0].base_ns, Some(150));
+    assert_eq!((compared.base.records, compared.base.name.as_str()), (2, "r.json + r.json"));
+    assert_eq!(told(&compared.against[0]), ["settings: threads: 0 -> 2"], "within a side too");
+}
+
+/// Twenty variants, of which none changed: some intervals of 99% would lie beside 1 now and then.
+#[test]
+fn verdicts_on_many_variants_hold_together() {
+    let mut noise = Noise(19);
+    let mut many = || {
+        let drift = 0.0;
+        let forks =
+            |noise: &mut Noise| forks(noise, Unrest { record: 0.0, fork: 0.03, run: 0.01 }, 4, 10.0, drift);
+        record((0..20).map(|i| variant(Role::Swap, &format!("a{i}"), forks(&mut noise))).collect())
+    };
+    let called = |v: &Verdict| matches!(v, Verdict::Slower | Verdict::Faster);
+    let wrong = (0..TRIES).filter(|_| verdicts(&many(), &many()).iter().any(called)).count();
+    assert!(wrong <= TRIES / 50, "{wrong} of {TRIES} comparisons had a false verdict");
 }

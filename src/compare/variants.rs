@@ -1,20 +1,65 @@
 //! A variant in two records: its latency, its memory and where both go.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::breakdown::Breakdown;
 use super::join::Key;
-use super::limit::{Limit, Outcome};
-use crate::record::{Delta, Latency, Memory, Role, Variant};
+use super::latency::{PerFork, per_fork};
+use super::limit::Outcome;
+use crate::record::{Delta, Fork, Latency, Memory, Record, Role, Variant, steady};
+
+/// A variant of a record, with what it takes to compare it.
+pub struct Row<'r> {
+    /// Its place among the record's variants.
+    pub at: usize,
+    pub variant: &'r Variant,
+    /// The model it is made of.
+    model: &'r str,
+    /// Whether that is the record's only one.
+    only: bool,
+    pub latency: PerFork,
+}
+
+impl<'r> Row<'r> {
+    pub fn all(record: &'r Record) -> Vec<Self> {
+        let forks: Vec<&[Fork]> = record.variants.iter().map(|v| v.forks.as_slice()).collect();
+        let steady = steady(&forks);
+        let row = |(at, (variant, steady)): (usize, (&'r Variant, &Vec<Option<&Fork>>))| Row {
+            at,
+            variant,
+            model: variant.model.as_ref().unwrap_or(&record.model.name),
+            only: variant.model.is_none(),
+            latency: per_fork(steady),
+        };
+        record.variants.iter().zip(&steady).enumerate().map(row).collect()
+    }
+}
 
 /// What makes two variants one. Threads, knobs and names only tell variants of one record apart: across records
-/// they may differ, and are then named.
-pub const KEYS: &[Key<Variant>] = &[
-    |v| Some(format!("{:?}", (v.role, &v.rule, &v.lowering, v.threads, &v.knobs, &v.name))),
-    |v| Some(format!("{:?}", (v.role, &v.rule, &v.lowering, v.threads, &v.knobs))),
-    |v| Some(format!("{:?}", (v.role, &v.rule, &v.lowering, &v.name))),
-    |v| Some(format!("{:?}", (v.role, &v.rule, &v.lowering))),
-];
+/// they may differ, and are then named. So may the model, where it is the only one of either record.
+pub fn keys<'r>() -> [Key<Row<'r>>; 8] {
+    [
+        |r| Some(format!("{:?}", (r.model, same(r.variant), settings(r.variant), &r.variant.name))),
+        |r| Some(format!("{:?}", (r.model, same(r.variant), settings(r.variant)))),
+        |r| Some(format!("{:?}", (r.model, same(r.variant), &r.variant.name))),
+        |r| Some(format!("{:?}", (r.model, same(r.variant)))),
+        |r| r.only.then(|| format!("{:?}", (same(r.variant), settings(r.variant), &r.variant.name))),
+        |r| r.only.then(|| format!("{:?}", (same(r.variant), settings(r.variant)))),
+        |r| r.only.then(|| format!("{:?}", (same(r.variant), &r.variant.name))),
+        |r| r.only.then(|| format!("{:?}", same(r.variant))),
+    ]
+}
+
+/// What two variants must share.
+fn same(v: &Variant) -> (Role, &str, &str) {
+    (v.role, &v.rule, &v.lowering)
+}
+
+fn settings(v: &Variant) -> (usize, &BTreeMap<String, String>) {
+    (v.threads, &v.knobs)
+}
 
 /// A variant that both records have.
 #[derive(Clone, Debug, Serialize)]
@@ -24,9 +69,10 @@ pub struct Matched {
     pub role: Role,
     pub rule: String,
     pub lowering: String,
-    pub base: Side,
-    pub new: Side,
-    /// The ratio new / base, unpaired; null where there are no latencies to compare.
+    pub base: Half,
+    pub new: Half,
+    /// The ratio new / base, unpaired, as sure as it must be for all to hold together; null where there are no
+    /// latencies to compare.
     pub change: Option<Delta>,
     /// Against the limit, if one was given.
     pub outcome: Option<Outcome>,
@@ -37,7 +83,7 @@ pub struct Matched {
 
 /// One side of a matched variant.
 #[derive(Clone, Debug, Serialize)]
-pub struct Side {
+pub struct Half {
     pub name: String,
     /// Forks that have runs: the sample size.
     pub forks: usize,
@@ -65,15 +111,15 @@ const MEMORY: [(&str, SizeOf); 5] = [
 ];
 
 impl Matched {
-    pub fn new(base: &Variant, new: &Variant, change: Option<Delta>, limit: Option<Limit>) -> Self {
+    pub fn new(base: &Variant, new: &Variant, change: Option<Delta>, outcome: Option<Outcome>) -> Self {
         Self {
             name: base.name.clone(),
             role: base.role,
             rule: base.rule.clone(),
             lowering: base.lowering.clone(),
-            base: side(base),
-            new: side(new),
-            outcome: limit.map(|limit| limit.judge(change.as_ref())),
+            base: half(base),
+            new: half(new),
+            outcome,
             change,
             memory: memory(base, new),
             ops: Breakdown::ops(base, new),
@@ -82,8 +128,8 @@ impl Matched {
     }
 }
 
-fn side(variant: &Variant) -> Side {
-    Side {
+fn half(variant: &Variant) -> Half {
+    Half {
         name: variant.name.clone(),
         forks: variant.forks.iter().filter(|f| f.rounds.iter().any(|r| !r.is_empty())).count(),
         latency: variant.latency,

@@ -9,7 +9,7 @@ use super::{Experiment, Planned, compare};
 use crate::environment;
 use crate::record::{
     Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role, SCHEMA, Settings,
-    Site, Skipped, Variant,
+    Site, Skipped, Variant, steady,
 };
 use crate::stats::Samples;
 
@@ -81,7 +81,8 @@ fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
         warnings.push(format!("only {forks}: intervals are wide; give more --time"));
     }
     let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
-    let counts = compare::odd_processes(&forks);
+    let counts: Vec<usize> =
+        steady(&forks).iter().map(|forks| forks.iter().filter(|f| f.is_none()).count()).collect();
     let odd = variants.iter().zip(&counts).filter(|(_, n)| **n > 0);
     let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();
     if !odd.is_empty() {
@@ -157,7 +158,7 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Vari
         sites,
         skipped: skipped.collect(),
         forks: raw.forks.iter().map(|f| f.fork.clone()).collect(),
-        latency: latency(&raw.forks),
+        latency: Latency::of(raw.forks.iter().map(|f| &f.fork)),
         delta: None,
         profiled,
         activation_cost: None,
@@ -178,19 +179,6 @@ fn unplaced(site: &crate::swap::VariantSite) -> Site {
         shape: vec![],
         folded_into: None,
     }
-}
-
-/// Wall time of plain runs, all forks together.
-fn latency(forks: &[RawFork]) -> Option<Latency> {
-    let s = Samples::from_ns(forks.iter().flat_map(|f| f.fork.rounds.iter().flatten()))?.summary();
-    Some(Latency {
-        p50_ns: ns(s.p50),
-        mean_ns: ns(s.mean),
-        sd_ns: ns(s.sd),
-        min_ns: ns(s.min),
-        p90_ns: ns(s.p90),
-        p99_ns: ns(s.p99),
-    })
 }
 
 /// Times of the ops, and what profiled runs come to as a whole.
@@ -230,18 +218,18 @@ fn memory(memory: &crate::worker::protocol::Memory, forks: &[RawFork]) -> Memory
 /// Every variant against the first original, and against the control of its own model.
 fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
     let confidence = experiment.confidence;
-    if let Some((original, others)) = variants.split_first_mut() {
-        for variant in others {
-            variant.delta = compare::delta(&original.name, &original.forks, &variant.forks, confidence);
-        }
+    let all: Vec<Vec<Fork>> = variants.iter().map(|v| v.forks.clone()).collect();
+    let steady = steady(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let original = variants.first().map(|v| v.name.clone()).unwrap_or_default();
+    for (at, variant) in variants.iter_mut().enumerate().skip(1) {
+        variant.delta = compare::delta(&original, &steady[0], &steady[at], confidence);
     }
-    for model in variants.chunk_by_mut(|a, b| a.model == b.model) {
-        let control = model.iter().find(|v| v.role == Role::Control).map(|v| v.forks.clone());
-        let Some(control) = control else { continue };
-        for variant in model.iter_mut().filter(|v| v.role != Role::Control) {
-            let p50_ns = variant.latency.map_or(0, |l| l.p50_ns);
-            variant.activation_cost = compare::activation_cost(&control, &variant.forks, p50_ns, confidence);
-        }
+    for at in 0..variants.len() {
+        let control = variants.iter().position(|v| v.role == Role::Control && v.model == variants[at].model);
+        let Some(control) = control.filter(|_| variants[at].role != Role::Control) else { continue };
+        let p50_ns = variants[at].latency.map_or(0, |l| l.p50_ns);
+        variants[at].activation_cost =
+            compare::activation_cost(&steady[control], &steady[at], p50_ns, confidence);
     }
 }
 

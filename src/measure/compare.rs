@@ -29,19 +29,22 @@ pub fn difference(original: &[f64], variant: &[f64]) -> Option<Difference> {
     Some(Difference { max_abs, relative_l2 })
 }
 
+/// Forks of a variant without the odd ones, each in its place (see [`crate::record::steady`]).
+pub type Steady<'r> = [Option<&'r Fork>];
+
 /// The median ratio of latencies of `variant` over `base`, with Student's t over forks.
 ///
 /// A fork's number is the median over its rounds of the log ratio of the turns' medians. `None` without a
 /// fork in which both had a turn.
-pub fn delta(against: &str, base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
+pub fn delta(against: &str, base: &Steady, variant: &Steady, confidence: f64) -> Option<Delta> {
     let logs = per_fork(base, variant, |base, variant| (variant / base).ln())?;
     Some(Delta::paired(against, &mean_estimate(&logs, confidence).exp()))
 }
 
 /// The paired difference to the control, ns; `p50_ns` is the variant's latency.
 pub fn activation_cost(
-    control: &[Fork],
-    variant: &[Fork],
+    control: &Steady,
+    variant: &Steady,
     p50_ns: u64,
     confidence: f64,
 ) -> Option<ActivationCost> {
@@ -54,54 +57,14 @@ pub fn activation_cost(
     })
 }
 
-/// One number a fork: the median over rounds of what two variants' turns, by their medians, come to. Forks in
-/// which either process was an odd one are left out; [`odd_processes`] tells of them.
-fn per_fork(base: &[Fork], variant: &[Fork], pair: impl Fn(f64, f64) -> f64) -> Option<Samples> {
-    let of_fork = |(base, variant): (&Fork, &Fork), pair: &dyn Fn(f64, f64) -> f64| {
+/// One number a fork: the median over rounds of what two variants' turns, by their medians, come to.
+fn per_fork(base: &Steady, variant: &Steady, pair: impl Fn(f64, f64) -> f64) -> Option<Samples> {
+    let both = base.iter().zip(variant).filter_map(|(base, variant)| Some(((*base)?, (*variant)?)));
+    Samples::new(both.filter_map(|(base, variant)| {
         let turns = base.rounds.iter().zip(&variant.rounds);
         let pairs = turns.filter_map(|(b, v)| Some(pair(turn(b)?, turn(v)?)));
         Samples::new(pairs).map(|s| s.median())
-    };
-    let ratio = |base: f64, variant: f64| variant / base;
-    let both: Vec<(&Fork, &Fork)> = base.iter().zip(variant).collect();
-    let ratios: Vec<Option<f64>> = both.iter().map(|&forks| of_fork(forks, &ratio)).collect();
-    let usual = usual(&ratios);
-    let kept = both.iter().zip(&ratios).filter(|(_, ratio)| ratio.is_some_and(|r| !is_odd(r, usual)));
-    Samples::new(kept.filter_map(|(&forks, _)| of_fork(forks, &pair)))
-}
-
-/// A process that runs this many times as long as others of the same variant, for its whole life, is odd: it
-/// drew a bad place in memory, as a few in a hundred do, and says nothing of the activation.
-const ODD: f64 = 1.5;
-
-/// Forks below which none can be told to be odd.
-const ENOUGH: usize = 4;
-
-/// The median of what is known; `None` where too little is.
-fn usual(values: &[Option<f64>]) -> Option<f64> {
-    let known = Samples::new(values.iter().flatten().copied())?;
-    (values.iter().flatten().count() >= ENOUGH).then(|| known.median())
-}
-
-fn is_odd(value: f64, usual: Option<f64>) -> bool {
-    usual.is_some_and(|usual| !(usual / ODD..=usual * ODD).contains(&value))
-}
-
-/// Number of odd processes of each variant: those that took longer, relative to the variant's other forks, than
-/// what the same fork did to another variant can explain.
-pub fn odd_processes(variants: &[&[Fork]]) -> Vec<usize> {
-    let relative = |forks: &&[Fork]| -> Vec<Option<f64>> {
-        let medians: Vec<Option<f64>> =
-            forks.iter().map(|f| Samples::from_ns(f.rounds.iter().flatten()).map(|s| s.median())).collect();
-        let usual = usual(&medians);
-        medians.iter().map(|m| Some((*m)? / usual?)).collect()
-    };
-    let relative: Vec<Vec<Option<f64>>> = variants.iter().map(relative).collect();
-    let least = |fork: usize| {
-        relative.iter().filter_map(|v| v.get(fork).copied().flatten()).fold(f64::INFINITY, f64::min)
-    };
-    let odd = |(fork, value): (usize, &Option<f64>)| value.is_some_and(|v| v > ODD * least(fork));
-    relative.iter().map(|v| v.iter().enumerate().filter(|&(f, v)| odd((f, v))).count()).collect()
+    }))
 }
 
 /// Profiled over plain run time: the fork's median ratio of turns in the same round, averaged over forks.
@@ -133,6 +96,14 @@ mod tests {
             .collect()
     }
 
+    fn delta(against: &str, base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
+        super::delta(against, &all(base), &all(variant), confidence)
+    }
+
+    fn all(forks: &[Fork]) -> Vec<Option<&Fork>> {
+        forks.iter().map(Some).collect()
+    }
+
     #[test]
     fn pairing_cancels_what_a_fork_does_to_all() {
         let speeds = [100, 130, 90, 111];
@@ -144,16 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_process_is_told_and_not_averaged() {
+    fn a_fork_in_which_either_process_was_odd_is_left_out() {
         let base = forks(1_000_000, &[100, 101, 250, 100, 99, 100]);
         let variant = forks(1_100_000, &[100, 101, 100, 100, 99, 100]);
-        let d = delta("original", &base, &variant, 0.99).expect("paired");
+        let both = crate::record::steady(&[&base, &variant]);
+        let d = super::delta("original", &both[0], &both[1], 0.99).expect("paired");
         assert!((d.ratio - 1.1).abs() < 1e-4 && d.verdict == Verdict::Slower, "{d:?}");
-        assert_eq!(odd_processes(&[&base, &variant, &variant]), [1, 0, 0]);
-        // A machine that slows down does so to all: nothing is odd.
-        let slowing = [100, 100, 190, 200, 200];
-        let (base, variant) = (forks(1000, &slowing), forks(1100, &slowing));
-        assert_eq!(odd_processes(&[&base, &variant]), [0, 0]);
     }
 
     #[test]
@@ -181,7 +148,8 @@ mod tests {
     #[test]
     fn an_activation_costs_the_difference_to_the_control() {
         let speeds = [100, 120, 80, 100];
-        let cost = activation_cost(&forks(900_000, &speeds), &forks(1_000_000, &speeds), 1_010_000, 0.99);
+        let (control, variant) = (forks(900_000, &speeds), forks(1_000_000, &speeds));
+        let cost = activation_cost(&all(&control), &all(&variant), 1_010_000, 0.99);
         let cost = cost.expect("paired");
         assert!((cost.ns - 101_000).abs() <= 1, "{cost:?}");
         assert!((cost.share - 0.1).abs() < 1e-4);

@@ -5,9 +5,14 @@
 //! number.
 
 mod delta;
+mod odd;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use odd::steady;
+
+use crate::stats::Samples;
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "oplat.record/1";
@@ -216,6 +221,22 @@ pub struct Latency {
     pub min_ns: u64,
     pub p90_ns: u64,
     pub p99_ns: u64,
+}
+
+impl Latency {
+    /// All plain runs of these forks; `None` without any.
+    pub fn of<'f>(forks: impl IntoIterator<Item = &'f Fork>) -> Option<Self> {
+        let s = Samples::from_ns(forks.into_iter().flat_map(|f| f.rounds.iter().flatten()))?.summary();
+        let ns = |value: f64| value.max(0.0).round() as u64;
+        Some(Self {
+            p50_ns: ns(s.p50),
+            mean_ns: ns(s.mean),
+            sd_ns: ns(s.sd),
+            min_ns: ns(s.min),
+            p90_ns: ns(s.p90),
+            p99_ns: ns(s.p99),
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use super::csv::verdict as word;
 use super::grid::{Grid, shorten};
 use super::section::Section;
 use super::verdict::told;
-use crate::compare::{Against, Breakdown, Comparison, DRIFT, JoinedBy, Matched, Source, difference};
+use crate::compare::{Against, Breakdown, Comparison, JoinedBy, Matched, Source, difference};
 use crate::record::{Delta, Role, Verdict};
 use crate::units::{self, Scale, percent};
 
@@ -31,7 +31,11 @@ pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {
 
 fn about(what: &str, source: &Source) -> String {
     let Source { name, model, engine, started_at, forks, .. } = source;
-    format!("{what} {name}: {model} | {engine} | {} | {started_at}", units::count(*forks, "fork"))
+    let records = match source.records {
+        1 => String::new(),
+        n => format!("{n} records, "),
+    };
+    format!("{what} {name}: {model} | {engine} | {records}{} | {started_at}", units::count(*forks, "fork"))
 }
 
 /// Every variant's ratio in every newer record.
@@ -73,7 +77,7 @@ fn one(
     let mut found = Section::plain().lines(against.no_latency.clone().map(|why| format!("! {why}")));
     for matched in &against.variants {
         found = found.lines(failures(matched));
-        found = found.lines(matched.change.as_ref().map(|change| sentence(&matched.name, change)));
+        found = found.lines(matched.change.as_ref().map(|c| sentence(&matched.name, c, against.drift)));
     }
     sections.extend([head, found]);
     if against.no_latency.is_none() {
@@ -95,19 +99,19 @@ fn alone(which: &str, names: &[String]) -> Option<String> {
 
 fn failures(matched: &Matched) -> Vec<String> {
     let sides = [("base", &matched.base), ("new", &matched.new)];
-    let failure = |(which, side): (&str, &crate::compare::Side)| {
+    let failure = |(which, side): (&str, &crate::compare::Half)| {
         Some(format!("! {} of {which}: {}", side.name, side.error.as_ref()?))
     };
     sides.into_iter().filter_map(failure).collect()
 }
 
 /// What changed, with the smallest difference that could have been seen where none was.
-fn sentence(name: &str, change: &Delta) -> String {
+fn sentence(name: &str, change: &Delta, drift: f64) -> String {
     let told = told(name, "the base", change);
     match (change.verdict, change.resolution, change.interval) {
         (Verdict::None, _, Some([low, high])) if low > 1.0 || high < 1.0 => format!(
             "{told} The machine itself may differ by {}% from one measurement to the next.",
-            percent(DRIFT)
+            percent(drift)
         ),
         (Verdict::None, Some(seen), _) => {
             format!("{told} One of {}% could have been seen.", percent(seen))
@@ -117,7 +121,7 @@ fn sentence(name: &str, change: &Delta) -> String {
 }
 
 fn latencies(comparison: &Comparison, against: &Against) -> Section {
-    let p50 = |side: &crate::compare::Side| side.latency.map(|l| l.p50_ns);
+    let p50 = |side: &crate::compare::Half| side.latency.map(|l| l.p50_ns);
     let largest = against.variants.iter().flat_map(|m| [p50(&m.base), p50(&m.new)]).flatten().max();
     let Some(largest) = largest else { return Section::plain() };
     let scale = Scale::time(largest);
@@ -145,14 +149,19 @@ fn latencies(comparison: &Comparison, against: &Against) -> Section {
         cells.extend(matched.outcome.map(|o| outcome(o).to_owned()));
         grid.row(cells);
     }
-    let confidence = against.variants.iter().find_map(|m| Some(m.change.as_ref()?.confidence));
-    let interval = confidence.map_or(String::new(), |c| {
-        format!(" [{}% interval, Welch over forks]", percent(c).trim_end_matches(".0"))
-    });
+    let several = if against.variants.len() > 1 { " by Holm's procedure" } else { "" };
+    let together =
+        if against.variants.len() > 1 { "all verdicts hold together" } else { "the verdict holds" };
+    let repeated = match (comparison.base.records, against.new.records) {
+        (1, 1) => "; several records a side (--pool, --base) see less",
+        _ => "",
+    };
     Section::plain().table(grid).line(format!(
-        "unpaired{interval}: the records were measured at different times. Whatever else changed on the machine in \
-         between counts as a difference, and less than {}% is not called; oplat profile measures two variants paired, which sees far less",
-        percent(DRIFT).trim_end_matches(".0")
+        "unpaired [interval: Welch over forks, so wide that {together} at {}%{several}]: the records were measured at \
+         different times. Whatever else changed on the machine in between counts as a difference, and less than {}% \
+         is not called{repeated}; oplat profile measures two variants paired, which sees far less",
+        percent(comparison.confidence).trim_end_matches(".0"),
+        percent(against.drift).trim_end_matches(".0")
     ))
 }
 

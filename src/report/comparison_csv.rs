@@ -80,7 +80,7 @@ fn variant(common: &Row, method: &str, against: &Against, matched: &Matched, out
         ..common.clone()
     };
     if timed {
-        let p50 = |side: &crate::compare::Side| side.latency.map(|l| l.p50_ns);
+        let p50 = |side: &crate::compare::Half| side.latency.map(|l| l.p50_ns);
         row.times(p50(&matched.base), p50(&matched.new));
     }
     if let Some(change) = &matched.change {

@@ -11,6 +11,7 @@ mod fixture;
 pub(crate) mod grid;
 mod header;
 pub(crate) mod json;
+mod junit;
 mod markdown;
 mod memory;
 mod ops;
@@ -107,6 +108,11 @@ pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result
         Format::Csv => Ok(comparison_csv::render(comparison)),
         Format::Table | Format::Markdown => Ok(written(&comparison::sections(comparison, top), format)),
     }
+}
+
+/// The comparison as a JUnit file, for a build server.
+pub fn junit(comparison: &Comparison) -> String {
+    junit::render(comparison)
 }
 
 fn written(sections: &[Section], format: Format) -> String {

@@ -179,7 +179,7 @@ fn json_is_the_record_and_can_be_read_again() {
 fn compared(base: &Record, new: &Record, limit: Option<&str>) -> crate::compare::Comparison {
     let named = |name, record| super::Named { name, record };
     let limit = limit.and_then(|text| text.parse().ok());
-    crate::compare::compare(named("base.json", base), &[named("new.json", new)], limit)
+    crate::compare::compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit)
         .expect("variants in common")
 }
 
@@ -248,7 +248,9 @@ fn several_newer_records_stand_side_by_side_and_one_after_another() {
     let new = newer();
     let named = |name, record| super::Named { name, record };
     let newer = [named("new.json", &new), named("again.json", &base)];
-    let comparison = crate::compare::compare(named("base.json", &base), &newer, None).expect("in common");
+    let sides: Vec<_> = newer.chunks(1).collect();
+    let base = [named("base.json", &base)];
+    let comparison = crate::compare::compare(&base, &sides, None).expect("in common");
     let text = super::comparison(&comparison, Format::Table, 1).expect("a table");
     let first = text.find("new / base  ").expect("an overview");
     let (one, other) = (text.find("new new.json:"), text.find("new again.json:"));

@@ -1,6 +1,7 @@
 //! An estimate: a point and the interval in which the truth lies with a stated confidence.
 
-use super::{Samples, t_quantile};
+use super::Samples;
+use super::student::{t_quantile, t_tail};
 
 /// The ends of an interval, the lower one first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,17 +52,42 @@ pub fn mean_estimate(replications: &Samples, confidence: f64) -> Estimate {
     around(mean, error, n - 1.0, confidence)
 }
 
-/// The difference `b - a` of two means whose replications are not paired (Welch: unequal variances).
-pub fn welch(a: &Samples, b: &Samples, confidence: f64) -> Estimate {
-    let part = |s: &Samples| s.sd().powi(2) / s.count() as f64;
-    let freedom = |s: &Samples| part(s).powi(2) / (s.count() as f64 - 1.0);
-    let difference = b.mean() - a.mean();
-    let variance = part(a) + part(b);
-    if a.count() < 2 || b.count() < 2 {
-        return Estimate { point: difference, interval: None, confidence };
+/// The difference of two means whose replications are not paired (Welch: unequal variances).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Welch {
+    difference: f64,
+    error: f64,
+    /// Degrees of freedom; none where a side has a single replication.
+    df: Option<f64>,
+}
+
+impl Welch {
+    /// The difference `b - a`.
+    pub fn new(a: &Samples, b: &Samples) -> Self {
+        let part = |s: &Samples| s.sd().powi(2) / s.count() as f64;
+        let freedom = |s: &Samples| part(s).powi(2) / (s.count() as f64 - 1.0);
+        let variance = part(a) + part(b);
+        let df = if variance > 0.0 { variance.powi(2) / (freedom(a) + freedom(b)) } else { 1.0 };
+        let enough = a.count() > 1 && b.count() > 1;
+        Self { difference: b.mean() - a.mean(), error: variance.sqrt(), df: enough.then_some(df) }
     }
-    let df = if variance > 0.0 { variance.powi(2) / (freedom(a) + freedom(b)) } else { 1.0 };
-    around(difference, variance.sqrt(), df, confidence)
+
+    pub fn estimate(&self, confidence: f64) -> Estimate {
+        match self.df {
+            Some(df) => around(self.difference, self.error, df, confidence),
+            None => Estimate { point: self.difference, interval: None, confidence },
+        }
+    }
+
+    /// The probability (of both directions together) of a difference this far beyond `margin` where the truth is
+    /// not beyond it.
+    pub fn tail_beyond(&self, margin: f64) -> f64 {
+        let beyond = self.difference.abs() - margin;
+        match self.df {
+            Some(df) if beyond > 0.0 => t_tail(beyond / self.error, df),
+            _ => 1.0,
+        }
+    }
 }
 
 fn around(point: f64, error: f64, df: f64, confidence: f64) -> Estimate {
@@ -91,7 +117,8 @@ mod tests {
     #[test]
     fn one_replication_gives_no_interval() {
         assert_eq!(mean_estimate(&samples(&[3.0]), 0.99).interval, None);
-        assert_eq!(welch(&samples(&[3.0]), &samples(&[1.0, 2.0]), 0.99).interval, None);
+        let welch = Welch::new(&samples(&[3.0]), &samples(&[1.0, 2.0]));
+        assert_eq!((welch.estimate(0.99).interval, welch.tail_beyond(0.0)), (None, 1.0));
     }
 
     #[test]
@@ -106,10 +133,14 @@ mod tests {
     #[test]
     fn welch_matches_a_worked_example() {
         // Means 2 and 6, variances 1 and 4, three each: error sqrt(5/3), df (5/3)²/((1/9 + 16/9)/2) = 2.9412.
-        let e = welch(&samples(&[1.0, 2.0, 3.0]), &samples(&[4.0, 6.0, 8.0]), 0.95);
+        let welch = Welch::new(&samples(&[1.0, 2.0, 3.0]), &samples(&[4.0, 6.0, 8.0]));
+        let e = welch.estimate(0.95);
         let half = t_quantile(0.975, 50.0 / 17.0) * (5.0f64 / 3.0).sqrt();
         assert_eq!(e.point, 4.0);
         assert!((e.interval.expect("enough").half_width() - half).abs() < 1e-9);
+        // Where the interval ends, the tail is what it leaves out.
+        assert!((welch.tail_beyond(4.0 - half) - 0.05).abs() < 1e-9);
+        assert_eq!(welch.tail_beyond(4.5), 1.0);
     }
 
     #[test]

@@ -7,8 +7,7 @@
 mod estimate;
 mod student;
 
-pub use estimate::{Estimate, Interval, mean_estimate, welch};
-pub use student::t_quantile;
+pub use estimate::{Estimate, Interval, Welch, mean_estimate};
 
 /// Finite numbers in ascending order, at least one.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,6 +30,11 @@ pub fn t_quantile(p: f64, df: f64) -> f64 {
     (df * (1.0 - x) / x).sqrt()
 }
 
+/// The probability that Student's t with `df` degrees of freedom is farther from 0 than `t`.
+pub fn t_tail(t: f64, df: f64) -> f64 {
+    if t.is_infinite() { 0.0 } else { incomplete_beta(df / (df + t * t), 0.5 * df, 0.5) }
+}
+
 /// The regularised incomplete beta function I_x(a, b), by its continued fraction.
 fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
@@ -96,6 +101,14 @@ mod tests {
             let t = t_quantile(p, df);
             assert!((t - expected).abs() < 6e-5, "t({p}, {df}) = {t}, the tables say {expected}");
         }
+    }
+
+    #[test]
+    fn a_tail_is_what_a_quantile_leaves() {
+        for (p, df) in [(0.975, 1.0), (0.995, 2.94), (0.9, 30.0)] {
+            assert!((t_tail(t_quantile(p, df), df) - 2.0 * (1.0 - p)).abs() < 1e-9);
+        }
+        assert_eq!((t_tail(0.0, 3.0), t_tail(f64::INFINITY, 3.0)), (1.0, 0.0));
     }
 
     #[test]

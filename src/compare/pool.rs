@@ -1,0 +1,68 @@
+//! Several records of one side as one: measured again, in turn with the other side (A B A B), they average out
+//! what a machine does from one measurement to the next.
+//!
+//! Forks are replications whichever record they are of, so they are put together, and all figures that are made
+//! of them are made again. What is the same in every record (memory, sites) is the first one's.
+
+use std::borrow::Cow;
+
+use super::Named;
+use super::join::join;
+use super::variants::{Row, keys};
+use crate::error::{Error, Result};
+use crate::record::{Latency, Op, Record, Variant};
+use crate::stats::Samples;
+
+/// The side as one record. Fails where a record has no variant in common with the first.
+pub fn pool<'r>(side: &[Named<'r>]) -> Result<Cow<'r, Record>> {
+    let [first, others @ ..] = side else { return Err(Error::input("there is no record to compare")) };
+    if others.is_empty() {
+        return Ok(Cow::Borrowed(first.record));
+    }
+    let mut pooled = first.record.clone();
+    let mut all: Vec<Vec<&Variant>> = first.record.variants.iter().map(|v| vec![v]).collect();
+    for other in others {
+        let rows = (Row::all(first.record), Row::all(other.record));
+        let joined = join(&rows.0, &rows.1, &keys());
+        if joined.pairs.is_empty() {
+            let message = "have no variant in common: they are not one side measured again";
+            return Err(Error::input(format!("{} and {} {message}", first.name, other.name)));
+        }
+        for pair in joined.pairs {
+            all[pair.base.at].push(pair.new.variant);
+        }
+        for warning in &other.record.environment.warnings {
+            if !pooled.environment.warnings.contains(warning) {
+                pooled.environment.warnings.push(warning.clone());
+            }
+        }
+        pooled.settings.forks += other.record.settings.forks;
+    }
+    pooled.variants = all.iter().map(|v| together(v)).collect();
+    Ok(Cow::Owned(pooled))
+}
+
+/// One variant of several records.
+fn together(records: &[&Variant]) -> Variant {
+    let mut variant = records[0].clone();
+    variant.forks = records.iter().flat_map(|v| v.forks.iter().cloned()).collect();
+    variant.latency = Latency::of(&variant.forks);
+    variant.error = records.iter().find_map(|v| v.error.clone());
+    for (at, op) in variant.ops.iter_mut().enumerate() {
+        let same =
+            records.iter().filter_map(|v| v.ops.get(at)).filter(|o| (&o.node, &o.op) == (&op.node, &op.op));
+        merge(op, &same.collect::<Vec<_>>());
+    }
+    let unaccounted = records.iter().filter_map(|v| Some(v.profiled?.unaccounted_ns as f64));
+    if let (Some(profiled), Some(mean)) = (variant.profiled.as_mut(), Samples::new(unaccounted)) {
+        profiled.unaccounted_ns = mean.mean().round() as u64;
+    }
+    variant
+}
+
+fn merge(op: &mut Op, same: &[&Op]) {
+    op.fork_mean_ns = same.iter().flat_map(|o| o.fork_mean_ns.iter().copied()).collect();
+    if let Some(means) = Samples::from_ns(&op.fork_mean_ns) {
+        op.mean_ns = means.mean().round() as u64;
+    }
+}

@@ -1,0 +1,77 @@
+//! Odd processes: a few in a hundred run far slower than others of the same variant, from their first run to
+//! their last, and say nothing of the variant.
+//!
+//! They are told by pairing: what slows a machine down slows all variants of a fork, while an odd process is slow
+//! beside its own neighbours. They stay in the record; ratios leave them out, and a warning counts them.
+
+use super::Fork;
+use crate::stats::Samples;
+
+/// How many times as long as its neighbours explain an odd process takes.
+const ODD: f64 = 1.5;
+
+/// Forks below which none can be told to be odd.
+const ENOUGH: usize = 4;
+
+/// The forks of each variant without the odd ones, each in its place: `[variant][fork]`.
+pub fn steady<'r>(variants: &[&'r [Fork]]) -> Vec<Vec<Option<&'r Fork>>> {
+    let relative: Vec<Vec<Option<f64>>> = variants.iter().map(|forks| relative(forks)).collect();
+    let least = |fork: usize| {
+        relative.iter().filter_map(|v| v.get(fork).copied().flatten()).fold(f64::INFINITY, f64::min)
+    };
+    let odd = |fork: usize, relative: Option<f64>| relative.is_some_and(|r| r > ODD * least(fork));
+    let keep = |(forks, relative): (&&'r [Fork], &Vec<Option<f64>>)| {
+        let each = forks.iter().zip(relative).enumerate();
+        each.map(|(at, (fork, relative))| (!odd(at, *relative)).then_some(fork)).collect()
+    };
+    variants.iter().zip(&relative).map(keep).collect()
+}
+
+/// Each fork's median run time over that of the variant's usual fork; unknown where there are too few forks.
+fn relative(forks: &[Fork]) -> Vec<Option<f64>> {
+    let medians: Vec<Option<f64>> = forks.iter().map(median).collect();
+    let known = medians.iter().flatten().count();
+    let usual = Samples::new(medians.iter().flatten().copied()).filter(|_| known >= ENOUGH);
+    let usual = usual.map(|s| s.median());
+    medians.into_iter().map(|m| Some(m? / usual?)).collect()
+}
+
+fn median(fork: &Fork) -> Option<f64> {
+    Samples::from_ns(fork.rounds.iter().flatten()).map(|s| s.median())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forks(ns: &[u64]) -> Vec<Fork> {
+        ns.iter().map(|&ns| Fork { rounds: vec![vec![ns, ns + 1]], ..Fork::default() }).collect()
+    }
+
+    fn left_out(variants: &[&[Fork]]) -> Vec<Vec<usize>> {
+        let gaps = |v: Vec<Option<&Fork>>| (0..v.len()).filter(|&at| v[at].is_none()).collect();
+        steady(variants).into_iter().map(gaps).collect()
+    }
+
+    #[test]
+    fn a_process_far_slower_than_its_neighbours_is_odd() {
+        let (a, b) = (forks(&[100, 101, 250, 100, 99]), forks(&[200, 202, 201, 200, 199]));
+        assert_eq!(left_out(&[&a, &b]), [vec![2], vec![]]);
+    }
+
+    #[test]
+    fn a_machine_that_slows_down_makes_no_process_odd() {
+        let (a, b) = (forks(&[100, 100, 190, 200, 200]), forks(&[110, 110, 205, 220, 221]));
+        assert_eq!(left_out(&[&a, &b]), [vec![], vec![0usize; 0]]);
+        assert_eq!(left_out(&[&a]), [vec![0usize; 0]], "a variant alone has no neighbours");
+    }
+
+    #[test]
+    fn three_forks_are_too_few_to_tell_and_one_without_runs_is_kept() {
+        let (a, b) = (forks(&[100, 300, 100]), forks(&[100, 100, 100]));
+        assert_eq!(left_out(&[&a, &b]), [vec![], vec![0usize; 0]]);
+        let mut cut = forks(&[100, 100, 100, 100]);
+        cut.push(Fork::default());
+        assert_eq!(left_out(&[&cut, &b]), [vec![], vec![0usize; 0]]);
+    }
+}
