@@ -114,6 +114,7 @@ fn exported(activation: &Activation, n: usize) -> Option<Engine> {
         threads: 1,
         cpus: vec![],
         flush_denormals: false,
+        knobs: Default::default(),
     };
     Some(Engine::load(&load).ok()?.0)
 }

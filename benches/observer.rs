@@ -23,6 +23,7 @@ fn engine(model: &str, size: usize) -> Engine {
         threads: 1,
         cpus: vec![],
         flush_denormals: false,
+        knobs: Default::default(),
     };
     Engine::load(&load).expect("the engine loads it").0
 }

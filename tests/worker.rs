@@ -92,6 +92,7 @@ fn load(model: &str) -> Load {
         threads: 1,
         cpus: vec![],
         flush_denormals: false,
+        knobs: Default::default(),
     }
 }
 

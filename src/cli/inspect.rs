@@ -124,6 +124,7 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
         threads: 1,
         cpus: vec![],
         flush_denormals: false,
+        knobs: Default::default(),
     });
     let local = target::parse("local").map_err(|e| e.message)?;
     let mut worker = local.start(&Interrupt::default()).map_err(|e| e.message)?;

@@ -5,6 +5,7 @@ mod acts;
 mod compare;
 mod inputs;
 mod inspect;
+mod knobs;
 mod model;
 mod models;
 mod output;
@@ -15,6 +16,7 @@ mod run;
 mod settings;
 mod subjects;
 mod swap;
+mod tune;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Describe the activations that are known, or draw them
     Acts(acts::Args),
+    /// List the engine's own knobs, for --knob
+    Knobs,
     /// List the built-in models, or export one
     Models(models::Args),
     /// Run one variant as the parent says, on standard input and output
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Swap(args) => swap::run(args, &mut out),
         Command::Inspect(args) => inspect::run(args, &mut out),
         Command::Acts(args) => acts::run(args, &mut out),
+        Command::Knobs => knobs::run(&mut out),
         Command::Models(args) => models::run(args, &mut out),
         Command::Worker => return crate::worker::serve(),
     };

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
+use super::knobs::KnobFlag;
 use super::settings::Settings;
-use super::{note, output, progress, subjects};
+use super::{note, output, progress, subjects, tune};
 use crate::error::Result;
 use crate::measure::{self, Experiment, Interrupt};
 use crate::record::Record;
@@ -65,6 +66,13 @@ pub struct Args {
     /// Whether the processor computes with subnormal numbers or takes them for zero
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub denormals: Denormals,
+    /// Measure all variants also with this knob of the engine set, to each of these values; may be repeated.
+    /// `oplat knobs` lists them
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    pub knob: Vec<KnobFlag>,
+    /// Try the knobs that could matter for the ops that take longest, and say which setting is the fastest
+    #[arg(long, conflicts_with_all = ["act", "knob"])]
+    pub tune: bool,
     /// Seed of the inputs' values and of the order of turns
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -95,17 +103,23 @@ pub enum Denormals {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let settings = Settings::check(args)?;
     let experiment = experiment(&settings)?;
-    let record = {
-        let mut progress = progress::on_stderr();
-        measure::measure(&experiment, settings.target.as_ref(), progress.as_mut(), &interrupt())?
+    let mut progress = progress::on_stderr();
+    let (target, interrupt) = (settings.target.as_ref(), interrupt());
+    let (record, found) = if settings.tune {
+        let mut place = tune::Place { target, interrupt: &interrupt, progress: progress.as_mut() };
+        let tuned = tune::run(&experiment, &untuned(super::command_line()), &mut place)?;
+        (tuned.record, tuned.lines)
+    } else {
+        (measure::measure(&experiment, target, progress.as_mut(), &interrupt)?, vec![])
     };
-    drop(experiment);
+    drop((progress, experiment));
     let saved = save(&record, &settings);
     let text = report::render(&record, settings.format, &settings.options)?;
     match &settings.output {
         Some(file) => file.write(text.as_bytes())?,
         None => output::print(out, &text)?,
     }
+    found.iter().for_each(|line| note(line));
     saved?;
     measure::complete(&record)
 }
@@ -125,6 +139,7 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
             threads: settings.threads,
             cpus: settings.cpus.clone(),
             flush_denormals: settings.flush_denormals,
+            knobs: Default::default(),
         },
         forks: settings.forks,
         time: settings.time,
@@ -140,6 +155,11 @@ pub(super) fn interrupt() -> Interrupt {
         note(&format!("Ctrl-C will end the measurement without a result: {e}"));
     }
     interrupt
+}
+
+/// The command without the flag that asked for tuning.
+fn untuned(command: Vec<String>) -> Vec<String> {
+    command.into_iter().filter(|word| word != "--tune").collect()
 }
 
 fn save(record: &Record, settings: &Settings) -> Result<()> {

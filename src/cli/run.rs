@@ -75,6 +75,7 @@ impl Lab for Here<'_> {
             lowerings: config.lowerings.clone(),
             selection: Selection::default(),
             control: config.control,
+            knobs: config.knobs.clone(),
         };
         let flags = entry.inputs.iter().map(|(name, shape)| InputFlag::new(name, shape));
         let dims = entry.dims.iter().map(|(name, size)| DimFlag::new(name, *size));
@@ -98,6 +99,7 @@ impl Lab for Here<'_> {
                 threads: measurement.threads,
                 cpus: environment::default_cpus(measurement.threads),
                 flush_denormals: config.denormals == Denormals::Flush,
+                knobs: Default::default(),
             },
             forks: config.forks,
             time: config.time,

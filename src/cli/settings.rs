@@ -25,6 +25,7 @@ pub struct Settings {
     pub time: Duration,
     pub forks: usize,
     pub flush_denormals: bool,
+    pub tune: bool,
     pub seed: u64,
     pub target: Box<dyn Target>,
     pub format: Format,
@@ -50,6 +51,9 @@ impl Settings {
                 "--from, --site, --skip and --no-control are about swapping: give --act too",
             ));
         }
+        if args.tune && args.models.len() > 1 {
+            return Err(Error::input("--tune is for one model at a time: give one"));
+        }
         within("--forks", args.forks, MOST_FORKS)?;
         within("--threads", args.threads, MOST_THREADS)?;
         check_time("--time", args.time)?;
@@ -68,6 +72,7 @@ impl Settings {
                 lowerings: args.lowering.all(),
                 selection,
                 control: !args.no_control,
+                knobs: super::knobs::settings(&args.knob)?,
             },
             inputs: args.input,
             dims: args.dim,
@@ -76,6 +81,7 @@ impl Settings {
             time: args.time,
             forks: args.forks,
             flush_denormals: args.denormals == super::profile::Denormals::Flush,
+            tune: args.tune,
             seed: args.seed,
             target: target::parse(&args.target)?,
             format: args.format,

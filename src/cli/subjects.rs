@@ -70,6 +70,7 @@ mod tests {
             lowerings: vec![Lowering::Exported],
             selection: Selection::default(),
             control: true,
+            knobs: vec![],
         };
         let models: Vec<String> = models.iter().map(ToString::to_string).collect();
         let flags: Vec<InputFlag> = flags.iter().map(|f| f.parse().unwrap()).collect();

@@ -126,6 +126,7 @@ mod tests {
             threads,
             cpus: vec![],
             flush_denormals: false,
+            knobs: Default::default(),
         }
     }
 

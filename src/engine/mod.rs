@@ -8,6 +8,7 @@ mod failure;
 mod inline;
 pub mod inputs;
 mod kernels;
+pub mod knobs;
 mod macs;
 mod memory;
 mod names;
@@ -77,6 +78,7 @@ impl Engine {
     /// Fails with one line that names the file, and the node where the engine says which.
     pub fn load(load: &Load) -> Result<(Self, Loaded), Failure> {
         let start = Instant::now();
+        knobs::set(&load.knobs).map_err(own)?;
         let path = Path::new(&load.model);
         let model = Model::read(path).map_err(own)?;
         let labels = Labels::new(&model);

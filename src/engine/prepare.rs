@@ -212,6 +212,7 @@ mod tests {
             threads: 1,
             cpus: vec![],
             flush_denormals: false,
+            knobs: Default::default(),
         }
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::variants::combinations;
 use crate::activation::Activation;
+use crate::engine::knobs::{self, Knobs};
 use crate::error::{Error, Result};
 use crate::swap::Lowering;
 use crate::{units, yaml};
@@ -38,6 +40,9 @@ pub struct Config {
     pub threads: Vec<usize>,
     #[serde(default = "as_exported")]
     pub lowerings: Vec<Lowering>,
+    /// Knobs of the engine with the values that all variants are measured with, beside the default.
+    #[serde(default, deserialize_with = "knobs")]
+    pub knobs: Vec<Knobs>,
     /// What every model is given, unless it has activations of its own.
     #[serde(default, deserialize_with = "activations")]
     activations: Vec<Activation>,
@@ -164,6 +169,33 @@ impl<T> de::Visitor<'_> for Word<T> {
     fn visit_str<E: de::Error>(self, word: &str) -> Result<T, E> {
         (self.parse)(word).map_err(E::custom)
     }
+}
+
+/// A value as it is written: `1`, `true`, `-avx512f`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Bool(bool),
+    Number(u64),
+    Text(String),
+}
+
+fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
+    let axes = BTreeMap::<String, Vec<Value>>::deserialize(axes)?;
+    let axis = |(name, values): (String, Vec<Value>)| {
+        let values = values.into_iter().map(|value| match value {
+            Value::Bool(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+            Value::Text(value) => value,
+        });
+        let values: Vec<String> = values.collect();
+        let known = values.iter().try_fold(name, |name, value| {
+            knobs::check(&name, value).map(str::to_owned).map_err(|e| de::Error::custom(e.message))
+        })?;
+        Ok((known, values))
+    };
+    let axes: Vec<(String, Vec<String>)> = axes.into_iter().map(axis).collect::<Result<_, D::Error>>()?;
+    Ok(combinations(&axes))
 }
 
 fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {

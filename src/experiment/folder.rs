@@ -114,7 +114,7 @@ fn settings(record: &Record, planned: &Experiment) -> Option<String> {
 }
 
 fn variants(record: &Record, planned: &Experiment) -> Option<String> {
-    let was = record.variants.iter().map(|v| (v.name.as_str(), v.rule.as_str(), v.lowering.as_str()));
-    let now = planned.variants.iter().map(|p| (p.name.as_str(), p.rule.as_str(), p.lowering.as_str()));
+    let was = record.variants.iter().map(|v| (&v.name, &v.rule, &v.lowering, &v.knobs));
+    let now = planned.variants.iter().map(|p| (&p.name, &p.rule, &p.lowering, &p.knobs));
     (!was.eq(now)).then(|| "its variants were others".into())
 }

@@ -16,4 +16,4 @@ mod variants;
 pub use config::{Config, Denormals, Entry, Measurement};
 pub use folder::Folder;
 pub use run::{Lab, Part, Place, run};
-pub use variants::{Swaps, tell_apart, variants};
+pub use variants::{Swaps, combinations, tell_apart, variants};

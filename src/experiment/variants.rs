@@ -1,6 +1,7 @@
 //! What is measured of each model: it as it is, with other activations, and with none.
 
 use crate::activation::Activation;
+use crate::engine::knobs::{self, Knobs};
 use crate::error::Result;
 use crate::measure::Planned;
 use crate::onnx::Model;
@@ -16,6 +17,8 @@ pub struct Swaps {
     pub selection: Selection,
     /// Whether the control is measured beside the swaps.
     pub control: bool,
+    /// Settings of the engine's knobs with which all variants are measured again.
+    pub knobs: Vec<Knobs>,
 }
 
 /// The variants of all models, by model and each one's original first. Of several models, whose names must
@@ -25,11 +28,14 @@ pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>
     for (subject, (name, model)) in models.iter().enumerate() {
         let of_it = of_model(model, swaps).map_err(|e| e.context(name))?;
         let several = models.len() > 1;
-        all.extend(of_it.into_iter().map(|planned| Planned {
-            subject,
-            name: if several { name_of(name, &planned) } else { planned.name },
-            ..planned
-        }));
+        for knobs in std::iter::once(&Knobs::new()).chain(&swaps.knobs) {
+            all.extend(of_it.iter().map(|planned| Planned {
+                subject,
+                name: with_knobs(if several { name_of(name, planned) } else { planned.name.clone() }, knobs),
+                knobs: knobs.clone(),
+                ..planned.clone()
+            }));
+        }
     }
     Ok(all)
 }
@@ -43,6 +49,7 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         role,
         rule: rule.into(),
         lowering: lowering.name().into(),
+        knobs: Knobs::new(),
         variant,
     };
     let original = swap::original(model, &found, &selected);
@@ -64,6 +71,32 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         variants.push(planned("control", Role::Control, "identity", Lowering::Exported, variant));
     }
     Ok(variants)
+}
+
+/// `mish, exported, DISABLE_DIRECT_SPATIAL=1`
+fn with_knobs(name: String, knobs: &Knobs) -> String {
+    match knobs.is_empty() {
+        true => name,
+        false => format!("{name}, {}", knobs::short(knobs)),
+    }
+}
+
+/// Every combination of one value each, where a knob may also be left alone: first those of the first knob.
+pub fn combinations(axes: &[(String, Vec<String>)]) -> Vec<Knobs> {
+    let mut all = vec![Knobs::new()];
+    for (name, values) in axes {
+        let with = |value: &String| {
+            let add = |knobs: &Knobs| {
+                let mut knobs = knobs.clone();
+                knobs.insert(name.clone(), value.clone());
+                knobs
+            };
+            all.iter().map(add).collect::<Vec<_>>()
+        };
+        let more: Vec<Knobs> = values.iter().flat_map(with).collect();
+        all.extend(more);
+    }
+    all.split_off(1)
 }
 
 /// A variant's name beside those of other models: `v5 (silu)`, `v5: mish, exported`, `v5: control`.
@@ -105,6 +138,7 @@ mod tests {
             lowerings: vec![Lowering::Exported],
             selection: Selection::default(),
             control: true,
+            knobs: vec![],
         }
     }
 
@@ -128,6 +162,33 @@ mod tests {
         let names: Vec<&str> = alone.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["original", "mish, exported", "control"]);
         assert_eq!(variants(&[("a", &a), ("b", &b)], &swaps(&[])).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn knobs_are_an_axis_that_starts_without_them() {
+        let model = zoo::build("siren", None).unwrap();
+        let axes =
+            [("TRACT_A".to_owned(), vec!["1".to_owned(), "2".into()]), ("TRACT_B".into(), vec!["x".into()])];
+        let swaps = Swaps { knobs: combinations(&axes), control: false, ..swaps(&["mish"]) };
+        let planned = variants(&[("m", &model)], &swaps).unwrap();
+        let names: Vec<&str> = planned.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "original",
+                "mish, exported",
+                "original, A=1",
+                "mish, exported, A=1",
+                "original, A=2",
+                "mish, exported, A=2",
+                "original, B=x",
+                "mish, exported, B=x",
+                "original, A=1 B=x",
+                "mish, exported, A=1 B=x",
+                "original, A=2 B=x",
+                "mish, exported, A=2 B=x",
+            ]
+        );
     }
 
     #[test]

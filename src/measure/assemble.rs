@@ -1,6 +1,5 @@
 //! From raw data to the record: pure, so that every figure can be tried with made-up answers.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::attribute::{attribute, share_shapes};
@@ -154,7 +153,7 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Vari
         rule: planned.rule.clone(),
         lowering: planned.lowering.clone(),
         threads: experiment.load.threads,
-        knobs: BTreeMap::new(),
+        knobs: planned.knobs.clone(),
         sites,
         skipped: skipped.collect(),
         forks: raw.forks.iter().map(|f| f.fork.clone()).collect(),
@@ -225,7 +224,8 @@ fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
         variant.delta = compare::delta(&original, &steady[0], &steady[at], confidence);
     }
     for at in 0..variants.len() {
-        let control = variants.iter().position(|v| v.role == Role::Control && v.model == variants[at].model);
+        let alike = |v: &Variant| (&v.model, &v.knobs) == (&variants[at].model, &variants[at].knobs);
+        let control = variants.iter().position(|v| v.role == Role::Control && alike(v));
         let Some(control) = control.filter(|_| variants[at].role != Role::Control) else { continue };
         let p50_ns = variants[at].latency.map_or(0, |l| l.p50_ns);
         variants[at].activation_cost =

@@ -14,7 +14,9 @@ mod raw;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tune;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::environment::Watch;
@@ -27,6 +29,7 @@ use crate::worker::protocol::{Input, Load};
 pub use crate::target::Interrupt;
 #[cfg(test)]
 pub(crate) use tests::scripted;
+pub use tune::{Candidate, candidates};
 
 /// All that is needed to measure the variants of one or more models against each other.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub struct Planned {
     pub rule: String,
     /// `exported` or `kernel`.
     pub lowering: String,
+    /// The engine's knobs that are set for it, by full name.
+    pub knobs: BTreeMap<String, String>,
     pub variant: swap::Variant,
 }
 

@@ -315,10 +315,11 @@ impl Session<'_> {
         if outputs.elements.iter().sum::<u64>() != values.len() as u64 {
             return Err(Trouble::Other("the outputs' file doesn't hold what the worker says".into()));
         }
-        let Planned { subject, role, .. } = self.experiment.variants[variant];
-        let base = match (variant, role) {
-            (0, _) => Some(&values),
-            (_, Role::Original) => self.originals[0].as_ref(),
+        let Planned { subject, role, ref knobs, .. } = self.experiment.variants[variant];
+        let is_original = role == Role::Original && knobs.is_empty();
+        let base = match variant {
+            0 => Some(&values),
+            _ if is_original => self.originals[0].as_ref(),
             _ => self.originals[subject].as_ref(),
         };
         self.raw.variants[variant].change = base.map(|base| {
@@ -330,7 +331,7 @@ impl Session<'_> {
                 subnormal: outputs.subnormal,
             }
         });
-        if role == Role::Original {
+        if is_original {
             self.originals[subject] = Some(values);
         }
         Ok(())
@@ -368,11 +369,13 @@ impl Session<'_> {
     }
 
     pub(super) fn load(&self, variant: usize) -> Load {
-        let subject = &self.experiment.subjects[self.experiment.variants[variant].subject];
+        let planned = &self.experiment.variants[variant];
+        let subject = &self.experiment.subjects[planned.subject];
         Load {
             model: self.files.model(variant),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
+            knobs: planned.knobs.clone(),
             ..self.experiment.load.clone()
         }
     }

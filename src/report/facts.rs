@@ -36,8 +36,8 @@ pub fn only_activation(record: &Record) -> Option<&str> {
 /// What tables call a variant: the original with its activation.
 pub fn label(record: &Record, variant: &Variant) -> String {
     match only_activation(record) {
-        // Of several models, the name says it all.
-        _ if variant.model.is_some() => variant.name.clone(),
+        // Of several models, or settings of knobs, the name says it all.
+        _ if variant.model.is_some() || !variant.knobs.is_empty() => variant.name.clone(),
         Some(activation) if variant.role == Role::Original => format!("{} ({activation})", variant.name),
         _ => variant.name.clone(),
     }
@@ -45,6 +45,22 @@ pub fn label(record: &Record, variant: &Variant) -> String {
 
 /// What running text calls a swap: the activation and its lowering.
 pub fn phrase(record: &Record, variant: &Variant) -> String {
+    let plain = plain_phrase(record, variant);
+    match variant.knobs.is_empty() {
+        true => plain,
+        false => {
+            let plain = if variant.role == Role::Original && variant.model.is_none() {
+                "the original"
+            } else {
+                &plain
+            };
+            let knobs = variant.knobs.iter().map(|(name, value)| format!("{name}={value}"));
+            format!("{plain} with {}", knobs.collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+fn plain_phrase(record: &Record, variant: &Variant) -> String {
     let model = variant.model.as_ref().map_or(String::new(), |model| format!("{model} with "));
     match (variant.role, variant.lowering.as_str()) {
         (Role::Swap, "exported") => format!("{model}{} as exported", variant.rule),

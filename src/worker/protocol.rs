@@ -3,6 +3,8 @@
 //! The parent decides everything; a worker only obeys. It is the same on every target, so a reply holds
 //! numbers and names and nothing that needs the parent's memory or files.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What a parent asks for. A worker answers each with one [`Reply`], in order.
@@ -54,6 +56,9 @@ pub struct Load {
     pub cpus: Vec<usize>,
     /// Whether the FPU flushes subnormal numbers to zero on every computing thread.
     pub flush_denormals: bool,
+    /// The engine's own knobs, by full name. A process takes one set of them.
+    #[serde(default)]
+    pub knobs: BTreeMap<String, String>,
 }
 
 /// A concrete input: element type in ONNX's lower-case names (`f32`, `f16`, `i64`, `bool`, …).

@@ -236,7 +236,15 @@ pub fn planned(name: &str, role: Role) -> Planned {
         nodes: vec![1],
     };
     let variant = Variant { model: Model { proto, dir: None }, sites: vec![site], skipped: vec![] };
-    Planned { subject: 0, name: name.into(), role, rule: name.into(), lowering: "exported".into(), variant }
+    Planned {
+        subject: 0,
+        name: name.into(),
+        role,
+        rule: name.into(),
+        lowering: "exported".into(),
+        knobs: Default::default(),
+        variant,
+    }
 }
 
 pub fn subject(name: &str) -> Subject {
@@ -261,6 +269,7 @@ pub fn experiment() -> Experiment {
             threads: 1,
             cpus: vec![],
             flush_denormals: false,
+            knobs: Default::default(),
         },
         forks: 8,
         time: Duration::from_secs(40),

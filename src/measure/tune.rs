@@ -1,0 +1,126 @@
+//! Which knobs of the engine could matter for a model: those that make it choose other ops where time goes.
+//!
+//! Loading a model under a knob is cheap and tells which ops change; measuring is dear, and a verdict on every knob
+//! there is would be a lottery. So only settings are worth measuring that change ops with a share of the time.
+
+use std::time::Duration;
+
+use super::files::Files;
+use super::lane::{Lane, Trouble};
+use super::{Experiment, Interrupt, Progress};
+use crate::engine::knobs::{self, Knobs};
+use crate::error::{Error, Result};
+use crate::record::Record;
+use crate::target::Target;
+use crate::worker::protocol::{Load, Loaded, Op};
+
+/// Share of a run's time that the changed ops must have.
+const WORTH: f64 = 0.02;
+
+/// How long a model may take to load.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A setting that could matter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub knobs: Knobs,
+    /// Share of a run's time in the ops that it changes.
+    pub share: f64,
+    /// The types of these ops, the dearest first.
+    pub ops: Vec<String>,
+}
+
+/// The settings that change where the time of `record`'s first variant goes, the largest share first. `experiment` is
+/// what was measured, and has that variant first too.
+///
+/// A setting under which the model can't be loaded is no candidate. Fails if it can't be loaded without any, or on an
+/// interrupt.
+pub fn candidates(
+    experiment: &Experiment,
+    record: &Record,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<Candidate>> {
+    let files = Files::write(&experiment.variants[..1], target)?;
+    let subject = &experiment.subjects[experiment.variants[0].subject];
+    let load = |knobs: &Knobs| -> Result<Option<Loaded>> {
+        let load = Load {
+            model: files.model(0),
+            inputs: subject.inputs.clone(),
+            dims: subject.dims.clone(),
+            knobs: knobs.clone(),
+            ..experiment.load.clone()
+        };
+        match Lane::new(0, target.start(interrupt)?).load(load, PATIENCE) {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(Trouble::Interrupted) => Err(Error::lost("interrupted")),
+            Err(_) => Ok(None),
+        }
+    };
+    let Some(usual) = load(&Knobs::new())? else {
+        return Err(Error::lost(format!("{}: could not be loaded again", experiment.name())));
+    };
+    let shares: Vec<f64> = record.variants[0].ops.iter().map(|op| op.share).collect();
+    let mut found: Vec<Candidate> = vec![];
+    let mut seen: Vec<Vec<Op>> = vec![usual.ops.clone()];
+    for trial in knobs::trials(experiment.load.threads) {
+        progress.phase(&format!("trying {}", knobs::short(&trial.knobs)));
+        // A knob that works while the model runs changes no op: what it is about is known.
+        let changed: Vec<usize> = if let Some(about) = trial.about {
+            (0..usual.ops.len()).filter(|&at| usual.ops[at].op == about).collect()
+        } else {
+            let Some(loaded) = load(&trial.knobs)? else { continue };
+            if seen.contains(&loaded.ops) {
+                continue;
+            }
+            let changed = changed(&usual.ops, &loaded.ops);
+            seen.push(loaded.ops);
+            changed
+        };
+        let share = changed.iter().filter_map(|&at| shares.get(at)).sum();
+        if share >= WORTH {
+            found.push(Candidate { knobs: trial.knobs, share, ops: types(&changed, &usual.ops, &shares) });
+        }
+    }
+    found.sort_by(|a, b| b.share.total_cmp(&a.share));
+    Ok(found)
+}
+
+/// The ops that are not in the other plan: places in `usual`.
+fn changed(usual: &[Op], other: &[Op]) -> Vec<usize> {
+    let same =
+        |a: &Op, b: &Op| (&a.onnx, &a.op, &a.kernel, &a.inputs) == (&b.onnx, &b.op, &b.kernel, &b.inputs);
+    (0..usual.len()).filter(|&at| !other.iter().any(|op| same(op, &usual[at]))).collect()
+}
+
+fn types(places: &[usize], ops: &[Op], shares: &[f64]) -> Vec<String> {
+    let mut types: Vec<(String, f64)> = vec![];
+    for &at in places {
+        let share = shares.get(at).copied().unwrap_or(0.0);
+        match types.iter_mut().find(|(name, _)| *name == ops[at].op) {
+            Some((_, sum)) => *sum += share,
+            None => types.push((ops[at].op.clone(), share)),
+        }
+    }
+    types.sort_by(|a, b| b.1.total_cmp(&a.1));
+    types.into_iter().map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(name: &str, node: usize) -> Op {
+        Op { op: name.into(), onnx: vec![node], ..Op::default() }
+    }
+
+    #[test]
+    fn an_op_that_the_other_plan_lacks_is_changed() {
+        let usual = [op("Direct", 0), op("Silu", 1), op("Direct", 2), op("OptMatMul", 3)];
+        let other = [op("Im2Col", 0), op("OptMatMul", 0), op("Silu", 1), op("Direct", 2), op("OptMatMul", 3)];
+        let places = changed(&usual, &other);
+        assert_eq!(places, [0]);
+        assert_eq!(types(&[0, 1, 2, 3], &usual, &[0.1, 0.3, 0.15, 0.2]), ["Silu", "Direct", "OptMatMul"]);
+    }
+}
