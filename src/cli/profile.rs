@@ -57,12 +57,15 @@ pub struct Args {
     /// CPUs to pin to: 0,2-3, big or little [default: as many as threads, big ones first]
     #[arg(long, value_name = "CPUS")]
     pub cpus: Option<String>,
+    /// Measure first runs: every run in a process of its own, right after loading
+    #[arg(long, conflicts_with = "tune")]
+    pub cold: bool,
     /// How long to measure: 40s, 2m, 500ms
     #[arg(long, value_name = "TIME", default_value = "40s", value_parser = units::parse_duration)]
     pub time: Duration,
-    /// Fresh processes for each variant: the intervals' sample size
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub forks: usize,
+    /// Fresh processes for each variant: the intervals' sample size [default: 8; with --cold as many as fit]
+    #[arg(long, value_name = "N")]
+    pub forks: Option<usize>,
     /// Whether the processor computes with subnormal numbers or takes them for zero
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub denormals: Denormals,
@@ -144,6 +147,7 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
         forks: settings.forks,
         time: settings.time,
         confidence: CONFIDENCE,
+        cold: settings.cold,
     })
 }
 

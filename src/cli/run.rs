@@ -104,6 +104,7 @@ impl Lab for Here<'_> {
             forks: config.forks,
             time: config.time,
             confidence: CONFIDENCE,
+            cold: false,
         })
     }
 

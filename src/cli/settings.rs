@@ -24,6 +24,7 @@ pub struct Settings {
     pub cpus: Vec<usize>,
     pub time: Duration,
     pub forks: usize,
+    pub cold: bool,
     pub flush_denormals: bool,
     pub tune: bool,
     pub seed: u64,
@@ -33,6 +34,9 @@ pub struct Settings {
     pub output: Option<Destination>,
     pub save: Option<Destination>,
 }
+
+/// Fresh processes of each variant, unless told.
+const FORKS: usize = 8;
 
 /// More of either is a slip of the finger.
 pub(super) const MOST_FORKS: usize = 1000;
@@ -54,7 +58,8 @@ impl Settings {
         if args.tune && args.models.len() > 1 {
             return Err(Error::input("--tune is for one model at a time: give one"));
         }
-        within("--forks", args.forks, MOST_FORKS)?;
+        let forks = args.forks.unwrap_or(if args.cold { MOST_FORKS } else { FORKS });
+        within("--forks", forks, MOST_FORKS)?;
         within("--threads", args.threads, MOST_THREADS)?;
         check_time("--time", args.time)?;
         if args.output.is_some() && args.output == args.save {
@@ -79,7 +84,8 @@ impl Settings {
             threads: args.threads,
             cpus,
             time: args.time,
-            forks: args.forks,
+            forks,
+            cold: args.cold,
             flush_denormals: args.denormals == super::profile::Denormals::Flush,
             tune: args.tune,
             seed: args.seed,

@@ -58,6 +58,7 @@ fn variant(role: Role, rule: &str, forks: Vec<Fork>) -> Variant {
         forks,
         latency: None,
         delta: None,
+        steadiness: None,
         profiled: None,
         activation_cost: None,
         memory: None,

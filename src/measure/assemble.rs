@@ -65,6 +65,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         denormals: if experiment.load.flush_denormals { "flush" } else { "keep" }.into(),
         threads: experiment.load.threads,
         confidence: experiment.confidence,
+        cold: experiment.cold,
         interrupted: raw.interrupted,
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
     }
@@ -104,6 +105,39 @@ fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
              stop other programs"
         ));
     }
+    warnings.extend(unsteady(variants));
+    warnings
+}
+
+/// A drift within forks is worth a warning from this share on, if the interval is beside none.
+const DRIFT_WITHIN: f64 = 0.03;
+
+/// Forks that drifted, or that had not settled when they were measured.
+fn unsteady(variants: &[Variant]) -> Vec<String> {
+    let mut warnings = vec![];
+    let drifting = variants.iter().filter_map(|v| {
+        let s = v.steadiness?;
+        let (drift, [low, high]) = (s.drift?, s.drift_interval?);
+        let sure = low > 1.0 || high < 1.0;
+        (sure && (drift - 1.0).abs() > DRIFT_WITHIN)
+            .then(|| format!("{} {:+.0}%", v.name, 100.0 * (drift - 1.0)))
+    });
+    let drifting: Vec<String> = drifting.collect();
+    if !drifting.is_empty() {
+        warnings.push(format!(
+            "run times drift from the first third of a fork to the last: {}; a device that heats up needs \
+             --cool-down, another a longer --time",
+            drifting.join(", ")
+        ));
+    }
+    let restless = variants.iter().flat_map(|v| &v.forks).filter(|f| f.settled == Some(false)).count();
+    if restless > 0 {
+        warnings.push(format!(
+            "run times had not settled after the warm-up in {} of {} processes: stop other programs",
+            restless,
+            variants.iter().map(|v| v.forks.len()).sum::<usize>()
+        ));
+    }
     warnings
 }
 
@@ -131,6 +165,7 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Vari
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
     };
     let profiled = profile(&mut ops, &raw.forks);
+    let forks: Vec<Fork> = raw.forks.iter().map(|f| f.fork.clone()).collect();
     if let Some(memory) = &raw.memory {
         for (op, memory) in ops.iter_mut().zip(&memory.ops) {
             op.output_bytes = memory.output_bytes;
@@ -156,14 +191,15 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Vari
         knobs: planned.knobs.clone(),
         sites,
         skipped: skipped.collect(),
-        forks: raw.forks.iter().map(|f| f.fork.clone()).collect(),
-        latency: Latency::of(raw.forks.iter().map(|f| &f.fork)),
+        latency: Latency::of(&forks),
         delta: None,
+        steadiness: compare::steadiness(&forks, experiment.confidence),
         profiled,
         activation_cost: None,
         memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
         output_change: raw.change,
         ops,
+        forks,
         error: raw.error.as_ref().map(|e| e.message.clone()),
         refused: raw.error.as_ref().is_some_and(|e| e.refused),
     }

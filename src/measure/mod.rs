@@ -48,6 +48,8 @@ pub struct Experiment {
     pub time: Duration,
     /// Confidence of every interval.
     pub confidence: f64,
+    /// Whether first runs are what is measured: a fork is nothing but a cold start of every variant.
+    pub cold: bool,
 }
 
 impl Experiment {

@@ -27,8 +27,16 @@ const OVERRUN_FOR_FEWEST: f64 = 1.4;
 /// Timed runs of a turn should take this long together, so that the untimed one doesn't dominate.
 const TURN: Duration = Duration::from_millis(15);
 
-/// Models are warmed up for this long; slower ones are warm after their first run.
+/// Models are warmed up for about this long if run times settle at once; those of which not one run fits in it are warm
+/// after their first.
 const WARM_UP: Duration = Duration::from_millis(100);
+const WARM_UP_STEPS: u32 = 2;
+
+/// Steps of a warm-up after which it ends, settled or not.
+pub const MOST_STEPS: usize = 6;
+
+/// By how much a step may still be faster than the one before.
+const SETTLED: f64 = 0.02;
 
 /// What the parts of a measurement cost, of all variants together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -121,9 +129,17 @@ pub enum Turns {
     ProfiledThenPlain,
 }
 
-/// Untimed runs to warm up a model whose first run took `first`; 0 for a slow one.
+/// Untimed runs of one step of the warm-up of a model whose first run took `first`; 0 for a slow one, which is warm
+/// after it.
 pub fn warm_up_runs(first: Duration) -> u32 {
-    runs_in(WARM_UP, first).min(100)
+    runs_in(WARM_UP, first).min(100).div_ceil(WARM_UP_STEPS)
+}
+
+/// Whether run times have settled: the last step of the warm-up (its median run) was no faster than the one before,
+/// but for a little.
+pub fn settled(steps: &[Duration]) -> bool {
+    let [.., before, last] = steps else { return false };
+    last.as_secs_f64() > (1.0 - SETTLED) * before.as_secs_f64()
 }
 
 /// Timed runs of a turn, from the run time of the fastest variant.
@@ -208,6 +224,14 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_up_ends_when_it_gets_no_faster() {
+        let steps = |ms: &[u64]| settled(&ms.iter().map(|&ms| Duration::from_millis(ms)).collect::<Vec<_>>());
+        assert!(!steps(&[]) && !steps(&[100]));
+        assert!(!steps(&[100, 90]) && !steps(&[100, 90, 80]));
+        assert!(steps(&[100, 90, 89]) && steps(&[100, 90, 95]));
+    }
+
+    #[test]
     fn an_estimate_of_nothing_is_still_a_plan() {
         let plan = schedule(Costs::default(), FORTY, Duration::ZERO, 0, 8);
         assert_eq!((plan.forks, plan.rounds), (8, MOST_ROUNDS));
@@ -241,7 +265,7 @@ mod tests {
         let ms = Duration::from_millis;
         let runs = [ms(400), ms(15), ms(5), Duration::from_micros(3), Duration::ZERO].map(runs_per_turn);
         assert_eq!(runs, [1, 2, 4, 100, 100]);
-        assert_eq!([ms(400), ms(30), ms(1), Duration::ZERO].map(warm_up_runs), [0, 3, 100, 100]);
+        assert_eq!([ms(400), ms(30), ms(1), Duration::ZERO].map(warm_up_runs), [0, 2, 50, 50]);
     }
 
     #[test]

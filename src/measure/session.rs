@@ -96,6 +96,9 @@ impl Session<'_> {
         self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
         let began = self.clock.elapsed();
         let mut lanes = self.cold_starts(fork)?;
+        if self.experiment.cold {
+            return self.first_runs(fork, began, &mut lanes);
+        }
         self.warm_up(&mut lanes)?;
         self.estimate(fork, self.clock.elapsed() - began);
         let now = self.clock.elapsed();
@@ -122,6 +125,26 @@ impl Session<'_> {
             self.costs.survey = Duration::ZERO;
         }
         self.somebody()?;
+        Ok(schedule)
+    }
+
+    /// The rest of a fork of which only the first runs count: they are its one round.
+    fn first_runs(&mut self, fork: usize, began: Duration, lanes: &mut Vec<Lane>) -> Result<Schedule, Stop> {
+        self.raw.runs_per_turn = 1;
+        self.raw.order.push(vec![lanes.iter().map(|l| l.variant).collect()]);
+        for lane in lanes.iter() {
+            if let Some(RawFork { fork, .. }) = self.raw.variants[lane.variant].forks.last_mut() {
+                fork.rounds.push(vec![fork.first_run_ns]);
+            }
+        }
+        self.costs = Costs { fork: self.clock.elapsed() - began, ..Costs::default() };
+        if fork == 0 {
+            self.survey(lanes)?;
+        }
+        self.somebody()?;
+        let now = self.clock.elapsed();
+        let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
+        self.announce(fork, schedule, now);
         Ok(schedule)
     }
 
@@ -165,12 +188,18 @@ impl Session<'_> {
         if known.is_some_and(|known| known.ops != loaded.ops) {
             return Err(Trouble::Other("the engine made other ops of it than in the first fork".into()));
         }
-        let fork = Fork { load_ns: loaded.load_ns, optimise_ns: loaded.optimise_ns, ..Fork::default() };
+        let fork = Fork {
+            load_ns: loaded.load_ns,
+            optimise_ns: loaded.optimise_ns,
+            loaded_rss_bytes: loaded.rss_bytes,
+            ..Fork::default()
+        };
         self.raw.variants[variant].loaded.get_or_insert(loaded);
         self.raw.variants[variant].forks.push(RawFork { fork, ops_ns: vec![vec![]; ops] });
         self.last = None;
         // The first run of a slow model is the untimed one of its first turn, too.
-        let is_slow = self.run[variant].is_some_and(|run| plan::warm_up_runs(run) == 0);
+        let is_slow =
+            !self.experiment.cold && self.run[variant].is_some_and(|run| plan::warm_up_runs(run) == 0);
         if is_slow { Ok(()) } else { self.first_run(lane) }
     }
 
@@ -182,21 +211,33 @@ impl Session<'_> {
         self.run[variant].get_or_insert(Duration::from_nanos(first_run_ns));
         if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
             fork.first_run_ns = first_run_ns;
+            fork.first_run_rss_bytes = first.peak_rss_bytes;
             note_usage(fork, &first);
         }
         Ok(())
     }
 
-    /// Runs fast models until they are warm; their times are not kept.
+    /// Runs fast models until their run times have settled; the times are not kept.
     fn warm_up(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
         self.each(lanes, None, |session, lane| {
             let variant = lane.variant;
             let first = session.raw.variants[variant].forks.last().map_or(0, |f| f.fork.first_run_ns);
             let runs = plan::warm_up_runs(Duration::from_nanos(first));
-            if !lane.fresh && runs > 0 {
-                let warm = lane.turn(runs, false, session.patience(variant, runs))?;
+            if lane.fresh || runs == 0 {
+                return Ok(());
+            }
+            let mut steps = vec![];
+            while !plan::settled(&steps) && steps.len() < plan::MOST_STEPS {
+                let warm = session.last == Some(variant);
+                let step = lane.turn(runs, warm, session.patience(variant, runs))?;
                 session.last = Some(variant);
-                session.run[variant] = Samples::from_ns(&warm.runs_ns).map(|s| nanos(s.median()));
+                let run = Samples::from_ns(&step.runs_ns).map(|s| nanos(s.median()));
+                session.run[variant] = run;
+                steps.extend(run);
+            }
+            if let Some(RawFork { fork, .. }) = session.raw.variants[variant].forks.last_mut() {
+                fork.warm_up_runs = Some(runs * steps.len() as u32);
+                fork.settled = Some(plan::settled(&steps));
             }
             Ok(())
         })

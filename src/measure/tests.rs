@@ -408,3 +408,18 @@ fn a_model_too_slow_for_its_time_is_said_so_with_how_much() {
     assert!(note.starts_with("tiny: --time 40 s is too short: even 2 forks of one round take "), "{note}");
     assert!(note.ends_with(" times as long"), "{note}");
 }
+
+#[test]
+fn a_cold_measurement_is_first_runs_and_nothing_else() {
+    let world = World::new(&[10 * MS, 12 * MS, 9 * MS], |_, _| None);
+    let cold = Experiment { cold: true, forks: 500, time: Duration::from_secs(10), ..experiment() };
+    let fake = Fake(Rc::clone(&world));
+    let record = measure_by(&world, &cold, &fake, &mut Silent, &Interrupt::default()).expect("measured");
+    assert!(record.settings.cold && record.settings.forks > 8, "{} forks", record.settings.forks);
+    for variant in &record.variants {
+        let first = |f: &record::Fork| f.rounds == [vec![f.first_run_ns]] && f.profiled_rounds.is_empty();
+        assert!(variant.forks.iter().all(first), "{:?}", variant.forks);
+        assert!(variant.memory.is_some() && variant.latency.is_some());
+    }
+    assert_eq!(record.variants[1].delta.as_ref().map(|d| d.verdict), Some(Verdict::Slower));
+}

@@ -124,6 +124,9 @@ pub struct Settings {
     pub threads: usize,
     /// Confidence of every interval, e.g. 0.99.
     pub confidence: f64,
+    /// True if every run is the first one of its process: latencies are those of cold starts, after loading.
+    #[serde(default)]
+    pub cold: bool,
     /// True if the measurement was ended early (Ctrl-C).
     pub interrupted: bool,
     /// Wall time that all of it took.
@@ -158,6 +161,9 @@ pub struct Variant {
     pub forks: Vec<Fork>,
     pub latency: Option<Latency>,
     pub delta: Option<Delta>,
+    /// How steady the plain runs were.
+    #[serde(default)]
+    pub steadiness: Option<Steadiness>,
     pub profiled: Option<Profiled>,
     pub activation_cost: Option<ActivationCost>,
     pub memory: Option<Memory>,
@@ -197,6 +203,17 @@ pub struct Fork {
     pub load_ns: u64,
     pub optimise_ns: u64,
     pub first_run_ns: u64,
+    /// Resident set when the model was loaded, and its high-water mark after the first run.
+    #[serde(default)]
+    pub loaded_rss_bytes: Option<u64>,
+    #[serde(default)]
+    pub first_run_rss_bytes: Option<u64>,
+    /// Untimed runs until run times had settled, the first one not counted.
+    #[serde(default)]
+    pub warm_up_runs: Option<u32>,
+    /// Whether they had: false where the patience for it ended first.
+    #[serde(default)]
+    pub settled: Option<bool>,
     pub peak_rss_bytes: Option<u64>,
     pub minor_faults: Option<u64>,
     pub involuntary_switches: Option<u64>,
@@ -261,6 +278,21 @@ pub struct Delta {
     /// The smallest difference that this measurement could have seen, as a share: half the interval's width, and
     /// for an unpaired one the drift of a machine on top.
     pub resolution: Option<f64>,
+}
+
+/// What the order and the spread of plain runs tell of the measurement. Nothing is left out for it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Steadiness {
+    pub runs: usize,
+    /// Runs outside Tukey's fences of their fork: 1.5 and 3 times the distance of the quartiles.
+    pub outliers_mild: usize,
+    pub outliers_severe: usize,
+    /// Median of a fork's last third of runs over that of its first third; null where forks have few runs.
+    pub drift: Option<f64>,
+    /// Over forks; null where there are too few to say.
+    pub drift_interval: Option<[f64; 2]>,
+    /// Correlation of a run with the next one of its fork, -1 to 1, averaged over forks.
+    pub autocorrelation: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -108,14 +108,11 @@ fn failures(matched: &Matched) -> Vec<String> {
 /// What changed, with the smallest difference that could have been seen where none was.
 fn sentence(name: &str, change: &Delta, drift: f64) -> String {
     let told = told(name, "the base", change);
-    match (change.verdict, change.resolution, change.interval) {
-        (Verdict::None, _, Some([low, high])) if low > 1.0 || high < 1.0 => format!(
+    match (change.verdict, change.interval) {
+        (Verdict::None, Some([low, high])) if low > 1.0 || high < 1.0 => format!(
             "{told} The machine itself may differ by {}% from one measurement to the next.",
             percent(drift)
         ),
-        (Verdict::None, Some(seen), _) => {
-            format!("{told} One of {}% could have been seen.", percent(seen))
-        }
         _ => told,
     }
 }

@@ -84,6 +84,7 @@ pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant 
         forks: vec![],
         latency: None,
         delta: None,
+        steadiness: None,
         profiled: None,
         activation_cost: None,
         memory: None,

@@ -67,7 +67,10 @@ fn processors(record: &Record) -> String {
 }
 
 fn effort(record: &Record) -> String {
-    let forks = units::count(record.settings.forks, "fork");
+    let mut forks = units::count(record.settings.forks, "fork");
+    if record.settings.cold {
+        forks = format!("first runs in {} of fresh processes", units::count(record.settings.forks, "round"));
+    }
     match record.settings.elapsed_ns {
         Some(ns) => format!("{forks}, {}", units::duration(Duration::from_nanos(ns))),
         None => forks,

@@ -1,9 +1,11 @@
 //! Where each variant's memory goes, counted in a pass of its own.
 
+use std::cmp::Reverse;
+
 use super::facts;
 use super::grid::Grid;
 use super::section::Section;
-use crate::record::{Memory, Record};
+use crate::record::{Memory, Op, Record, Variant};
 use crate::units::Scale;
 
 type Figure = (&'static str, fn(&Memory) -> Option<u64>);
@@ -36,4 +38,43 @@ pub fn section(record: &Record) -> Section {
         "live: tensors after an op; heap: also what ops use inside, above what was held before the run; \
          retained: kept by the engine between runs; resident: the whole process, loading included",
     )
+}
+
+/// Columns of a curve.
+const COLUMNS: usize = 60;
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The bytes that tensors hold after each op, and the op at which they are the most.
+pub fn curve(record: &Record) -> Section {
+    let variants: Vec<&Variant> =
+        facts::broken_down(record).filter(|v| v.ops.iter().any(|op| op.live_bytes > 0)).collect();
+    let top = variants.iter().flat_map(|v| &v.ops).map(|op| op.live_bytes).max().unwrap_or(0);
+    let scale = Scale::bytes(top).coarse(2);
+    let mut section = Section::details("live memory over the run");
+    for variant in variants {
+        let Some((at, peak)) =
+            variant.ops.iter().enumerate().max_by_key(|(at, op)| (op.live_bytes, Reverse(*at)))
+        else {
+            continue;
+        };
+        let node = if peak.node.is_empty() { String::new() } else { format!(" {}", peak.node) };
+        let (label, ops) = (facts::label(record, variant), variant.ops.len());
+        let most = format!("{} {}", scale.text(peak.live_bytes), scale.unit);
+        let place = format!("op {} of {ops}: {}{node}", at + 1, peak.op);
+        section = section
+            .line(format!("{label}: live memory after each op, at most {most}, after {place}"))
+            .line(bars(&variant.ops, top));
+    }
+    section
+}
+
+/// The most that is live in each part of the run, as bars of eight heights.
+fn bars(ops: &[Op], top: u64) -> String {
+    let columns = COLUMNS.min(ops.len());
+    let bar = |column: usize| {
+        let (from, to) = (column * ops.len() / columns, (column + 1) * ops.len() / columns);
+        let most = ops[from..to].iter().map(|op| op.live_bytes).max().unwrap_or(0);
+        BARS[((most * 8).div_ceil(top.max(1)).max(1) - 1).min(7) as usize]
+    };
+    (0..columns).map(bar).collect()
 }

@@ -17,6 +17,7 @@ mod memory;
 mod ops;
 mod section;
 mod sites;
+mod steadiness;
 mod table;
 #[cfg(test)]
 mod tests;

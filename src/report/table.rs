@@ -1,7 +1,7 @@
 //! The report for people: first what it means, then what it rests on.
 
 use super::section::Section;
-use super::{By, Options, activations, header, memory, ops, sites, types, variants, verdict};
+use super::{By, Options, activations, header, memory, ops, sites, steadiness, types, variants, verdict};
 use crate::record::Record;
 
 /// Header and warnings, the verdict, the variants, and the breakdowns that were asked for.
@@ -11,6 +11,9 @@ pub fn sections(record: &Record, options: &Options) -> Vec<Section> {
         verdict::section(record),
         variants::section(record),
         memory::section(record),
+        memory::curve(record),
+        steadiness::cold(record),
+        steadiness::section(record),
     ];
     for by in &options.by {
         sections.extend(match by {

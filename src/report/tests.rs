@@ -372,3 +372,23 @@ fn hostile_names_break_no_markdown_table() {
     }
     assert!(!text.contains("<b>") && !text.contains("*x*"), "{text}");
 }
+
+#[test]
+fn cold_starts_and_steadiness_have_their_tables() {
+    let mut record = with_forks(record(), &[1000, 1010, 990]);
+    for (i, fork) in record.variants.iter_mut().flat_map(|v| v.forks.iter_mut()).enumerate() {
+        (fork.load_ns, fork.optimise_ns) = (80_000_000 + i as u64, 210_000_000);
+        fork.first_run_ns = 390_000_000;
+        (fork.loaded_rss_bytes, fork.first_run_rss_bytes) = (Some(61_000_000), Some(95_000_000));
+    }
+    record.variants[0].steadiness = Some(crate::record::Steadiness {
+        runs: 240,
+        outliers_mild: 7,
+        outliers_severe: 2,
+        drift: Some(1.021),
+        drift_interval: Some([1.013, 1.029]),
+        autocorrelation: Some(0.31),
+    });
+    let tables = [super::steadiness::cold(&record), super::steadiness::section(&record)];
+    insta::assert_snapshot!(super::section::text(&tables));
+}

@@ -101,7 +101,12 @@ fn counts(record: &Record, of: fn(&OutputChange) -> u64) -> Option<String> {
 
 /// What the columns mean, as far as they are filled.
 fn key(record: &Record) -> String {
-    let mut parts = vec!["p50, p90: whole runs without profiling".to_string()];
+    let runs = if record.settings.cold {
+        "first runs, each in a process of its own, right after loading"
+    } else {
+        "whole runs without profiling"
+    };
+    let mut parts = vec![format!("p50, p90: {runs}")];
     if record.variants.iter().any(|v| v.delta.is_some()) {
         let interval =
             match record.variants.iter().filter_map(|v| v.delta.as_ref()).find(|d| d.interval.is_some()) {

@@ -58,7 +58,11 @@ pub fn told(subject: &str, base: &str, delta: &Delta) -> String {
     };
     let between = format!("{} to {}", signed_percent(low), signed_percent(high));
     match delta.verdict {
-        Verdict::None => format!("{subject} against {base}: no difference found ({between}%)."),
+        Verdict::None => {
+            let seen =
+                delta.resolution.map(|seen| format!(" One of {}% could have been seen.", percent(seen)));
+            format!("{subject} against {base}: no difference found ({between}%).{}", seen.unwrap_or_default())
+        }
         Verdict::Inconclusive => inconclusive(subject, base, &between, delta),
         Verdict::Slower | Verdict::Faster if !(1.0 / TIMES..TIMES).contains(&delta.ratio) => format!(
             "{subject} takes {} times as long as {base} ({} to {}).",

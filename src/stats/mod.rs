@@ -5,6 +5,7 @@
 //! never the same type, so a derived figure can't be averaged again by mistake.
 
 mod estimate;
+pub mod series;
 mod student;
 
 pub use estimate::{Estimate, Interval, Welch, mean_estimate};

@@ -274,5 +274,6 @@ pub fn experiment() -> Experiment {
         forks: 8,
         time: Duration::from_secs(40),
         confidence: 0.99,
+        cold: false,
     }
 }
