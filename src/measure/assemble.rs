@@ -76,7 +76,8 @@ fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
     let mut warnings = vec![];
     let forks = if settings.forks == 1 { "1 fork".into() } else { format!("{} forks", settings.forks) };
     if settings.interrupted {
-        warnings.push(format!("interrupted after {forks}: intervals are wide"));
+        let rounds = crate::units::count(settings.rounds.iter().sum(), "round");
+        warnings.push(format!("interrupted after {rounds} in {forks}: intervals are wide"));
     } else if settings.forks < FEW_FORKS {
         warnings.push(format!("only {forks}: intervals are wide; give more --time"));
     }

@@ -20,15 +20,17 @@ pub fn original(record: &Record) -> Option<&Variant> {
 }
 
 /// The variant whose sites tell best which ones were selected: the control changes every one of them, a swap
-/// leaves those that already were what was asked for.
-pub fn reference(record: &Record) -> Option<&Variant> {
-    let of = |role| record.variants.iter().find(|v| v.role == role && !v.sites.is_empty());
-    of(Role::Control).or_else(|| of(Role::Swap)).or_else(|| of(Role::Original))
+/// leaves those that already were what was asked for. Of several models, that of the one named.
+pub fn reference<'r>(record: &'r Record, model: Option<&str>) -> Option<&'r Variant> {
+    let own = |v: &&Variant| model.is_none() || v.model.as_deref() == model;
+    let of = |role| record.variants.iter().filter(own).find(|v| v.role == role && !v.sites.is_empty());
+    let original = || record.variants.iter().filter(own).find(|v| v.role == Role::Original);
+    of(Role::Control).or_else(|| of(Role::Swap)).or_else(original)
 }
 
 /// The activation that all of the original's sites have, if it is only one.
 pub fn only_activation(record: &Record) -> Option<&str> {
-    let sites = &reference(record)?.sites;
+    let sites = &reference(record, None)?.sites;
     let first = sites.first()?;
     sites.iter().all(|s| s.from == first.from).then_some(first.from.as_str())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{self, counted};
 use super::section::Section;
-use crate::record::{Model, Record, Role};
+use crate::record::{Model, Record, Role, Variant};
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
@@ -77,9 +77,19 @@ fn effort(record: &Record) -> String {
     }
 }
 
-/// Sites by kind, and what only looks like one.
-fn sites(record: &Record) -> Option<String> {
-    let reference = facts::reference(record).or_else(|| facts::original(record))?;
+/// Sites by kind, and what only looks like one; of several models a line each.
+fn sites(record: &Record) -> Vec<String> {
+    if record.models.is_empty() {
+        return facts::reference(record, None).and_then(of_one).into_iter().collect();
+    }
+    let line = |model: &Model| {
+        let of_it = facts::reference(record, Some(&model.name)).and_then(of_one)?;
+        Some(format!("{}: {of_it}", model.name))
+    };
+    record.models.iter().filter_map(line).collect()
+}
+
+fn of_one(reference: &Variant) -> Option<String> {
     let mut parts = vec![];
     let all_kinds = |changed: bool| {
         let sites = reference.sites.iter().filter(|s| (s.from != s.to) == changed);
@@ -117,14 +127,6 @@ fn refusal(reason: &str) -> &str {
 
 fn warnings(record: &Record) -> Vec<String> {
     let mut warnings: Vec<String> = vec![];
-    if record.settings.interrupted {
-        let rounds = &record.settings.rounds;
-        warnings.push(format!(
-            "interrupted: only {} in {} were measured, which widens the intervals",
-            units::count(rounds.iter().sum(), "round"),
-            units::count(rounds.len(), "fork")
-        ));
-    }
     for warning in &record.environment.warnings {
         if !warnings.contains(warning) {
             warnings.push(warning.clone());

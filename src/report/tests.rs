@@ -57,6 +57,7 @@ fn a_variant_that_failed_says_why_and_has_no_figures() {
     record.variants[1] = variant("mish, exported", Role::Swap, "mish", sites);
     record.variants[1].error = Some("the worker was killed (signal 9) at node /model.3/act/Tanh".into());
     record.settings.interrupted = true;
+    record.environment.warnings.push("interrupted after 5 rounds in 2 forks: intervals are wide".into());
     record.settings.rounds = vec![3, 2];
     record.settings.forks = 2;
     insta::assert_snapshot!(table(&record, &Options { by: vec![By::Type], ..Options::default() }));

@@ -132,9 +132,33 @@ fn counts(record: &Record, group: Group, variants: &[&Variant]) -> Grid {
 
 fn titled(record: &Record, first: &str, variants: &[&Variant]) -> Grid {
     variants.iter().fold(Grid::new().name(first), |grid, variant| {
-        let name = facts::label(record, variant);
-        let (head, tail) = name.split_once([',', '(']).unwrap_or((&name, ""));
-        let tail = tail.trim_matches([' ', ')']);
-        grid.number(&format!("{}\n{}", shorten(head.trim(), TITLE), shorten(tail, TITLE)))
+        let lines = title(&facts::label(record, variant), variant.model.as_deref());
+        let lines: Vec<String> = lines.iter().map(|line| shorten(line, TITLE)).collect();
+        grid.number(&lines.join("\n"))
     })
+}
+
+/// A variant's name on several lines: its model if there are several, the activation, the lowering.
+fn title(name: &str, model: Option<&str>) -> Vec<String> {
+    let own = match model {
+        Some(model) => name.strip_prefix(model).unwrap_or(name).trim_start_matches([':', ' ', '(']),
+        None => name,
+    };
+    let (head, tail) = own.split_once([',', '(']).unwrap_or((own, ""));
+    let own = [head, tail].map(|part| part.trim_matches([' ', ')']).to_owned());
+    model.map(str::to_owned).into_iter().chain(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn a_name_is_split_where_it_has_parts() {
+        assert_eq!(title("original (silu)", None), ["original", "silu"]);
+        assert_eq!(title("mish, exported", None), ["mish", "exported"]);
+        assert_eq!(title("v5: mish, exported", Some("v5")), ["v5", "mish", "exported"]);
+        assert_eq!(title("v5 (silu)", Some("v5")), ["v5", "silu", ""]);
+        assert_eq!(title("control", None), ["control", ""]);
+    }
 }
