@@ -1,6 +1,7 @@
 //! The whole measurement against workers that answer from a script. Time is what the script says it is:
 //! nothing waits, and the ratios to be found are known.
 
+mod climates;
 mod world;
 
 use std::rc::Rc;

@@ -41,7 +41,28 @@ pub struct World {
     pub startable: Cell<usize>,
     files: RefCell<HashMap<String, Vec<u8>>>,
     noise: Cell<u64>,
+    pub climate: Climate,
+    /// Where a machine-wide wave stands.
+    wave: Cell<f64>,
     script: Box<Script>,
+}
+
+/// What a machine does to the runs of its workers, beside a little noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Climate {
+    /// Each fork has a speed of its own, the same for all of its variants.
+    #[default]
+    Usual,
+    /// Every run takes this share longer than the one before.
+    Warming(f64),
+    /// A third of the processes run 1.2 times as long, all their life.
+    TwoModes,
+    /// Run times hang together: a wave of 5% that lasts for about twenty runs.
+    Waves,
+    /// From then on everything takes 1.6 times as long.
+    Throttled(Duration),
+    /// One run in ten waits for something else, for up to twice its own time.
+    Interrupted,
 }
 
 impl Clock for Rc<World> {
@@ -64,15 +85,45 @@ impl World {
             startable: Cell::new(usize::MAX),
             files: RefCell::default(),
             noise: Cell::new(1),
+            climate: Climate::default(),
+            wave: Cell::default(),
             script: Box::new(script),
         })
     }
 
-    /// Up to 1% either way, the same in every test run.
-    fn jitter(&self) -> f64 {
+    /// The same machine on another day.
+    pub fn on_day(run_ns: &[u64], climate: Climate, day: u64) -> Rc<Self> {
+        let world = Rc::into_inner(Self::new(run_ns, |_, _| None)).expect("just made");
+        Rc::new(Self { climate, noise: Cell::new(day), ..world })
+    }
+
+    fn uniform(&self) -> f64 {
         let next = self.noise.get().wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         self.noise.set(next);
-        1.0 + 0.02 * ((next >> 11) as f64 / (1u64 << 53) as f64 - 0.5)
+        (next >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Up to 1% either way, the same in every test run.
+    fn jitter(&self) -> f64 {
+        1.0 + 0.02 * (self.uniform() - 0.5)
+    }
+
+    /// How many times its usual time the next run of a process takes.
+    fn weather(&self, process: f64, run: usize) -> f64 {
+        match self.climate {
+            Climate::Usual => 1.0,
+            Climate::Warming(share) => (share * run as f64).exp(),
+            Climate::TwoModes if process < 1.0 / 3.0 => 1.2,
+            Climate::TwoModes => 1.0,
+            Climate::Waves => {
+                self.wave.set(0.95 * self.wave.get() + 0.05 * (self.uniform() - 0.5));
+                self.wave.get().exp()
+            }
+            Climate::Throttled(at) if self.now.get() >= at => 1.6,
+            Climate::Throttled(_) => 1.0,
+            Climate::Interrupted if self.uniform() < 0.1 => 1.0 + 2.0 * self.uniform(),
+            Climate::Interrupted => 1.0,
+        }
     }
 
     fn pass(&self, time: Duration) {
@@ -85,6 +136,10 @@ pub struct Fake(pub Rc<World>);
 struct FakeWorker {
     world: Rc<World>,
     moment: Moment,
+    /// What the process drew when it started, 0 to 1.
+    lot: f64,
+    /// Runs that it has made.
+    ran: Cell<usize>,
 }
 
 impl Target for Fake {
@@ -110,7 +165,12 @@ impl Target for Fake {
         }
         self.0.startable.set(self.0.startable.get() - 1);
         self.0.alive.set(self.0.alive.get() + 1);
-        Ok(Box::new(FakeWorker { world: Rc::clone(&self.0), moment: Moment::default() }))
+        Ok(Box::new(FakeWorker {
+            world: Rc::clone(&self.0),
+            moment: Moment::default(),
+            lot: self.0.uniform(),
+            ran: Cell::default(),
+        }))
     }
 }
 
@@ -125,9 +185,16 @@ impl FakeWorker {
     fn runs(&self, runs: u32, warm: bool, slower: f64) -> Vec<u64> {
         let fork = 1.0 + 0.1 * (self.moment.start as f64).sin();
         let ns = self.world.run_ns[self.moment.variant] as f64 * fork * slower;
-        let runs: Vec<u64> = (0..runs).map(|_| (ns * self.world.jitter()) as u64).collect();
-        self.world.pass(Duration::from_nanos(runs.iter().sum::<u64>() + if warm { 0 } else { ns as u64 }));
-        runs
+        let run = || {
+            let run = self.ran.replace(self.ran.get() + 1);
+            let ns = (ns * self.world.jitter() * self.world.weather(self.lot, run)) as u64;
+            self.world.pass(Duration::from_nanos(ns));
+            ns
+        };
+        if !warm {
+            run();
+        }
+        (0..runs).map(|_| run()).collect()
     }
 
     fn plain(&self, runs: u32, warm: bool) -> Reply {
