@@ -98,6 +98,13 @@ impl Machine {
         listed.unwrap_or_else(|| (0..std::thread::available_parallelism().map_or(1, usize::from)).collect())
     }
 
+    /// Memory that can be had without swapping.
+    pub fn available_bytes(&self) -> Option<u64> {
+        let info = self.text("proc/meminfo")?;
+        let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        Some(1024 * line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?)
+    }
+
     pub fn host(&self) -> Option<String> {
         self.text("proc/sys/kernel/hostname").or_else(|| self.text("etc/hostname"))
     }

@@ -74,6 +74,11 @@ fn pair(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> BTreeM
     names.map(|name| (name.clone(), both(name))).collect()
 }
 
+/// Memory that programs can have without others being pushed out, bytes; `None` where the system doesn't say.
+pub fn available_bytes() -> Option<u64> {
+    Machine::new(Path::new("/")).available_bytes()
+}
+
 /// This program, as the record knows it.
 pub fn this_program() -> Oplat {
     // Cargo doesn't tell a program its profile; the folder that it was built into does.

@@ -8,6 +8,7 @@ mod attribute;
 mod compare;
 mod failing;
 mod files;
+mod groups;
 mod lane;
 mod plan;
 mod raw;
@@ -19,7 +20,7 @@ mod tune;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::environment::Watch;
+use crate::environment::{self, Watch};
 use crate::error::{Error, Result};
 use crate::record::{self, Record, Role};
 use crate::swap;
@@ -128,7 +129,25 @@ pub fn measure(
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    measure_by(&Instant::now(), experiment, target, progress, interrupt)
+    let here = matches!(target.name().split(':').next(), Some("local" | "cmd"));
+    let available = if here { environment::available_bytes() } else { None };
+    let groups = groups::split(experiment, available);
+    let mut records = vec![];
+    for group in &groups {
+        // The clock starts anew: each group has its own part of the time.
+        match measure_by(&Instant::now(), group, target, progress, interrupt) {
+            Ok(record) => records.push(record),
+            Err(error) if records.is_empty() => return Err(error),
+            Err(error) => progress.note(&error.message),
+        }
+        if interrupt.is_raised() {
+            break;
+        }
+    }
+    let all = records.len() == groups.len();
+    let mut record = groups::join(records).ok_or_else(|| Error::lost("nothing was measured"))?;
+    record.settings.interrupted |= !all;
+    Ok(record)
 }
 
 /// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it

@@ -424,3 +424,45 @@ fn a_cold_measurement_is_first_runs_and_nothing_else() {
     }
     assert_eq!(record.variants[1].delta.as_ref().map(|d| d.verdict), Some(Verdict::Slower));
 }
+
+#[test]
+fn variants_that_do_not_fit_are_measured_in_groups_with_an_original_and_a_control_each() {
+    let mut six = experiment();
+    six.variants = vec![
+        planned("original", Role::Original),
+        planned("mish", Role::Swap),
+        planned("gelu", Role::Swap),
+        planned("silu", Role::Swap),
+        planned("elu", Role::Swap),
+        planned("control", Role::Control),
+    ];
+    // Workers of 64 MiB each, of which four fit.
+    let fitting = Some((4.2 * f64::from(64 << 20) / 0.7) as u64);
+    let names = |available| -> Vec<Vec<String>> {
+        let groups = groups::split(&six, available);
+        groups.iter().map(|g| g.variants.iter().map(|v| v.name.clone()).collect()).collect()
+    };
+    assert_eq!(names(None).len(), 1);
+    assert_eq!(names(Some(1 << 40)).len(), 1);
+    assert_eq!(
+        names(fitting),
+        [
+            vec!["original", "mish", "control", "gelu"],
+            vec!["original, group 2", "silu", "control, group 2", "elu"]
+        ]
+    );
+    assert_eq!(names(Some(1)).len(), 4, "one each, if not even two fit");
+
+    let world = World::new(&[10 * MS, 12 * MS, 9 * MS, 10 * MS], |_, _| None);
+    let records = groups::split(&six, fitting).into_iter().map(|group| {
+        measure_by(&world, &group, &Fake(Rc::clone(&world)), &mut Silent, &Interrupt::default())
+            .expect("measured")
+    });
+    let record = groups::join(records.collect()).expect("two");
+    let told: Vec<_> = record.variants.iter().map(|v| v.delta.as_ref().map(|d| d.against.as_str())).collect();
+    let (one, two) = (Some("original"), Some("original, group 2"));
+    assert_eq!(told, [None, one, one, one, None, two, two, two]);
+    assert!(record.variants.iter().all(|v| (v.role == Role::Control) != v.activation_cost.is_some()));
+    assert!(record.order.iter().flatten().flatten().any(|&v| v == 7));
+    assert!(record.environment.warnings.iter().any(|w| w.contains("measured in 2 groups")));
+}

@@ -1,0 +1,113 @@
+//! Variants that don't fit into memory together, measured in groups that do.
+//!
+//! All workers of a fork are alive at once, since they take turns; a machine that swaps measures its disk. Each group
+//! has an original of its own, and the control, so that every comparison stays a paired one.
+
+use std::time::Duration;
+
+use super::{Experiment, Planned};
+use crate::record::{Record, Role};
+
+/// What a worker needs beside its model, bytes.
+const WORKER: u64 = 64 << 20;
+
+/// How many times its weights a loaded model needs: the file, the engine's own copy, and what runs use.
+const TIMES_WEIGHTS: u64 = 3;
+
+/// The share of the memory that is available which may be used.
+const SHARE: f64 = 0.7;
+
+/// The measurement as one or several, of variants that fit into so many bytes together; unknown memory fits all. The
+/// time is shared by number of variants.
+pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment> {
+    let Some(available) = available else { return vec![experiment.clone()] };
+    let budget = (available as f64 * SHARE) as u64;
+    let all: u64 = experiment.variants.iter().map(|v| need(experiment, v)).sum();
+    if all <= budget {
+        return vec![experiment.clone()];
+    }
+    let base = &experiment.variants[0];
+    let is_base = |v: &Planned| (v.subject, v.role, &v.knobs) == (base.subject, Role::Original, &base.knobs);
+    let mut groups: Vec<Vec<Planned>> = vec![];
+    let mut group: Vec<Planned> = vec![];
+    let close = |group: &mut Vec<Planned>, groups: &mut Vec<Vec<Planned>>| {
+        if !group.is_empty() {
+            groups.push(std::mem::take(group));
+        }
+    };
+    let control = |v: &Planned| {
+        let alike = |c: &&Planned| (c.subject, &c.knobs, c.role) == (v.subject, &v.knobs, Role::Control);
+        experiment.variants.iter().find(alike)
+    };
+    for variant in experiment.variants.iter().filter(|v| !is_base(v) && v.role != Role::Control) {
+        let with = |group: &[Planned]| {
+            let mut with = if group.is_empty() { vec![base.clone()] } else { group.to_vec() };
+            with.push(variant.clone());
+            with.extend(control(variant).filter(|c| !with.iter().any(|v| v.name == c.name)).cloned());
+            with
+        };
+        let fits = with(&group).iter().map(|v| need(experiment, v)).sum::<u64>() <= budget;
+        if !fits {
+            close(&mut group, &mut groups);
+        }
+        group = with(&group);
+    }
+    close(&mut group, &mut groups);
+    if groups.len() < 2 {
+        return vec![experiment.clone()];
+    }
+    let whole: usize = groups.iter().map(Vec::len).sum();
+    let of = |(number, mut variants): (usize, Vec<Planned>)| {
+        let time =
+            experiment.time.mul_f64(variants.len() as f64 / whole as f64).max(Duration::from_millis(1));
+        if number > 0 {
+            variants.iter_mut().filter(|v| is_base(v) || v.role == Role::Control).for_each(|v| {
+                v.name = format!("{}, group {}", v.name, number + 1);
+            });
+        }
+        Experiment { variants, time, ..experiment.clone() }
+    };
+    groups.into_iter().enumerate().map(of).collect()
+}
+
+/// Bytes that a variant's worker may need.
+fn need(experiment: &Experiment, variant: &Planned) -> u64 {
+    WORKER + TIMES_WEIGHTS * 4 * experiment.subjects[variant.subject].model.parameters
+}
+
+/// The groups' records as one: variants one group after another, each compared within its own.
+pub fn join(mut records: Vec<Record>) -> Option<Record> {
+    let several = records.len();
+    let mut rest = records.split_off(1.min(records.len())).into_iter();
+    let mut whole = records.pop()?;
+    for record in rest.by_ref() {
+        let before = whole.variants.len();
+        let moved = |round: Vec<usize>| round.into_iter().map(|v| v + before).collect();
+        let order = record.order.into_iter().map(|fork| fork.into_iter().map(moved).collect());
+        whole.order.extend(order);
+        whole.variants.extend(record.variants);
+        whole.settings.forks = whole.settings.forks.min(record.settings.forks);
+        whole.settings.rounds.extend(record.settings.rounds);
+        whole.settings.interrupted |= record.settings.interrupted;
+        whole.settings.time_limit_ns += record.settings.time_limit_ns;
+        whole.settings.elapsed_ns =
+            whole.settings.elapsed_ns.zip(record.settings.elapsed_ns).map(|(a, b)| a + b);
+        for warning in record.environment.warnings {
+            if !whole.environment.warnings.contains(&warning) {
+                whole.environment.warnings.push(warning);
+            }
+        }
+        for model in record.models {
+            if !whole.models.iter().any(|m| m.name == model.name) {
+                whole.models.push(model);
+            }
+        }
+    }
+    if several > 1 {
+        whole.environment.warnings.push(format!(
+            "memory is too small for all variants at once: measured in {several} groups, each against an original of its \
+             own; compare variants of different groups with care"
+        ));
+    }
+    Some(whole)
+}
