@@ -192,6 +192,11 @@ impl FakeWorker {
                 self.world.files.borrow_mut().insert(file.clone(), bytes);
                 Reply::Outputs(Outputs { elements: vec![2], non_finite: 0, subnormal: 6 })
             }
+            Request::Watch { .. } | Request::Watched { .. } => Reply::Machine(Box::new(protocol::Machine {
+                oplat: crate::environment::this_program(),
+                environment: record::Environment { affinity: vec![1], ..Default::default() },
+                others: None,
+            })),
             Request::Stop => Reply::Error(Failure { message: "stop has no answer".into(), node: None }),
         }
     }
@@ -262,6 +267,7 @@ pub fn experiment() -> Experiment {
             cpus: vec![],
             flush_denormals: false,
         },
+        cpus: None,
         forks: 8,
         time: Duration::from_secs(40),
         confidence: 0.99,
