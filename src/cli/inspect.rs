@@ -21,7 +21,7 @@ use crate::record;
 use crate::report::grid::{self, Grid};
 use crate::report::json;
 use crate::swap::{self, Found};
-use crate::target::{self, Interrupt};
+use crate::target::{Interrupt, Local, Target};
 use crate::units;
 use crate::worker::protocol::{Load, Loaded, Reply, Request};
 
@@ -126,8 +126,8 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
         flush_denormals: false,
         knobs: Default::default(),
     });
-    let local = target::parse("local").map_err(|e| e.message)?;
-    let mut worker = local.start(&Interrupt::default()).map_err(|e| e.message)?;
+
+    let mut worker = Local.start(&Interrupt::default()).map_err(|e| e.message)?;
     match worker.ask(&request, PATIENCE) {
         Ok(Reply::Loaded(loaded)) => Ok(loaded),
         Ok(Reply::Error(failure)) => Err(failure.message),

@@ -55,7 +55,11 @@ enum Command {
     Models(models::Args),
     /// Run one variant as the parent says, on standard input and output
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// End with the input, even in the middle of a run
+        #[arg(long)]
+        leash: bool,
+    },
 }
 
 /// Runs the command that the process was started with.
@@ -75,7 +79,7 @@ pub fn main() -> ExitCode {
         Command::Acts(args) => acts::run(args, &mut out),
         Command::Knobs => knobs::run(&mut out),
         Command::Models(args) => models::run(args, &mut out),
-        Command::Worker => return crate::worker::serve(),
+        Command::Worker { leash } => return crate::worker::serve(leash),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,6 @@ use super::inputs::{DimFlag, InputFlag};
 use super::profile::{CONFIDENCE, interrupt};
 use super::settings::{MOST_FORKS, MOST_THREADS, check_time, within};
 use super::{note, output, progress, subjects};
-use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Config, Denormals, Folder, Lab, Measurement, Part, Place, Swaps};
 use crate::measure::{self, Experiment, Interrupt};
@@ -97,10 +96,11 @@ impl Lab for Here<'_> {
                 dims: vec![],
                 seed: config.seed,
                 threads: measurement.threads,
-                cpus: environment::default_cpus(measurement.threads),
+                cpus: vec![],
                 flush_denormals: config.denormals == Denormals::Flush,
                 knobs: Default::default(),
             },
+            cpus: None,
             forks: config.forks,
             time: config.time,
             confidence: CONFIDENCE,

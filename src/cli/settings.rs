@@ -21,7 +21,8 @@ pub struct Settings {
     pub inputs: Vec<InputFlag>,
     pub dims: Vec<DimFlag>,
     pub threads: usize,
-    pub cpus: Vec<usize>,
+    /// As typed; a list that can be used, where that is known already.
+    pub cpus: Option<String>,
     pub time: Duration,
     pub forks: usize,
     pub cold: bool,
@@ -65,10 +66,10 @@ impl Settings {
         if args.output.is_some() && args.output == args.save {
             return Err(Error::input("-o and --save name the same file: give each its own"));
         }
-        let cpus = match &args.cpus {
-            Some(text) => environment::parse_cpus(text)?,
-            None => environment::default_cpus(args.threads),
-        };
+        let target = target::parse(&args.target, &target::Options::default())?;
+        if let Some(text) = args.cpus.as_ref().filter(|_| args.target == "local") {
+            environment::parse_cpus(text)?;
+        }
         let destination = |path: Option<PathBuf>| path.map(|path| Destination::check(&path)).transpose();
         Ok(Self {
             models: args.models,
@@ -82,14 +83,14 @@ impl Settings {
             inputs: args.input,
             dims: args.dim,
             threads: args.threads,
-            cpus,
+            cpus: args.cpus,
             time: args.time,
             forks,
             cold: args.cold,
             flush_denormals: args.denormals == super::profile::Denormals::Flush,
             tune: args.tune,
             seed: args.seed,
-            target: target::parse(&args.target)?,
+            target,
             format: args.format,
             options: Options { top: args.top, ..Options::default() },
             output: destination(args.output)?,

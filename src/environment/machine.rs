@@ -40,8 +40,6 @@ pub struct State {
     pub temperature_mc: BTreeMap<String, i64>,
     /// Ticks of the used CPUs since boot.
     ticks: Option<Ticks>,
-    /// Ticks that this process and those it has waited for have computed.
-    own: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,10 +60,9 @@ impl State {
 
     /// Share of the used CPUs' time between the two that other programs took: what ran there less what is ours,
     /// all of which is taken to have run there.
-    pub fn others_until(&self, later: &State) -> Option<f64> {
+    pub fn others_until(&self, later: &State, own: u64) -> Option<f64> {
         let (before, after) = (self.ticks?, later.ticks?);
         let all = after.all.checked_sub(before.all).filter(|&all| all > 0)?;
-        let own = later.own?.checked_sub(self.own?)?;
         let others = after.busy.checked_sub(before.busy)?.saturating_sub(own);
         Some(others as f64 / all as f64)
     }
@@ -124,6 +121,16 @@ impl Machine {
         ISA.iter().filter(has).map(|isa| (*isa).to_owned()).collect()
     }
 
+    /// Whether this process runs on a processor that a program imitates. Such a program answers for
+    /// `/proc/self/exe` with the file that it runs; by the other way to it, it is met itself.
+    pub fn emulates(&self) -> bool {
+        let link = |path: &str| std::fs::read_link(self.root.join(path)).ok();
+        match (link("proc/self/exe"), link("proc/thread-self/exe")) {
+            (Some(told), Some(real)) => told != real,
+            _ => false,
+        }
+    }
+
     /// `Ubuntu 24.04, Linux 6.8.0`.
     pub fn os(&self) -> String {
         let release = self.text("etc/os-release").unwrap_or_default();
@@ -178,13 +185,12 @@ impl Machine {
             frequency_khz: self.used(cpus).into_iter().filter_map(frequency).collect(),
             temperature_mc: self.temperatures(),
             ticks: self.ticks(cpus),
-            own: self.own_ticks(),
         }
     }
 
     /// User and system time of this process and of the children it has waited for: fields 14 to 17 of its line,
     /// the second of which may itself hold spaces and parentheses.
-    fn own_ticks(&self) -> Option<u64> {
+    pub fn own_ticks(&self) -> Option<u64> {
         let stat = self.text("proc/self/stat")?;
         let (_, fields) = stat.rsplit_once(')')?;
         let times: Vec<u64> =
@@ -310,21 +316,40 @@ pub mod tests {
 
     #[test]
     fn what_ran_on_the_used_cpus_and_is_not_ours_is_others() {
-        // User, idle, stolen; then user and system of ourselves and of our children.
-        let state = |[user, idle, stolen]: [u64; 3], own: [u64; 4]| {
-            let own = own.map(|n| n.to_string()).join(" ");
-            let root = fixture(&[
-                ("proc/stat", &format!("cpu0 99 0 0 9 0 0 0 0\ncpu1 {user} 0 0 {idle} 0 0 0 {stolen} 0 0\n")),
-                ("proc/self/stat", &format!("7 (a )b) S 1 1 1 0 -1 0 1 2 3 4 {own} 20 0 1\n")),
-            ]);
-            Machine::new(root.path()).state(&[1])
+        // User, idle, stolen.
+        let state = |[user, idle, stolen]: [u64; 3]| {
+            let stat = format!("cpu0 99 0 0 9 0 0 0 0\ncpu1 {user} 0 0 {idle} 0 0 0 {stolen} 0 0\n");
+            Machine::new(fixture(&[("proc/stat", &stat)]).path()).state(&[1])
         };
-        let before = state([100, 50, 0], [1, 1, 10, 10]);
-        let after = state([180, 60, 10], [1, 2, 60, 14]);
-        assert_eq!(before.others_until(&after), Some((80 - 55) as f64 / 100.0));
+        let before = state([100, 50, 0]);
+        assert_eq!(before.others_until(&state([180, 60, 10]), 55), Some((80 - 55) as f64 / 100.0));
         // Rounded to ticks, ours may seem to be more than all.
-        assert_eq!(before.others_until(&state([110, 140, 0], [1, 1, 30, 10])), Some(0.0));
-        assert_eq!(before.others_until(&before), None);
+        assert_eq!(before.others_until(&state([110, 140, 0]), 20), Some(0.0));
+        assert_eq!(before.others_until(&before, 0), None);
+    }
+
+    #[test]
+    fn ticks_of_our_own_are_those_of_the_process_and_its_children() {
+        // User and system of ourselves and of our children are 1, 2, 60 and 14.
+        let stat = "7 (a )b) S 1 1 1 0 -1 0 1 2 3 4 1 2 60 14 20 0 1\n";
+        assert_eq!(Machine::new(fixture(&[("proc/self/stat", stat)]).path()).own_ticks(), Some(77));
+        assert_eq!(Machine::new(fixture(&[]).path()).own_ticks(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_emulator_is_seen_where_it_forgets_to_hide() {
+        let link = |real: &str| {
+            let root = fixture(&[]);
+            for (path, to) in [("self", "/data/oplat"), ("thread-self", real)] {
+                let folder = root.path().join("proc").join(path);
+                std::fs::create_dir_all(&folder).expect("made");
+                std::os::unix::fs::symlink(to, folder.join("exe")).expect("linked");
+            }
+            Machine::new(root.path()).emulates()
+        };
+        assert!(link("/usr/bin/qemu-aarch64-static") && !link("/data/oplat"));
+        assert!(!Machine::new(fixture(&[]).path()).emulates());
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! All is read from text files of the system under a root, so that any machine can be tried as a fixture.
 //! What a system doesn't say is null, and no reason to fail.
 
+mod android;
 mod cpus;
 mod machine;
 mod warnings;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::record::{BeforeAfter, Environment, Oplat};
+use crate::record::{Android, BeforeAfter, Environment, Oplat};
+use crate::worker::protocol;
 
 pub use cpus::{default_cpus, parse_cpus};
 use machine::{Machine, State};
@@ -20,8 +22,10 @@ use machine::{Machine, State};
 #[derive(Debug)]
 pub struct Watch {
     machine: Machine,
+    root: PathBuf,
     cpus: Vec<usize>,
     before: State,
+    android: Option<Android>,
 }
 
 impl Watch {
@@ -34,36 +38,68 @@ impl Watch {
     pub fn under(root: &Path, cpus: &[usize]) -> Self {
         let machine = Machine::new(root);
         let before = machine.state(cpus);
-        Self { machine, cpus: cpus.to_vec(), before }
+        let android = android::state(root);
+        Self { machine, root: root.into(), cpus: cpus.to_vec(), before, android }
     }
 
-    /// What the machine was like meanwhile; `isa` are the instruction sets that the engine says it uses.
-    pub fn finish(self, target: &str, emulated: bool, isa: &[String]) -> Environment {
-        let after = self.machine.state(&self.cpus);
-        let before = &self.before;
-        let mut all_isa = isa.to_vec();
-        all_isa.extend(self.machine.isa().into_iter().filter(|i| !isa.contains(i)));
-        let mut environment = Environment {
-            target: target.to_owned(),
+    /// What the machine is, before anything has been measured.
+    pub fn now(&self) -> Environment {
+        let pair = |before| pair(before, &BTreeMap::new());
+        Environment {
+            target: String::new(),
             host: self.machine.host().unwrap_or_default(),
             arch: std::env::consts::ARCH.into(),
             cpu: self.machine.cpu(),
-            isa: all_isa,
+            isa: self.machine.isa(),
             os: self.machine.os(),
             cores: self.machine.online().len(),
+            available_bytes: self.machine.available_bytes(),
             clusters: self.machine.clusters(),
             governor: self.machine.governors(&self.cpus),
             affinity: self.cpus.clone(),
-            emulated,
+            emulated: self.machine.emulates(),
             timer_ns: timer_ns(),
+            frequency_khz: pair(&self.before.frequency_khz),
+            temperature_mc: pair(&self.before.temperature_mc),
+            steal: None,
+            android: self.android.clone(),
+            runner: None,
+            warnings: vec![],
+        }
+    }
+
+    /// What the machine was like meanwhile, and the share of the used CPUs' time that other programs took; the
+    /// measurement itself took `own_ticks` of it.
+    pub fn finish(&self, own_ticks: Option<u64>) -> (Environment, Option<f64>) {
+        let after = self.machine.state(&self.cpus);
+        let before = &self.before;
+        let environment = Environment {
             frequency_khz: pair(&before.frequency_khz, &after.frequency_khz),
             temperature_mc: pair(&before.temperature_mc, &after.temperature_mc),
             steal: before.steal_until(&after),
-            warnings: vec![],
+            android: self.android.clone().map(|before| android::pair(before, android::state(&self.root))),
+            ..self.now()
         };
-        environment.warnings = warnings::warnings(&environment, before.others_until(&after));
-        environment
+        (environment, own_ticks.and_then(|own| before.others_until(&after, own)))
     }
+}
+
+/// Completes what a worker said of its machine by what only the parent knows: the target as the user spells it,
+/// whether its launcher emulates, and the instruction sets that the engine uses.
+pub fn complete(machine: protocol::Machine, target: &str, emulated: bool, isa: &[String]) -> Environment {
+    let protocol::Machine { oplat, mut environment, others } = machine;
+    environment.target = target.to_owned();
+    environment.emulated |= emulated;
+    let known = std::mem::replace(&mut environment.isa, isa.to_vec());
+    environment.isa.extend(known.into_iter().filter(|i| !isa.contains(i)));
+    environment.runner = Some(oplat).filter(|oplat| *oplat != this_program());
+    environment.warnings = warnings::warnings(&environment, others);
+    environment
+}
+
+/// Ticks that this process and the children that it has waited for have computed; `None` where it isn't known.
+pub fn own_ticks() -> Option<u64> {
+    Machine::new(Path::new("/")).own_ticks()
 }
 
 /// Joins what was read before and after under the same name.
@@ -72,11 +108,6 @@ fn pair(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> BTreeM
     let both =
         |name: &String| BeforeAfter { before: before.get(name).copied(), after: after.get(name).copied() };
     names.map(|name| (name.clone(), both(name))).collect()
-}
-
-/// Memory that programs can have without others being pushed out, bytes; `None` where the system doesn't say.
-pub fn available_bytes() -> Option<u64> {
-    Machine::new(Path::new("/")).available_bytes()
 }
 
 /// This program, as the record knows it.
@@ -158,9 +189,23 @@ mod tests {
     #[test]
     fn a_system_that_says_nothing_is_no_reason_to_fail() {
         let nothing = tempfile::tempdir().expect("temp");
-        let e = Watch::under(nothing.path(), &[0]).finish("local", false, &["avx2".into()]);
+        let watch = Watch::under(nothing.path(), &[0]);
+        let (environment, others) = watch.finish(Some(0));
+        assert_eq!(others, None);
+        let machine = protocol::Machine { oplat: this_program(), environment, others };
+        let e = complete(machine, "local", false, &["avx2".into()]);
         assert_eq!((e.cpu, e.steal, e.clusters.len(), e.governor.len()), (None, None, 0, 0));
-        assert_eq!(e.isa, ["avx2"]);
-        assert!(e.frequency_khz.is_empty() && e.temperature_mc.is_empty());
+        assert_eq!((e.isa.as_slice(), e.runner, e.emulated), (&["avx2".to_owned()][..], None, false));
+        assert!(e.frequency_khz.is_empty() && e.temperature_mc.is_empty() && e.android.is_none());
+    }
+
+    #[test]
+    fn another_program_than_this_is_told() {
+        let nothing = tempfile::tempdir().expect("temp");
+        let environment = Watch::under(nothing.path(), &[]).now();
+        let oplat = Oplat { version: "9".into(), ..this_program() };
+        let machine = protocol::Machine { oplat: oplat.clone(), environment, others: None };
+        let e = complete(machine, "ssh:board", true, &[]);
+        assert_eq!((e.runner, e.emulated, e.target.as_str()), (Some(oplat), true, "ssh:board"));
     }
 }

@@ -1,6 +1,6 @@
 //! What about the machine makes its numbers less sure, in plain words with a remedy.
 
-use crate::record::Environment;
+use crate::record::{Android, Environment};
 
 /// Steal that is worth a warning, as a share.
 const STEAL: f64 = 0.02;
@@ -20,7 +20,7 @@ pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
     if e.emulated {
         warnings.push("emulated CPU: times say nothing of a device; measure on the device".to_owned());
     }
-    if cfg!(debug_assertions) {
+    if e.runner.as_ref().map_or(cfg!(debug_assertions), |runner| runner.debug_assertions) {
         warnings
             .push("debug build: times are not those of a release; build with the given profiles".to_owned());
     }
@@ -61,6 +61,26 @@ pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
         warnings.push(format!(
             "CPU {cpu} slowed from {before} to {after} MHz: throttled? cool it, or fix the speed"
         ));
+    }
+    warnings.extend(e.android.as_ref().map(of_android).unwrap_or_default());
+    warnings
+}
+
+/// What about a phone's state disturbs it.
+fn of_android(android: &Android) -> Vec<String> {
+    let mut warnings = vec![];
+    if android.screen_on == Some(true) {
+        warnings.push("the screen is on: what is shown takes time and heat; switch it off".to_owned());
+    }
+    if android.charging == Some(true) {
+        warnings.push("the battery is charging, which heats the phone: let it fill up first".to_owned());
+    }
+    let worst = android.thermal_status.before.max(android.thermal_status.after);
+    if let Some(status @ 1..) = worst {
+        let name = ["light", "moderate", "severe", "critical", "emergency", "shutdown"];
+        let name = usize::try_from(status - 1).ok().and_then(|i| name.get(i)).unwrap_or(&"unknown");
+        warnings
+            .push(format!("Android says that the phone throttles ({name}): let it cool, and measure again"));
     }
     warnings
 }
@@ -106,5 +126,22 @@ mod tests {
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }
+    }
+
+    #[test]
+    fn a_phone_in_use_is_not_fit() {
+        let status = BeforeAfter { before: Some(0), after: Some(3) };
+        let android = Android {
+            charging: Some(true),
+            screen_on: Some(true),
+            thermal_status: status,
+            ..Android::default()
+        };
+        let all = of_android(&android).join("\n");
+        for part in ["screen is on", "charging", "throttles (severe)"] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+        let idle = Android { charging: Some(false), screen_on: Some(false), ..Android::default() };
+        assert!(of_android(&idle).is_empty() && of_android(&Android::default()).is_empty());
     }
 }

@@ -108,9 +108,6 @@ fn settings(record: &Record, planned: &Experiment) -> Option<String> {
         .or_else(|| changed("denormals", was.denormals.clone(), denormals.into()))
         .or_else(|| changed("threads", was.threads.to_string(), load.threads.to_string()))
         .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))
-        .or_else(|| {
-            changed("the list of CPUs", units::shape(&record.environment.affinity), units::shape(&load.cpus))
-        })
 }
 
 fn variants(record: &Record, planned: &Experiment) -> Option<String> {

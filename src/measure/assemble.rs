@@ -67,6 +67,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         confidence: experiment.confidence,
         cold: experiment.cold,
         interrupted: raw.interrupted,
+        lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
     }
 }

@@ -4,11 +4,14 @@ use super::lane::{Lane, Trouble};
 use super::raw::Failed;
 use super::session::{Session, Stop};
 use crate::onnx;
-use crate::target::Lost;
+use crate::target::{End, Lost};
 
 impl Session<'_> {
     /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
     pub(super) fn fail(&mut self, variant: usize, trouble: Trouble) -> Result<(), Stop> {
+        if let Trouble::Died(_) | Trouble::Other(_) = &trouble {
+            self.still_there(&trouble)?;
+        }
         let failed = match trouble {
             Trouble::Interrupted => return Err(Stop::Interrupted),
             Trouble::Other(message) => Failed { message, refused: false },
@@ -28,6 +31,18 @@ impl Session<'_> {
         self.raw.variants[variant].error = Some(failed);
         self.untold.push(variant);
         Ok(())
+    }
+
+    /// Whether it was the variant that failed, and not the way to its target.
+    fn still_there(&self, trouble: &Trouble) -> Result<(), Stop> {
+        match self.target.check(self.interrupt) {
+            Err(_) if self.interrupt.is_raised() => Err(Stop::Interrupted),
+            Err(error) => Err(Stop::Lost(error)),
+            Ok(()) => match trouble {
+                Trouble::Died(Lost::Died { end: End::Disconnected, .. }) => Err(Stop::Broken),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Tells which variants failed since it was last told. This waits until one is known to be alive: if all

@@ -108,6 +108,7 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Profile(_) => "profile",
         Reply::Memory(_) => "memory",
         Reply::Outputs(_) => "outputs",
+        Reply::Machine(_) => "machine",
         Reply::Error(_) => "error",
     };
     Err(Trouble::Other(format!(

@@ -16,16 +16,17 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod tune;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::environment::{self, Watch};
 use crate::error::{Error, Result};
 use crate::record::{self, Record, Role};
 use crate::swap;
 use crate::target::Target;
 use crate::worker::protocol::{Input, Load};
+use watch::Watch;
 
 pub use crate::target::Interrupt;
 #[cfg(test)]
@@ -41,8 +42,11 @@ pub struct Experiment {
     pub subjects: Vec<Subject>,
     /// By model, each one's original first; what all are compared against is the very first.
     pub variants: Vec<Planned>,
-    /// How to load each variant; the path is filled in when it has been written, inputs are its model's.
+    /// How to load each variant; the path is filled in when it has been written, inputs are its model's, CPUs
+    /// are chosen on the target.
     pub load: Load,
+    /// CPUs to pin to, as `--cpus` has them; `None` for the target's default.
+    pub cpus: Option<String>,
     /// Processes per variant: the number of replications.
     pub forks: usize,
     /// Wall time that all of it may take.
@@ -129,8 +133,13 @@ pub fn measure(
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    let here = matches!(target.name().split(':').next(), Some("local" | "cmd"));
-    let available = if here { environment::available_bytes() } else { None };
+    let available = match experiment.variants.len() {
+        0..=2 => None,
+        _ => {
+            target.open(interrupt)?;
+            Watch::start(None, 1, target, interrupt)?.available_bytes()
+        }
+    };
     let groups = groups::split(experiment, available);
     let mut records = vec![];
     for group in &groups {
@@ -156,6 +165,14 @@ pub fn complete(record: &Record) -> Result<()> {
     if record.settings.interrupted {
         return Err(Error::lost("interrupted: what was measured until then is reported"));
     }
+    if let Some(why) = &record.settings.lost {
+        let settings = &record.settings;
+        let wanted = settings.forks_wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
+        return Err(Error::lost(format!(
+            "{why} (after {}{wanted} forks, which are kept; --resume measures the rest)",
+            settings.forks
+        )));
+    }
     let failed: Vec<_> = record.variants.iter().filter_map(|v| Some((v, v.error.as_ref()?))).collect();
     let first = failed.iter().find(|(v, _)| !v.refused).or(failed.first());
     let Some((variant, error)) = first else { return Ok(()) };
@@ -178,13 +195,15 @@ fn measure_by(
         return Err(Error::input(format!("{}: there is no variant to measure", experiment.name())));
     }
     let started = SystemTime::now();
-    let watch = Watch::start(&experiment.load.cpus);
+    progress.phase("reaching the target");
+    target.open(interrupt)?;
+    let watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
     let files = files::Files::write(&experiment.variants, target)?;
-    let mut raw = session::run(experiment, target, &files, progress, interrupt, clock)?;
+    let mut raw = session::run(experiment, target, &watch, &files, progress, interrupt, clock)?;
     raw.elapsed = clock.elapsed();
     raw.usable(experiment)?;
     let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());
     let engine = engine.unwrap_or_default();
-    let environment = watch.finish(&target.name(), target.emulated(), &engine.isa);
+    let environment = watch.finish(&engine.isa);
     Ok(assemble::record(experiment, raw, engine, environment, started))
 }

@@ -16,6 +16,8 @@ pub struct Raw {
     pub order: Vec<Vec<Vec<usize>>>,
     pub runs_per_turn: u32,
     pub interrupted: bool,
+    /// Why the target was lost, if it was.
+    pub lost: Option<String>,
     /// Wall time that all of it took.
     pub elapsed: Duration,
 }
@@ -102,6 +104,9 @@ impl Raw {
         let failed = || {
             self.variants.iter().zip(&experiment.variants).filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
         };
+        if let Some(why) = &self.lost {
+            return Err(Error::lost(format!("{why}; {name}: nothing was measured yet")));
+        }
         let Some((planned, error)) = failed().next() else {
             return Err(Error::lost(format!("{name}: interrupted before anything was measured")));
         };

@@ -6,6 +6,7 @@ use super::files::Files;
 use super::lane::{Lane, Trouble};
 use super::plan::{self, Costs, Schedule, Turns};
 use super::raw::{Raw, RawFork};
+use super::watch::Watch;
 use super::{Clock, Experiment, Interrupt, Planned, Progress};
 use crate::error::{Error, Result};
 use crate::record::{Fork, OutputChange, ProfiledRound, Role};
@@ -17,12 +18,16 @@ use crate::worker::protocol::{Load, Runs};
 /// Runs that the memory and outputs passes come to.
 const SURVEY_RUNS: u32 = 3;
 
+/// How often a connection may break before its target is given up.
+const MOST_BREAKS: usize = 3;
+
 /// Measures until time is up, the user interrupts or no variant is left.
 ///
 /// Fails only if workers can't be started at all.
 pub fn run(
     experiment: &Experiment,
     target: &dyn Target,
+    watch: &Watch,
     files: &Files,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
@@ -34,6 +39,7 @@ pub fn run(
     let mut session = Session {
         experiment,
         target,
+        watch,
         files,
         progress,
         interrupt,
@@ -45,16 +51,30 @@ pub fn run(
         originals: vec![None; experiment.subjects.len()],
         untold: vec![],
     };
-    for fork in 0.. {
+    let mut breaks = 0;
+    loop {
+        let fork = session.raw.order.len();
         match session.fork(fork) {
-            Ok(Schedule { forks: 0 | 1, .. }) => break,
+            Ok(Schedule { forks: 0 | 1, .. }) | Err(Stop::Nobody) => break,
             Ok(_) => {}
             Err(Stop::Interrupted) => {
                 session.raw.interrupted = true;
                 session.raw.drop_partial();
                 break;
             }
-            Err(Stop::Nobody) => break,
+            Err(Stop::Broken) if breaks < MOST_BREAKS => {
+                breaks += 1;
+                session.progress.note(&format!("{}: the connection broke and is back", target.name()));
+                session.raw.drop_partial();
+            }
+            Err(Stop::Broken) => {
+                session.lose(format!("target {}: its connection breaks again and again", target.name()));
+                break;
+            }
+            Err(Stop::Lost(error)) => {
+                session.lose(error.message);
+                break;
+            }
             Err(Stop::Error(error)) => return Err(error),
         }
     }
@@ -66,6 +86,7 @@ pub fn run(
 pub(super) struct Session<'a> {
     pub(super) experiment: &'a Experiment,
     pub(super) target: &'a dyn Target,
+    watch: &'a Watch<'a>,
     pub(super) files: &'a Files,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) interrupt: &'a Interrupt,
@@ -85,12 +106,22 @@ pub(super) struct Session<'a> {
 /// Why the measurement ends before its plan does.
 pub(super) enum Stop {
     Interrupted,
+    /// The connection to the target broke, and can be used again: what ran there is gone.
+    Broken,
+    /// The target can't be reached any more.
+    Lost(Error),
     /// No variant is left to measure.
     Nobody,
     Error(Error),
 }
 
 impl Session<'_> {
+    /// The target is lost: what was finished until then stays.
+    fn lose(&mut self, why: String) {
+        self.raw.lost = Some(why);
+        self.raw.drop_partial();
+    }
+
     /// One fork, from starting its workers to ending them. Gives the plan as it was for it.
     fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
         self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
@@ -120,7 +151,8 @@ impl Session<'_> {
         if let Some(unit) = Samples::new(units).map(|s| s.median()) {
             self.cost_of_turns(Duration::from_secs_f64(unit));
         }
-        if fork == 0 {
+        // In the first fork, as a rule: it may have been cut off.
+        if lanes.iter().any(|lane| self.raw.variants[lane.variant].memory.is_none()) {
             self.survey(&mut lanes)?;
             self.costs.survey = Duration::ZERO;
         }
@@ -417,6 +449,7 @@ impl Session<'_> {
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: planned.knobs.clone(),
+            cpus: self.watch.cpus().to_vec(),
             ..self.experiment.load.clone()
         }
     }
@@ -427,7 +460,7 @@ impl Session<'_> {
             Some(run) if runs > 0 => Duration::from_secs(10) + run * 20 * (runs + 1),
             _ => self.experiment.time.max(Duration::from_secs(60)),
         };
-        if self.target.emulated() { patience * 10 } else { patience }
+        if self.watch.emulated() { patience * 10 } else { patience }
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Environment {
     pub isa: Vec<String>,
     pub os: String,
     pub cores: usize,
+    /// Memory that could be had without swapping, before anything was measured.
+    #[serde(default)]
+    pub available_bytes: Option<u64>,
     pub clusters: Vec<Cluster>,
     /// Scaling governor of each CPU that is used.
     pub governor: Vec<String>,
@@ -70,7 +73,30 @@ pub struct Environment {
     pub temperature_mc: BTreeMap<String, BeforeAfter>,
     /// Share of CPU time that the hypervisor took while measuring, 0 to 1.
     pub steal: Option<f64>,
+    /// Null on anything that is not Android.
+    #[serde(default)]
+    pub android: Option<Android>,
+    /// The program that ran the workers, where that isn't the one that measured.
+    #[serde(default)]
+    pub runner: Option<Oplat>,
     pub warnings: Vec<String>,
+}
+
+/// What Android says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Android {
+    pub version: String,
+    pub sdk: Option<u32>,
+    /// Maker and model.
+    pub device: String,
+    pub soc: Option<String>,
+    /// Temperature of the battery, thousandths of a degree Celsius.
+    pub battery_mc: BeforeAfter,
+    pub battery_percent: BeforeAfter,
+    /// Android's own scale: 0 none, 1 light, 2 moderate, 3 severe, and worse.
+    pub thermal_status: BeforeAfter,
+    pub charging: Option<bool>,
+    pub screen_on: Option<bool>,
 }
 
 /// CPUs that share a capacity or a highest frequency (big.LITTLE).
@@ -81,7 +107,7 @@ pub struct Cluster {
     pub max_khz: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BeforeAfter {
     pub before: Option<i64>,
     pub after: Option<i64>,
@@ -129,6 +155,9 @@ pub struct Settings {
     pub cold: bool,
     /// True if the measurement was ended early (Ctrl-C).
     pub interrupted: bool,
+    /// Why the target was lost before all forks were made; null if it was not.
+    #[serde(default)]
+    pub lost: Option<String>,
     /// Wall time that all of it took.
     #[serde(default)]
     pub elapsed_ns: Option<u64>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::{End, Interrupt, Lost, Worker};
+use super::{End, Interrupt, Lost, Worker, shell};
 use crate::worker::protocol::{Reply, Request};
 
 /// How long the pipes of an ended child are read for its last words.
@@ -30,6 +30,12 @@ pub(super) enum Event {
     Interrupted,
 }
 
+/// How the worker at the other end of a client ended: the client itself can't tell its end from its own.
+#[derive(Default)]
+struct Remote {
+    code: Option<i32>,
+}
+
 /// A child and its pipes.
 pub(super) struct Connection {
     child: Child,
@@ -41,6 +47,8 @@ pub(super) struct Connection {
     said: VecDeque<String>,
     at: Option<usize>,
     err_ended: bool,
+    /// For a child that is a client of a device's shell: what that shell said became of the worker.
+    remote: Option<Remote>,
     /// The child has been waited for: its id may be another's by now.
     reaped: bool,
     interrupt: Interrupt,
@@ -71,9 +79,17 @@ impl Connection {
             said: VecDeque::new(),
             at: None,
             err_ended: false,
+            remote: None,
             reaped: false,
             interrupt: interrupt.clone(),
         })
+    }
+
+    /// As [`Connection::open`], for a client that runs the line of [`shell::line`] on a device.
+    pub fn remote(command: &mut Command, interrupt: &Interrupt) -> std::io::Result<Self> {
+        let mut connection = Self::open(command, interrupt)?;
+        connection.remote = Some(Remote::default());
+        Ok(connection)
     }
 
     fn send(&mut self, request: &Request) -> std::io::Result<()> {
@@ -112,6 +128,10 @@ impl Connection {
             self.at = Some(node);
             return;
         }
+        if let (Some(remote), Some(code)) = (&mut self.remote, line.strip_prefix(shell::ENDED)) {
+            remote.code = code.trim().parse().ok();
+            return;
+        }
         if self.said.len() == KEPT_LINES {
             self.said.pop_front();
         }
@@ -141,7 +161,10 @@ impl Connection {
         }
         let status = self.child.wait();
         self.reaped = true;
-        status.map_or(End::Exit(None), end_of)
+        match &self.remote {
+            Some(remote) => remote.code.map_or(End::Disconnected, |code| End::Exit(Some(code))),
+            None => status.map_or(End::Exit(None), end_of),
+        }
     }
 
     fn lost(&self, end: End) -> Lost {

@@ -1,8 +1,9 @@
 //! The user's wish to stop, which must also wake whoever is waiting for a worker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use super::connection::Event;
 
@@ -28,6 +29,17 @@ impl Interrupt {
 
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(Ordering::SeqCst)
+    }
+
+    /// Waits so long, or until the flag is raised.
+    pub(super) fn wait(&self, time: Duration) {
+        let (sender, receiver) = channel();
+        let sender = Arc::new(sender);
+        self.wake(&sender);
+        if !self.is_raised() {
+            // Either end of the wait is as good.
+            let _ = receiver.recv_timeout(time);
+        }
     }
 
     /// Has `sender` told when the flag is raised, as long as it lives.

@@ -26,6 +26,8 @@ pub enum End {
     Exit(Option<i32>),
     /// No reply in this time.
     Hung(Duration),
+    /// The connection broke: what became of the worker isn't known.
+    Disconnected,
     /// A reply that is none: the start of the line.
     Garbled(String),
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Lost {
             }
             End::Exit(Some(code)) => write!(f, "ended with code {code}")?,
             End::Exit(None) => f.write_str("ended for an unknown reason")?,
+            End::Disconnected => f.write_str("is gone, as the connection is")?,
             End::Hung(after) => write!(f, "hung: no answer for {:.0} s", after.as_secs_f64())?,
             End::Garbled(line) => return write!(f, "said what is no reply: {line:?}"),
         }
@@ -100,6 +103,7 @@ mod tests {
             (End::Signal(6), Some("oh"), "killed by signal 6 (SIGABRT) (last words: oh)"),
             (End::Exit(Some(101)), Some("oh"), "ended with code 101 (last words: oh)"),
             (End::Hung(Duration::from_secs(12)), None, "hung: no answer for 12 s"),
+            (End::Disconnected, Some("reset"), "is gone, as the connection is (last words: reset)"),
             (End::Garbled("login:".into()), None, "said what is no reply: \"login:\""),
         ];
         for (end, words, expected) in table {

@@ -3,15 +3,24 @@
 //! Targets differ only in how they start `oplat worker` and in how files get there and back. What is measured,
 //! and in which order, is decided elsewhere and is the same everywhere.
 
+mod adb;
 mod connection;
 mod interrupt;
 mod launch;
 mod lost;
+mod remote;
+mod runner;
+mod shell;
+mod ssh;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::worker::protocol::{Reply, Request};
+
+use adb::Adb;
+use remote::Remote;
+use ssh::Ssh;
 
 pub use interrupt::Interrupt;
 pub use launch::{Command, Local};
@@ -24,6 +33,21 @@ pub trait Target {
 
     /// Whether the workers' processor is emulated, so that their times say nothing of a device.
     fn emulated(&self) -> bool;
+
+    /// Whether workers run on this machine, so that what they take of it can be told from what others do.
+    fn is_here(&self) -> bool {
+        true
+    }
+
+    /// Reaches the target and brings it what it needs; all else reaches it on its own if this wasn't called.
+    fn open(&self, _interrupt: &Interrupt) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it can still be reached: fails, after some tries, if not.
+    fn check(&self, _interrupt: &Interrupt) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes a folder, with all in it, reachable for workers; its path on their side.
     fn put(&self, folder: &Path) -> Result<String>;
@@ -41,15 +65,29 @@ pub trait Worker {
     fn ask(&mut self, request: &Request, patience: std::time::Duration) -> Result<Reply, Lost>;
 }
 
-/// The target that the user means: `local` or `cmd:PREFIX`.
-pub fn parse(text: &str) -> Result<Box<dyn Target>> {
+/// What is the user's to choose of a device.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The program to push; without it, one that was built for the device is looked for.
+    pub runner: Option<PathBuf>,
+    /// Where to keep files on the device.
+    pub folder: Option<String>,
+    /// Whether what was pushed stays there for the next time.
+    pub keep: bool,
+}
+
+/// The target that the user means: `local`, `ssh:[user@]host[:port]`, `adb[:serial]` or `cmd:PREFIX`.
+pub fn parse(text: &str, options: &Options) -> Result<Box<dyn Target + Send>> {
+    let options = options.clone();
     match text.split_once(':') {
         None if text == "local" => Ok(Box::new(Local)),
+        None if text == "adb" => Ok(Box::new(Remote::new(Adb::parse(None)?, options))),
         Some(("cmd", prefix)) => Ok(Box::new(Command::new(prefix)?)),
-        Some((kind @ ("ssh" | "adb"), _)) => Err(Error::input(format!(
-            "target {text}: {kind} is not supported yet; use local, or cmd:PREFIX with a launcher of your own"
+        Some(("ssh", place)) => Ok(Box::new(Remote::new(Ssh::parse(place)?, options))),
+        Some(("adb", serial)) => Ok(Box::new(Remote::new(Adb::parse(Some(serial))?, options))),
+        _ => Err(Error::input(format!(
+            "unknown target {text:?}: use local, ssh:[user@]host[:port], adb[:serial] or cmd:PREFIX (a launcher)"
         ))),
-        _ => Err(Error::input(format!("unknown target {text:?}: use local or cmd:PREFIX (a launcher)"))),
     }
 }
 
@@ -59,14 +97,16 @@ mod tests {
 
     #[test]
     fn a_target_is_known_by_the_users_spelling() {
-        assert_eq!(parse("local").expect("local").name(), "local");
-        assert_eq!(parse("cmd:nice -n 5").expect("a launcher").name(), "cmd:nice -n 5");
+        for text in ["local", "cmd:nice -n 5", "ssh:pi@board:2222", "adb", "adb:0123"] {
+            assert_eq!(parse(text, &Options::default()).expect(text).name(), text);
+        }
     }
 
     #[test]
     fn an_unusable_target_says_what_can_be_used() {
-        for text in ["", "remote", "ssh:phone", "adb:1", "cmd:", "cmd:'nice"] {
-            let error = parse(text).err().unwrap_or_else(|| panic!("{text:?} was taken"));
+        for text in ["", "remote", "ssh", "ssh:", "adb:", "cmd:", "cmd:'nice"] {
+            let error =
+                parse(text, &Options::default()).err().unwrap_or_else(|| panic!("{text:?} was taken"));
             assert_eq!(error.kind, crate::error::Kind::Input, "{text:?}");
         }
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::{Environment, Oplat};
+
 /// What a parent asks for. A worker answers each with one [`Reply`], in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -35,6 +37,18 @@ pub enum Request {
     Memory,
     /// One run; its outputs are written to `file` (see [`Outputs`]). Answer: [`Reply::Outputs`].
     Outputs { file: String },
+    /// Choose CPUs, note the state of the machine and say what it is. Needs no model. Answer:
+    /// [`Reply::Machine`].
+    Watch {
+        /// As `--cpus` has it; `None` for the default.
+        cpus: Option<String>,
+        threads: usize,
+    },
+    /// Say how the machine fared since `Watch`. Answer: [`Reply::Machine`].
+    Watched {
+        /// Ticks of the CPU that the measurement itself took meanwhile, where the parent knows them.
+        own_ticks: Option<u64>,
+    },
     /// End. No answer; the end of the input means the same.
     Stop,
 }
@@ -79,6 +93,7 @@ pub enum Reply {
     Profile(Profile),
     Memory(Memory),
     Outputs(Outputs),
+    Machine(Box<Machine>),
     /// The request failed; the worker is still there to be stopped.
     Error(Failure),
 }
@@ -209,4 +224,16 @@ pub struct Outputs {
     /// Non-finite and subnormal numbers among the floats that any op of the run put out.
     pub non_finite: u64,
     pub subnormal: u64,
+}
+
+/// The machine on which the worker runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The program that answers.
+    pub oplat: Oplat,
+    /// What is known of the machine. Its target, the instruction sets that only the engine knows, and warnings are
+    /// the parent's to add.
+    pub environment: Environment,
+    /// Share of the used CPUs' time since `Watch` that programs other than ours took, 0 to 1.
+    pub others: Option<f64>,
 }

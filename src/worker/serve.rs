@@ -11,14 +11,17 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::cpu;
-use super::protocol::{Failure, Load, Reply, Request, Runs};
+use super::protocol::{Failure, Load, Machine, Reply, Request, Runs};
 use crate::engine::{self, Engine};
+use crate::{environment, record};
 
 /// Message of the last panic, which the hook keeps from the terminal.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Obeys the requests on stdin until they end. Stdout is for replies and nothing else.
-pub fn serve() -> ExitCode {
+/// Obeys the requests on stdin until they end. Stdout is for replies and nothing else. On a `leash`, the end of
+/// the requests ends the process at once, whatever it is doing: on a device, nothing else tells that the parent
+/// has let go.
+pub fn serve(leash: bool) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.payload_as_str().unwrap_or("for no stated reason");
         let file =
@@ -30,7 +33,7 @@ pub fn serve() -> ExitCode {
     }));
     let mut worker = Worker::default();
     let mut stdout = std::io::stdout();
-    for line in requests() {
+    for line in requests(leash) {
         let Some(reply) = worker.answer(&line) else { return ExitCode::SUCCESS };
         let written = serde_json::to_string(&reply)
             .map_err(std::io::Error::from)
@@ -45,7 +48,7 @@ pub fn serve() -> ExitCode {
 }
 
 /// The lines of stdin, read by a thread of their own.
-fn requests() -> Receiver<String> {
+fn requests(leash: bool) -> Receiver<String> {
     let (sender, receiver) = channel();
     let parent = parent();
     std::thread::spawn(move || {
@@ -53,6 +56,9 @@ fn requests() -> Receiver<String> {
             if !line.trim().is_empty() && sender.send(line).is_err() {
                 return;
             }
+        }
+        if leash {
+            std::process::exit(0);
         }
         // What was asked for before the end is still answered, unless nobody is left to read it.
         drop(sender);
@@ -87,10 +93,11 @@ fn parent() {}
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn end_with((): ()) {}
 
-/// The state between requests: the model that is loaded, if one is.
+/// The state between requests: the model that is loaded, if one is, and the machine as it was.
 #[derive(Default)]
 struct Worker {
     engine: Option<Engine>,
+    watch: Option<environment::Watch>,
 }
 
 impl Worker {
@@ -116,14 +123,17 @@ impl Worker {
     }
 
     fn obey(&mut self, request: Request) -> Result<Reply, Failure> {
-        if let Request::Load(load) = &request {
-            return self.load(load);
+        match &request {
+            Request::Load(load) => return self.load(load),
+            Request::Watch { cpus, threads } => return self.watch(cpus.as_deref(), *threads),
+            Request::Watched { own_ticks } => return self.watched(*own_ticks),
+            _ => {}
         }
         let Some(engine) = self.engine.as_mut() else {
             return Err(Failure { message: "no model is loaded".to_owned(), node: None });
         };
         Ok(match request {
-            Request::Load(_) | Request::Stop => {
+            Request::Load(_) | Request::Watch { .. } | Request::Watched { .. } | Request::Stop => {
                 return Err(Failure { message: "unexpected".to_owned(), node: None });
             }
             Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?)),
@@ -132,6 +142,24 @@ impl Worker {
             Request::Memory => Reply::Memory(engine.memory()?),
             Request::Outputs { file } => Reply::Outputs(engine.outputs(Path::new(&file))?),
         })
+    }
+
+    fn watch(&mut self, cpus: Option<&str>, threads: usize) -> Result<Reply, Failure> {
+        let cpus = match cpus {
+            Some(text) => environment::parse_cpus(text)
+                .map_err(|error| Failure { message: error.message, node: None })?,
+            None => environment::default_cpus(threads),
+        };
+        let watch = self.watch.insert(environment::Watch::start(&cpus));
+        Ok(machine(watch.now(), None))
+    }
+
+    fn watched(&mut self, own_ticks: Option<u64>) -> Result<Reply, Failure> {
+        let Some(watch) = &self.watch else {
+            return Err(Failure { message: "nothing is watched".to_owned(), node: None });
+        };
+        let (environment, others) = watch.finish(own_ticks);
+        Ok(machine(environment, others))
     }
 
     fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
@@ -147,6 +175,10 @@ impl Worker {
         loaded.rss_bytes = cpu::resident_bytes();
         Ok(Reply::Loaded(loaded))
     }
+}
+
+fn machine(environment: record::Environment, others: Option<f64>) -> Reply {
+    Reply::Machine(Box::new(Machine { oplat: environment::this_program(), environment, others }))
 }
 
 fn fail(message: String) -> Reply {
@@ -179,6 +211,10 @@ mod tests {
             panic!("an error")
         };
         assert_eq!(failure.message, "no model is loaded");
+        let Some(Reply::Error(failure)) = worker.answer("{\"request\":\"watched\"}") else {
+            panic!("an error")
+        };
+        assert_eq!(failure.message, "nothing is watched");
         assert_eq!(worker.answer("{\"request\":\"stop\"}"), None);
     }
 }

@@ -41,6 +41,8 @@ pub struct World {
     pub startable: Cell<usize>,
     files: RefCell<HashMap<String, Vec<u8>>>,
     noise: Cell<u64>,
+    /// What processes draw when they start.
+    lots: Cell<u64>,
     pub climate: Climate,
     /// Where a machine-wide wave stands.
     wave: Cell<f64>,
@@ -85,6 +87,7 @@ impl World {
             startable: Cell::new(usize::MAX),
             files: RefCell::default(),
             noise: Cell::new(1),
+            lots: Cell::new(1),
             climate: Climate::default(),
             wave: Cell::default(),
             script: Box::new(script),
@@ -94,12 +97,16 @@ impl World {
     /// The same machine on another day.
     pub fn on_day(run_ns: &[u64], climate: Climate, day: u64) -> Rc<Self> {
         let world = Rc::into_inner(Self::new(run_ns, |_, _| None)).expect("just made");
-        Rc::new(Self { climate, noise: Cell::new(day), ..world })
+        Rc::new(Self { climate, noise: Cell::new(day), lots: Cell::new(!day), ..world })
     }
 
     fn uniform(&self) -> f64 {
-        let next = self.noise.get().wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        self.noise.set(next);
+        Self::draw(&self.noise)
+    }
+
+    fn draw(state: &Cell<u64>) -> f64 {
+        let next = state.get().wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state.set(next);
         (next >> 11) as f64 / (1u64 << 53) as f64
     }
 
@@ -168,7 +175,7 @@ impl Target for Fake {
         Ok(Box::new(FakeWorker {
             world: Rc::clone(&self.0),
             moment: Moment::default(),
-            lot: self.0.uniform(),
+            lot: World::draw(&self.0.lots),
             ran: Cell::default(),
         }))
     }
@@ -259,6 +266,11 @@ impl FakeWorker {
                 self.world.files.borrow_mut().insert(file.clone(), bytes);
                 Reply::Outputs(Outputs { elements: vec![2], non_finite: 0, subnormal: 6 })
             }
+            Request::Watch { .. } | Request::Watched { .. } => Reply::Machine(Box::new(protocol::Machine {
+                oplat: crate::environment::this_program(),
+                environment: record::Environment { affinity: vec![1], ..Default::default() },
+                others: None,
+            })),
             Request::Stop => Reply::Error(Failure { message: "stop has no answer".into(), node: None }),
         }
     }
@@ -338,6 +350,7 @@ pub fn experiment() -> Experiment {
             flush_denormals: false,
             knobs: Default::default(),
         },
+        cpus: None,
         forks: 8,
         time: Duration::from_secs(40),
         confidence: 0.99,

@@ -1,0 +1,87 @@
+//! The machine where workers run, watched by a worker of its own: what a board or a phone is, and how it fared,
+//! only it can say.
+
+use std::time::Duration;
+
+use super::Interrupt;
+use crate::environment;
+use crate::error::{Error, Result};
+use crate::record::Environment;
+use crate::target::{Lost, Target, Worker};
+use crate::worker::protocol::{Machine, Reply, Request};
+
+/// Far more than an emulated worker needs to start and to read some files.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A worker that watches, and what it said at first.
+pub struct Watch<'t> {
+    target: &'t dyn Target,
+    worker: Box<dyn Worker>,
+    machine: Machine,
+    own_ticks: Option<u64>,
+}
+
+impl<'t> Watch<'t> {
+    /// Starts a worker that chooses the CPUs and notes the state of its machine.
+    ///
+    /// Fails if none can be started, if it is of another version than this program, or if the CPUs that were
+    /// asked for can't be used there.
+    pub fn start(
+        cpus: Option<&str>,
+        threads: usize,
+        target: &'t dyn Target,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let mut worker = target.start(interrupt)?;
+        let request = Request::Watch { cpus: cpus.map(str::to_owned), threads };
+        let machine = match worker.ask(&request, PATIENCE) {
+            Ok(Reply::Machine(machine)) => *machine,
+            Ok(Reply::Error(failure)) if failure.message.starts_with("not a request") => {
+                return Err(stranger(target));
+            }
+            Ok(Reply::Error(failure)) => return Err(Error::input(failure.message)),
+            Ok(_) => return Err(stranger(target)),
+            Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),
+            Err(lost) => return Err(Error::lost(format!("target {}: worker {lost}", target.name()))),
+        };
+        if machine.oplat.version != environment::this_program().version {
+            return Err(stranger(target));
+        }
+        let own_ticks = environment::own_ticks().filter(|_| target.is_here());
+        Ok(Self { target, worker, machine, own_ticks })
+    }
+
+    /// The CPUs to pin to.
+    pub fn cpus(&self) -> &[usize] {
+        &self.machine.environment.affinity
+    }
+
+    /// Memory that workers can have without anything being swapped out; `None` where the system doesn't say.
+    pub fn available_bytes(&self) -> Option<u64> {
+        self.machine.environment.available_bytes
+    }
+
+    /// Whether times say nothing of a device.
+    pub fn emulated(&self) -> bool {
+        self.target.emulated() || self.machine.environment.emulated
+    }
+
+    /// What the machine was like meanwhile: as it was at first, if it can't be asked any more. `isa` are the
+    /// instruction sets that the engine says it uses.
+    pub fn finish(mut self, isa: &[String]) -> Environment {
+        let ticks = |before| Some(environment::own_ticks()?.saturating_sub(before));
+        let request = Request::Watched { own_ticks: self.own_ticks.and_then(ticks) };
+        if let Ok(Reply::Machine(machine)) = self.worker.ask(&request, PATIENCE) {
+            self.machine = *machine;
+        }
+        environment::complete(self.machine, &self.target.name(), self.target.emulated(), isa)
+    }
+}
+
+fn stranger(target: &dyn Target) -> Error {
+    Error::input(format!(
+        "target {}: its oplat is not version {}, as this one is: use the same on both sides",
+        target.name(),
+        environment::this_program().version
+    ))
+}

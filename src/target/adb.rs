@@ -1,0 +1,105 @@
+//! Phones that are reached by Android's own client, `adb`, whose server keeps the connection.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::Interrupt;
+use super::shell::{self, Failed, Shell};
+use crate::error::{Error, Result};
+
+/// The server may have to be started first, and the phone to be found.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the client says, what to do about it, and whether trying again may help.
+const ADVICE: [(&str, &str, bool); 6] = [
+    ("unauthorized", "; allow this computer on the phone's screen", false),
+    ("more than one device", "; name one: adb:SERIAL (`adb devices` lists them)", false),
+    ("no permissions", "; give this user access to USB devices (udev), or replug it", false),
+    ("offline", "; replug it, or switch USB debugging off and on", true),
+    ("not found", "; check its cable, that USB debugging is on, and its serial with `adb devices`", true),
+    ("no devices", "; check its cable, and that USB debugging is on", true),
+];
+
+/// `adb[:serial]`.
+pub(super) struct Adb {
+    serial: Option<String>,
+}
+
+impl Adb {
+    /// Reads what comes after `adb:`; `None` for the only device that there is.
+    pub fn parse(serial: Option<&str>) -> Result<Self> {
+        let plain = |c: char| !(c.is_whitespace() || c.is_control());
+        match serial {
+            Some(s) if s.is_empty() || s.starts_with('-') || !s.chars().all(plain) => Err(Error::input(
+                format!("target adb:{s}: give adb or adb:SERIAL, as `adb devices` lists them"),
+            )),
+            serial => Ok(Self { serial: serial.map(str::to_owned) }),
+        }
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("adb");
+        if let Some(serial) = &self.serial {
+            command.args(["-s", serial]);
+        }
+        command
+    }
+}
+
+impl Shell for Adb {
+    fn name(&self) -> String {
+        self.serial.as_ref().map_or_else(|| "adb".into(), |serial| format!("adb:{serial}"))
+    }
+
+    fn folder(&self) -> &'static str {
+        "/data/local/tmp/oplat"
+    }
+
+    fn connect(&self, interrupt: &Interrupt) -> Result<(), Failed> {
+        // A device in the network is the server's to connect to, and it forgets those that it lost.
+        if let Some(serial) = self.serial.as_ref().filter(|serial| serial.contains(':')) {
+            shell::finish(Command::new("adb").args(["connect", serial]), None, LIMIT, interrupt)?;
+        }
+        let (state, said) = shell::finish(self.client().arg("get-state"), None, LIMIT, interrupt)?;
+        let state = String::from_utf8_lossy(&state).trim().to_owned();
+        match state.as_str() {
+            "device" | "recovery" => Ok(()),
+            "" => Err(Failed::Cut(shell::last_words(&said))),
+            state => Err(Failed::Cut(format!("the device is {state}"))),
+        }
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = self.client();
+        // No terminal: what goes through is left as it is.
+        command.args(["shell", "-T", line]);
+        command
+    }
+
+    fn advice(&self, said: &str) -> (&'static str, bool) {
+        let said = said.to_lowercase();
+        let known = ADVICE.iter().find(|(part, ..)| said.contains(part));
+        known.map_or(("", true), |(_, advice, again)| (advice, *again))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_is_one_plain_word() {
+        assert_eq!(Adb::parse(None).expect("the only one").name(), "adb");
+        assert_eq!(Adb::parse(Some("192.168.1.7:5555")).expect("one").name(), "adb:192.168.1.7:5555");
+        for serial in ["", "-e", "a b", "a\n"] {
+            assert!(Adb::parse(Some(serial)).is_err(), "{serial:?}");
+        }
+    }
+
+    #[test]
+    fn a_phone_that_was_not_allowed_is_not_tried_again() {
+        let adb = Adb::parse(None).expect("the only one");
+        assert!(!adb.advice("error: device unauthorized.").1);
+        assert!(adb.advice("error: device 'x' not found").1);
+    }
+}

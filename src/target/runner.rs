@@ -1,0 +1,162 @@
+//! The program for the device: which file it is, and whether the device's processor can run it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Processors by `uname -m`'s names, the architecture's name, ELF's number, and the targets to build for, in the
+/// order in which they are looked for: a static program needs nothing of the device.
+const ARCHITECTURES: [(&[&str], &str, u16, &[&str]); 5] = [
+    (
+        &["aarch64", "arm64", "armv8", "armv9"],
+        "aarch64",
+        183,
+        &["aarch64-unknown-linux-musl", "aarch64-unknown-linux-gnu", "aarch64-linux-android"],
+    ),
+    (
+        &["armv7", "armv8l"],
+        "armv7",
+        40,
+        &["armv7-unknown-linux-gnueabihf", "armv7-unknown-linux-musleabihf", "armv7-linux-androideabi"],
+    ),
+    (
+        &["x86_64", "amd64"],
+        "x86-64",
+        62,
+        &["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu", "x86_64-linux-android"],
+    ),
+    (&["i386", "i486", "i586", "i686"], "x86", 3, &["i686-unknown-linux-musl", "i686-unknown-linux-gnu"]),
+    (&["riscv64"], "riscv64", 243, &["riscv64gc-unknown-linux-gnu"]),
+];
+
+/// The program to push to a device whose `uname -m` says `machine`: the one that was named, or one that was built
+/// for it and lies where cargo puts it, or beside this program as `oplat-ARCHITECTURE`, or this program itself.
+///
+/// Fails, before anything is pushed, if there is none or if the device can't run it.
+pub(super) fn find(named: Option<&Path>, machine: &str) -> Result<PathBuf> {
+    let Some((_, arch, number, triples)) = architecture(machine) else {
+        return Err(Error::input(format!(
+            "the device's processor is {machine:?}, for which there is no oplat"
+        )));
+    };
+    if let Some(path) = named {
+        let built_for = elf_machine(path)?;
+        if built_for != number {
+            return Err(Error::input(format!(
+                "--runner {}: it is for {}, and the device is {arch}; build it for {}",
+                path.display(),
+                name_of(built_for),
+                triples.first().unwrap_or(&arch)
+            )));
+        }
+        return Ok(path.to_path_buf());
+    }
+    let own = std::env::current_exe().ok();
+    let found = candidates(own.as_deref(), arch, triples)
+        .into_iter()
+        .find(|path| path.is_file() && elf_machine(path).is_ok_and(|built_for| built_for == number));
+    found.ok_or_else(|| {
+        let triple = triples.first().unwrap_or(&arch);
+        Error::input(format!(
+            "there is no oplat for {arch} here: `cross build --release --target {triple}` makes one (README has \
+             other ways), or name one with --runner"
+        ))
+    })
+}
+
+/// Where programs for this architecture may be, the best first.
+fn candidates(own: Option<&Path>, arch: &str, triples: &[&str]) -> Vec<PathBuf> {
+    let beside = own.and_then(Path::parent);
+    // This program may be in `target/release`, or in `target/TRIPLE/release`.
+    let above = beside.into_iter().flat_map(|folder| folder.ancestors().skip(1).take(2));
+    let folders: Vec<PathBuf> = above.map(Path::to_path_buf).chain([PathBuf::from("target")]).collect();
+    let built = folders.iter().flat_map(|folder| {
+        triples.iter().map(move |triple| folder.join(triple).join("release").join("oplat"))
+    });
+    let shipped = beside.map(|folder| folder.join(format!("oplat-{arch}")));
+    shipped.into_iter().chain(built).chain(own.map(Path::to_path_buf)).collect()
+}
+
+fn architecture(
+    machine: &str,
+) -> Option<(&'static [&'static str], &'static str, u16, &'static [&'static str])> {
+    let exact = ARCHITECTURES.iter().find(|(names, ..)| names.contains(&machine));
+    exact
+        .or_else(|| ARCHITECTURES.iter().find(|(names, ..)| names.iter().any(|n| machine.starts_with(n))))
+        .copied()
+}
+
+fn name_of(number: u16) -> String {
+    let known = ARCHITECTURES.iter().find(|(_, _, n, _)| *n == number);
+    known.map_or_else(|| format!("processor {number}"), |(_, name, ..)| (*name).to_owned())
+}
+
+/// For which processor a Linux program was built, by its ELF header.
+fn elf_machine(path: &Path) -> Result<u16> {
+    let mut head = [0; 20];
+    let mut file = std::fs::File::open(path).map_err(|e| Error::file("read", path, &e))?;
+    let read = file.read_exact(&mut head);
+    match (read, head) {
+        (Ok(()), [0x7f, b'E', b'L', b'F', _, order, .., low, high]) => {
+            Ok(if order == 2 { u16::from_be_bytes([low, high]) } else { u16::from_le_bytes([low, high]) })
+        }
+        _ => Err(Error::input(format!("{}: it is no Linux program; name one with --runner", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elf(folder: &Path, name: &str, machine: u16) -> PathBuf {
+        let mut head = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
+        head.resize(18, 0);
+        head.extend(machine.to_le_bytes());
+        head.resize(64, 0);
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, head).expect("written");
+        path
+    }
+
+    #[test]
+    fn a_program_for_another_processor_is_refused_with_what_to_build() {
+        let folder = tempfile::tempdir().expect("temp");
+        let x86 = elf(folder.path(), "oplat", 62);
+        assert_eq!(find(Some(&x86), "x86_64").expect("the same"), x86);
+        let error = find(Some(&x86), "aarch64").expect_err("another");
+        assert!(
+            error.message.contains("x86-64") && error.message.contains("aarch64-unknown-linux-musl"),
+            "{error}"
+        );
+        let arm = elf(folder.path(), "arm", 183);
+        for machine in ["aarch64", "arm64", "armv8", "aarch64_be"] {
+            assert!(find(Some(&arm), machine).is_ok(), "{machine}");
+        }
+        assert!(find(Some(&arm), "armv7l").is_err() && find(Some(&arm), "armv8l").is_err());
+    }
+
+    #[test]
+    fn what_is_no_program_or_no_processor_is_refused() {
+        let folder = tempfile::tempdir().expect("temp");
+        let text = folder.path().join("oplat");
+        std::fs::write(&text, "#!/bin/sh").expect("written");
+        assert!(find(Some(&text), "aarch64").expect_err("a script").message.contains("no Linux program"));
+        assert!(find(Some(&folder.path().join("none")), "aarch64").is_err());
+        assert!(find(None, "vax").expect_err("a vax").message.contains("vax"));
+    }
+
+    #[test]
+    fn what_was_built_for_the_device_is_found_beside_what_runs_here() {
+        let all =
+            candidates(Some(Path::new("/home/target/release/oplat")), "aarch64", &["aarch64-linux-android"]);
+        for path in [
+            "/home/target/release/oplat-aarch64",
+            "/home/target/aarch64-linux-android/release/oplat",
+            "target/aarch64-linux-android/release/oplat",
+        ] {
+            assert!(all.contains(&PathBuf::from(path)), "{path} in {all:?}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Boards that are reached by the OpenSSH client: one connection, which every worker shares.
+//!
+//! The connection is a client of our own that stays as long as we hold its input: if this program dies, so does
+//! it, and with it all that it carries.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::Interrupt;
+use super::shell::{self, Failed, Shell};
+use crate::error::{Error, Result};
+
+/// How long connecting may take: the client's own limit, and what comes after it.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the device says when it is there.
+const HERE: &str = "oplat-here";
+
+/// Batch mode asks for nothing. A silent network is noticed in 15 s.
+const OPTIONS: [&str; 9] = [
+    "-oBatchMode=yes",
+    "-oConnectTimeout=10",
+    "-oServerAliveInterval=5",
+    "-oServerAliveCountMax=3",
+    "-oClearAllForwardings=yes",
+    "-oPermitLocalCommand=no",
+    "-oRemoteCommand=none",
+    "-oRequestTTY=no",
+    "-oControlPersist=no",
+];
+
+/// What a client says, what to do about it, and whether trying again may help.
+const ADVICE: [(&str, &str, bool); 8] = [
+    ("host key verification failed", "; connect once by hand with ssh and check its key", false),
+    ("remote host identification has changed", "; it is another machine, or somebody in between", false),
+    ("permission denied", "; give ssh a key that it accepts without a password", false),
+    ("could not resolve", "; check the name", false),
+    ("connection refused", "; check that it is on, and that sshd runs there", true),
+    ("timed out", "; check that it is on and in this network", true),
+    ("no route to host", "; check that it is on and in this network", true),
+    ("", "", true),
+];
+
+/// `ssh:[user@]host[:port]`.
+pub(super) struct Ssh {
+    host: String,
+    port: Option<u16>,
+    /// The folder of the connection's socket, readable for us alone.
+    sockets: TempDir,
+    master: Mutex<Option<Child>>,
+}
+
+impl Ssh {
+    /// Reads what comes after `ssh:`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = || {
+            Error::input(format!(
+                "target ssh:{text}: give ssh:[user@]host[:port], as ssh:pi@board or ssh:[::1]:2222"
+            ))
+        };
+        let (host, port) = split_port(text).ok_or_else(wrong)?;
+        let plain = |c: char| !(c.is_whitespace() || c.is_control());
+        if host.is_empty() || host.starts_with('-') || host.ends_with('@') || !host.chars().all(plain) {
+            return Err(wrong());
+        }
+        let sockets = tempfile::Builder::new().prefix("oplat-").tempdir().map_err(|e| {
+            Error::input(format!("cannot make a temporary folder: {e}; make room, or set TMPDIR elsewhere"))
+        })?;
+        Ok(Self { host, port, sockets, master: Mutex::new(None) })
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(OPTIONS);
+        // Percent signs would be the client's.
+        let socket = self.sockets.path().join("s").to_string_lossy().replace('%', "%%");
+        command.arg(format!("-oControlPath={socket}"));
+        if let Some(port) = self.port {
+            command.arg(format!("-p{port}"));
+        }
+        command
+    }
+
+    fn let_go(&self) {
+        let master = self.master.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(mut master) = master {
+            // Fail only if it is gone.
+            let _ = master.kill();
+            let _ = master.wait();
+        }
+        // A client that was killed leaves its socket, and the next would not take its place.
+        let _ = std::fs::remove_file(self.sockets.path().join("s"));
+    }
+}
+
+impl Drop for Ssh {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl Shell for Ssh {
+    fn name(&self) -> String {
+        match self.port {
+            Some(port) => format!("ssh:{}:{port}", self.host),
+            None => format!("ssh:{}", self.host),
+        }
+    }
+
+    fn folder(&self) -> &'static str {
+        "${XDG_CACHE_HOME:-$HOME/.cache}/oplat"
+    }
+
+    fn connect(&self, interrupt: &Interrupt) -> Result<(), Failed> {
+        self.let_go();
+        let mut command = self.client();
+        let script = format!("echo {HERE}; exec cat >/dev/null");
+        command.args(["-oControlMaster=yes", "--", &self.host, &shell::line(&script)]);
+        let mut child = shell::spawn(command.stdin(Stdio::piped()))?;
+        let (sender, lines) = channel();
+        for pipe in [child.stdout.take().map(boxed), child.stderr.take().map(boxed)].into_iter().flatten() {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(std::io::Result::ok) {
+                    // Once it is connected, nobody listens.
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        drop(sender);
+        *self.master.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(child);
+        let (deadline, mut said) = (Instant::now() + LIMIT, String::new());
+        loop {
+            match lines.recv_timeout(Duration::from_millis(50)) {
+                Ok(line) if line == HERE => return Ok(()),
+                Ok(line) => said = said + &line + "\n",
+                Err(RecvTimeoutError::Disconnected) => return Err(Failed::Cut(shell::last_words(&said))),
+                Err(RecvTimeoutError::Timeout) if interrupt.is_raised() => return Err(Failed::Interrupted),
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                    return Err(Failed::Cut("connecting timed out".into()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = self.client();
+        command.args(["-oControlMaster=no", "--", &self.host, line]);
+        command
+    }
+
+    fn advice(&self, said: &str) -> (&'static str, bool) {
+        let said = said.to_lowercase();
+        let known = ADVICE.iter().find(|(part, ..)| said.contains(part));
+        known.map_or(("", true), |(_, advice, again)| (advice, *again))
+    }
+}
+
+fn boxed(pipe: impl std::io::Read + Send + 'static) -> Box<dyn std::io::Read + Send> {
+    Box::new(pipe)
+}
+
+/// Host, and port if there is one; an IPv6 address is in brackets if a port follows. `None` if the port is none.
+fn split_port(text: &str) -> Option<(String, Option<u16>)> {
+    let (user, host) = text.rsplit_once('@').map_or(("", text), |(user, _)| text.split_at(user.len() + 1));
+    let (host, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, port)) => (host, Some(port.strip_prefix(':')?)),
+        None if host.matches(':').count() > 1 => (host, None),
+        None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map(str::parse::<u16>).transpose().ok()?;
+    (port != Some(0) && !host.is_empty()).then(|| (format!("{user}{host}"), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_host_and_port_are_told_apart() {
+        let table: [(&str, Option<(&str, Option<u16>)>); 10] = [
+            ("board", Some(("board", None))),
+            ("pi@board:2222", Some(("pi@board", Some(2222)))),
+            ("::1", Some(("::1", None))),
+            ("pi@[::1]:22", Some(("pi@::1", Some(22)))),
+            ("[fe80::1%eth0]", Some(("fe80::1%eth0", None))),
+            ("board:", None),
+            ("board:x", None),
+            ("board:0", None),
+            ("board:99999", None),
+            ("pi@", None),
+        ];
+        for (text, expected) in table {
+            let expected = expected.map(|(host, port)| (host.to_owned(), port));
+            assert_eq!(split_port(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_could_be_an_option_or_more_words_is_refused() {
+        for text in ["", "-oProxyCommand=reboot", "a b", "pi@", "board\n", ":22"] {
+            assert!(Ssh::parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(Ssh::parse("pi@board:2222").expect("a board").name(), "ssh:pi@board:2222");
+    }
+
+    #[test]
+    fn what_cannot_pass_is_not_tried_again() {
+        let ssh = Ssh::parse("board").expect("a board");
+        assert!(ssh.advice("ssh: connect to host board port 22: Connection refused").1);
+        assert!(ssh.advice("kex_exchange_identification: Connection closed by remote host").1);
+        for said in ["Host key verification failed.", "pi@board: Permission denied (publickey)."] {
+            let (advice, again) = ssh.advice(said);
+            assert!(!again && !advice.is_empty(), "{said}");
+        }
+    }
+}
