@@ -263,6 +263,33 @@ fn a_regression_has_its_exit_code() {
 }
 
 #[test]
+fn records_of_one_side_are_pooled_and_a_build_server_gets_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = |times, last| slowed(folder.path(), times, last);
+    let (a, b) = ([record(1.0, 1.0), record(1.001, 1.0)], [record(1.2, 1.0), record(1.201, 1.0)]);
+    let junit = folder.path().join("latency.xml").display().to_string();
+    let sides = [a[0].as_str(), "--base", &a[1], &b[0], &b[1]];
+    let limit = ["--max-regression", "5%", "--junit", &junit, "--format", "json"];
+    let (code, json, _) = compare(&[sides.as_slice(), &limit].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one JSON document");
+    assert_eq!((code, &json["base"]["records"]), (Some(1), &2.into()));
+    let [against] = json["against"].as_array().expect("a list").as_slice() else {
+        panic!("one side: {json}")
+    };
+    assert_eq!(against["new"]["records"], 2);
+    let variants = against["variants"].as_array().expect("variants").len();
+    let file = std::fs::read_to_string(&junit).expect("written");
+    assert!(file.contains(&format!("tests=\"{variants}\" failures=\"{variants}\" errors=\"0\"")), "{file}");
+    assert_eq!(file.matches("<failure type=\"regression\"").count(), variants, "{file}");
+
+    // Pooled, the same two say less of the machine; alone, each is a comparison of its own.
+    let (_, text, _) = compare(&[&a[0], &b[0], &b[1], "--pool"]);
+    assert!(text.contains("8 forks"), "{text}");
+    let (code, _, told) = compare(&[&a[0], &a[1], "--junit", &junit]);
+    assert_eq!(code, Some(2), "without a limit nothing can fail: {told}");
+}
+
+#[test]
 fn a_comparison_names_what_differs_and_takes_every_form() {
     for format in ["table", "json", "csv", "markdown"] {
         let (code, printed, told) = compare(&[RECORD, OTHER, "--format", format]);

@@ -155,3 +155,52 @@ fn a_lost_worker_is_exit_code_3_and_says_why() {
     assert!(errors.contains("signal 9"), "{errors}");
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn a_knob_of_the_engine_is_one_more_axis() {
+    let model = model("minidet_silu");
+    let common = ["profile", model.as_str(), "--time", "300ms", "--forks", "2", "--format", "json"];
+    let record =
+        json(&[&common[..], &["--act", "mish", "--knob", "LAZY_IM2COL_MIN_KERNEL=1000000"]].concat());
+    let variants = record["variants"].as_array().expect("variants");
+    assert_eq!(variants.len(), 8, "original, mish twice and the control, each with and without");
+    let (plain, knob) = (&variants[0], &variants[4]);
+    assert_eq!(knob["name"], "original, LAZY_IM2COL_MIN_KERNEL=1000000");
+    assert_eq!(knob["knobs"]["TRACT_LAZY_IM2COL_MIN_KERNEL"], "1000000");
+    let count = |variant: &Value| {
+        let ops = variant["ops"].as_array().expect("ops");
+        ops.iter().filter(|op| op["op"] == "LazyIm2col").count()
+    };
+    assert!(count(plain) > 0 && count(knob) == 0, "{} and {}", count(plain), count(knob));
+    assert!(knob["activation_cost"].is_object() && knob["delta"]["against"] == "original");
+    assert_eq!(knob["output_change"]["non_finite"], 0);
+
+    let output = oplat(&["profile", &model, "--knob", "DISABLE_DIRECT_SPACIAL=1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("did you mean TRACT_DISABLE_DIRECT_SPATIAL?"));
+    assert!(text(&oplat(&["knobs"]).stdout).contains("TRACT_CPU_ISA"));
+}
+
+#[test]
+fn tuning_says_what_was_tried_or_how_to_have_it() {
+    let output = oplat(&["profile", &model("minidet_silu"), "--tune", "--time", "2s", "--forks", "3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = text(&output.stderr);
+    let found = told.contains("fastest with TRACT_") && told.contains("--knob TRACT_");
+    assert!(
+        found || told.contains("no setting made it faster") || told.contains("no knob of the engine"),
+        "{told}"
+    );
+    assert!(text(&output.stdout).contains("original (silu)"));
+}
+
+#[test]
+fn a_cold_measurement_has_one_run_a_process() {
+    let model = model("minidet_silu");
+    let record = json(&["profile", &model, "--cold", "--time", "1s", "--forks", "5", "--format", "json"]);
+    assert_eq!(record["settings"]["cold"], true);
+    for fork in record["variants"][0]["forks"].as_array().expect("forks") {
+        assert_eq!(fork["rounds"], serde_json::json!([[fork["first_run_ns"]]]));
+        assert!(fork["loaded_rss_bytes"].as_u64() <= fork["first_run_rss_bytes"].as_u64());
+    }
+}
