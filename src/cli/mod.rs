@@ -15,6 +15,7 @@ mod run;
 mod settings;
 mod subjects;
 mod swap;
+mod targets;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Acts(acts::Args),
     /// List the built-in models, or export one
     Models(models::Args),
+    /// Say which targets can be reached, and what is known of them
+    Targets(targets::Args),
     /// Run one variant as the parent says, on standard input and output
     #[command(hide = true)]
     Worker {
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args, &mut out),
         Command::Acts(args) => acts::run(args, &mut out),
         Command::Models(args) => models::run(args, &mut out),
+        Command::Targets(args) => targets::run(args, &mut out),
         Command::Worker { leash } => return crate::worker::serve(leash),
     };
     match done {

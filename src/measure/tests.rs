@@ -4,6 +4,7 @@
 mod world;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -14,7 +15,7 @@ use crate::worker::protocol::{Failure, Profile, Reply, Request};
 use world::{Fake, World, experiment, planned, subject};
 
 fn measured(world: &Rc<World>, interrupt: &Interrupt) -> Result<Record> {
-    let record = measure_by(world, &experiment(), &Fake(Rc::clone(world)), &mut Silent, interrupt);
+    let record = measure_by(world, &experiment(), None, &Fake(Rc::clone(world)), &mut Silent, interrupt);
     assert_eq!(world.alive.get(), 0, "a worker was left behind");
     record
 }
@@ -46,7 +47,7 @@ pub(crate) mod scripted {
                 Err(Lost::Interrupted)
             })
         });
-        measure_by(&world, experiment, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
+        measure_by(&world, experiment, None, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
     }
 }
 
@@ -63,7 +64,7 @@ impl Progress for Notes {
 fn with_notes(world: &Rc<World>, experiment: &Experiment) -> (Result<Record>, Vec<String>) {
     let mut notes = Notes::default();
     let fake = Fake(Rc::clone(world));
-    let record = measure_by(world, experiment, &fake, &mut notes, &Interrupt::default());
+    let record = measure_by(world, experiment, None, &fake, &mut notes, &Interrupt::default());
     (record, notes.0)
 }
 
@@ -240,7 +241,8 @@ fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame(
 #[test]
 fn a_target_that_starts_no_more_workers_costs_only_the_forks_to_come() {
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
-    world.startable.set(3 + 1);
+    // One watches the machine.
+    world.startable.set(1 + 3 + 1);
     let record = measured(&world, &Interrupt::default()).expect("a fork is there");
     let forks: Vec<usize> = record.variants.iter().map(|v| v.forks.len()).collect();
     assert_eq!(forks, [1, 2, 1], "the second fork begins with the second variant");
@@ -249,6 +251,50 @@ fn a_target_that_starts_no_more_workers_costs_only_the_forks_to_come() {
     world.startable.set(0);
     let error = measured(&world, &Interrupt::default()).expect_err("no worker at all");
     assert_eq!(error, Error::lost("cannot start"));
+}
+
+/// A world whose connection breaks in the third fork, in the first turn of the second variant.
+fn breaking() -> Rc<World> {
+    World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
+        let now = (m.variant, m.start, m.turns) == (1, 3, 1) && matches!(request, Request::Turn { .. });
+        now.then(|| died(End::Disconnected, None)).flatten()
+    })
+}
+
+#[test]
+fn a_connection_that_breaks_and_is_back_costs_the_fork_and_no_variant() {
+    let record = measured(&breaking(), &Interrupt::default()).expect("measured");
+    assert!(record.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 8));
+    assert_eq!((record.settings.forks, record.settings.lost), (8, None));
+}
+
+#[test]
+fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
+    let world = breaking();
+    world.reachable.set(false);
+    let cut = measured(&world, &Interrupt::default()).expect("two forks are there");
+    assert_eq!((cut.settings.forks, cut.settings.lost.as_deref()), (2, Some("target fake: no route to it")));
+    assert!(cut.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 2));
+    let error = complete(&cut).expect_err("forks are missing");
+    assert_eq!(error.kind, Kind::Lost);
+    assert!(error.message.contains("after 2 of 8 forks"), "{error}");
+
+    // Through a file, as it would be.
+    let kept = serde_json::from_str(&serde_json::to_string(&cut).expect("JSON")).expect("a record");
+    let fake = Fake(World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None));
+    let whole = measure_by(&fake.0, &experiment(), Some(&kept), &fake, &mut Silent, &Interrupt::default())
+        .expect("whole");
+    assert_eq!((whole.settings.forks, whole.settings.lost.as_deref(), whole.settings.resumed), (8, None, 1));
+    for (now, before) in whole.variants.iter().zip(&cut.variants) {
+        assert_eq!(
+            now.forks[..2].iter().map(|f| &f.rounds).collect::<Vec<_>>(),
+            before.forks.iter().map(|f| &f.rounds).collect::<Vec<_>>()
+        );
+        assert_eq!(now.ops[0].fork_mean_ns[..2], before.ops[0].fork_mean_ns[..]);
+        assert_eq!(now.ops[0].fork_mean_ns.len(), 8);
+        assert!(now.memory.is_some() && now.forks.iter().all(|f| f.ops_ns.is_empty()));
+    }
+    assert!(complete(&whole).is_ok());
 }
 
 #[test]
@@ -318,7 +364,7 @@ fn two_models() -> Experiment {
     two.subjects.push(Subject { dims: vec![("batch".into(), 2)], ..subject("other") });
     let others = [Role::Original, Role::Swap, Role::Control]
         .map(|role| Planned { subject: 1, ..planned(&format!("other: {role:?}"), role) });
-    two.variants.extend(others);
+    Arc::make_mut(&mut two.variants).extend(others);
     two
 }
 
