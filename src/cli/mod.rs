@@ -16,6 +16,7 @@ mod run;
 mod settings;
 mod subjects;
 mod swap;
+mod targets;
 mod tune;
 
 use std::io::Write;
@@ -53,6 +54,8 @@ enum Command {
     Knobs,
     /// List the built-in models, or export one
     Models(models::Args),
+    /// Say which targets can be reached, and what is known of them
+    Targets(targets::Args),
     /// Run one variant as the parent says, on standard input and output
     #[command(hide = true)]
     Worker {
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Acts(args) => acts::run(args, &mut out),
         Command::Knobs => knobs::run(&mut out),
         Command::Models(args) => models::run(args, &mut out),
+        Command::Targets(args) => targets::run(args, &mut out),
         Command::Worker { leash } => return crate::worker::serve(leash),
     };
     match done {

@@ -2,16 +2,20 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::settings::Settings;
+use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects, tune};
-use crate::error::Result;
-use crate::measure::{self, Experiment, Interrupt};
+use crate::error::{Error, Kind, Result};
+use crate::experiment;
+use crate::files::Destination;
+use crate::measure::{self, Experiment, Interrupt, Progress, Rest};
 use crate::record::Record;
-use crate::report::{self, Format, Options};
+use crate::report::{self, Format, Named, Options};
 use crate::swap::Lowerings;
 use crate::units;
 use crate::worker::protocol::Load;
@@ -79,17 +83,19 @@ pub struct Args {
     /// Seed of the inputs' values and of the order of turns
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Where workers run: local, or cmd:PREFIX for a launcher
-    #[arg(long, value_name = "TARGET", default_value = "local")]
-    pub target: String,
+    #[command(flatten)]
+    pub targets: Flags,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
     /// Write the report to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Keep the record in this file, whatever the format
+    /// Keep the record in this file, whatever the format; of several targets, one for each beside it
     #[arg(long, value_name = "RECORD")]
     pub save: Option<PathBuf>,
+    /// Go on with what --save kept: measure only what is missing
+    #[arg(long)]
+    pub resume: bool,
     /// Rows of each breakdown
     #[arg(long, value_name = "N", default_value_t = Options::default().top)]
     pub top: usize,
@@ -106,25 +112,92 @@ pub enum Denormals {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let settings = Settings::check(args)?;
     let experiment = experiment(&settings)?;
-    let mut progress = progress::on_stderr();
-    let (target, interrupt) = (settings.target.as_ref(), interrupt());
-    let (record, found) = if settings.tune {
-        let mut place = tune::Place { target, interrupt: &interrupt, progress: progress.as_mut() };
-        let tuned = tune::run(&experiment, &untuned(super::command_line()), &mut place)?;
-        (tuned.record, tuned.lines)
-    } else {
-        (measure::measure(&experiment, target, progress.as_mut(), &interrupt)?, vec![])
-    };
-    drop((progress, experiment));
-    let saved = save(&record, &settings);
-    let text = report::render(&record, settings.format, &settings.options)?;
-    match &settings.output {
-        Some(file) => file.write(text.as_bytes())?,
-        None => output::print(out, &text)?,
+    let Settings { places, save, resume, tune, format, options, output, cpus, .. } = settings;
+    let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+    let (mut all, interrupt) = (progress::several(&names), interrupt());
+    // At once, each target in a thread of its own: devices don't disturb one another.
+    let results: Vec<Result<(Record, Vec<String>)>> = std::thread::scope(|scope| {
+        let mut threads = vec![];
+        for (number, (place, mut progress)) in places.into_iter().zip(all.drain(..)).enumerate() {
+            let experiment = on(&place, &experiment, cpus.as_ref());
+            let (kept, interrupt) = (save.get(number).filter(|_| resume), &interrupt);
+            threads.push(scope.spawn(move || {
+                let (target, progress) = (place.target.as_ref(), progress.as_mut());
+                if tune {
+                    let mut place = tune::Place { target, interrupt, progress };
+                    let tuned = tune::run(&experiment, &untuned(super::command_line()), &mut place)?;
+                    return Ok((tuned.record, tuned.lines));
+                }
+                let earlier = kept.map(|file| earlier(file, &experiment, progress)).transpose()?.flatten();
+                Ok((measure::resume(&experiment, earlier, target, progress, interrupt)?, vec![]))
+            }));
+        }
+        let ended = |thread: ScopedJoinHandle<_>| {
+            thread.join().unwrap_or_else(|_| Err(Error::lost("a measurement ended for an unknown reason")))
+        };
+        threads.into_iter().map(ended).collect()
+    });
+    drop(experiment);
+    let mut trouble = None;
+    let (mut measured, mut told) = (vec![], vec![]);
+    for (number, (name, result)) in names.iter().zip(results).enumerate() {
+        let named = |e: Error| if names.len() > 1 { e.context(name) } else { e };
+        match result {
+            Ok((record, found)) => {
+                let kept = save.get(number).map_or(Ok(()), |file| keep(&record, file, &options));
+                if let Err(error) = kept.and_then(|()| measure::complete(&record)).map_err(named) {
+                    worst(&mut trouble, error);
+                }
+                measured.push((name, record));
+                told.extend(found);
+            }
+            Err(error) => worst(&mut trouble, named(error)),
+        }
     }
-    found.iter().for_each(|line| note(line));
-    saved?;
-    measure::complete(&record)
+    if !measured.is_empty() {
+        let records: Vec<Named> = measured.iter().map(|(name, record)| Named { name, record }).collect();
+        let text = report::records(&records, format, &options)?;
+        match &output {
+            Some(file) => file.write(text.as_bytes())?,
+            None => output::print(out, &text)?,
+        }
+    }
+    told.iter().for_each(|line| note(line));
+    trouble.map_or(Ok(()), Err)
+}
+
+/// Keeps the first error, but one of something that was lost rather than one of what can't be done; others are
+/// told at once.
+pub(super) fn worst(trouble: &mut Option<Error>, error: Error) {
+    let told = match trouble {
+        Some(known) if known.kind == Kind::Lost || error.kind != Kind::Lost => error,
+        _ => match trouble.replace(error) {
+            Some(known) => known,
+            None => return,
+        },
+    };
+    note(&format!("oplat: {told}"));
+}
+
+/// What a saved record has of the measurement already; told if it is of no use, and nothing if there is none.
+fn earlier(file: &Destination, planned: &Experiment, progress: &mut dyn Progress) -> Result<Option<Record>> {
+    let path = file.path();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let record = super::report::read(path)?;
+    if let Some(why) = experiment::planned_otherwise(&record, planned) {
+        return Err(Error::input(format!(
+            "--resume: {} is of another plan: {why}; measure anew without --resume, or give another --save",
+            path.display()
+        )));
+    }
+    progress.note(&format!(
+        "{}: {} are there already",
+        path.display(),
+        units::count(record.settings.forks, "fork")
+    ));
+    Ok(Some(record))
 }
 
 fn experiment(settings: &Settings) -> Result<Experiment> {
@@ -133,7 +206,7 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
     Ok(Experiment {
         command: super::command_line(),
         subjects,
-        variants,
+        variants: variants.into(),
         load: Load {
             model: String::new(),
             inputs: vec![],
@@ -144,12 +217,25 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
             flush_denormals: settings.flush_denormals,
             knobs: Default::default(),
         },
-        cpus: settings.cpus.clone(),
+        target: String::new(),
+        cpus: None,
         forks: settings.forks,
         time: settings.time,
         confidence: CONFIDENCE,
         cold: settings.cold,
+        rest: Rest::default(),
     })
+}
+
+/// The experiment as it is made on one target.
+fn on(place: &Where, experiment: &Experiment, cpus: Option<&String>) -> Experiment {
+    Experiment {
+        target: place.target.name(),
+        cpus: cpus.or(place.cpus.as_ref()).cloned(),
+        time: place.time.map_or(experiment.time, |limit| limit.min(experiment.time)),
+        rest: place.rest,
+        ..experiment.clone()
+    }
 }
 
 /// A flag that Ctrl-C, or being told to terminate, raises.
@@ -167,8 +253,6 @@ fn untuned(command: Vec<String>) -> Vec<String> {
     command.into_iter().filter(|word| word != "--tune").collect()
 }
 
-fn save(record: &Record, settings: &Settings) -> Result<()> {
-    let Some(file) = &settings.save else { return Ok(()) };
-    let text = report::render(record, Format::Json, &settings.options)?;
-    file.write(text.as_bytes())
+fn keep(record: &Record, file: &Destination, options: &Options) -> Result<()> {
+    file.write(report::render(record, Format::Json, options)?.as_bytes())
 }

@@ -5,7 +5,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::note;
 use crate::measure::Progress;
@@ -15,37 +15,65 @@ use crate::units;
 const WHOLE: u64 = 1000;
 
 /// The bar, or only notes where nobody would see one.
-pub fn on_stderr() -> Box<dyn Progress> {
-    if std::io::stderr().is_terminal() { Box::new(Bar::new()) } else { Box::new(Notes) }
+pub fn on_stderr() -> Box<dyn Progress + Send> {
+    if std::io::stderr().is_terminal() {
+        Box::new(Bar::new(
+            String::new(),
+            ProgressBar::with_draw_target(Some(WHOLE), ProgressDrawTarget::stderr()),
+        ))
+    } else {
+        Box::new(Notes { name: String::new() })
+    }
 }
 
-struct Notes;
+/// As [`on_stderr`], for several targets at once: what each has to say has its name in front.
+pub fn several(names: &[String]) -> Vec<Box<dyn Progress + Send>> {
+    if let [_] = names {
+        return vec![on_stderr()];
+    }
+    let bars = std::io::stderr()
+        .is_terminal()
+        .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+    let of = |name: &String| -> Box<dyn Progress + Send> {
+        let name = format!("{name}: ");
+        match &bars {
+            Some(bars) => Box::new(Bar::new(name, bars.add(ProgressBar::new(WHOLE)))),
+            None => Box::new(Notes { name }),
+        }
+    };
+    names.iter().map(of).collect()
+}
+
+struct Notes {
+    /// In front of every line: nothing where there is only one target.
+    name: String,
+}
 
 impl Progress for Notes {
     fn note(&mut self, message: &str) {
-        note(message);
+        note(&format!("{}{message}", self.name));
     }
 }
 
 struct Bar {
     bar: ProgressBar,
+    name: String,
     fork: String,
     left: String,
 }
 
 impl Bar {
-    fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(Some(WHOLE), ProgressDrawTarget::stderr());
+    fn new(name: String, bar: ProgressBar) -> Self {
         if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
-        Self { bar, fork: String::new(), left: String::new() }
+        Self { bar, name, fork: String::new(), left: String::new() }
     }
 
     fn show(&self, what: &str) {
         let parts = [self.left.as_str(), self.fork.as_str(), what];
         let told: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        self.bar.set_message(told.join(", "));
+        self.bar.set_message(format!("{}{}", self.name, told.join(", ")));
     }
 }
 
@@ -65,7 +93,7 @@ impl Progress for Bar {
     }
 
     fn note(&mut self, message: &str) {
-        self.bar.suspend(|| note(message));
+        self.bar.suspend(|| note(&format!("{}{message}", self.name)));
     }
 }
 

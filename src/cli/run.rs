@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
 use super::profile::{CONFIDENCE, interrupt};
 use super::settings::{MOST_FORKS, MOST_THREADS, check_time, within};
+use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects};
 use crate::error::{Error, Result};
 use crate::experiment::{self, Config, Denormals, Folder, Lab, Measurement, Part, Place, Swaps};
 use crate::measure::{self, Experiment, Interrupt};
 use crate::record::Record;
 use crate::swap::Selection;
-use crate::target::{Local, Target};
 use crate::units;
 use crate::worker::protocol::Load;
 
@@ -32,6 +32,8 @@ pub struct Args {
     /// How long each measurement takes, instead of what the file says
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     time: Option<Duration>,
+    #[command(flatten)]
+    targets: Flags,
 }
 
 /// Checks all, measures all, and ends with the table of it.
@@ -41,11 +43,32 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let mut config = Config::parse(&text, &path.display().to_string())?;
     config.time = args.time.unwrap_or(config.time);
     let measurements = check(&config).map_err(|e| e.context(path.display()))?;
-    let named = args.output.or_else(|| path.file_stem().map(PathBuf::from));
-    let folder = Folder::open(named.as_deref().unwrap_or(Path::new(".")), &measurements, args.resume)?;
-    let mut lab =
-        Here { config, target: Box::new(Local), interrupt: interrupt(), said: BTreeSet::new(), out };
-    experiment::run(&measurements, &folder, args.resume, &mut lab)
+    let named = args.output.or_else(|| path.file_stem().map(PathBuf::from)).unwrap_or_else(|| ".".into());
+    let places = args.targets.places()?;
+    // Of several targets, each has a folder in the one that was named.
+    let folder = |place: &Where| match places.as_slice() {
+        [_] => named.clone(),
+        _ => named.join(place.file_name()),
+    };
+    let folders = places.iter().map(|place| Folder::open(&folder(place), &measurements, args.resume));
+    let folders = folders.collect::<Result<Vec<Folder>>>()?;
+    let (several, interrupt) = (places.len() > 1, interrupt());
+    let (mut said, mut trouble) = (BTreeSet::new(), None);
+    for (place, folder) in places.into_iter().zip(&folders) {
+        let name = place.name.clone();
+        if several {
+            output::print(out, &format!("\ntarget {name}\n"))?;
+        }
+        let mut lab =
+            Here { config: &config, place, interrupt: interrupt.clone(), said: &mut said, out: &mut *out };
+        if let Err(error) = experiment::run(&measurements, folder, args.resume, &mut lab) {
+            super::profile::worst(&mut trouble, if several { error.context(name) } else { error });
+        }
+        if interrupt.is_raised() {
+            break;
+        }
+    }
+    trouble.map_or(Ok(()), Err)
 }
 
 /// The measurements of an experiment whose numbers are in range.
@@ -56,19 +79,19 @@ fn check(config: &Config) -> Result<Vec<Measurement>> {
     config.measurements()
 }
 
-/// This machine, this terminal.
+/// One target, this terminal.
 struct Here<'a> {
-    config: Config,
-    target: Box<dyn Target>,
+    config: &'a Config,
+    place: Where,
     interrupt: Interrupt,
     /// What has been said of the models.
-    said: BTreeSet<String>,
+    said: &'a mut BTreeSet<String>,
     out: &'a mut dyn Write,
 }
 
 impl Lab for Here<'_> {
     fn prepare(&mut self, measurement: &Measurement) -> Result<Experiment> {
-        let (config, entry) = (&self.config, &measurement.entry);
+        let (config, entry) = (self.config, &measurement.entry);
         let swaps = Swaps {
             activations: measurement.activations.clone(),
             lowerings: config.lowerings.clone(),
@@ -86,10 +109,11 @@ impl Lab for Here<'_> {
         };
         let named = std::slice::from_ref(&entry.model);
         let (subjects, variants) = subjects::plan(named, &flags, &dims, &swaps, &mut once)?;
+        let place = &self.place;
         Ok(Experiment {
             command: super::command_line(),
             subjects,
-            variants,
+            variants: variants.into(),
             load: Load {
                 model: String::new(),
                 inputs: vec![],
@@ -100,17 +124,19 @@ impl Lab for Here<'_> {
                 flush_denormals: config.denormals == Denormals::Flush,
                 knobs: Default::default(),
             },
-            cpus: None,
+            target: place.target.name(),
+            cpus: place.cpus.clone(),
             forks: config.forks,
-            time: config.time,
+            time: place.time.map_or(config.time, |limit| limit.min(config.time)),
             confidence: CONFIDENCE,
             cold: false,
+            rest: place.rest,
         })
     }
 
     fn measure(&mut self, experiment: &Experiment, place: Place) -> Result<Record> {
         let mut progress = Part::new(progress::on_stderr(), place);
-        measure::measure(experiment, self.target.as_ref(), &mut progress, &self.interrupt)
+        measure::measure(experiment, self.place.target.as_ref(), &mut progress, &self.interrupt)
     }
 
     fn interrupted(&self) -> bool {

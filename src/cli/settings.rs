@@ -1,10 +1,11 @@
 //! What a measurement is asked to do, after everything typed has been checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
 use super::profile::Args;
+use super::targets::Where;
 use crate::activation::Activation;
 use crate::environment;
 use crate::error::{Error, Result};
@@ -12,7 +13,6 @@ use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::report::{Format, Options};
 use crate::swap::Selection;
-use crate::target::{self, Target};
 
 /// Settings that can be acted on: names are known, files can be written, numbers are in range.
 pub struct Settings {
@@ -21,7 +21,7 @@ pub struct Settings {
     pub inputs: Vec<InputFlag>,
     pub dims: Vec<DimFlag>,
     pub threads: usize,
-    /// As typed; a list that can be used, where that is known already.
+    /// As typed, for all targets.
     pub cpus: Option<String>,
     pub time: Duration,
     pub forks: usize,
@@ -29,11 +29,15 @@ pub struct Settings {
     pub flush_denormals: bool,
     pub tune: bool,
     pub seed: u64,
-    pub target: Box<dyn Target>,
+    /// Where it is measured; never empty.
+    pub places: Vec<Where>,
     pub format: Format,
     pub options: Options,
     pub output: Option<Destination>,
-    pub save: Option<Destination>,
+    /// Where the records are kept, one for each target.
+    pub save: Vec<Destination>,
+    /// Whether records that are there already are gone on with.
+    pub resume: bool,
 }
 
 /// Fresh processes of each variant, unless told.
@@ -66,11 +70,21 @@ impl Settings {
         if args.output.is_some() && args.output == args.save {
             return Err(Error::input("-o and --save name the same file: give each its own"));
         }
-        let target = target::parse(&args.target, &target::Options::default())?;
-        if let Some(text) = args.cpus.as_ref().filter(|_| args.target == "local") {
+        let places = args.targets.places()?;
+        if let Some(text) = args.cpus.as_ref().filter(|_| args.targets.target == ["local"]) {
             environment::parse_cpus(text)?;
         }
         let destination = |path: Option<PathBuf>| path.map(|path| Destination::check(&path)).transpose();
+        if args.resume && args.save.is_none() {
+            return Err(Error::input("--resume goes on with the record that --save names: give that too"));
+        }
+        let save = match &args.save {
+            Some(path) => places
+                .iter()
+                .map(|p| Destination::check(&save_as(path, p, &places)))
+                .collect::<Result<_>>()?,
+            None => vec![],
+        };
         Ok(Self {
             models: args.models,
             swaps: Swaps {
@@ -90,13 +104,25 @@ impl Settings {
             flush_denormals: args.denormals == super::profile::Denormals::Flush,
             tune: args.tune,
             seed: args.seed,
-            target,
+            places,
+            resume: args.resume,
             format: args.format,
             options: Options { top: args.top, ..Options::default() },
             output: destination(args.output)?,
-            save: destination(args.save)?,
+            save,
         })
     }
+}
+
+/// Where a target's record is kept: the file that was named, and of several targets one for each, with the
+/// target's name before its extension.
+fn save_as(path: &Path, place: &Where, all: &[Where]) -> PathBuf {
+    if all.len() == 1 {
+        return path.into();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
+    path.with_file_name(format!("{stem}.{}{extension}", place.file_name()))
 }
 
 fn activations_of(flag: &str, names: &[String]) -> Result<Vec<Activation>> {

@@ -36,7 +36,8 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
     let stage = |share: f64, forks: usize, settings: &[Knobs]| Experiment {
         variants: std::iter::once(original.clone())
             .chain(settings.iter().map(|k| with(&original, k)))
-            .collect(),
+            .collect::<Vec<_>>()
+            .into(),
         time: experiment.time.mul_f64(share),
         forks,
         ..experiment.clone()

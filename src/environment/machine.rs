@@ -106,6 +106,12 @@ impl Machine {
         self.text("proc/sys/kernel/hostname").or_else(|| self.text("etc/hostname"))
     }
 
+    pub fn memory_bytes(&self) -> Option<u64> {
+        let info = self.text("proc/meminfo")?;
+        let kilobytes = cpuinfo(&info, "MemTotal")?.strip_suffix("kB")?.trim().parse::<u64>().ok()?;
+        Some(kilobytes * 1024)
+    }
+
     /// The CPU's name; on ARM, where the kernel gives only numbers, the board's.
     pub fn cpu(&self) -> Option<String> {
         let info = self.text("proc/cpuinfo").unwrap_or_default();
@@ -358,9 +364,11 @@ pub mod tests {
             ("etc/os-release", "NAME=x\nPRETTY_NAME=\"Board Linux 12\"\n"),
             ("proc/sys/kernel/osrelease", "6.1.0\n"),
             ("proc/sys/kernel/hostname", "board\n"),
+            ("proc/meminfo", "MemTotal:        2048 kB\nMemFree: 9 kB\n"),
         ]);
         let machine = Machine::new(root.path());
         assert_eq!(machine.os(), "Board Linux 12, Linux 6.1.0");
         assert_eq!(machine.host().as_deref(), Some("board"));
+        assert_eq!(machine.memory_bytes(), Some(2048 * 1024));
     }
 }

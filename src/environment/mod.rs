@@ -62,6 +62,7 @@ impl Watch {
             frequency_khz: pair(&self.before.frequency_khz),
             temperature_mc: pair(&self.before.temperature_mc),
             steal: None,
+            memory_bytes: self.machine.memory_bytes(),
             android: self.android.clone(),
             runner: None,
             warnings: vec![],

@@ -287,7 +287,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
         let mut count = 0;
         for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
-            if file.extension().is_some_and(|e| e == "yaml") {
+            // The lab's is of devices.
+            if file.extension().is_some_and(|e| e == "yaml") && !file.ends_with("lab.yaml") {
                 let text = std::fs::read_to_string(&file).unwrap();
                 let config = Config::parse(&text, &file.display().to_string()).unwrap();
                 let measurements = config.measurements().unwrap();

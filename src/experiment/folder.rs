@@ -71,24 +71,42 @@ fn differs(record: &Record, planned: &Experiment) -> Option<String> {
     if record.settings.interrupted {
         return Some("it was interrupted".into());
     }
+    if record.settings.lost.is_some() {
+        return Some("its target was lost".into());
+    }
     if let Some(lost) = record.variants.iter().find(|v| v.error.is_some() && !v.refused) {
         return Some(format!("{} was lost", lost.name));
     }
+    planned_otherwise(record, planned)
+}
+
+/// In what a record, complete or not, was planned otherwise than the measurement is now.
+pub fn planned_otherwise(record: &Record, planned: &Experiment) -> Option<String> {
     let version = env!("CARGO_PKG_VERSION");
     if record.oplat.version != version {
         return Some(format!("it was measured by version {}, this is {version}", record.oplat.version));
+    }
+    if record.environment.target != planned.target {
+        let now = &planned.target;
+        return Some(format!("it was measured on target {}, this is {now}", record.environment.target));
     }
     model(record, planned).or_else(|| settings(record, planned)).or_else(|| variants(record, planned))
 }
 
 fn model(record: &Record, planned: &Experiment) -> Option<String> {
-    let [subject] = planned.subjects.as_slice() else { return Some("it was of other models".into()) };
-    let Subject { model, inputs, .. } = subject;
-    if record.model.sha256 != model.sha256 {
-        return Some(format!("{} has changed", model.name));
+    let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
+    if models.len() != planned.subjects.len() {
+        return Some("it was of other models".into());
     }
-    let fed = |name: &str| record.model.inputs.iter().find(|i: &&record::Input| i.name == name);
-    let other = inputs.iter().find(|i| fed(&i.name).is_none_or(|fed| fed.shape != i.shape))?;
+    models.iter().zip(&planned.subjects).find_map(|(was, now)| one_model(was, now))
+}
+
+fn one_model(was: &record::Model, now: &Subject) -> Option<String> {
+    if was.sha256 != now.model.sha256 {
+        return Some(format!("{} has changed", now.model.name));
+    }
+    let fed = |name: &str| was.inputs.iter().find(|i: &&record::Input| i.name == name);
+    let other = now.inputs.iter().find(|i| fed(&i.name).is_none_or(|fed| fed.shape != i.shape))?;
     let before = fed(&other.name).map_or("another shape".into(), |fed| units::shape(&fed.shape));
     Some(format!("input {} was {before} and is {} now", other.name, units::shape(&other.shape)))
 }

@@ -14,6 +14,6 @@ mod tests;
 mod variants;
 
 pub use config::{Config, Denormals, Entry, Measurement};
-pub use folder::Folder;
+pub use folder::{Folder, planned_otherwise};
 pub use run::{Lab, Part, Place, run};
 pub use variants::{Swaps, combinations, tell_apart, variants};

@@ -27,6 +27,7 @@ pub fn record(
     started: SystemTime,
 ) -> Record {
     let settings = settings(experiment, &raw);
+    let missing = raw.interrupted || raw.lost.is_some();
     let models: Vec<Model> = (0..experiment.subjects.len()).map(|s| model(experiment, s, &raw)).collect();
     let mut variants: Vec<Variant> = experiment
         .variants
@@ -34,6 +35,11 @@ pub fn record(
         .zip(&raw.variants)
         .map(|(planned, raw)| variant(experiment, planned, raw))
         .collect();
+    if missing {
+        for (variant, raw) in variants.iter_mut().zip(&raw.variants) {
+            variant.forks.iter_mut().zip(&raw.forks).for_each(|(fork, raw)| fork.ops_ns = raw.ops_ns.clone());
+        }
+    }
     compare_all(experiment, &mut variants);
     for models in variants.chunk_by_mut(|a, b| a.model == b.model) {
         share_shapes(models.iter_mut().map(|v| &mut v.sites));
@@ -69,6 +75,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         interrupted: raw.interrupted,
         lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
+        resumed: raw.resumed,
     }
 }
 
@@ -76,11 +83,17 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
 fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
     let mut warnings = vec![];
     let forks = if settings.forks == 1 { "1 fork".into() } else { format!("{} forks", settings.forks) };
-    if settings.interrupted {
+    if let Some(lost) = &settings.lost {
+        warnings.push(format!("incomplete, only {forks}: {lost}"));
+    } else if settings.interrupted {
         let rounds = crate::units::count(settings.rounds.iter().sum(), "round");
         warnings.push(format!("interrupted after {rounds} in {forks}: intervals are wide"));
     } else if settings.forks < FEW_FORKS {
         warnings.push(format!("only {forks}: intervals are wide; give more --time"));
+    }
+    if settings.resumed > 0 {
+        let times = crate::units::count(settings.resumed, "time");
+        warnings.push(format!("gone on with {times} after it was cut off: not all forks are of one sitting"));
     }
     let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
     let counts: Vec<usize> =

@@ -6,7 +6,7 @@ use super::session::{Session, Stop};
 use crate::onnx;
 use crate::target::{End, Lost};
 
-impl Session<'_> {
+impl Session<'_, '_> {
     /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
     pub(super) fn fail(&mut self, variant: usize, trouble: Trouble) -> Result<(), Stop> {
         if let Trouble::Died(_) | Trouble::Other(_) = &trouble {

@@ -65,7 +65,7 @@ pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment>
                 v.name = format!("{}, group {}", v.name, number + 1);
             });
         }
-        Experiment { variants, time, ..experiment.clone() }
+        Experiment { variants: variants.into(), time, ..experiment.clone() }
     };
     groups.into_iter().enumerate().map(of).collect()
 }

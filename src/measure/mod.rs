@@ -19,6 +19,7 @@ mod tune;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ use crate::record::{self, Record, Role};
 use crate::swap;
 use crate::target::Target;
 use crate::worker::protocol::{Input, Load};
+use raw::Raw;
 use watch::Watch;
 
 pub use crate::target::Interrupt;
@@ -40,11 +42,14 @@ pub struct Experiment {
     pub command: Vec<String>,
     /// The models, under names that differ.
     pub subjects: Vec<Subject>,
-    /// By model, each one's original first; what all are compared against is the very first.
-    pub variants: Vec<Planned>,
+    /// By model, each one's original first; what all are compared against is the very first. Shared by the targets
+    /// that measure them.
+    pub variants: Arc<Vec<Planned>>,
     /// How to load each variant; the path is filled in when it has been written, inputs are its model's, CPUs
     /// are chosen on the target.
     pub load: Load,
+    /// Where it is measured, as the target calls itself.
+    pub target: String,
     /// CPUs to pin to, as `--cpus` has them; `None` for the target's default.
     pub cpus: Option<String>,
     /// Processes per variant: the number of replications.
@@ -55,6 +60,16 @@ pub struct Experiment {
     pub confidence: f64,
     /// Whether first runs are what is measured: a fork is nothing but a cold start of every variant.
     pub cold: bool,
+    /// What the target is given between forks.
+    pub rest: Rest,
+}
+
+/// A pause before every fork but the first, so that a device without a fan doesn't measure its own heat.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rest {
+    pub pause: Duration,
+    /// Temperature of the hottest zone below which a fork may begin, thousandths of a degree Celsius.
+    pub below_mc: Option<i64>,
 }
 
 impl Experiment {
@@ -144,7 +159,7 @@ pub fn measure(
     let mut records = vec![];
     for group in &groups {
         // The clock starts anew: each group has its own part of the time.
-        match measure_by(&Instant::now(), group, target, progress, interrupt) {
+        match measure_by(&Instant::now(), group, None, target, progress, interrupt) {
             Ok(record) => records.push(record),
             Err(error) if records.is_empty() => return Err(error),
             Err(error) => progress.note(&error.message),
@@ -157,6 +172,28 @@ pub fn measure(
     let mut record = groups::join(records).ok_or_else(|| Error::lost("nothing was measured"))?;
     record.settings.interrupted |= !all;
     Ok(record)
+}
+
+/// As [`measure`], going on from a record of the same plan that was cut off: forks that it has aren't made again.
+pub fn resume(
+    experiment: &Experiment,
+    earlier: Option<Record>,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Record> {
+    let Some(earlier) = earlier else { return measure(experiment, target, progress, interrupt) };
+    let cut_off = earlier.settings.interrupted || earlier.settings.lost.is_some();
+    if !cut_off || earlier.settings.forks >= experiment.forks {
+        return Ok(earlier);
+    }
+    measure_by(&Instant::now(), experiment, Some(&earlier), target, progress, interrupt)
+}
+
+/// What a target is like now, with the CPUs that a measurement of one thread would use.
+pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> Result<record::Environment> {
+    target.open(interrupt)?;
+    Ok(Watch::start(cpus, 1, target, interrupt)?.finish(&[]))
 }
 
 /// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it
@@ -187,6 +224,7 @@ pub fn complete(record: &Record) -> Result<()> {
 fn measure_by(
     clock: &dyn Clock,
     experiment: &Experiment,
+    earlier: Option<&Record>,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
@@ -197,13 +235,21 @@ fn measure_by(
     let started = SystemTime::now();
     progress.phase("reaching the target");
     target.open(interrupt)?;
-    let watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
+    let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
     let files = files::Files::write(&experiment.variants, target)?;
-    let mut raw = session::run(experiment, target, &watch, &files, progress, interrupt, clock)?;
-    raw.elapsed = clock.elapsed();
+    let raw = earlier.map_or_else(|| Raw::new(experiment.variants.len()), Raw::from_record);
+    let mut raw = session::run(experiment, raw, target, &mut watch, &files, progress, interrupt, clock)?;
+    raw.elapsed += clock.elapsed();
     raw.usable(experiment)?;
     let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());
     let engine = engine.unwrap_or_default();
     let environment = watch.finish(&engine.isa);
-    Ok(assemble::record(experiment, raw, engine, environment, started))
+    let mut record = assemble::record(experiment, raw, engine, environment, started);
+    if let Some(earlier) = earlier {
+        record.started_at.clone_from(&earlier.started_at);
+        // A variant that failed then wasn't loaded again: what is known of it is what was known.
+        let failed = record.variants.iter_mut().zip(&earlier.variants).filter(|(_, was)| was.error.is_some());
+        failed.for_each(|(variant, was)| variant.clone_from(was));
+    }
+    Ok(record)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Experiment;
 use crate::error::{Error, Result};
-use crate::record::{Fork, OutputChange};
+use crate::record::{Fork, OutputChange, Record, Variant};
 use crate::worker::protocol::{Loaded, Memory};
 
 /// A measurement's raw data.
@@ -20,6 +20,8 @@ pub struct Raw {
     pub lost: Option<String>,
     /// Wall time that all of it took.
     pub elapsed: Duration,
+    /// How often it was gone on with.
+    pub resumed: usize,
 }
 
 /// What the workers of one variant said.
@@ -64,6 +66,27 @@ impl Raw {
         Self { variants: (0..variants).map(|_| RawVariant::default()).collect(), ..Self::default() }
     }
 
+    /// What a record that was cut off has already. Loads and memory are asked for again, as they come to the same.
+    pub fn from_record(record: &Record) -> Self {
+        let fork = |fork: &Fork| {
+            let ops_ns = fork.ops_ns.clone();
+            RawFork { fork: Fork { ops_ns: vec![], ..fork.clone() }, ops_ns }
+        };
+        let variant = |v: &Variant| RawVariant {
+            forks: v.forks.iter().map(fork).collect(),
+            error: v.error.clone().map(|message| Failed { message, refused: v.refused }),
+            ..RawVariant::default()
+        };
+        Self {
+            variants: record.variants.iter().map(variant).collect(),
+            order: record.order.clone(),
+            runs_per_turn: u32::try_from(record.settings.runs_per_turn).unwrap_or(1),
+            elapsed: Duration::from_nanos(record.settings.elapsed_ns.unwrap_or(0)),
+            resumed: record.settings.resumed + 1,
+            ..Self::default()
+        }
+    }
+
     /// Variants that are still measured.
     pub fn alive(&self) -> Vec<usize> {
         (0..self.variants.len()).filter(|&v| self.variants[v].error.is_none()).collect()
@@ -102,7 +125,10 @@ impl Raw {
         }
         let name = experiment.name();
         let failed = || {
-            self.variants.iter().zip(&experiment.variants).filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
+            self.variants
+                .iter()
+                .zip(experiment.variants.iter())
+                .filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
         };
         if let Some(why) = &self.lost {
             return Err(Error::lost(format!("{why}; {name}: nothing was measured yet")));

@@ -7,7 +7,7 @@ use super::lane::{Lane, Trouble};
 use super::plan::{self, Costs, Schedule, Turns};
 use super::raw::{Raw, RawFork};
 use super::watch::Watch;
-use super::{Clock, Experiment, Interrupt, Planned, Progress};
+use super::{Clock, Experiment, Interrupt, Planned, Progress, Rest};
 use crate::error::{Error, Result};
 use crate::record::{Fork, OutputChange, ProfiledRound, Role};
 use crate::stats::Samples;
@@ -18,6 +18,10 @@ use crate::worker::protocol::{Load, Runs};
 /// Runs that the memory and outputs passes come to.
 const SURVEY_RUNS: u32 = 3;
 
+/// How often, and how many times at most, a hot target is looked at before a fork.
+const LOOK: Duration = Duration::from_secs(5);
+const MOST_LOOKS: usize = 120;
+
 /// How often a connection may break before its target is given up.
 const MOST_BREAKS: usize = 3;
 
@@ -26,15 +30,16 @@ const MOST_BREAKS: usize = 3;
 /// Fails only if workers can't be started at all.
 pub fn run(
     experiment: &Experiment,
+    raw: Raw,
     target: &dyn Target,
-    watch: &Watch,
+    watch: &mut Watch,
     files: &Files,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
     clock: &dyn Clock,
 ) -> Result<Raw> {
     let variants = experiment.variants.len();
-    let raw = Raw::new(variants);
+    let first = raw.order.len();
     let costs = Costs::default();
     let mut session = Session {
         experiment,
@@ -45,6 +50,7 @@ pub fn run(
         interrupt,
         clock,
         raw,
+        first,
         costs,
         run: vec![None; variants],
         last: None,
@@ -83,15 +89,17 @@ pub fn run(
 }
 
 /// A measurement that goes on.
-pub(super) struct Session<'a> {
+pub(super) struct Session<'a, 't> {
     pub(super) experiment: &'a Experiment,
     pub(super) target: &'a dyn Target,
-    watch: &'a Watch<'a>,
+    watch: &'a mut Watch<'t>,
     pub(super) files: &'a Files,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) interrupt: &'a Interrupt,
     clock: &'a dyn Clock,
     pub(super) raw: Raw,
+    /// The fork with which it began; not the first of all, if it is gone on with.
+    first: usize,
     costs: Costs,
     /// How long a run of each variant takes, as far as it is known.
     run: Vec<Option<Duration>>,
@@ -115,7 +123,7 @@ pub(super) enum Stop {
     Error(Error),
 }
 
-impl Session<'_> {
+impl Session<'_, '_> {
     /// The target is lost: what was finished until then stays.
     fn lose(&mut self, why: String) {
         self.raw.lost = Some(why);
@@ -126,6 +134,9 @@ impl Session<'_> {
     fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
         self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
         let began = self.clock.elapsed();
+        if fork > self.first {
+            self.rest();
+        }
         let mut lanes = self.cold_starts(fork)?;
         if self.experiment.cold {
             return self.first_runs(fork, began, &mut lanes);
@@ -133,7 +144,7 @@ impl Session<'_> {
         self.warm_up(&mut lanes)?;
         self.estimate(fork, self.clock.elapsed() - began);
         let now = self.clock.elapsed();
-        let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
+        let schedule = plan::schedule(self.costs, self.time(), now, fork, self.experiment.forks);
         self.announce(fork, schedule, now);
         self.raw.order.push(vec![]);
         let mut units = vec![];
@@ -180,6 +191,30 @@ impl Session<'_> {
         Ok(schedule)
     }
 
+    /// Lets the target cool down, and longer if it is still hot, but not for ever.
+    fn rest(&mut self) {
+        let Rest { pause, below_mc } = self.experiment.rest;
+        if pause.is_zero() && below_mc.is_none() {
+            return;
+        }
+        self.progress.phase("cooling down");
+        self.interrupt.wait(pause);
+        let Some(below_mc) = below_mc else { return };
+        for _ in 0..MOST_LOOKS {
+            match self.watch.hottest_mc() {
+                Some(hottest) if hottest >= below_mc && !self.interrupt.is_raised() => {
+                    self.interrupt.wait(LOOK)
+                }
+                _ => return,
+            }
+        }
+        self.progress.note(&format!(
+            "{}: still hotter than {} °C; measured all the same",
+            self.target.name(),
+            below_mc / 1000
+        ));
+    }
+
     /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start;
     /// each fork begins with another variant, since the first finds the caches coldest.
     fn cold_starts(&mut self, fork: usize) -> Result<Vec<Lane>, Stop> {
@@ -216,8 +251,11 @@ impl Session<'_> {
         let variant = lane.variant;
         let loaded = lane.load(self.load(variant), self.patience(variant, 0))?;
         let ops = loaded.ops.len();
-        let known = self.raw.variants[variant].loaded.as_ref();
-        if known.is_some_and(|known| known.ops != loaded.ops) {
+        let known = &self.raw.variants[variant];
+        let resumed = known.forks.first().filter(|fork| !fork.ops_ns.is_empty());
+        if known.loaded.as_ref().is_some_and(|known| known.ops != loaded.ops)
+            || resumed.is_some_and(|fork| fork.ops_ns.len() != ops)
+        {
             return Err(Trouble::Other("the engine made other ops of it than in the first fork".into()));
         }
         let fork = Fork {
@@ -280,9 +318,12 @@ impl Session<'_> {
         let alive = self.raw.alive();
         let runs = || alive.iter().filter_map(|&v| self.run[v]);
         let all: Duration = runs().sum();
-        self.costs.fork = took;
-        if fork == 0 {
-            self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default());
+        // The first had no rest, all others have.
+        self.costs.fork = if fork == self.first { took + self.experiment.rest.pause } else { took };
+        if fork == self.first {
+            if self.raw.runs_per_turn == 0 {
+                self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default());
+            }
             self.cost_of_turns(all);
             self.costs.survey = all * SURVEY_RUNS;
         }
@@ -294,12 +335,18 @@ impl Session<'_> {
         (self.costs.turn, self.costs.profile) = (run * (runs + 1), run * runs);
     }
 
+    /// Wall time for what is still to be measured.
+    fn time(&self) -> Duration {
+        let forks = self.experiment.forks.max(1);
+        self.experiment.time.mul_f64(forks.saturating_sub(self.first) as f64 / forks as f64)
+    }
+
     /// Tells the user what the plan comes to.
     fn announce(&mut self, fork: usize, schedule: Schedule, now: Duration) {
         self.progress.fork(fork + 1, fork + schedule.forks);
         let left = schedule.left(self.costs, 0);
-        let (whole, time) = (now + left, self.experiment.time);
-        if fork == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
+        let (whole, time) = (now + left, self.time());
+        if fork == self.first && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
                 "{}: --time {} is too short: even {} of one round take {} times as long",
                 self.experiment.name(),

@@ -5,6 +5,7 @@ mod climates;
 mod world;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -15,7 +16,7 @@ use crate::worker::protocol::{Failure, Profile, Reply, Request};
 use world::{Fake, World, experiment, planned, subject};
 
 fn measured(world: &Rc<World>, interrupt: &Interrupt) -> Result<Record> {
-    let record = measure_by(world, &experiment(), &Fake(Rc::clone(world)), &mut Silent, interrupt);
+    let record = measure_by(world, &experiment(), None, &Fake(Rc::clone(world)), &mut Silent, interrupt);
     assert_eq!(world.alive.get(), 0, "a worker was left behind");
     record
 }
@@ -47,7 +48,7 @@ pub(crate) mod scripted {
                 Err(Lost::Interrupted)
             })
         });
-        measure_by(&world, experiment, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
+        measure_by(&world, experiment, None, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
     }
 }
 
@@ -64,7 +65,7 @@ impl Progress for Notes {
 fn with_notes(world: &Rc<World>, experiment: &Experiment) -> (Result<Record>, Vec<String>) {
     let mut notes = Notes::default();
     let fake = Fake(Rc::clone(world));
-    let record = measure_by(world, experiment, &fake, &mut notes, &Interrupt::default());
+    let record = measure_by(world, experiment, None, &fake, &mut notes, &Interrupt::default());
     (record, notes.0)
 }
 
@@ -253,6 +254,50 @@ fn a_target_that_starts_no_more_workers_costs_only_the_forks_to_come() {
     assert_eq!(error, Error::lost("cannot start"));
 }
 
+/// A world whose connection breaks in the third fork, in the first turn of the second variant.
+fn breaking() -> Rc<World> {
+    World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
+        let now = (m.variant, m.start, m.turns) == (1, 3, 1) && matches!(request, Request::Turn { .. });
+        now.then(|| died(End::Disconnected, None)).flatten()
+    })
+}
+
+#[test]
+fn a_connection_that_breaks_and_is_back_costs_the_fork_and_no_variant() {
+    let record = measured(&breaking(), &Interrupt::default()).expect("measured");
+    assert!(record.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 8));
+    assert_eq!((record.settings.forks, record.settings.lost), (8, None));
+}
+
+#[test]
+fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
+    let world = breaking();
+    world.reachable.set(false);
+    let cut = measured(&world, &Interrupt::default()).expect("two forks are there");
+    assert_eq!((cut.settings.forks, cut.settings.lost.as_deref()), (2, Some("target fake: no route to it")));
+    assert!(cut.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 2));
+    let error = complete(&cut).expect_err("forks are missing");
+    assert_eq!(error.kind, Kind::Lost);
+    assert!(error.message.contains("after 2 of 8 forks"), "{error}");
+
+    // Through a file, as it would be.
+    let kept = serde_json::from_str(&serde_json::to_string(&cut).expect("JSON")).expect("a record");
+    let fake = Fake(World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None));
+    let whole = measure_by(&fake.0, &experiment(), Some(&kept), &fake, &mut Silent, &Interrupt::default())
+        .expect("whole");
+    assert_eq!((whole.settings.forks, whole.settings.lost.as_deref(), whole.settings.resumed), (8, None, 1));
+    for (now, before) in whole.variants.iter().zip(&cut.variants) {
+        assert_eq!(
+            now.forks[..2].iter().map(|f| &f.rounds).collect::<Vec<_>>(),
+            before.forks.iter().map(|f| &f.rounds).collect::<Vec<_>>()
+        );
+        assert_eq!(now.ops[0].fork_mean_ns[..2], before.ops[0].fork_mean_ns[..]);
+        assert_eq!(now.ops[0].fork_mean_ns.len(), 8);
+        assert!(now.memory.is_some() && now.forks.iter().all(|f| f.ops_ns.is_empty()));
+    }
+    assert!(complete(&whole).is_ok());
+}
+
 #[test]
 fn an_interrupt_keeps_the_rounds_that_are_complete() {
     let interrupt = Interrupt::default();
@@ -300,7 +345,7 @@ fn an_interrupt_before_any_round_is_a_loss() {
     interrupt.raise();
     let world = World::new(&[MS; 3], |_, _| Some(Err(Lost::Interrupted)));
     let error = measured(&world, &interrupt).expect_err("nothing was measured");
-    assert_eq!(error, Error::lost("interrupted before anything was measured"));
+    assert_eq!(error, Error::lost("tiny: interrupted before anything was measured"));
 }
 
 #[test]
@@ -320,7 +365,7 @@ fn two_models() -> Experiment {
     two.subjects.push(Subject { dims: vec![("batch".into(), 2)], ..subject("other") });
     let others = [Role::Original, Role::Swap, Role::Control]
         .map(|role| Planned { subject: 1, ..planned(&format!("other: {role:?}"), role) });
-    two.variants.extend(others);
+    Arc::make_mut(&mut two.variants).extend(others);
     two
 }
 
@@ -416,7 +461,8 @@ fn a_cold_measurement_is_first_runs_and_nothing_else() {
     let world = World::new(&[10 * MS, 12 * MS, 9 * MS], |_, _| None);
     let cold = Experiment { cold: true, forks: 500, time: Duration::from_secs(10), ..experiment() };
     let fake = Fake(Rc::clone(&world));
-    let record = measure_by(&world, &cold, &fake, &mut Silent, &Interrupt::default()).expect("measured");
+    let record =
+        measure_by(&world, &cold, None, &fake, &mut Silent, &Interrupt::default()).expect("measured");
     assert!(record.settings.cold && record.settings.forks > 8, "{} forks", record.settings.forks);
     for variant in &record.variants {
         let first = |f: &record::Fork| f.rounds == [vec![f.first_run_ns]] && f.profiled_rounds.is_empty();
@@ -436,7 +482,8 @@ fn variants_that_do_not_fit_are_measured_in_groups_with_an_original_and_a_contro
         planned("silu", Role::Swap),
         planned("elu", Role::Swap),
         planned("control", Role::Control),
-    ];
+    ]
+    .into();
     // Workers of 64 MiB each, of which four fit.
     let fitting = Some((4.2 * f64::from(64 << 20) / 0.7) as u64);
     let names = |available| -> Vec<Vec<String>> {
@@ -456,7 +503,7 @@ fn variants_that_do_not_fit_are_measured_in_groups_with_an_original_and_a_contro
 
     let world = World::new(&[10 * MS, 12 * MS, 9 * MS, 10 * MS], |_, _| None);
     let records = groups::split(&six, fitting).into_iter().map(|group| {
-        measure_by(&world, &group, &Fake(Rc::clone(&world)), &mut Silent, &Interrupt::default())
+        measure_by(&world, &group, None, &Fake(Rc::clone(&world)), &mut Silent, &Interrupt::default())
             .expect("measured")
     });
     let record = groups::join(records.collect()).expect("two");

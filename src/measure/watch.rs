@@ -66,6 +66,17 @@ impl<'t> Watch<'t> {
         self.target.emulated() || self.machine.environment.emulated
     }
 
+    /// The hottest zone now, thousandths of a degree Celsius; `None` if none is known.
+    pub fn hottest_mc(&mut self) -> Option<i64> {
+        let Ok(Reply::Machine(machine)) = self.worker.ask(&Request::Watched { own_ticks: None }, PATIENCE)
+        else {
+            return None;
+        };
+        let environment = machine.environment;
+        let battery = environment.android.and_then(|android| android.battery_mc.after);
+        environment.temperature_mc.values().filter_map(|zone| zone.after).chain(battery).max()
+    }
+
     /// What the machine was like meanwhile: as it was at first, if it can't be asked any more. `isa` are the
     /// instruction sets that the engine says it uses.
     pub fn finish(mut self, isa: &[String]) -> Environment {

@@ -73,6 +73,9 @@ pub struct Environment {
     pub temperature_mc: BTreeMap<String, BeforeAfter>,
     /// Share of CPU time that the hypervisor took while measuring, 0 to 1.
     pub steal: Option<f64>,
+    /// All memory of the machine.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     /// Null on anything that is not Android.
     #[serde(default)]
     pub android: Option<Android>,
@@ -161,6 +164,9 @@ pub struct Settings {
     /// Wall time that all of it took.
     #[serde(default)]
     pub elapsed_ns: Option<u64>,
+    /// How often it was gone on with after it had been cut off.
+    #[serde(default)]
+    pub resumed: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +256,9 @@ pub struct Fork {
     pub rounds: Vec<Vec<u64>>,
     /// Rounds of profiled runs: the index of the plain round each follows, and wall times, ns.
     pub profiled_rounds: Vec<ProfiledRound>,
+    /// `ops_ns[op][run]`: the profiled runs' ops. Kept only where forks are missing, for who goes on from there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ops_ns: Vec<Vec<u64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

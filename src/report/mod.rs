@@ -19,6 +19,7 @@ mod section;
 mod sites;
 mod steadiness;
 mod table;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -96,7 +97,9 @@ pub fn records(records: &[Named], format: Format, options: &Options) -> Result<S
                     _ => grid::wrap(&format!("record {}", named.name), "  ") + "\n" + &text,
                 }
             };
-            Ok(records.iter().map(one).collect::<Vec<_>>().join("\n"))
+            let across = targets::section(records);
+            let across = (!across.is_empty()).then(|| written(&[across], format));
+            Ok(across.into_iter().chain(records.iter().map(one)).collect::<Vec<_>>().join("\n"))
         }
     }
 }

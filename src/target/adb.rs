@@ -83,6 +83,25 @@ impl Shell for Adb {
     }
 }
 
+/// The serials of the devices that the client knows and may use; else what to do to have them.
+pub fn phones() -> Result<Vec<String>, String> {
+    let listed = shell::finish(Command::new("adb").arg("devices"), None, LIMIT, &Interrupt::default());
+    match listed {
+        Ok((list, _)) => Ok(usable(&String::from_utf8_lossy(&list))),
+        Err(Failed::Client(_)) => {
+            Err("there is no adb here; install Android's platform-tools to reach any".into())
+        }
+        Err(_) => Err("adb gives no answer; try `adb kill-server`".into()),
+    }
+}
+
+/// The serials in what `adb devices` prints; those that aren't allowed or offline are named as well, and say so when
+/// they are looked at.
+fn usable(list: &str) -> Vec<String> {
+    let lines = list.lines().skip_while(|line| !line.starts_with("List of")).skip(1);
+    lines.filter_map(|line| Some(line.split_once('\t')?.0.trim().to_owned())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +113,13 @@ mod tests {
         for serial in ["", "-e", "a b", "a\n"] {
             assert!(Adb::parse(Some(serial)).is_err(), "{serial:?}");
         }
+    }
+
+    #[test]
+    fn phones_are_listed_by_serial() {
+        let list = "* daemon started successfully\nList of devices attached\n0123\tdevice\n10.0.0.2:5555\toffline\n\n";
+        assert_eq!(usable(list), ["0123", "10.0.0.2:5555"]);
+        assert!(usable("").is_empty());
     }
 
     #[test]

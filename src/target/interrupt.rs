@@ -32,7 +32,7 @@ impl Interrupt {
     }
 
     /// Waits so long, or until the flag is raised.
-    pub(super) fn wait(&self, time: Duration) {
+    pub fn wait(&self, time: Duration) {
         let (sender, receiver) = channel();
         let sender = Arc::new(sender);
         self.wake(&sender);

@@ -6,6 +6,7 @@
 mod adb;
 mod connection;
 mod interrupt;
+mod lab;
 mod launch;
 mod lost;
 mod remote;
@@ -17,6 +18,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::worker::protocol::{Reply, Request};
+
+pub use adb::phones;
+pub use lab::{Device, Lab};
 
 use adb::Adb;
 use remote::Remote;

@@ -11,11 +11,12 @@ fn measured_on(day: u64, climate: Climate, ratio: f64, time: u64) -> Record {
     let ns = 10.0 * MS as f64;
     let world = World::on_day(&[ns as u64, (ns * ratio) as u64], climate, day * 7919 + 1);
     let two = Experiment {
-        variants: vec![planned("original", Role::Original), planned("mish", Role::Swap)],
+        variants: vec![planned("original", Role::Original), planned("mish", Role::Swap)].into(),
         time: Duration::from_secs(time),
         ..experiment()
     };
-    measure_by(&world, &two, &Fake(Rc::clone(&world)), &mut Silent, &Interrupt::default()).expect("measured")
+    measure_by(&world, &two, None, &Fake(Rc::clone(&world)), &mut Silent, &Interrupt::default())
+        .expect("measured")
 }
 
 fn verdict(record: &Record) -> Verdict {

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::measure::{Clock, Experiment, Interrupt, Planned, Subject};
+use crate::measure::{Clock, Experiment, Interrupt, Planned, Rest, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::record::{self, Role};
@@ -39,6 +40,8 @@ pub struct World {
     pub alive: Cell<usize>,
     /// Workers that can still be started.
     pub startable: Cell<usize>,
+    /// Whether the target can be reached when it is looked for.
+    pub reachable: Cell<bool>,
     files: RefCell<HashMap<String, Vec<u8>>>,
     noise: Cell<u64>,
     /// What processes draw when they start.
@@ -85,6 +88,7 @@ impl World {
             starts: RefCell::default(),
             alive: Cell::default(),
             startable: Cell::new(usize::MAX),
+            reachable: Cell::new(true),
             files: RefCell::default(),
             noise: Cell::new(1),
             lots: Cell::new(1),
@@ -156,6 +160,10 @@ impl Target for Fake {
 
     fn emulated(&self) -> bool {
         false
+    }
+
+    fn check(&self, _: &Interrupt) -> Result<()> {
+        if self.0.reachable.get() { Ok(()) } else { Err(Error::lost("target fake: no route to it")) }
     }
 
     fn put(&self, folder: &Path) -> Result<String> {
@@ -288,6 +296,8 @@ impl Worker for FakeWorker {
                 self.moment.start = *start;
             }
             Request::Turn { .. } | Request::Profile { .. } => self.moment.turns += 1,
+            // Scripts are about variants.
+            Request::Watch { .. } | Request::Watched { .. } => return Ok(self.ordinary(request)),
             _ => {}
         }
         let answer = (self.world.script)(self.moment, request).unwrap_or_else(|| Ok(self.ordinary(request)));
@@ -335,11 +345,11 @@ pub fn experiment() -> Experiment {
     Experiment {
         command: vec!["oplat".into(), "profile".into()],
         subjects: vec![subject("tiny")],
-        variants: vec![
+        variants: Arc::new(vec![
             planned("original", Role::Original),
             planned("mish", Role::Swap),
             planned("control", Role::Control),
-        ],
+        ]),
         load: Load {
             model: String::new(),
             inputs: vec![],
@@ -350,10 +360,12 @@ pub fn experiment() -> Experiment {
             flush_denormals: false,
             knobs: Default::default(),
         },
+        target: "fake".into(),
         cpus: None,
         forks: 8,
         time: Duration::from_secs(40),
         confidence: 0.99,
         cold: false,
+        rest: Rest::default(),
     }
 }

@@ -1,0 +1,176 @@
+//! Where workers run: the flags that say so, and `oplat targets`, which says what can be reached.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{note, output};
+use crate::error::{Error, Result};
+use crate::measure::{self, Interrupt, Rest};
+use crate::target::{self, Device, Lab, Options, Target};
+
+/// The file in which names are looked up.
+const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
+
+/// The flags of every command that runs workers.
+#[derive(clap::Args)]
+pub struct Flags {
+    /// Where workers run: local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX for a launcher, or a name in
+    /// the lab's file; may be repeated, and all are measured at once
+    #[arg(long, value_name = "TARGET", default_value = "local")]
+    pub target: Vec<String>,
+    /// The file that names targets [default: configs/lab.yaml or lab.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub lab: Option<PathBuf>,
+    /// The program to push to devices [default: one that was built for them]
+    #[arg(long, value_name = "FILE")]
+    pub runner: Option<PathBuf>,
+    /// Leave what was pushed on the devices, for the next time
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// A target, and what its measurement is given there.
+pub struct Where {
+    /// As the user named it.
+    pub name: String,
+    pub target: Box<dyn Target + Send>,
+    pub cpus: Option<String>,
+    /// The longest that a measurement may take.
+    pub time: Option<Duration>,
+    pub rest: Rest,
+}
+
+impl Where {
+    /// Its name as a part of a file's.
+    pub fn file_name(&self) -> String {
+        let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        self.name.chars().map(plain).collect()
+    }
+}
+
+impl Flags {
+    /// The targets, in order. Fails if one is named twice or isn't known.
+    pub fn places(&self) -> Result<Vec<Where>> {
+        let mut places: Vec<Where> = vec![];
+        for name in &self.target {
+            let place = self.place(name)?;
+            if places.iter().any(|known| known.target.name() == place.target.name()) {
+                return Err(Error::input(format!(
+                    "--target {name}: it is given twice; one job at a time on each"
+                )));
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    fn place(&self, name: &str) -> Result<Where> {
+        let plain = name == "local" || name == "adb" || name.contains(':');
+        let device = match plain {
+            true => Device { target: name.into(), ..Device::default() },
+            false => {
+                let (lab, file) = self.read_lab()?;
+                lab.device(name, &file)?.clone()
+            }
+        };
+        let options =
+            Options { runner: self.runner.clone().or(device.runner), folder: device.folder, keep: self.keep };
+        let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
+        Ok(Where {
+            name: name.into(),
+            target: target::parse(&device.target, &options)?,
+            cpus: device.cpus,
+            time: device.time,
+            rest: Rest { pause: device.cool_down, below_mc },
+        })
+    }
+
+    /// The lab and its file's name; an empty one where there is no file.
+    fn read_lab(&self) -> Result<(Lab, String)> {
+        let found = LABS.iter().map(Path::new).find(|path| path.exists());
+        let Some(path) = self.lab.as_deref().or(found) else {
+            return Ok((Lab::default(), LABS.join(" or ")));
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+        Ok((Lab::parse(&text, &name)?, name))
+    }
+}
+
+/// What the user typed after `oplat targets`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Looks at the targets that were named, or at all that there are: this machine, those of the lab and the phones
+/// that adb knows. One that can't be reached is told with its remedy.
+pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+    let mut flags = args.flags;
+    let named = flags.target != ["local"];
+    if !named {
+        let (lab, _) = flags.read_lab()?;
+        // The file that ships has examples in it, which nobody means.
+        if flags.lab.is_some() {
+            flags.target.extend(lab.targets.into_keys());
+        }
+        match target::phones() {
+            Ok(serials) => flags.target.extend(serials.into_iter().map(|serial| format!("adb:{serial}"))),
+            Err(why) => note(&format!("phones: {why}")),
+        }
+    }
+    let interrupt = super::profile::interrupt();
+    let places = flags.places()?;
+    let mut lost = None;
+    for place in &places {
+        let text = match look(place, &interrupt) {
+            Ok(text) => text,
+            Err(error) => {
+                let text = format!("{}\n  {error}\n", place.name);
+                lost.get_or_insert(error);
+                text
+            }
+        };
+        output::print(out, &text)?;
+    }
+    match lost {
+        Some(error) if named => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What is known of a target that can be reached.
+fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
+    let e = measure::look(place.target.as_ref(), place.cpus.as_deref(), interrupt)?;
+    let mut lines = vec![];
+    let cpu = e.cpu.as_deref().unwrap_or("CPU unknown");
+    let emulated = if e.emulated { ", emulated" } else { "" };
+    let cores = crate::units::count(e.cores, "core");
+    lines.push(format!("{} ({}{emulated}), {cpu}, {cores}", e.host, e.arch));
+    let memory = e.memory_bytes.map_or_else(|| "memory unknown".into(), crate::units::bytes);
+    lines.push(format!("{}, {memory}", e.os));
+    if let Some(android) = &e.android {
+        let soc = android.soc.as_ref().map_or_else(String::new, |soc| format!(", {soc}"));
+        lines.push(format!("Android {}, {}{soc}", android.version, android.device));
+    }
+    let clusters = e.clusters.iter().map(|c| {
+        let speed = c.max_khz.map_or_else(String::new, |khz| format!(" at {} MHz", khz / 1000));
+        let cpus = c.cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        format!("cpu {cpus}{speed}")
+    });
+    let clusters = clusters.collect::<Vec<_>>().join(" | ");
+    if !clusters.is_empty() {
+        lines.push(format!("clusters: {clusters}"));
+    }
+    let pinned = e.affinity.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    lines.push(format!("a measurement of one thread would use cpu {pinned}"));
+    let hottest = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.before?, zone))).max();
+    if let Some((mc, zone)) = hottest {
+        lines.push(format!("hottest zone: {zone} at {} °C", mc / 1000));
+    }
+    lines.extend(e.warnings.iter().map(|warning| format!("! {warning}")));
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    Ok(format!("{}\n{lines}", place.name))
+}

@@ -1,0 +1,94 @@
+//! Targets side by side: one row a variant, one column a device, and every ratio to that device's own original.
+
+use super::facts;
+use super::grid::Grid;
+use super::section::Section;
+use crate::compare::Named;
+use crate::record::{Record, Role, Variant};
+use crate::units;
+
+/// The table across targets; empty unless the records are of several.
+pub fn section(records: &[Named]) -> Section {
+    let mut targets: Vec<&str> = records.iter().map(|n| n.record.environment.target.as_str()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    if targets.len() < 2 || targets.len() != records.len() {
+        return Section::plain();
+    }
+    let grid = records.iter().fold(Grid::new().name("variant"), |grid, named| grid.number(&title(named)));
+    let mut grid = grid;
+    let mut names: Vec<(String, &Variant)> = vec![];
+    for record in records.iter().map(|named| named.record) {
+        for variant in &record.variants {
+            if !names.iter().any(|(_, known)| known.name == variant.name) {
+                names.push((facts::label(record, variant), variant));
+            }
+        }
+    }
+    for (label, variant) in &names {
+        let cells = records.iter().map(|named| cell(named.record, &variant.name));
+        grid.row(std::iter::once(label.clone()).chain(cells));
+    }
+    let confidence =
+        records.iter().flat_map(|n| &n.record.variants).find_map(|v| v.delta.as_ref()?.interval.map(|_| v));
+    let interval = confidence.and_then(|v| v.delta.as_ref()).map_or_else(String::new, |delta| {
+        format!(" [{}% interval over forks]", units::percent(delta.confidence).trim_end_matches(".0"))
+    });
+    let mut section = Section::plain().table(grid).line(format!(
+        "original: p50 of whole runs; others: ratio to the same target's own original{interval}"
+    ));
+    if records.iter().any(|named| !facts::timed(named.record)) {
+        section = section.line("emulated: its times say nothing of a device");
+    }
+    section
+}
+
+/// The target as the user named it, and the machine's name below.
+fn title(named: &Named) -> String {
+    let environment = &named.record.environment;
+    let name = if named.name.is_empty() { &environment.target } else { named.name };
+    match environment.host.as_str() {
+        "" => name.to_owned(),
+        host => format!("{name}\n{host}"),
+    }
+}
+
+fn cell(record: &Record, name: &str) -> String {
+    let Some(variant) = record.variants.iter().find(|v| v.name == name) else { return String::new() };
+    if variant.error.is_some() {
+        return "failed".into();
+    }
+    if !facts::timed(record) {
+        return "emulated".into();
+    }
+    match (&variant.delta, variant.role, variant.latency) {
+        (Some(delta), ..) => units::ratio(delta.ratio, delta.interval),
+        (None, Role::Original, Some(latency)) => units::time(latency.p50_ns),
+        _ => "-".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn each_device_is_measured_against_its_own_original() {
+        let (mut here, mut there) = (fixture::record(), fixture::record());
+        here.environment.target = "local".into();
+        there.environment.target = "ssh:board".into();
+        there.environment.host = "board".into();
+        if let Some(original) = there.variants.first_mut().and_then(|v| v.latency.as_mut()) {
+            original.p50_ns *= 10;
+        }
+        there.variants.pop();
+        let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
+        let text = section(&named).text();
+        insta::assert_snapshot!("targets_side_by_side", text);
+        assert!(section(&named[..1]).is_empty(), "one target needs no such table");
+        there.environment.emulated = true;
+        let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
+        assert!(section(&named).text().contains("emulated"));
+    }
+}

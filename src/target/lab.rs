@@ -1,0 +1,120 @@
+//! `lab.yaml`: the devices of a lab by name, each with how it is reached and what it needs to be measured well.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::error::{Error, Result};
+use crate::{units, yaml};
+
+/// The file: devices by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lab {
+    pub targets: BTreeMap<String, Device>,
+}
+
+/// A device as the file describes it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// As `--target` has it: `ssh:pi@board`, `adb:SERIAL`, `cmd:PREFIX` or `local`.
+    pub target: String,
+    /// CPUs to pin to, as `--cpus` has them, unless that is given.
+    pub cpus: Option<String>,
+    /// Pause before every fork but the first.
+    #[serde(default, deserialize_with = "time")]
+    pub cool_down: Duration,
+    /// No fork begins while a zone is as hot as this, degrees Celsius.
+    pub hottest: Option<f64>,
+    /// The longest that a measurement may take there, whatever `--time` says.
+    #[serde(default, deserialize_with = "some_time")]
+    pub time: Option<Duration>,
+    /// Where to keep files on the device, if not in the user's cache (ssh) or /data/local/tmp/oplat (adb).
+    pub folder: Option<String>,
+    /// The program to push, unless `--runner` names one.
+    pub runner: Option<PathBuf>,
+}
+
+impl Lab {
+    /// Reads the text of a file; `file` is its name in errors.
+    pub fn parse(text: &str, file: &str) -> Result<Self> {
+        let lab: Self = yaml::read(text, file)?;
+        let wrong = |name: &str, what: &str| Err(Error::input(format!("{file}: {name}: {what}")));
+        for (name, device) in &lab.targets {
+            if name.is_empty() || name.contains(':') || ["local", "adb"].contains(&name.as_str()) {
+                return wrong(name, "such a name is a target already: choose another");
+            }
+            if device.hottest.is_some_and(|hottest| !(0.0..=150.0).contains(&hottest)) {
+                return wrong(name, "`hottest` is a temperature in degrees Celsius, from 0 to 150");
+            }
+            if device.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
+                return wrong(name, "`folder` is a path on the device and begins with /");
+            }
+        }
+        Ok(lab)
+    }
+
+    /// The device of this name; it fails with the nearest name if there is none.
+    pub fn device(&self, name: &str, file: &str) -> Result<&Device> {
+        self.targets.get(name).ok_or_else(|| {
+            let near = yaml::nearest(name, self.targets.keys().map(String::as_str));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            Error::input(format!(
+                "unknown target {name:?}: use local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX (a launcher), \
+                 or a name in {file}{near}"
+            ))
+        })
+    }
+}
+
+fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(text)?;
+    units::parse_duration(&text).map_err(de::Error::custom)
+}
+
+fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+    time(text).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_ships_is_one() {
+        let text = include_str!("../../configs/lab.yaml");
+        let lab = Lab::parse(text, "lab.yaml").expect("valid");
+        for (name, device) in &lab.targets {
+            assert!(super::super::parse(&device.target, &Default::default()).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_device_has_what_its_entry_says() {
+        let text =
+            "targets:\n  phone: { target: 'adb:1', cpus: big, cool_down: 20s, hottest: 45, time: 2m }\n";
+        let lab = Lab::parse(text, "lab.yaml").expect("valid");
+        let phone = lab.device("phone", "lab.yaml").expect("there");
+        assert_eq!((phone.cool_down.as_secs(), phone.time), (20, Some(Duration::from_secs(120))));
+        let error = lab.device("fone", "lab.yaml").expect_err("unknown");
+        assert!(error.message.contains("did you mean phone?"), "{error}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (entry, told) in [
+            ("a: { target: local, hottest: 451 }", "degrees"),
+            ("a: { target: local, folder: x }", "begins with /"),
+            ("local: { target: local }", "another"),
+            ("a: { target: local, cool: 1s }", "cool_down"),
+            ("a: { cpus: big }", "target"),
+            ("a: { target: local, cool_down: 7 }", ""),
+        ] {
+            let error = Lab::parse(&format!("targets:\n  {entry}\n"), "lab.yaml").expect_err(entry);
+            assert!(error.message.contains(told), "{error}");
+        }
+    }
+}
