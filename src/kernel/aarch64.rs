@@ -108,4 +108,10 @@ impl Lanes for Neon {
     fn negate_if_odd(self, integer: Self) -> Self {
         Self::of_bits(unsafe { veorq_u32(self.bits(), vshlq_n_u32::<31>(integer.bits())) })
     }
+    #[inline(always)]
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+        // The instruction's maximum of anything and NaN is NaN.
+        let most = vectors.into_iter().map(|x| x.abs().0).reduce(|a, b| unsafe { vmaxq_f32(a, b) });
+        most.is_none_or(|most| unsafe { vminvq_u32(vcleq_f32(most, vdupq_n_f32(limit))) != 0 })
+    }
 }

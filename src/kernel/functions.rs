@@ -1,11 +1,21 @@
 //! The activation functions, each written once for vectors of any width.
 
 use super::lanes::Lanes;
-use super::math::{self, LEAST, clamp, exp, exp_m1_of_negative, exp_of_product, polynomial};
+use super::math::{
+    self, LEAST, NEAR, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_product, polynomial,
+};
 
 /// An activation function with its parameters.
 pub trait Function: Copy + Send + Sync + 'static {
     fn at<L: Lanes>(self, x: L) -> L;
+    /// The same for numbers of at most this magnitude where that is cheaper: without clamps, tails and
+    /// overflow. NaN must stay NaN there, too.
+    fn near<L: Lanes>(self, x: L) -> L {
+        self.at(x)
+    }
+    fn reach(self) -> Option<f32> {
+        None
+    }
 }
 
 /// A number as the nearest float and what is left of it.
@@ -71,6 +81,13 @@ impl Function for Softsign {
     fn at<L: Lanes>(self, x: L) -> L {
         x / (x.abs() + L::splat(1.0))
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        x.over(x.abs() + L::splat(1.0))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(1e30)
+    }
 }
 
 /// 1 / (1 + e⁻ˣ) = n / (1 + n), n = eˣ
@@ -83,6 +100,14 @@ impl Function for Sigmoid {
         let n = exp(clamp(x, LEAST, 40.0));
         n.scale(n.near_one / (n.value() + L::splat(1.0)))
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) = exp_of_minus_near(x);
+        L::splat(1.0).over(near_one.fma(power, L::splat(1.0)))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(NEAR)
+    }
 }
 
 /// x n / (1 + n), n = eˣ
@@ -94,6 +119,14 @@ impl Function for Silu {
     fn at<L: Lanes>(self, x: L) -> L {
         let n = exp(clamp(x, LEAST, 40.0));
         n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) = exp_of_minus_near(x);
+        x.over(near_one.fma(power, L::splat(1.0)))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(NEAR)
     }
 }
 
@@ -134,6 +167,17 @@ impl Function for Mish {
         let sum = value + L::splat(2.0);
         n.scale(n.near_one * sum / value.fma(sum, L::splat(2.0)) * x)
     }
+    /// x (m + ½) / (m² + m + ½), m = e⁻ˣ
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) = exp_of_minus_near(x);
+        let m = near_one * power;
+        let above = m + L::splat(0.5);
+        (x * above).over(m.fma(m, above))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(NEAR)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -144,22 +188,49 @@ impl Function for Tanh {
     fn at<L: Lanes>(self, x: L) -> L {
         math::tanh(x)
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        math::tanh_near(x)
+    }
+    fn reach(self) -> Option<f32> {
+        Some(math::TANH_NEAR)
+    }
 }
 
-/// above · x if x ≥ 0, else below (e^(x · inner) - 1): ELU, SELU and CELU.
+/// above · x if x ≥ 0, else below (eˣ - 1): ELU and SELU.
 #[derive(Clone, Copy)]
 pub struct Elu {
     pub above: f32,
     pub below: f32,
-    pub inner: f32,
 }
 
 impl Function for Elu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let zero = L::splat(0.0);
-        let m1 = exp_m1_of_negative((x * L::splat(self.inner)).min(zero));
-        L::select(x.less(zero), m1 * L::splat(self.below), x * L::splat(self.above))
+        let below = exp_m1_of_negative(x) * L::splat(self.below);
+        L::select(x.less(L::splat(0.0)), below, x * L::splat(self.above))
+    }
+}
+
+/// x if x ≥ 0, else alpha (e^(x / alpha) - 1)
+#[derive(Clone, Copy)]
+pub struct Celu {
+    alpha: f32,
+    inner: f32,
+}
+
+impl Celu {
+    /// `None` unless alpha is positive.
+    pub fn new(alpha: f64) -> Option<Self> {
+        (alpha > 0.0).then_some(Self { alpha: alpha as f32, inner: (1.0 / alpha) as f32 })
+    }
+}
+
+impl Function for Celu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let below = exp_m1_of_negative(x * L::splat(self.inner)) * L::splat(self.alpha);
+        L::select(x.less(L::splat(0.0)), below, x)
     }
 }
 

@@ -93,7 +93,7 @@ impl<L: Lanes> Exp<L> {
 /// What rounds, and adds the bias of two exponents.
 const ROUND_HALVES: f32 = ROUND + 254.0;
 /// The same with the bias of one.
-const ROUND_ONE: f32 = ROUND + 127.0;
+pub const ROUND_ONE: f32 = ROUND + 127.0;
 
 /// eˣ for x in [`LEAST`, 88].
 #[inline(always)]
@@ -117,15 +117,33 @@ pub fn exp_of_product<L: Lanes>(x: L, factor: L, rest: L) -> Exp<L> {
     Exp::new(r, integer)
 }
 
-/// eˣ - 1 for x ≤ 0, exact near 0.
+/// eʳ for |r| ≤ ln 2 / 2.
+#[inline(always)]
+pub fn exp_of_rest<L: Lanes>(r: L) -> L {
+    polynomial(r, &EXP).fma(r, L::splat(1.0)).fma(r, L::splat(1.0))
+}
+
+/// As far as `exp_near` keeps within a unit and a half in the last place.
+pub const NEAR: f32 = 40.0;
+/// The nearest float to ln 2: off by 1.9e-9 times the exponent.
+const LN_2_NEAR: f32 = std::f32::consts::LN_2;
+
+/// e⁻ˣ for |x| ≤ `NEAR`, as a factor near 1 and one of about a power of two.
+#[inline(always)]
+pub fn exp_of_minus_near<L: Lanes>(x: L) -> (L, L) {
+    let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
+    let n = rounded - L::splat(L::ROUND);
+    L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR), -x))
+}
+
+/// eˣ - 1 for x ≤ 0, exact near 0; any number for others.
 #[inline(always)]
 pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
     let x = x.max(L::splat(-20.0));
     let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_ONE));
     let n = integer - L::splat(ROUND_ONE);
-    let r = n.fma(L::splat(-LN_2[0]), x);
-    let r = n.fma(L::splat(-LN_2[1]), r);
-    let m1 = polynomial(r, &EXP).fma(r * r, r);
+    let r = n.fma(L::splat(-LN_2_NEAR), x);
+    let m1 = (polynomial(r, &EXP) * r).fma(r, r);
     let scale = integer.exponent();
     m1.fma(scale, scale - L::splat(1.0))
 }
@@ -135,6 +153,26 @@ pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
 pub fn log_1p_over<L: Lanes>(n: L, factor: L) -> L {
     (factor * n).fma(polynomial(n, &LOG_1P), factor)
 }
+
+/// (tanh r - r) / r³ in r² for |r| ≤ ln 2 / 4: the tangent to a relative 5.5e-8.
+const TANH: [f32; 2] = [-3.333_127e-1, 1.311_043_8e-1];
+
+/// tanh x for |x| ≤ `TANH_NEAR`: with e²ˣ = 2ⁿ (1 + h) / (1 - h), h = tanh r, it is
+/// (2ⁿ - 1 + h (2ⁿ + 1)) / (2ⁿ + 1 + h (2ⁿ - 1)).
+#[inline(always)]
+pub fn tanh_near<L: Lanes>(x: L) -> L {
+    let integer = x.fma(L::splat(2.0 * LOG2_E), L::splat(ROUND_ONE));
+    let n = integer - L::splat(ROUND_ONE);
+    let r = n.fma(L::splat(LN_2_NEAR / -2.0), x);
+    let square = r * r;
+    let h = (square * r).fma(polynomial(square, &TANH), r);
+    let power = integer.exponent();
+    let (less, more) = (power - L::splat(1.0), power + L::splat(1.0));
+    h.fma(more, less).over(h.fma(less, more)).copysign(x)
+}
+
+/// The tangent is ±1 long before.
+pub const TANH_NEAR: f32 = 20.0;
 
 /// tanh x.
 #[inline(always)]

@@ -67,7 +67,7 @@ impl Isa {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 all.push(Self::Avx2);
             }
-            if is_x86_feature_detected!("avx512f") {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
                 all.push(Self::Avx512);
             }
         }
@@ -127,13 +127,9 @@ struct Row {
 const ROWS: &[Row] = &[
     Row { name: "relu6", bound: ulp(0.0), make: |_| pass_of(Clip { low: 0.0, high: 6.0 }) },
     Row { name: "hard_tanh", bound: ulp(0.0), make: |_| pass_of(Clip { low: -1.0, high: 1.0 }) },
-    Row { name: "elu", bound: ulp(4.0), make: |p| elu(1.0, *p.first()?, 1.0) },
-    Row { name: "selu", bound: ulp(4.0), make: |_| elu(SELU[1], SELU[0] * SELU[1], 1.0) },
-    Row {
-        name: "celu",
-        bound: ulp(4.0),
-        make: |p| elu(1.0, *p.first().filter(|&&alpha| alpha > 0.0)?, 1.0 / p[0]),
-    },
+    Row { name: "elu", bound: ulp(4.0), make: |p| pass_of(Elu { above: 1.0, below: *p.first()? as f32 }) },
+    Row { name: "selu", bound: ulp(4.0), make: |_| pass_of(SELU) },
+    Row { name: "celu", bound: ulp(4.0), make: |p| pass_of(Celu::new(*p.first()?)?) },
     Row { name: "sigmoid", bound: ulp(4.0), make: |_| pass_of(Sigmoid) },
     Row {
         name: "hard_sigmoid",
@@ -167,12 +163,8 @@ const ROWS: &[Row] = &[
     Row { name: "sine", bound: with_zeros(4.0, 1.0, 0.0), make: |p| pass_of(Sine::new(*p.first()?)) },
 ];
 
-/// α and γ of SELU, as the ONNX operator rounds them.
-const SELU: [f64; 2] = [1.673_263_192_176_818_8, 1.050_701_022_148_132_3];
-
-fn elu(above: f64, below: f64, inner: f64) -> Option<Arc<dyn Pass>> {
-    pass_of(Elu { above: above as f32, below: below as f32, inner: inner as f32 })
-}
+/// As the ONNX operator rounds its parameters.
+const SELU: Elu = Elu { above: 1.050_701, below: (1.050_701_022_148_132_3 * 1.673_263_192_176_818_8) as f32 };
 
 fn pass_of(f: impl Function) -> Option<Arc<dyn Pass>> {
     Some(Arc::new(f))
@@ -282,23 +274,60 @@ impl<F: Function> Pass for F {
     }
 }
 
-/// The function over a slice, vector by vector. What doesn't fill the last one is computed in a padded copy,
-/// by the same instructions.
+/// Vectors that are tested together for whether the near path does.
+const BLOCK: usize = 4;
+
+/// The function over a slice, vector by vector, each at an address that is a multiple of its size. What
+/// doesn't fill one at the ends is computed in a padded copy, by the same instructions.
 #[inline(always)]
 fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
-    let mut vectors = xs.chunks_exact_mut(L::COUNT);
-    for vector in &mut vectors {
-        let at = vector.as_mut_ptr();
-        // SAFETY: the chunk holds as many floats as the vector.
-        unsafe { f.at(L::load(at)).store(at) };
+    let start = xs.as_ptr().align_offset(size_of::<L>()).min(xs.len());
+    let (first, xs) = xs.split_at_mut(start);
+    part::<L>(f, first);
+    let mut blocks = xs.chunks_exact_mut(BLOCK * L::COUNT);
+    for block in &mut blocks {
+        let at = block.as_mut_ptr();
+        // SAFETY: the block holds as many vectors.
+        unsafe { vectors::<L, BLOCK>(f, at) };
     }
-    let rest = vectors.into_remainder();
-    if !rest.is_empty() {
+    let mut rest = blocks.into_remainder().chunks_exact_mut(L::COUNT);
+    for vector in &mut rest {
+        // SAFETY: the chunk holds as many floats as the vector.
+        unsafe { vectors::<L, 1>(f, vector.as_mut_ptr()) };
+    }
+    part::<L>(f, rest.into_remainder());
+}
+
+/// Fewer floats than a vector has.
+#[inline(always)]
+fn part<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+    if !xs.is_empty() {
         let mut padded = [0.0; MOST];
-        padded[..rest.len()].copy_from_slice(rest);
-        let at = padded.as_mut_ptr();
+        padded[..xs.len()].copy_from_slice(xs);
         // SAFETY: no vector has more floats than the array.
-        unsafe { f.at(L::load(at)).store(at) };
-        rest.copy_from_slice(&padded[..rest.len()]);
+        unsafe { vectors::<L, 1>(f, padded.as_mut_ptr()) };
+        xs.copy_from_slice(&padded[..xs.len()]);
+    }
+}
+
+/// # Safety
+/// N vectors are at this address.
+#[inline(always)]
+unsafe fn vectors<L: Lanes, const N: usize>(f: impl Function, at: *mut f32) {
+    // SAFETY: the caller's promise.
+    let each = std::array::from_fn::<_, N, _>(|i| unsafe { at.add(i * L::COUNT) });
+    match f.reach() {
+        // SAFETY: the caller's promise.
+        Some(limit) if !L::within(each.map(|at| unsafe { L::load(at) }), limit) => {
+            each.into_iter().for_each(|at| unsafe {
+                let x = L::load(at);
+                let far = L::splat(limit).less(x.abs());
+                L::select(far, f.at(x), f.near(x)).store(at);
+            });
+        }
+        // SAFETY: the caller's promise.
+        Some(_) => each.into_iter().for_each(|at| unsafe { f.near(L::load(at)).store(at) }),
+        // SAFETY: the caller's promise.
+        None => each.into_iter().for_each(|at| unsafe { f.at(L::load(at)).store(at) }),
     }
 }

@@ -77,4 +77,8 @@ impl Lanes for f32 {
     fn negate_if_odd(self, integer: Self) -> Self {
         f32::from_bits(self.to_bits() ^ integer.to_bits() << 31)
     }
+    #[inline(always)]
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+        vectors.iter().all(|x| x.abs() <= limit)
+    }
 }
