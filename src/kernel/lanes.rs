@@ -6,6 +6,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::functions::Function;
 use super::math;
 
 /// A vector of single floats.
@@ -56,6 +57,9 @@ pub trait Lanes:
 
     /// Whether all floats are within ± `limit`, and none is NaN.
     fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool;
+    /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
+    /// keeps its registers.
+    fn anywhere(f: impl Function, xs: &mut [f32]);
     /// self / below where neither is near the ends of the range: both normal and below 2¹²⁰.
     fn over(self, below: Self) -> Self {
         self / below

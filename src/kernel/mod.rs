@@ -222,9 +222,12 @@ impl Kernel {
 
     /// The same for half floats, each rounded from the single float's result.
     pub fn apply_f16(&self, xs: &mut [f16]) {
-        let mut wide = [0.0; 1024];
-        for chunk in xs.chunks_mut(wide.len()) {
-            let wide = &mut wide[..chunk.len()];
+        /// At an address where every vector is at a multiple of its size.
+        #[repr(align(64))]
+        struct Wide([f32; 1024]);
+        let mut wide = Wide([0.0; 1024]);
+        for chunk in xs.chunks_mut(wide.0.len()) {
+            let wide = &mut wide.0[..chunk.len()];
             chunk.convert_to_f32_slice(wide);
             self.pass.run(self.isa, wide);
             chunk.convert_from_f32_slice(wide);
@@ -277,8 +280,8 @@ impl<F: Function> Pass for F {
 /// Vectors that are tested together for whether the near path does.
 const BLOCK: usize = 4;
 
-/// The function over a slice, vector by vector, each at an address that is a multiple of its size. What
-/// doesn't fill one at the ends is computed in a padded copy, by the same instructions.
+/// The function over a slice, vector by vector, each at an address that is a multiple of its size: loops
+/// without closures, which the compiler doesn't always put in line, where the instruction set is known.
 #[inline(always)]
 fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
     let start = xs.as_ptr().align_offset(size_of::<L>()).min(xs.len());
@@ -286,48 +289,60 @@ fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
     part::<L>(f, first);
     let mut blocks = xs.chunks_exact_mut(BLOCK * L::COUNT);
     for block in &mut blocks {
-        let at = block.as_mut_ptr();
-        // SAFETY: the block holds as many vectors.
-        unsafe { vectors::<L, BLOCK>(f, at) };
+        let Some(limit) = f.reach() else {
+            for vector in block.chunks_exact_mut(L::COUNT) {
+                let at = vector.as_mut_ptr();
+                // SAFETY: the chunk holds as many floats as the vector.
+                unsafe { f.at(L::load(at)).store(at) };
+            }
+            continue;
+        };
+        let mut all = [L::splat(0.0); BLOCK];
+        for (x, vector) in all.iter_mut().zip(block.chunks_exact(L::COUNT)) {
+            // SAFETY: as above.
+            *x = unsafe { L::load(vector.as_ptr()) };
+        }
+        if !L::within(all, limit) {
+            L::anywhere(f, block);
+            continue;
+        }
+        for vector in block.chunks_exact_mut(L::COUNT) {
+            let at = vector.as_mut_ptr();
+            // SAFETY: as above.
+            unsafe { f.near(L::load(at)).store(at) };
+        }
     }
-    let mut rest = blocks.into_remainder().chunks_exact_mut(L::COUNT);
-    for vector in &mut rest {
-        // SAFETY: the chunk holds as many floats as the vector.
-        unsafe { vectors::<L, 1>(f, vector.as_mut_ptr()) };
+    let rest = blocks.into_remainder();
+    let (rest, last) = rest.split_at_mut(rest.len() / L::COUNT * L::COUNT);
+    if !rest.is_empty() {
+        L::anywhere(f, rest);
     }
-    part::<L>(f, rest.into_remainder());
+    part::<L>(f, last);
 }
 
-/// Fewer floats than a vector has.
+/// Fewer floats than a vector has: computed in a padded copy, by the same instructions.
 #[inline(always)]
 fn part<L: Lanes>(f: impl Function, xs: &mut [f32]) {
     if !xs.is_empty() {
         let mut padded = [0.0; MOST];
         padded[..xs.len()].copy_from_slice(xs);
-        // SAFETY: no vector has more floats than the array.
-        unsafe { vectors::<L, 1>(f, padded.as_mut_ptr()) };
+        L::anywhere(f, &mut padded[..L::COUNT]);
         xs.copy_from_slice(&padded[..xs.len()]);
     }
 }
 
-/// # Safety
-/// N vectors are at this address.
+/// Whole vectors of any numbers. A float's result is that of its own magnitude, whatever stands beside it.
 #[inline(always)]
-unsafe fn vectors<L: Lanes, const N: usize>(f: impl Function, at: *mut f32) {
-    // SAFETY: the caller's promise.
-    let each = std::array::from_fn::<_, N, _>(|i| unsafe { at.add(i * L::COUNT) });
-    match f.reach() {
-        // SAFETY: the caller's promise.
-        Some(limit) if !L::within(each.map(|at| unsafe { L::load(at) }), limit) => {
-            each.into_iter().for_each(|at| unsafe {
-                let x = L::load(at);
-                let far = L::splat(limit).less(x.abs());
-                L::select(far, f.at(x), f.near(x)).store(at);
-            });
-        }
-        // SAFETY: the caller's promise.
-        Some(_) => each.into_iter().for_each(|at| unsafe { f.near(L::load(at)).store(at) }),
-        // SAFETY: the caller's promise.
-        None => each.into_iter().for_each(|at| unsafe { f.at(L::load(at)).store(at) }),
+fn anywhere<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+    for vector in xs.chunks_exact_mut(L::COUNT) {
+        let at = vector.as_mut_ptr();
+        // SAFETY: the chunk holds as many floats as the vector.
+        let x = unsafe { L::load(at) };
+        let y = match f.reach() {
+            Some(limit) => L::select(L::splat(limit).less(x.abs()), f.at(x), f.near(x)),
+            None => f.at(x),
+        };
+        // SAFETY: as above.
+        unsafe { y.store(at) };
     }
 }

@@ -18,9 +18,23 @@ pub fn avx2(f: impl Function, xs: &mut [f32]) {
     super::pass::<Avx2>(f, xs);
 }
 
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+fn avx2_anywhere(f: impl Function, xs: &mut [f32]) {
+    super::anywhere::<Avx2>(f, xs);
+}
+
 #[target_feature(enable = "avx512f,avx512dq")]
 pub fn avx512(f: impl Function, xs: &mut [f32]) {
     super::pass::<Avx512>(f, xs);
+}
+
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn avx512_anywhere(f: impl Function, xs: &mut [f32]) {
+    super::anywhere::<Avx512>(f, xs);
 }
 
 signs!(Avx2: _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps);
@@ -130,15 +144,21 @@ impl Lanes for Avx2 {
     fn negate_if_odd(self, integer: Self) -> Self {
         Self::of_bits(unsafe { _mm256_xor_si256(self.bits(), _mm256_slli_epi32::<31>(integer.bits())) })
     }
+    #[inline(always)]
+    fn anywhere(f: impl Function, xs: &mut [f32]) {
+        unsafe { avx2_anywhere(f, xs) };
+    }
     /// As integers, whose order is that of magnitudes, with NaN the largest.
     #[inline(always)]
     fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
-        let larger = |a, b| unsafe { _mm256_max_epi32(a, b) };
-        let most = vectors.into_iter().map(|x| x.abs().bits()).reduce(larger);
-        most.is_none_or(|most| unsafe {
+        let mut most = unsafe { _mm256_setzero_si256() };
+        for x in vectors {
+            most = unsafe { _mm256_max_epi32(most, x.abs().bits()) };
+        }
+        unsafe {
             let beyond = _mm256_cmpgt_epi32(most, Self::splat(limit).bits());
             _mm256_testz_si256(beyond, beyond) != 0
-        })
+        }
     }
 }
 
@@ -227,16 +247,20 @@ impl Lanes for Avx512 {
     fn negate_if_odd(self, integer: Self) -> Self {
         Self::of_bits(unsafe { _mm512_xor_si512(self.bits(), _mm512_slli_epi32::<31>(integer.bits())) })
     }
+    #[inline(always)]
+    fn anywhere(f: impl Function, xs: &mut [f32]) {
+        unsafe { avx512_anywhere(f, xs) };
+    }
     /// The instruction for the larger magnitude passes over a quiet NaN, which the near path may have, and
     /// gives NaN for a signalling one.
     #[inline(always)]
     fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
         const LARGER_MAGNITUDE: i32 = 0b1011;
-        let larger = |a: Self, b: Self| Self(unsafe { _mm512_range_ps::<LARGER_MAGNITUDE>(a.0, b.0) });
-        let most = vectors.into_iter().reduce(larger).map(Self::abs);
-        most.is_none_or(|most| unsafe {
-            _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(most.0, Self::splat(limit).0) == 0
-        })
+        let mut most = vectors[0];
+        for x in &vectors[1..] {
+            most = Self(unsafe { _mm512_range_ps::<LARGER_MAGNITUDE>(most.0, x.0) });
+        }
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(most.abs().0, Self::splat(limit).0) == 0 }
     }
     /// An estimate of 14 bits and one step of Newton's: a third of the division's time.
     #[inline(always)]
@@ -254,10 +278,8 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
         let bits = rounded.bits();
-        let table = Self(unsafe {
-            let halves = [0, 16].map(|at| _mm512_loadu_ps(TABLE.as_ptr().add(at)));
-            _mm512_permutex2var_ps(halves[0], bits, halves[1])
-        });
+        let [low, high] = unsafe { [_mm512_loadu_ps(TABLE[0].as_ptr()), _mm512_loadu_ps(TABLE[1].as_ptr())] };
+        let table = Self(unsafe { _mm512_permutex2var_ps(low, bits, high) });
         let power = Self::of_bits(unsafe { _mm512_slli_epi32::<18>(bits) });
         let slope = Self::splat(SHORT_EXP[1]).fma(r, Self::splat(SHORT_EXP[0]));
         ((table * r).fma(slope, table), power)
@@ -267,37 +289,41 @@ impl Lanes for Avx512 {
 /// (eʳ - 1) / r for |r| ≤ ln 2 / 64: eʳ to a relative 5.3e-8.
 const SHORT_EXP: [f32; 2] = [1.000_014_7, 5.000_043_5e-1];
 /// 2^(j/32) / (1 + j/32)
-const TABLE: [f32; 32] = [
-    1.0,
-    0.990_930_56,
-    0.982_845_9,
-    0.975_671_23,
-    0.969_340_2,
-    0.963_793_93,
-    0.958_979_9,
-    0.954_851_15,
-    0.951_365_7,
-    0.948_485_73,
-    0.946_177_36,
-    0.944_41,
-    0.943_156_06,
-    0.942_390_5,
-    0.942_090_8,
-    0.942_236_54,
-    0.942_809_05,
-    0.943_791_57,
-    0.945_168_73,
-    0.946_926_7,
-    0.949_052_8,
-    0.951_535_6,
-    0.954_364_66,
-    0.957_530_44,
-    0.961_024_46,
-    0.964_838_9,
-    0.968_966_7,
-    0.973_401_55,
-    0.978_137_7,
-    0.983_169_9,
-    0.988_493_7,
-    0.994_105,
+const TABLE: [[f32; 16]; 2] = [
+    [
+        1.0,
+        0.990_930_56,
+        0.982_845_9,
+        0.975_671_23,
+        0.969_340_2,
+        0.963_793_93,
+        0.958_979_9,
+        0.954_851_15,
+        0.951_365_7,
+        0.948_485_73,
+        0.946_177_36,
+        0.944_41,
+        0.943_156_06,
+        0.942_390_5,
+        0.942_090_8,
+        0.942_236_54,
+    ],
+    [
+        0.942_809_05,
+        0.943_791_57,
+        0.945_168_73,
+        0.946_926_7,
+        0.949_052_8,
+        0.951_535_6,
+        0.954_364_66,
+        0.957_530_44,
+        0.961_024_46,
+        0.964_838_9,
+        0.968_966_7,
+        0.973_401_55,
+        0.978_137_7,
+        0.983_169_9,
+        0.988_493_7,
+        0.994_105,
+    ],
 ];
