@@ -2,7 +2,8 @@
 
 use super::lanes::Lanes;
 use super::math::{
-    self, LEAST, NEAR, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_product, polynomial,
+    self, LEAST, NEAR, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_product,
+    exp_of_product_near, polynomial,
 };
 
 /// An activation function with its parameters.
@@ -22,6 +23,11 @@ pub trait Function: Copy + Send + Sync + 'static {
 pub fn split(value: f64) -> [f32; 2] {
     let near = value as f32;
     [near, (value - f64::from(near)) as f32]
+}
+
+/// How far x goes while factor · x stays within ± `NEAR`.
+pub fn reach(factor: f64) -> f32 {
+    (f64::from(NEAR) / factor.abs()).min(1e30) as f32
 }
 
 /// min(max(x, low), high)
@@ -134,6 +140,7 @@ impl Function for Silu {
 #[derive(Clone, Copy)]
 pub struct Swish {
     beta: [f32; 2],
+    reach: f32,
     /// Where beta x is `LEAST` and 40, the lesser first.
     ends: [f32; 2],
 }
@@ -142,7 +149,7 @@ impl Swish {
     pub fn new(beta: f64) -> Self {
         let ends = [f64::from(LEAST) / beta, 40.0 / beta].map(|end| end as f32);
         let ends = if beta < 0.0 { [ends[1], ends[0]] } else { ends };
-        Self { beta: split(beta), ends }
+        Self { beta: split(beta), reach: reach(beta), ends }
     }
 }
 
@@ -152,6 +159,15 @@ impl Function for Swish {
         let inner = clamp(x, self.ends[0], self.ends[1]);
         let n = exp_of_product(inner, L::splat(self.beta[0]), L::splat(self.beta[1]));
         n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) =
+            exp_of_product_near(x, L::splat(-self.beta[0]), Some(L::splat(-self.beta[1])));
+        x.over(near_one.fma(power, L::splat(1.0)))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(self.reach)
     }
 }
 
@@ -260,6 +276,17 @@ impl Function for Softplus {
         let tail = math::log_1p_over(n.value(), n.near_one.fma_exact(near, n.near_one * rest));
         x.max(L::splat(0.0)) + n.scale(tail)
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) =
+            exp_of_product_near(x.abs(), L::splat(self.beta[0]), Some(L::splat(self.beta[1])));
+        let [near, rest] = self.over_beta.map(L::splat);
+        let factor = near_one.fma_exact(near, near_one * rest);
+        math::log_1p_over(near_one * power, factor).fma(power, x.max(L::splat(0.0)))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(self.end / 4.0)
+    }
 }
 
 /// x Φ(x): for y = |x| the positive part of x less y e^(-y²/2) g(y), where g is smooth and tame.
@@ -272,6 +299,12 @@ const GELU: ([f32; 5], [f32; 6]) = (
     [1.0, 1.674_878_6, 1.203_124_6, 4.698_66e-1, 1.019_854_5e-1, 1.033_678_2e-2],
 );
 
+/// The same in [0, 13.1] to 1.5e-7.
+const GELU_NEAR: ([f32; 4], [f32; 6]) = (
+    [0.5, 3.385_383_8e-1, 1.068_738_1e-1, 1.419_114_6e-2],
+    [1.0, 1.474_956_8, 8.906_416_3e-1, 2.673_134_8e-1, 3.560_128e-2, -6.312_811_3e-7],
+);
+
 impl Function for Gelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
@@ -280,6 +313,18 @@ impl Function for Gelu {
         let (p, q) = GELU;
         let tail = y * n.near_one * polynomial(y, &p) / polynomial(y, &q);
         math::unless_negative(x) - n.scale(tail)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let y = x.abs();
+        let (near_one, power) = exp_of_product_near(y, y * L::splat(-0.5), None);
+        let (p, q) = GELU_NEAR;
+        // The instruction, whose time the polynomials hide.
+        let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
+        (-tail).fma(power, x.max(L::splat(0.0)))
+    }
+    fn reach(self) -> Option<f32> {
+        Some(13.0)
     }
 }
 
@@ -290,24 +335,42 @@ pub struct GeluTanh;
 /// 2 √(2/π) and that times 0.044715.
 const GELU_TANH: [f64; 2] = [1.595_769_121_605_730_7, 0.071_354_816_272_600_25];
 
-impl Function for GeluTanh {
+impl GeluTanh {
+    /// a + b x² and what its roundings left over: the exponent is large where the tail is small.
     #[inline(always)]
-    fn at<L: Lanes>(self, x: L) -> L {
+    fn factor<L: Lanes>(x: L) -> (L, L) {
         let ([a, a_rest], [b, b_rest]) = (split(GELU_TANH[0]), split(GELU_TANH[1]));
-        // Between these the exponent goes from `LEAST` to 49.
-        let inner = clamp(x, -12.964, 8.0);
-        // a + b x² with what the roundings left over: the exponent is large where the tail is small.
-        let square = inner * inner;
-        let square_rest = inner.fma_exact(inner, -square);
+        let square = x * x;
+        let square_rest = x.fma_exact(x, -square);
         let term = square * L::splat(b);
         let term_rest = square.fma_exact(L::splat(b), -term);
         let sum = term + L::splat(a);
         let of_sum = sum - term;
         let sum_rest = (term - (sum - of_sum)) + (L::splat(a) - of_sum);
         let rest = square_rest.fma(L::splat(b), term_rest) + sum_rest;
-        let rest = rest + square.fma(L::splat(b_rest), L::splat(a_rest));
-        let n = exp_of_product(inner, sum, rest);
+        (sum, rest + square.fma(L::splat(b_rest), L::splat(a_rest)))
+    }
+}
+
+impl Function for GeluTanh {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        // Between these the exponent goes from `LEAST` to 49.
+        let inner = clamp(x, -12.964, 8.0);
+        let (factor, rest) = Self::factor(inner);
+        let n = exp_of_product(inner, factor, rest);
         n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (factor, rest) = Self::factor(x);
+        let (near_one, power) = exp_of_product_near(-x, factor, Some(rest));
+        // The instruction, whose time the factor hides.
+        x / near_one.fma(power, L::splat(1.0))
+    }
+    /// There the exponent is 80.
+    fn reach(self) -> Option<f32> {
+        Some(9.6)
     }
 }
 

@@ -136,6 +136,17 @@ pub fn exp_of_minus_near<L: Lanes>(x: L) -> (L, L) {
     L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR), -x))
 }
 
+/// e^(x·(factor + rest)) for a product within ±87, as `exp_of_product`, and in two factors as above.
+#[inline(always)]
+pub fn exp_of_product_near<L: Lanes>(x: L, factor: L, rest: Option<L>) -> (L, L) {
+    let rounded = (x * factor).fma(L::splat(LOG2_E), L::splat(L::ROUND));
+    let n = rounded - L::splat(L::ROUND);
+    let r = x.fma_exact(factor, n * L::splat(-LN_2[0]));
+    let r = n.fma(L::splat(-LN_2[1]), r);
+    let r = if let Some(rest) = rest { x.fma(rest, r) } else { r };
+    L::exp_parts(rounded, r)
+}
+
 /// eˣ - 1 for x ≤ 0, exact near 0; any number for others.
 #[inline(always)]
 pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
