@@ -44,6 +44,30 @@ impl Function for Clip {
     }
 }
 
+/// max(x, 0), where the sum makes -0 the formula's 0
+#[derive(Clone, Copy)]
+pub struct Relu;
+
+impl Function for Relu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        x.max(L::splat(0.0)) + L::splat(0.0)
+    }
+}
+
+/// x if x ≥ 0, else alpha x
+#[derive(Clone, Copy)]
+pub struct LeakyRelu {
+    pub alpha: f32,
+}
+
+impl Function for LeakyRelu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        L::select(x.less(L::splat(0.0)), x * L::splat(self.alpha), x)
+    }
+}
+
 /// min(max(alpha x + beta, 0), 1)
 #[derive(Clone, Copy)]
 pub struct HardSigmoid {

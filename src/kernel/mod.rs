@@ -125,6 +125,8 @@ struct Row {
 }
 
 const ROWS: &[Row] = &[
+    Row { name: "relu", bound: ulp(0.0), make: |_| pass_of(Relu) },
+    Row { name: "leaky_relu", bound: ulp(2.0), make: |p| pass_of(LeakyRelu { alpha: *p.first()? as f32 }) },
     Row { name: "relu6", bound: ulp(0.0), make: |_| pass_of(Clip { low: 0.0, high: 6.0 }) },
     Row { name: "hard_tanh", bound: ulp(0.0), make: |_| pass_of(Clip { low: -1.0, high: 1.0 }) },
     Row { name: "elu", bound: ulp(4.0), make: |p| pass_of(Elu { above: 1.0, below: *p.first()? as f32 }) },
@@ -180,9 +182,14 @@ pub struct Kernel {
     pass: Arc<dyn Pass>,
 }
 
-/// Whether the activation of this name has a kernel for these parameters, in the registry's order.
+/// What the engine merges into matrix products: a network is better off without a kernel, which is for
+/// measuring the activation on its own.
+const MERGED: [&str; 2] = ["relu", "leaky_relu"];
+
+/// Whether a network gets a kernel for the activation of this name and these parameters, in the registry's
+/// order.
 pub fn exists(name: &str, parameters: &[f64]) -> bool {
-    Kernel::on(Isa::Portable, name, parameters).is_some()
+    !MERGED.contains(&name) && Kernel::on(Isa::Portable, name, parameters).is_some()
 }
 
 impl Kernel {
