@@ -2,8 +2,8 @@
 
 use super::lanes::Lanes;
 use super::math::{
-    self, LEAST, NEAR, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_product,
-    exp_of_product_near, polynomial,
+    self, LEAST, NEAR, NEARER, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_minus_nearer,
+    exp_of_product, exp_of_product_near, polynomial,
 };
 
 /// An activation function with its parameters.
@@ -210,13 +210,13 @@ impl Function for Mish {
     /// x (m + ½) / (m² + m + ½), m = e⁻ˣ
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        let (near_one, power) = exp_of_minus_near(x);
+        let (near_one, power) = exp_of_minus_nearer(x);
         let m = near_one * power;
         let above = m + L::splat(0.5);
         (x * above).over(m.fma(m, above))
     }
     fn reach(self) -> Option<f32> {
-        Some(NEAR)
+        Some(NEARER)
     }
 }
 
@@ -323,12 +323,6 @@ const GELU: ([f32; 5], [f32; 6]) = (
     [1.0, 1.674_878_6, 1.203_124_6, 4.698_66e-1, 1.019_854_5e-1, 1.033_678_2e-2],
 );
 
-/// The same in [0, 13.1] to 1.5e-7.
-const GELU_NEAR: ([f32; 4], [f32; 6]) = (
-    [0.5, 3.385_383_8e-1, 1.068_738_1e-1, 1.419_114_6e-2],
-    [1.0, 1.474_956_8, 8.906_416_3e-1, 2.673_134_8e-1, 3.560_128e-2, -6.312_811_3e-7],
-);
-
 impl Function for Gelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
@@ -342,7 +336,7 @@ impl Function for Gelu {
     fn near<L: Lanes>(self, x: L) -> L {
         let y = x.abs();
         let (near_one, power) = exp_of_product_near(y, y * L::splat(-0.5), None);
-        let (p, q) = GELU_NEAR;
+        let (p, q) = GELU;
         // The instruction, whose time the polynomials hide.
         let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
         (-tail).fma(power, x.max(L::splat(0.0)))

@@ -123,17 +123,29 @@ pub fn exp_of_rest<L: Lanes>(r: L) -> L {
     polynomial(r, &EXP).fma(r, L::splat(1.0)).fma(r, L::splat(1.0))
 }
 
-/// As far as `exp_near` keeps within a unit and a half in the last place.
-pub const NEAR: f32 = 40.0;
-/// The nearest float to ln 2: off by 1.9e-9 times the exponent.
-const LN_2_NEAR: f32 = std::f32::consts::LN_2;
+/// How far x goes in `exp_of_minus_near` and what is like it.
+pub const NEAR: f32 = 80.0;
+/// The nearest float to ln 2, and what it lacks.
+const LN_2_NEAR: [f32; 2] = [std::f32::consts::LN_2, -1.904_654_3e-9];
 
 /// e⁻ˣ for |x| ≤ `NEAR`, as a factor near 1 and one of about a power of two.
 #[inline(always)]
 pub fn exp_of_minus_near<L: Lanes>(x: L) -> (L, L) {
     let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
     let n = rounded - L::splat(L::ROUND);
-    L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR), -x))
+    let r = n.fma_exact(L::splat(-LN_2_NEAR[0]), -x);
+    L::exp_parts(rounded, n.fma(L::splat(-LN_2_NEAR[1]), r))
+}
+
+/// How far x goes in `exp_of_minus_nearer`.
+pub const NEARER: f32 = 40.0;
+
+/// The same for |x| ≤ `NEARER` without the last term, off by up to a unit in the last place more.
+#[inline(always)]
+pub fn exp_of_minus_nearer<L: Lanes>(x: L) -> (L, L) {
+    let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
+    let n = rounded - L::splat(L::ROUND);
+    L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR[0]), -x))
 }
 
 /// e^(x·(factor + rest)) for a product within ±87, as `exp_of_product`, and in two factors as above.
@@ -153,7 +165,7 @@ pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
     let x = x.max(L::splat(-20.0));
     let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_ONE));
     let n = integer - L::splat(ROUND_ONE);
-    let r = n.fma(L::splat(-LN_2_NEAR), x);
+    let r = n.fma(L::splat(-LN_2_NEAR[0]), x);
     let m1 = (polynomial(r, &EXP) * r).fma(r, r);
     let scale = integer.exponent();
     m1.fma(scale, scale - L::splat(1.0))
@@ -174,7 +186,7 @@ const TANH: [f32; 2] = [-3.333_127e-1, 1.311_043_8e-1];
 pub fn tanh_near<L: Lanes>(x: L) -> L {
     let integer = x.fma(L::splat(2.0 * LOG2_E), L::splat(ROUND_ONE));
     let n = integer - L::splat(ROUND_ONE);
-    let r = n.fma(L::splat(LN_2_NEAR / -2.0), x);
+    let r = n.fma(L::splat(LN_2_NEAR[0] / -2.0), x);
     let square = r * r;
     let h = (square * r).fma(polynomial(square, &TANH), r);
     let power = integer.exponent();
