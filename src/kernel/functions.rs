@@ -64,7 +64,8 @@ pub struct LeakyRelu {
 impl Function for LeakyRelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        L::select(x.less(L::splat(0.0)), x * L::splat(self.alpha), x)
+        // A product for all: where some are kept, the compiler writes only the others, which is slow.
+        x * L::select(x.less(L::splat(0.0)), L::splat(self.alpha), L::splat(1.0))
     }
 }
 
@@ -270,7 +271,7 @@ impl Function for Celu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let below = exp_m1_of_negative(x * L::splat(self.inner)) * L::splat(self.alpha);
-        L::select(x.less(L::splat(0.0)), below, x)
+        L::select(x.less(L::splat(0.0)), below, x.max(L::splat(0.0)))
     }
 }
 
