@@ -5,6 +5,7 @@ use super::math::{
     self, LEAST, NEAR, NEARER, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_minus_nearer,
     exp_of_product, exp_of_product_near, polynomial,
 };
+use super::tables;
 
 /// An activation function with its parameters.
 pub trait Function: Copy + Send + Sync + 'static {
@@ -14,7 +15,7 @@ pub trait Function: Copy + Send + Sync + 'static {
     fn near<L: Lanes>(self, x: L) -> L {
         self.at(x)
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         None
     }
 }
@@ -116,7 +117,7 @@ impl Function for Softsign {
     fn near<L: Lanes>(self, x: L) -> L {
         x.over(x.abs() + L::splat(1.0))
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(1e30)
     }
 }
@@ -136,7 +137,7 @@ impl Function for Sigmoid {
         let (near_one, power) = exp_of_minus_near(x);
         L::splat(1.0).over(near_one.fma(power, L::splat(1.0)))
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR)
     }
 }
@@ -156,7 +157,7 @@ impl Function for Silu {
         let (near_one, power) = exp_of_minus_near(x);
         x.over(near_one.fma(power, L::splat(1.0)))
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR)
     }
 }
@@ -191,7 +192,7 @@ impl Function for Swish {
             exp_of_product_near(x, L::splat(-self.beta[0]), Some(L::splat(-self.beta[1])));
         x.over(near_one.fma(power, L::splat(1.0)))
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(self.reach)
     }
 }
@@ -216,7 +217,7 @@ impl Function for Mish {
         let above = m + L::splat(0.5);
         (x * above).over(m.fma(m, above))
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEARER)
     }
 }
@@ -233,8 +234,8 @@ impl Function for Tanh {
     fn near<L: Lanes>(self, x: L) -> L {
         math::tanh_near(x)
     }
-    fn reach(self) -> Option<f32> {
-        Some(math::TANH_NEAR)
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        (!L::LOOKS_UP).then_some(math::TANH_NEAR)
     }
 }
 
@@ -309,7 +310,7 @@ impl Function for Softplus {
         let factor = near_one.fma_exact(near, near_one * rest);
         math::log_1p_over(near_one * power, factor).fma(power, x.max(L::splat(0.0)))
     }
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(self.end / 4.0)
     }
 }
@@ -336,14 +337,17 @@ impl Function for Gelu {
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let y = x.abs();
+        if L::LOOKS_UP {
+            return (-y).fma(math::piecewise(y, &tables::GELU), x.max(L::splat(0.0)));
+        }
         let (near_one, power) = exp_of_product_near(y, y * L::splat(-0.5), None);
         let (p, q) = GELU;
         // The instruction, whose time the polynomials hide.
         let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
         (-tail).fma(power, x.max(L::splat(0.0)))
     }
-    fn reach(self) -> Option<f32> {
-        Some(13.0)
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(if L::LOOKS_UP { 6.15 } else { 13.0 })
     }
 }
 
@@ -388,7 +392,7 @@ impl Function for GeluTanh {
         x / near_one.fma(power, L::splat(1.0))
     }
     /// There the exponent is 80.
-    fn reach(self) -> Option<f32> {
+    fn reach<L: Lanes>(self) -> Option<f32> {
         Some(9.6)
     }
 }

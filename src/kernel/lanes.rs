@@ -65,6 +65,14 @@ pub trait Lanes:
         self / below
     }
 
+    /// Whether `look_up` is one instruction.
+    const LOOKS_UP: bool = false;
+    /// The float of the table at the place that self's lowest five bits are.
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32]) -> Self {
+        self.each(|x| table[(x.to_bits() % 32) as usize])
+    }
+
     /// What is added to a number of octaves to round it for `exp_parts`: 1.5 · 2²³ times the last place, and
     /// the bias of an exponent.
     const ROUND: f32 = math::ROUND_ONE;

@@ -7,6 +7,7 @@
 use std::f32::consts::LOG2_E;
 
 use super::lanes::Lanes;
+use super::tables::{self, Pieces};
 
 /// The least argument of the exponential: there it is exactly 0. Its `near_one` is below 1 there, so that its
 /// product with a number doesn't overflow.
@@ -41,6 +42,18 @@ pub fn polynomial<L: Lanes, const N: usize>(x: L, c: &[f32; N]) -> L {
     let mut sum = L::splat(c[N - 1]);
     for &c in c[..N - 1].iter().rev() {
         sum = sum.fma(x, L::splat(c));
+    }
+    sum
+}
+
+/// A function in pieces, for a number that lies in one.
+#[inline(always)]
+pub fn piecewise<L: Lanes, const N: usize>(y: L, pieces: &Pieces<N>) -> L {
+    let rounded = y.fma(L::splat(1.0 / pieces.step), L::splat(ROUND));
+    let rest = (rounded - L::splat(ROUND)).fma(L::splat(-pieces.step), y);
+    let mut sum = rounded.look_up(&pieces.terms[N - 1]);
+    for terms in pieces.terms[..N - 1].iter().rev() {
+        sum = sum.fma(rest, rounded.look_up(terms));
     }
     sum
 }
@@ -184,6 +197,9 @@ const TANH: [f32; 2] = [-3.333_127e-1, 1.311_043_8e-1];
 /// (2ⁿ - 1 + h (2ⁿ + 1)) / (2ⁿ + 1 + h (2ⁿ - 1)).
 #[inline(always)]
 pub fn tanh_near<L: Lanes>(x: L) -> L {
+    if L::LOOKS_UP {
+        return tanh(x);
+    }
     let integer = x.fma(L::splat(2.0 * LOG2_E), L::splat(ROUND_ONE));
     let n = integer - L::splat(ROUND_ONE);
     let r = n.fma(L::splat(LN_2_NEAR[0] / -2.0), x);
@@ -200,6 +216,9 @@ pub const TANH_NEAR: f32 = 20.0;
 /// tanh x.
 #[inline(always)]
 pub fn tanh<L: Lanes>(x: L) -> L {
+    if L::LOOKS_UP {
+        return piecewise(x.abs().min(L::splat(9.3)), &tables::TANH).copysign(x);
+    }
     let m1 = exp_m1_of_negative(x.abs() * L::splat(-2.0));
     (m1 / (m1 + L::splat(2.0))).copysign(x)
 }

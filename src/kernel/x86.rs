@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::functions::Function;
 use super::lanes::{Lanes, signs};
+use super::tables::{POWERS, SHORT_EXP};
 
 /// Eight floats.
 #[derive(Clone, Copy)]
@@ -271,59 +272,24 @@ impl Lanes for Avx512 {
         rest.fma(inverse, estimate)
     }
 
+    const LOOKS_UP: bool = true;
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32]) -> Self {
+        // SAFETY too: the table has two vectors.
+        let low = unsafe { _mm512_loadu_ps(table.as_ptr()) };
+        let high = unsafe { _mm512_loadu_ps(table.as_ptr().add(16)) };
+        Self(unsafe { _mm512_permutex2var_ps(low, self.bits(), high) })
+    }
+
     /// Steps of 1/32 octave.
     const ROUND: f32 = 393_216.0 + 127.0;
     /// The bits of n, moved to those of an exponent, are its power of two times 1 and its fraction; the table
     /// has what that lacks.
     #[inline(always)]
     fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
-        let bits = rounded.bits();
-        let [low, high] = unsafe { [_mm512_loadu_ps(TABLE[0].as_ptr()), _mm512_loadu_ps(TABLE[1].as_ptr())] };
-        let table = Self(unsafe { _mm512_permutex2var_ps(low, bits, high) });
-        let power = Self::of_bits(unsafe { _mm512_slli_epi32::<18>(bits) });
+        let table = rounded.look_up(&POWERS);
+        let power = Self::of_bits(unsafe { _mm512_slli_epi32::<18>(rounded.bits()) });
         let slope = Self::splat(SHORT_EXP[1]).fma(r, Self::splat(SHORT_EXP[0]));
         ((table * r).fma(slope, table), power)
     }
 }
-
-/// (eʳ - 1) / r for |r| ≤ ln 2 / 64: eʳ to a relative 5.3e-8.
-const SHORT_EXP: [f32; 2] = [1.000_014_7, 5.000_043_5e-1];
-/// 2^(j/32) / (1 + j/32)
-const TABLE: [[f32; 16]; 2] = [
-    [
-        1.0,
-        0.990_930_56,
-        0.982_845_9,
-        0.975_671_23,
-        0.969_340_2,
-        0.963_793_93,
-        0.958_979_9,
-        0.954_851_15,
-        0.951_365_7,
-        0.948_485_73,
-        0.946_177_36,
-        0.944_41,
-        0.943_156_06,
-        0.942_390_5,
-        0.942_090_8,
-        0.942_236_54,
-    ],
-    [
-        0.942_809_05,
-        0.943_791_57,
-        0.945_168_73,
-        0.946_926_7,
-        0.949_052_8,
-        0.951_535_6,
-        0.954_364_66,
-        0.957_530_44,
-        0.961_024_46,
-        0.964_838_9,
-        0.968_966_7,
-        0.973_401_55,
-        0.978_137_7,
-        0.983_169_9,
-        0.988_493_7,
-        0.994_105,
-    ],
-];
