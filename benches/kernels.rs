@@ -1,9 +1,10 @@
-//! Kernels against memcpy of the same bytes and against the engine's own lowering, in one run.
+//! Kernels on every instruction set against memcpy of the same bytes and against the engine's own operators for
+//! the activation as exported, in one run.
 //!
 //! Every call works on input that was just refilled, outside the clock: a function applied to its own output
 //! again and again is measured on subnormal numbers, on zeros or on infinities. The table that comes first
 //! takes all of one size in turns, since the machine drifts more between two criterion groups than kernels
-//! differ; criterion then follows each on its own.
+//! differ; criterion then follows each on its own. A filter, as in `-- mish`, holds for both.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use oplat::onnx::messages::{
 use oplat::swap::{self, Lowering};
 use oplat::worker::protocol::Load;
 
-const SIZES: [usize; 4] = [1_152, 9_216, 102_400, 819_200];
+const SIZES: [usize; 3] = [1_152, 9_216, 102_400];
 /// Calls of fewer elements are too short for the clock, and are timed together.
 const TIMED: usize = 9_216;
 
@@ -128,42 +129,73 @@ fn nanoseconds(duration: Duration, n: usize) -> f64 {
     duration.as_nanos() as f64 / n as f64
 }
 
-/// All kernels of one size, in turns: ns an element, and how often memcpy fits in.
-fn table(n: usize) {
+/// One run of the engine's operators, in ns.
+fn own(engine: &mut Engine, runs: u64) -> Option<u64> {
+    let turn = engine.turn(runs as usize, true).ok()?;
+    Some(turn.runs_ns.iter().sum())
+}
+
+/// One line of the table, while it is measured.
+struct Line {
+    activation: Activation,
+    kernels: Vec<(Kernel, Vec<f64>)>,
+    own: Option<Engine>,
+    own_ns: Vec<f64>,
+}
+
+/// All of one size, in turns: ns an element, and how often memcpy fits in.
+fn table(n: usize, wanted: &dyn Fn(&Activation) -> bool) {
     const TURNS: usize = 25;
     let mut buffers = Buffers::new(n);
-    println!("\n{n} elements, ns an element (times memcpy of the same bytes in the same run)");
-    let all: Vec<(Activation, Kernel)> = Isa::available().into_iter().flat_map(kernels).collect();
-    let names: Vec<&Activation> =
-        all.iter().filter(|(_, k)| k.isa() == Isa::Portable).map(|(a, _)| a).collect();
-    let mut own: Vec<Option<Engine>> = names.iter().map(|a| exported(a, n)).collect();
+    let mut lines: Vec<Line> = kernels(Isa::Portable)
+        .filter(|(activation, _)| wanted(activation))
+        .map(|(activation, kernel)| {
+            let all = Isa::available().into_iter().filter_map(|isa| {
+                let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
+                Some((Kernel::on(isa, kernel.name(), &parameters?)?, vec![]))
+            });
+            let (kernels, own) = (all.collect(), exported(&activation, n));
+            Line { activation, kernels, own, own_ns: vec![] }
+        })
+        .collect();
     let mut copied = vec![];
-    let mut kernel_ns = vec![vec![]; all.len()];
-    let mut own_ns = vec![vec![]; names.len()];
     for _ in 0..TURNS {
         copied.push(nanoseconds(buffers.time(|fresh, xs| xs.copy_from_slice(fresh)), n));
-        for ((_, kernel), ns) in all.iter().zip(&mut kernel_ns) {
-            ns.push(nanoseconds(buffers.time(|_, xs| kernel.apply(xs)), n));
-        }
-        for (engine, ns) in own.iter_mut().zip(&mut own_ns) {
-            let plain = engine.as_mut().and_then(|e| e.turn(1, true).ok());
-            ns.extend(plain.and_then(|p| Some(*p.runs_ns.first()? as f64 / n as f64)));
+        for line in &mut lines {
+            for (kernel, ns) in &mut line.kernels {
+                ns.push(nanoseconds(buffers.time(|_, xs| kernel.apply(xs)), n));
+            }
+            let ns = line.own.as_mut().and_then(|engine| own(engine, 1));
+            line.own_ns.extend(ns.map(|ns| ns as f64 / n as f64));
         }
     }
     let copied = median(copied);
-    println!("{:<28}{copied:>8.3}", "memcpy");
-    for ((_, kernel), ns) in all.iter().zip(kernel_ns) {
-        let ns = median(ns);
-        println!("{:<28}{ns:>8.3} ({:.1})", kernel.to_string(), ns / copied);
-    }
-    for (activation, ns) in names.iter().zip(own_ns) {
-        let ns = median(ns);
-        println!("{:<28}{ns:>8.3} ({:.1})", format!("{activation} tract"), ns / copied);
+    println!(
+        "\n{n} elements: ns an element (times memcpy, which takes {copied:.3}); last, exported over kernel"
+    );
+    print!("{:<14}", "");
+    Isa::available().iter().for_each(|isa| print!("{:>17}", isa.name()));
+    println!("{:>17}{:>8}", "exported", "ratio");
+    for line in lines {
+        print!("{:<14}", line.activation.kind.name);
+        let cell = |ns: f64| print!("{:>17}", format!("{ns:.3} ({:.1})", ns / copied));
+        let kernels: Vec<f64> = line.kernels.into_iter().map(|(_, ns)| median(ns)).collect();
+        let own = median(line.own_ns);
+        kernels.iter().copied().for_each(cell);
+        cell(own);
+        println!("{:>8.1}", kernels.last().map_or(f64::NAN, |best| own / best));
     }
 }
 
 fn criterion(c: &mut Criterion) {
-    SIZES.into_iter().for_each(table);
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    // As criterion has it, of names such as `9216/mish/avx2`.
+    let wanted = |n: usize, activation: &Activation| {
+        let last = Isa::available().into_iter().map(Isa::name).chain(["exported"]);
+        let mut names = last.map(|last| format!("{n}/{activation}/{last}"));
+        filter.as_deref().is_none_or(|filter| names.any(|name| name.contains(filter)))
+    };
+    SIZES.into_iter().for_each(|n| table(n, &|activation| wanted(n, activation)));
     for n in SIZES {
         let mut group = c.benchmark_group(n.to_string());
         group.throughput(Throughput::Elements(n as u64)).sample_size(20);
@@ -176,6 +208,12 @@ fn criterion(c: &mut Criterion) {
             let id = BenchmarkId::new(activation.to_string(), kernel.isa().name());
             group.bench_function(id, |b| {
                 b.iter_custom(|runs| (0..runs).map(|_| buffers.time(|_, xs| kernel.apply(xs))).sum())
+            });
+        }
+        for (activation, _) in kernels(Isa::Portable).filter(|(a, _)| wanted(n, a)) {
+            let Some(mut engine) = exported(&activation, n) else { continue };
+            group.bench_function(BenchmarkId::new(activation.to_string(), "exported"), |b| {
+                b.iter_custom(|runs| Duration::from_nanos(own(&mut engine, runs).unwrap_or_default()))
             });
         }
         group.finish();

@@ -14,6 +14,13 @@ pub fn neon(f: impl Function, xs: &mut [f32]) {
     super::pass::<Neon>(f, xs);
 }
 
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "neon")]
+fn neon_anywhere(f: impl Function, xs: &mut [f32]) {
+    super::anywhere::<Neon>(f, xs);
+}
+
 signs!(Neon: vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32);
 
 // SAFETY of all that follows: a vector exists only where NEON does; loads and stores pass on their caller's
@@ -107,5 +114,18 @@ impl Lanes for Neon {
     #[inline(always)]
     fn negate_if_odd(self, integer: Self) -> Self {
         Self::of_bits(unsafe { veorq_u32(self.bits(), vshlq_n_u32::<31>(integer.bits())) })
+    }
+    #[inline(always)]
+    fn anywhere(f: impl Function, xs: &mut [f32]) {
+        unsafe { neon_anywhere(f, xs) };
+    }
+    #[inline(always)]
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+        let mut most = Self::splat(0.0).0;
+        for x in vectors {
+            // The maximum of anything and NaN is NaN.
+            most = unsafe { vmaxq_f32(most, x.abs().0) };
+        }
+        unsafe { vminvq_u32(vcleq_f32(most, vdupq_n_f32(limit))) != 0 }
     }
 }

@@ -1,14 +1,24 @@
 //! The functions that searches and fits found: products of tanh and softplus, quotients of polynomials, and
 //! the switch between two lines.
 
-use super::functions::{Function, split};
+use super::functions::{Function, reach, split};
 use super::lanes::Lanes;
-use super::math::{self, Exp, LEAST, clamp, exp, exp_of_product, polynomial};
+use super::math::{
+    self, Exp, LEAST, NEAR, clamp, exp, exp_of_minus_near, exp_of_product, exp_of_product_near, polynomial,
+};
 
 /// ln(1 + eˣ), from n = e^-|x|.
 #[inline(always)]
 fn softplus<L: Lanes>(x: L, n: Exp<L>) -> L {
     x.max(L::splat(0.0)) + n.scale(math::log_1p_over(n.value(), n.near_one))
+}
+
+/// The same for |x| ≤ `NEAR`, and n.
+#[inline(always)]
+fn softplus_near<L: Lanes>(x: L) -> (L, L) {
+    let (near_one, power) = exp_of_minus_near(x.abs());
+    let n = near_one * power;
+    (math::log_1p_over(n, near_one).fma(power, x.max(L::splat(0.0))), n)
 }
 
 #[inline(always)]
@@ -27,6 +37,13 @@ impl Function for TanhSoft1 {
     fn at<L: Lanes>(self, x: L) -> L {
         math::tanh(x * L::splat(self.alpha)) * softplus(x, exp_of_minus_abs(x))
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        math::tanh_near(x * L::splat(self.alpha)) * softplus_near(x).0
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(NEAR.min(math::TANH_NEAR / self.alpha.abs()))
+    }
 }
 
 /// x tanh(beta n), n = e^(gamma x)
@@ -34,6 +51,7 @@ impl Function for TanhSoft1 {
 pub struct TanhSoft2 {
     beta: f32,
     gamma: [f32; 2],
+    reach: f32,
     /// Where gamma x is `LEAST` and 80, the lesser first.
     ends: [f32; 2],
 }
@@ -42,7 +60,7 @@ impl TanhSoft2 {
     pub fn new(beta: f64, gamma: f64) -> Self {
         let ends = [f64::from(LEAST) / gamma, 80.0 / gamma].map(|end| end as f32);
         let ends = if gamma < 0.0 { [ends[1], ends[0]] } else { ends };
-        Self { beta: beta as f32, gamma: split(gamma), ends }
+        Self { beta: beta as f32, gamma: split(gamma), reach: reach(gamma), ends }
     }
 }
 
@@ -55,6 +73,16 @@ impl Function for TanhSoft2 {
         // Where the tangent is its argument, the product with x comes before the scaling: the tail stays.
         let tail = n.near_one * L::splat(self.beta) * n.scales.0 * x * n.scales.1;
         L::select(u.abs().less(L::splat(1e-5)), tail, math::tanh(u) * x)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) =
+            exp_of_product_near(x, L::splat(self.gamma[0]), Some(L::splat(self.gamma[1])));
+        let u = near_one * power * L::splat(self.beta);
+        math::tanh_near(clamp(u, -math::TANH_NEAR, math::TANH_NEAR)) * x
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(self.reach)
     }
 }
 
@@ -69,17 +97,31 @@ impl Eis1 {
     pub fn new(delta: f64) -> Option<Self> {
         (delta >= 0.5).then_some(Self { delta: delta as f32 })
     }
+
+    /// x and x + delta e⁻ˣ, or both times eˣ.
+    #[inline(always)]
+    fn quotient<L: Lanes>(self, x: L, n: L) -> (L, L) {
+        let (negative, delta) = (x.less(L::splat(0.0)), L::splat(self.delta));
+        let above = L::select(negative, x * n, x);
+        (above, above + L::select(negative, delta, delta * n))
+    }
 }
 
 impl Function for Eis1 {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let n = exp_of_minus_abs(x);
-        let negative = x.less(L::splat(0.0));
-        let (value, delta) = (n.value(), L::splat(self.delta));
-        let above = L::select(negative, x * value, x);
-        let below = above + L::select(negative, delta, delta * value);
+        let (above, below) = self.quotient(x, n.value());
         above / below * softplus(x, n)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (softplus, n) = softplus_near(x);
+        let (above, below) = self.quotient(x, n);
+        above / below * softplus
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(NEAR)
     }
 }
 
@@ -96,6 +138,13 @@ impl Function for Eis2 {
         let finite = math::unless_infinite(x) + L::splat(1.0);
         inner / root * softplus(x, exp_of_minus_abs(x)) * finite
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        x.over(x.fma(x, L::splat(1.0)).sqrt()) * softplus_near(x).0
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(NEAR)
+    }
 }
 
 /// d x σ(beta d x) + p2 x, d = p1 - p2
@@ -105,6 +154,7 @@ pub struct AconC {
     d: f32,
     p2: f32,
     inner: [f32; 2],
+    reach: f32,
     /// Where beta d x is `LEAST` and 40, the lesser first.
     ends: [f32; 2],
 }
@@ -114,7 +164,7 @@ impl AconC {
         let (d, inner) = (p1 - p2, beta * (p1 - p2));
         let ends = [f64::from(LEAST) / inner, 40.0 / inner].map(|end| end as f32);
         let ends = if inner < 0.0 { [ends[1], ends[0]] } else { ends };
-        Self { d: (d / 2.0) as f32, p2: (p2 / 2.0) as f32, inner: split(inner), ends }
+        Self { d: (d / 2.0) as f32, p2: (p2 / 2.0) as f32, inner: split(inner), reach: reach(inner), ends }
     }
 }
 
@@ -126,6 +176,17 @@ impl Function for AconC {
         let sigmoid = n.scale(n.near_one / (n.value() + L::splat(1.0)));
         let half = (x * L::splat(self.d)).fma(sigmoid, x * L::splat(self.p2));
         half + half
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) =
+            exp_of_product_near(x, L::splat(-self.inner[0]), Some(L::splat(-self.inner[1])));
+        let sigmoid = L::splat(1.0).over(near_one.fma(power, L::splat(1.0)));
+        let half = (x * L::splat(self.d)).fma(sigmoid, x * L::splat(self.p2));
+        half + half
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(self.reach)
     }
 }
 

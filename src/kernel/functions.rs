@@ -1,17 +1,34 @@
 //! The activation functions, each written once for vectors of any width.
 
 use super::lanes::Lanes;
-use super::math::{self, LEAST, clamp, exp, exp_m1_of_negative, exp_of_product, polynomial};
+use super::math::{
+    self, LEAST, NEAR, NEARER, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_minus_nearer,
+    exp_of_product, exp_of_product_near, polynomial,
+};
+use super::tables;
 
 /// An activation function with its parameters.
 pub trait Function: Copy + Send + Sync + 'static {
     fn at<L: Lanes>(self, x: L) -> L;
+    /// The same for numbers of at most this magnitude where that is cheaper: without clamps, tails and
+    /// overflow. NaN must stay NaN there, too.
+    fn near<L: Lanes>(self, x: L) -> L {
+        self.at(x)
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        None
+    }
 }
 
 /// A number as the nearest float and what is left of it.
 pub fn split(value: f64) -> [f32; 2] {
     let near = value as f32;
     [near, (value - f64::from(near)) as f32]
+}
+
+/// How far x goes while factor · x stays within ± `NEAR`.
+pub fn reach(factor: f64) -> f32 {
+    (f64::from(NEAR) / factor.abs()).min(1e30) as f32
 }
 
 /// min(max(x, low), high)
@@ -25,6 +42,31 @@ impl Function for Clip {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         clamp(x, self.low, self.high)
+    }
+}
+
+/// max(x, 0), where the sum makes -0 the formula's 0
+#[derive(Clone, Copy)]
+pub struct Relu;
+
+impl Function for Relu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        x.max(L::splat(0.0)) + L::splat(0.0)
+    }
+}
+
+/// x if x ≥ 0, else alpha x
+#[derive(Clone, Copy)]
+pub struct LeakyRelu {
+    pub alpha: f32,
+}
+
+impl Function for LeakyRelu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        // A product for all: where some are kept, the compiler writes only the others, which is slow.
+        x * L::select(x.less(L::splat(0.0)), L::splat(self.alpha), L::splat(1.0))
     }
 }
 
@@ -71,6 +113,13 @@ impl Function for Softsign {
     fn at<L: Lanes>(self, x: L) -> L {
         x / (x.abs() + L::splat(1.0))
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        x.over(x.abs() + L::splat(1.0))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(1e30)
+    }
 }
 
 /// 1 / (1 + e⁻ˣ) = n / (1 + n), n = eˣ
@@ -82,6 +131,14 @@ impl Function for Sigmoid {
     fn at<L: Lanes>(self, x: L) -> L {
         let n = exp(clamp(x, LEAST, 40.0));
         n.scale(n.near_one / (n.value() + L::splat(1.0)))
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) = exp_of_minus_near(x);
+        L::splat(1.0).over(near_one.fma(power, L::splat(1.0)))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(NEAR)
     }
 }
 
@@ -95,12 +152,21 @@ impl Function for Silu {
         let n = exp(clamp(x, LEAST, 40.0));
         n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) = exp_of_minus_near(x);
+        x.over(near_one.fma(power, L::splat(1.0)))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(NEAR)
+    }
 }
 
 /// x n / (1 + n), n = e^(beta x)
 #[derive(Clone, Copy)]
 pub struct Swish {
     beta: [f32; 2],
+    reach: f32,
     /// Where beta x is `LEAST` and 40, the lesser first.
     ends: [f32; 2],
 }
@@ -109,7 +175,7 @@ impl Swish {
     pub fn new(beta: f64) -> Self {
         let ends = [f64::from(LEAST) / beta, 40.0 / beta].map(|end| end as f32);
         let ends = if beta < 0.0 { [ends[1], ends[0]] } else { ends };
-        Self { beta: split(beta), ends }
+        Self { beta: split(beta), reach: reach(beta), ends }
     }
 }
 
@@ -119,6 +185,15 @@ impl Function for Swish {
         let inner = clamp(x, self.ends[0], self.ends[1]);
         let n = exp_of_product(inner, L::splat(self.beta[0]), L::splat(self.beta[1]));
         n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) =
+            exp_of_product_near(x, L::splat(-self.beta[0]), Some(L::splat(-self.beta[1])));
+        x.over(near_one.fma(power, L::splat(1.0)))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(self.reach)
     }
 }
 
@@ -134,6 +209,17 @@ impl Function for Mish {
         let sum = value + L::splat(2.0);
         n.scale(n.near_one * sum / value.fma(sum, L::splat(2.0)) * x)
     }
+    /// x (m + ½) / (m² + m + ½), m = e⁻ˣ
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) = exp_of_minus_nearer(x);
+        let m = near_one * power;
+        let above = m + L::splat(0.5);
+        (x * above).over(m.fma(m, above))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(NEARER)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -144,22 +230,49 @@ impl Function for Tanh {
     fn at<L: Lanes>(self, x: L) -> L {
         math::tanh(x)
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        math::tanh_near(x)
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        (!L::LOOKS_UP).then_some(math::TANH_NEAR)
+    }
 }
 
-/// above · x if x ≥ 0, else below (e^(x · inner) - 1): ELU, SELU and CELU.
+/// above · x if x ≥ 0, else below (eˣ - 1): ELU and SELU.
 #[derive(Clone, Copy)]
 pub struct Elu {
     pub above: f32,
     pub below: f32,
-    pub inner: f32,
 }
 
 impl Function for Elu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let zero = L::splat(0.0);
-        let m1 = exp_m1_of_negative((x * L::splat(self.inner)).min(zero));
-        L::select(x.less(zero), m1 * L::splat(self.below), x * L::splat(self.above))
+        let below = exp_m1_of_negative(x) * L::splat(self.below);
+        L::select(x.less(L::splat(0.0)), below, x * L::splat(self.above))
+    }
+}
+
+/// x if x ≥ 0, else alpha (e^(x / alpha) - 1)
+#[derive(Clone, Copy)]
+pub struct Celu {
+    alpha: f32,
+    inner: f32,
+}
+
+impl Celu {
+    /// `None` unless alpha is positive.
+    pub fn new(alpha: f64) -> Option<Self> {
+        (alpha > 0.0).then_some(Self { alpha: alpha as f32, inner: (1.0 / alpha) as f32 })
+    }
+}
+
+impl Function for Celu {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        let below = exp_m1_of_negative(x * L::splat(self.inner)) * L::splat(self.alpha);
+        L::select(x.less(L::splat(0.0)), below, x.max(L::splat(0.0)))
     }
 }
 
@@ -189,6 +302,17 @@ impl Function for Softplus {
         let tail = math::log_1p_over(n.value(), n.near_one.fma_exact(near, n.near_one * rest));
         x.max(L::splat(0.0)) + n.scale(tail)
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (near_one, power) =
+            exp_of_product_near(x.abs(), L::splat(self.beta[0]), Some(L::splat(self.beta[1])));
+        let [near, rest] = self.over_beta.map(L::splat);
+        let factor = near_one.fma_exact(near, near_one * rest);
+        math::log_1p_over(near_one * power, factor).fma(power, x.max(L::splat(0.0)))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(self.end / 4.0)
+    }
 }
 
 /// x Φ(x): for y = |x| the positive part of x less y e^(-y²/2) g(y), where g is smooth and tame.
@@ -210,6 +334,21 @@ impl Function for Gelu {
         let tail = y * n.near_one * polynomial(y, &p) / polynomial(y, &q);
         math::unless_negative(x) - n.scale(tail)
     }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let y = x.abs();
+        if L::LOOKS_UP {
+            return (-y).fma(math::piecewise(y, &tables::GELU), x.max(L::splat(0.0)));
+        }
+        let (near_one, power) = exp_of_product_near(y, y * L::splat(-0.5), None);
+        let (p, q) = GELU;
+        // The instruction, whose time the polynomials hide.
+        let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
+        (-tail).fma(power, x.max(L::splat(0.0)))
+    }
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(if L::LOOKS_UP { 6.15 } else { 13.0 })
+    }
 }
 
 /// x n / (1 + n), n = e^(x (a + b x²)): the tangent written with one exponential.
@@ -219,24 +358,42 @@ pub struct GeluTanh;
 /// 2 √(2/π) and that times 0.044715.
 const GELU_TANH: [f64; 2] = [1.595_769_121_605_730_7, 0.071_354_816_272_600_25];
 
-impl Function for GeluTanh {
+impl GeluTanh {
+    /// a + b x² and what its roundings left over: the exponent is large where the tail is small.
     #[inline(always)]
-    fn at<L: Lanes>(self, x: L) -> L {
+    fn factor<L: Lanes>(x: L) -> (L, L) {
         let ([a, a_rest], [b, b_rest]) = (split(GELU_TANH[0]), split(GELU_TANH[1]));
-        // Between these the exponent goes from `LEAST` to 49.
-        let inner = clamp(x, -12.964, 8.0);
-        // a + b x² with what the roundings left over: the exponent is large where the tail is small.
-        let square = inner * inner;
-        let square_rest = inner.fma_exact(inner, -square);
+        let square = x * x;
+        let square_rest = x.fma_exact(x, -square);
         let term = square * L::splat(b);
         let term_rest = square.fma_exact(L::splat(b), -term);
         let sum = term + L::splat(a);
         let of_sum = sum - term;
         let sum_rest = (term - (sum - of_sum)) + (L::splat(a) - of_sum);
         let rest = square_rest.fma(L::splat(b), term_rest) + sum_rest;
-        let rest = rest + square.fma(L::splat(b_rest), L::splat(a_rest));
-        let n = exp_of_product(inner, sum, rest);
+        (sum, rest + square.fma(L::splat(b_rest), L::splat(a_rest)))
+    }
+}
+
+impl Function for GeluTanh {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        // Between these the exponent goes from `LEAST` to 49.
+        let inner = clamp(x, -12.964, 8.0);
+        let (factor, rest) = Self::factor(inner);
+        let n = exp_of_product(inner, factor, rest);
         n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
+        let (factor, rest) = Self::factor(x);
+        let (near_one, power) = exp_of_product_near(-x, factor, Some(rest));
+        // The instruction, whose time the factor hides.
+        x / near_one.fma(power, L::splat(1.0))
+    }
+    /// There the exponent is 80.
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(9.6)
     }
 }
 

@@ -6,6 +6,9 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::functions::Function;
+use super::math;
+
 /// A vector of single floats.
 ///
 /// Implementors hold vectors of an instruction set that the processor may lack. They are made only below
@@ -51,6 +54,34 @@ pub trait Lanes:
     fn exponent_halves(self) -> (Self, Self);
     /// Self with its sign changed where the lowest bit of `integer` is set.
     fn negate_if_odd(self, integer: Self) -> Self;
+
+    /// Whether all floats are within ± `limit`, and none is NaN.
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool;
+    /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
+    /// keeps its registers.
+    fn anywhere(f: impl Function, xs: &mut [f32]);
+    /// self / below where neither is near the ends of the range: both normal and below 2¹²⁰.
+    fn over(self, below: Self) -> Self {
+        self / below
+    }
+
+    /// Whether `look_up` is one instruction.
+    const LOOKS_UP: bool = false;
+    /// The float of the table at the place that self's lowest five bits are.
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32]) -> Self {
+        self.each(|x| table[(x.to_bits() % 32) as usize])
+    }
+
+    /// What is added to a number of octaves to round it for `exp_parts`: 1.5 · 2²³ times the last place, and
+    /// the bias of an exponent.
+    const ROUND: f32 = math::ROUND_ONE;
+    /// The factors near 1 and of about a power of two in e^(n ln 2 + r), from n + `ROUND` and r. Here n is an
+    /// integer; a processor that can look something up in a vector may take finer steps.
+    #[inline(always)]
+    fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
+        (math::exp_of_rest(r), rounded.exponent())
+    }
 
     /// A vector computed float by float, for what is too rare to be worth an instruction.
     #[inline(always)]

@@ -7,6 +7,7 @@
 use std::f32::consts::LOG2_E;
 
 use super::lanes::Lanes;
+use super::tables::{self, Pieces};
 
 /// The least argument of the exponential: there it is exactly 0. Its `near_one` is below 1 there, so that its
 /// product with a number doesn't overflow.
@@ -41,6 +42,18 @@ pub fn polynomial<L: Lanes, const N: usize>(x: L, c: &[f32; N]) -> L {
     let mut sum = L::splat(c[N - 1]);
     for &c in c[..N - 1].iter().rev() {
         sum = sum.fma(x, L::splat(c));
+    }
+    sum
+}
+
+/// A function in pieces, for a number that lies in one.
+#[inline(always)]
+pub fn piecewise<L: Lanes, const N: usize>(y: L, pieces: &Pieces<N>) -> L {
+    let rounded = y.fma(L::splat(1.0 / pieces.step), L::splat(ROUND));
+    let rest = (rounded - L::splat(ROUND)).fma(L::splat(-pieces.step), y);
+    let mut sum = rounded.look_up(&pieces.terms[N - 1]);
+    for terms in pieces.terms[..N - 1].iter().rev() {
+        sum = sum.fma(rest, rounded.look_up(terms));
     }
     sum
 }
@@ -93,7 +106,7 @@ impl<L: Lanes> Exp<L> {
 /// What rounds, and adds the bias of two exponents.
 const ROUND_HALVES: f32 = ROUND + 254.0;
 /// The same with the bias of one.
-const ROUND_ONE: f32 = ROUND + 127.0;
+pub const ROUND_ONE: f32 = ROUND + 127.0;
 
 /// eˣ for x in [`LEAST`, 88].
 #[inline(always)]
@@ -117,15 +130,56 @@ pub fn exp_of_product<L: Lanes>(x: L, factor: L, rest: L) -> Exp<L> {
     Exp::new(r, integer)
 }
 
-/// eˣ - 1 for x ≤ 0, exact near 0.
+/// eʳ for |r| ≤ ln 2 / 2.
+#[inline(always)]
+pub fn exp_of_rest<L: Lanes>(r: L) -> L {
+    polynomial(r, &EXP).fma(r, L::splat(1.0)).fma(r, L::splat(1.0))
+}
+
+/// How far x goes in `exp_of_minus_near` and what is like it.
+pub const NEAR: f32 = 80.0;
+/// The nearest float to ln 2, and what it lacks.
+const LN_2_NEAR: [f32; 2] = [std::f32::consts::LN_2, -1.904_654_3e-9];
+
+/// e⁻ˣ for |x| ≤ `NEAR`, as a factor near 1 and one of about a power of two.
+#[inline(always)]
+pub fn exp_of_minus_near<L: Lanes>(x: L) -> (L, L) {
+    let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
+    let n = rounded - L::splat(L::ROUND);
+    let r = n.fma_exact(L::splat(-LN_2_NEAR[0]), -x);
+    L::exp_parts(rounded, n.fma(L::splat(-LN_2_NEAR[1]), r))
+}
+
+/// How far x goes in `exp_of_minus_nearer`.
+pub const NEARER: f32 = 40.0;
+
+/// The same for |x| ≤ `NEARER` without the last term, off by up to a unit in the last place more.
+#[inline(always)]
+pub fn exp_of_minus_nearer<L: Lanes>(x: L) -> (L, L) {
+    let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
+    let n = rounded - L::splat(L::ROUND);
+    L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR[0]), -x))
+}
+
+/// e^(x·(factor + rest)) for a product within ±87, as `exp_of_product`, and in two factors as above.
+#[inline(always)]
+pub fn exp_of_product_near<L: Lanes>(x: L, factor: L, rest: Option<L>) -> (L, L) {
+    let rounded = (x * factor).fma(L::splat(LOG2_E), L::splat(L::ROUND));
+    let n = rounded - L::splat(L::ROUND);
+    let r = x.fma_exact(factor, n * L::splat(-LN_2[0]));
+    let r = n.fma(L::splat(-LN_2[1]), r);
+    let r = if let Some(rest) = rest { x.fma(rest, r) } else { r };
+    L::exp_parts(rounded, r)
+}
+
+/// eˣ - 1 for x ≤ 0, exact near 0; any number for others.
 #[inline(always)]
 pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
     let x = x.max(L::splat(-20.0));
     let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_ONE));
     let n = integer - L::splat(ROUND_ONE);
-    let r = n.fma(L::splat(-LN_2[0]), x);
-    let r = n.fma(L::splat(-LN_2[1]), r);
-    let m1 = polynomial(r, &EXP).fma(r * r, r);
+    let r = n.fma(L::splat(-LN_2_NEAR[0]), x);
+    let m1 = (polynomial(r, &EXP) * r).fma(r, r);
     let scale = integer.exponent();
     m1.fma(scale, scale - L::splat(1.0))
 }
@@ -136,9 +190,35 @@ pub fn log_1p_over<L: Lanes>(n: L, factor: L) -> L {
     (factor * n).fma(polynomial(n, &LOG_1P), factor)
 }
 
+/// (tanh r - r) / r³ in r² for |r| ≤ ln 2 / 4: the tangent to a relative 5.5e-8.
+const TANH: [f32; 2] = [-3.333_127e-1, 1.311_043_8e-1];
+
+/// tanh x for |x| ≤ `TANH_NEAR`: with e²ˣ = 2ⁿ (1 + h) / (1 - h), h = tanh r, it is
+/// (2ⁿ - 1 + h (2ⁿ + 1)) / (2ⁿ + 1 + h (2ⁿ - 1)).
+#[inline(always)]
+pub fn tanh_near<L: Lanes>(x: L) -> L {
+    if L::LOOKS_UP {
+        return tanh(x);
+    }
+    let integer = x.fma(L::splat(2.0 * LOG2_E), L::splat(ROUND_ONE));
+    let n = integer - L::splat(ROUND_ONE);
+    let r = n.fma(L::splat(LN_2_NEAR[0] / -2.0), x);
+    let square = r * r;
+    let h = (square * r).fma(polynomial(square, &TANH), r);
+    let power = integer.exponent();
+    let (less, more) = (power - L::splat(1.0), power + L::splat(1.0));
+    h.fma(more, less).over(h.fma(less, more)).copysign(x)
+}
+
+/// The tangent is ±1 long before.
+pub const TANH_NEAR: f32 = 20.0;
+
 /// tanh x.
 #[inline(always)]
 pub fn tanh<L: Lanes>(x: L) -> L {
+    if L::LOOKS_UP {
+        return piecewise(x.abs().min(L::splat(9.3)), &tables::TANH).copysign(x);
+    }
     let m1 = exp_m1_of_negative(x.abs() * L::splat(-2.0));
     (m1 / (m1 + L::splat(2.0))).copysign(x)
 }

@@ -1,6 +1,7 @@
 //! One float at a time, for processors without an instruction set of their own here. The compiler may still
 //! make vectors of it.
 
+use super::functions::Function;
 use super::lanes::Lanes;
 
 impl Lanes for f32 {
@@ -76,5 +77,13 @@ impl Lanes for f32 {
     #[inline(always)]
     fn negate_if_odd(self, integer: Self) -> Self {
         f32::from_bits(self.to_bits() ^ integer.to_bits() << 31)
+    }
+    #[inline(never)]
+    fn anywhere(f: impl Function, xs: &mut [f32]) {
+        super::anywhere::<Self>(f, xs);
+    }
+    #[inline(always)]
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+        vectors.iter().all(|x| x.abs() <= limit)
     }
 }

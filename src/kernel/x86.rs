@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::functions::Function;
 use super::lanes::{Lanes, signs};
+use super::tables::{POWERS, SHORT_EXP};
 
 /// Eight floats.
 #[derive(Clone, Copy)]
@@ -18,9 +19,23 @@ pub fn avx2(f: impl Function, xs: &mut [f32]) {
     super::pass::<Avx2>(f, xs);
 }
 
-#[target_feature(enable = "avx512f")]
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+fn avx2_anywhere(f: impl Function, xs: &mut [f32]) {
+    super::anywhere::<Avx2>(f, xs);
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
 pub fn avx512(f: impl Function, xs: &mut [f32]) {
     super::pass::<Avx512>(f, xs);
+}
+
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn avx512_anywhere(f: impl Function, xs: &mut [f32]) {
+    super::anywhere::<Avx512>(f, xs);
 }
 
 signs!(Avx2: _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps);
@@ -130,6 +145,22 @@ impl Lanes for Avx2 {
     fn negate_if_odd(self, integer: Self) -> Self {
         Self::of_bits(unsafe { _mm256_xor_si256(self.bits(), _mm256_slli_epi32::<31>(integer.bits())) })
     }
+    #[inline(always)]
+    fn anywhere(f: impl Function, xs: &mut [f32]) {
+        unsafe { avx2_anywhere(f, xs) };
+    }
+    /// As integers, whose order is that of magnitudes, with NaN the largest.
+    #[inline(always)]
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+        let mut most = unsafe { _mm256_setzero_si256() };
+        for x in vectors {
+            most = unsafe { _mm256_max_epi32(most, x.abs().bits()) };
+        }
+        unsafe {
+            let beyond = _mm256_cmpgt_epi32(most, Self::splat(limit).bits());
+            _mm256_testz_si256(beyond, beyond) != 0
+        }
+    }
 }
 
 impl Avx512 {
@@ -216,5 +247,49 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn negate_if_odd(self, integer: Self) -> Self {
         Self::of_bits(unsafe { _mm512_xor_si512(self.bits(), _mm512_slli_epi32::<31>(integer.bits())) })
+    }
+    #[inline(always)]
+    fn anywhere(f: impl Function, xs: &mut [f32]) {
+        unsafe { avx512_anywhere(f, xs) };
+    }
+    /// The instruction for the larger magnitude passes over a quiet NaN, which the near path may have, and
+    /// gives NaN for a signalling one.
+    #[inline(always)]
+    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+        const LARGER_MAGNITUDE: i32 = 0b1011;
+        let mut most = vectors[0];
+        for x in &vectors[1..] {
+            most = Self(unsafe { _mm512_range_ps::<LARGER_MAGNITUDE>(most.0, x.0) });
+        }
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(most.abs().0, Self::splat(limit).0) == 0 }
+    }
+    /// An estimate of 14 bits and one step of Newton's: a third of the division's time.
+    #[inline(always)]
+    fn over(self, below: Self) -> Self {
+        let inverse = Self(unsafe { _mm512_rcp14_ps(below.0) });
+        let estimate = self * inverse;
+        let rest = Self(unsafe { _mm512_fnmadd_ps(below.0, estimate.0, self.0) });
+        rest.fma(inverse, estimate)
+    }
+
+    const LOOKS_UP: bool = true;
+    #[inline(always)]
+    fn look_up(self, table: &[f32; 32]) -> Self {
+        // SAFETY too: the table has two vectors.
+        let low = unsafe { _mm512_loadu_ps(table.as_ptr()) };
+        let high = unsafe { _mm512_loadu_ps(table.as_ptr().add(16)) };
+        Self(unsafe { _mm512_permutex2var_ps(low, self.bits(), high) })
+    }
+
+    /// Steps of 1/32 octave.
+    const ROUND: f32 = 393_216.0 + 127.0;
+    /// The bits of n, moved to those of an exponent, are its power of two times 1 and its fraction; the table
+    /// has what that lacks.
+    #[inline(always)]
+    fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
+        let table = rounded.look_up(&POWERS);
+        let power = Self::of_bits(unsafe { _mm512_slli_epi32::<18>(rounded.bits()) });
+        let slope = Self::splat(SHORT_EXP[1]).fma(r, Self::splat(SHORT_EXP[0]));
+        ((table * r).fma(slope, table), power)
     }
 }
