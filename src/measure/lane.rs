@@ -108,6 +108,9 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Profile(_) => "profile",
         Reply::Memory(_) => "memory",
         Reply::Outputs(_) => "outputs",
+        Reply::Solos(_) => "solos",
+        Reply::Batches(_) => "batches",
+        Reply::InPlace(_) => "in place",
         Reply::Error(_) => "error",
     };
     Err(Trouble::Other(format!(

@@ -33,6 +33,17 @@ pub enum Request {
     Memory,
     /// One run; its outputs are written to `file` (see [`Outputs`]). Answer: [`Reply::Outputs`].
     Outputs { file: String },
+    /// Make activations ready to be measured on their own. Needs no model. Answer: [`Reply::Solos`].
+    Solos(Solos),
+    /// One untimed batch of a solo and `batches` timed ones, of `batch` forwards each. Answer: [`Reply::Batches`].
+    Batches {
+        /// Index into the solos that were made ready.
+        solo: usize,
+        batch: u32,
+        batches: u32,
+    },
+    /// So many forwards of a solo, one after another, each on the last one's output. Answer: [`Reply::InPlace`].
+    InPlace { solo: usize, forwards: u64 },
     /// End. No answer; the end of the input means the same.
     Stop,
 }
@@ -65,6 +76,30 @@ pub struct Input {
     pub dtype: Option<String>,
 }
 
+/// Activations to measure on their own, on inputs that are standard normal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solos {
+    pub solos: Vec<Solo>,
+    /// Seed of the inputs.
+    pub seed: u64,
+    /// CPUs to pin to; empty means unpinned.
+    pub cpus: Vec<usize>,
+    pub flush_denormals: bool,
+}
+
+/// One of them, or the copy that they are compared with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solo {
+    /// As a user spells it; `None` is a copy from one buffer to another.
+    pub activation: Option<String>,
+    /// `exported` or `kernel`; an activation without a kernel is computed by the engine either way.
+    pub lowering: String,
+    /// Of the input, f32.
+    pub shape: Vec<usize>,
+    /// The kernel's instruction set; `None` is the best one.
+    pub isa: Option<String>,
+}
+
 /// What a worker answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
@@ -74,6 +109,9 @@ pub enum Reply {
     Profile(Profile),
     Memory(Memory),
     Outputs(Outputs),
+    Solos(SolosReady),
+    Batches(Batches),
+    InPlace(InPlace),
     /// The request failed; the worker is still there to be stopped.
     Error(Failure),
 }
@@ -204,4 +242,61 @@ pub struct Outputs {
     /// Non-finite and subnormal numbers among the floats that any op of the run put out.
     pub non_finite: u64,
     pub subnormal: u64,
+}
+
+/// What became of the solos.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SolosReady {
+    /// In the order in which they were asked for.
+    pub solos: Vec<SoloReady>,
+    /// Size of the second-level cache, as far as the system tells.
+    pub cache_bytes: Option<u64>,
+    /// What two readings of the clock cost, ns: it is taken off every batch.
+    pub clock_ns: u64,
+    pub engine: Engine,
+}
+
+/// A solo that can be measured, or why it can't.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SoloReady {
+    /// The engine's operators in the order in which they run; one of ours; none for a copy.
+    pub ops: Vec<String>,
+    /// The instruction set of our kernel, if it is one.
+    pub isa: Option<String>,
+    /// Most forwards of a batch whose buffers stay together in the cache that a single one stays in.
+    pub batch: u32,
+    /// Timed part of one such batch, ns, and wall time with everything around it.
+    pub batch_ns: u64,
+    pub batch_wall_ns: u64,
+    pub output_elements: u64,
+    /// Bytes that a forward newly allocates and leaves behind (0 if it works in place), and most bytes that it
+    /// allocates beyond these.
+    pub output_bytes: u64,
+    pub scratch_bytes: u64,
+    /// Of one forward from fresh input.
+    pub output: Values,
+    pub error: Option<String>,
+}
+
+/// How many of a tensor's elements are special.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Values {
+    pub zero: u64,
+    pub subnormal: u64,
+    pub infinite: u64,
+    pub nan: u64,
+}
+
+/// Wall times of timed batches, ns, without the clock's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batches {
+    pub batch_ns: Vec<u64>,
+}
+
+/// What repeated forwards in one buffer took and left there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InPlace {
+    /// All forwards together, ns.
+    pub ns: u64,
+    pub end: Values,
 }

@@ -11,7 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::cpu;
-use super::protocol::{Failure, Load, Reply, Request, Runs};
+use super::protocol::{Failure, Load, Reply, Request, Runs, Solos};
+use crate::engine::solo::Bench;
 use crate::engine::{self, Engine};
 
 /// Message of the last panic, which the hook keeps from the terminal.
@@ -87,10 +88,11 @@ fn parent() {}
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn end_with((): ()) {}
 
-/// The state between requests: the model that is loaded, if one is.
+/// The state between requests: what is loaded, if anything is.
 #[derive(Default)]
 struct Worker {
     engine: Option<Engine>,
+    bench: Option<Bench>,
 }
 
 impl Worker {
@@ -107,7 +109,7 @@ impl Worker {
             Ok(Err(failure)) => Reply::Error(failure),
             Err(_) => {
                 // What it was doing is in an unknown state: it can't be used, nor safely taken apart.
-                std::mem::forget(self.engine.take());
+                std::mem::forget((self.engine.take(), self.bench.take()));
                 super::heap::Counting::watch(super::heap::Watch::Nothing);
                 let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Reply::Error(engine::panicked(&message.unwrap_or_default()))
@@ -116,14 +118,21 @@ impl Worker {
     }
 
     fn obey(&mut self, request: Request) -> Result<Reply, Failure> {
-        if let Request::Load(load) = &request {
-            return self.load(load);
+        match &request {
+            Request::Load(load) => return self.load(load),
+            Request::Solos(solos) => return self.solos(solos),
+            Request::Batches { .. } | Request::InPlace { .. } => return self.solo(&request),
+            _ => {}
         }
         let Some(engine) = self.engine.as_mut() else {
             return Err(Failure { message: "no model is loaded".to_owned(), node: None });
         };
         Ok(match request {
-            Request::Load(_) | Request::Stop => {
+            Request::Load(_)
+            | Request::Solos(_)
+            | Request::Batches { .. }
+            | Request::InPlace { .. }
+            | Request::Stop => {
                 return Err(Failure { message: "unexpected".to_owned(), node: None });
             }
             Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?)),
@@ -135,18 +144,44 @@ impl Worker {
     }
 
     fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
-        self.engine = None;
-        cpu::pin(&load.cpus).map_err(|message| Failure { message, node: None })?;
-        if !cpu::flush_denormals(load.flush_denormals) {
-            let message =
-                "this processor's way to flush subnormal numbers is not known: use --denormals keep";
-            return Err(Failure { message: message.to_owned(), node: None });
-        }
+        (self.engine, self.bench) = (None, None);
+        set_up(&load.cpus, load.flush_denormals)?;
         let (engine, mut loaded) = Engine::load(load)?;
         self.engine = Some(engine);
         loaded.rss_bytes = cpu::resident_bytes();
         Ok(Reply::Loaded(loaded))
     }
+
+    fn solos(&mut self, solos: &Solos) -> Result<Reply, Failure> {
+        (self.engine, self.bench) = (None, None);
+        set_up(&solos.cpus, solos.flush_denormals)?;
+        let (bench, ready) = Bench::new(solos, cpu::second_level_cache(solos.cpus.first().copied()));
+        self.bench = Some(bench);
+        Ok(Reply::Solos(ready))
+    }
+
+    fn solo(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let Some(bench) = self.bench.as_mut() else {
+            return Err(Failure { message: "no activation is ready".to_owned(), node: None });
+        };
+        match *request {
+            Request::InPlace { solo, forwards } => bench.in_place(solo, forwards).map(Reply::InPlace),
+            Request::Batches { solo, batch, batches } => {
+                bench.batches(solo, batch as usize, batches as usize).map(Reply::Batches)
+            }
+            _ => Err(Failure { message: "unexpected".to_owned(), node: None }),
+        }
+    }
+}
+
+/// Sets the process up as the parent wants it.
+fn set_up(cpus: &[usize], flush_denormals: bool) -> Result<(), Failure> {
+    cpu::pin(cpus).map_err(|message| Failure { message, node: None })?;
+    if !cpu::flush_denormals(flush_denormals) {
+        let message = "this processor's way to flush subnormal numbers is not known: use --denormals keep";
+        return Err(Failure { message: message.to_owned(), node: None });
+    }
+    Ok(())
 }
 
 fn fail(message: String) -> Reply {

@@ -1,0 +1,349 @@
+//! Activations on their own: a kernel or the engine's operators, timed without a network and without a plan.
+//!
+//! What is timed is a batch: one clock reading around so many forwards, each in a buffer of its own that was
+//! filled anew, untimed, just before. So nothing is measured on its own output, and the clock's step is spread
+//! over the batch; what the two readings cost themselves is taken off.
+//!
+//! The cache state is that which an activation meets in a network: the operator before has just written its
+//! input. The buffers of a batch take at most half of the second-level cache together, so that they stay there,
+//! unless a single one is larger: then a batch is one forward, and the buffer is where it fits. A copy needs two
+//! buffers for each, so its batch has half as many. Tensors are owned solely: a second owner would make the
+//! engine's operators copy what they otherwise change in place.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::chain::Chain;
+use super::{failure, inputs};
+use crate::activation::Activation;
+use crate::kernel::{Isa, Kernel};
+use crate::swap::{self, Lowering};
+use crate::worker::heap::{Counting, Watch};
+use crate::worker::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady, Values};
+
+/// What the second-level cache is taken for where the system doesn't say, bytes.
+const USUAL_CACHE: u64 = 256 << 10;
+
+/// Most forwards of a batch.
+const MOST: u64 = 1024;
+
+/// All that a worker was asked to make ready.
+pub struct Bench {
+    solos: Vec<Result<Solo, String>>,
+    /// Buffers by number of elements, shared by all solos of that size.
+    pools: HashMap<usize, Pool>,
+    seed: u64,
+    clock_ns: u64,
+}
+
+struct Solo {
+    work: Work,
+    shape: Vec<usize>,
+}
+
+/// What a forward is.
+enum Work {
+    Copy,
+    Kernel(Kernel),
+    Ops(Chain),
+}
+
+/// Buffers of one size.
+#[derive(Default)]
+struct Pool {
+    fresh: Vec<f32>,
+    buffers: Vec<Tensor>,
+    /// What copies are written to.
+    targets: Vec<Tensor>,
+}
+
+impl Bench {
+    /// Makes the solos ready, and says of each what computes it or why it can't be measured.
+    pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> (Self, SolosReady) {
+        let solos = asked.solos.iter().map(|solo| guarded(|| Solo::new(solo))).collect();
+        let mut bench = Self { solos, pools: HashMap::new(), seed: asked.seed, clock_ns: clock_ns() };
+        let cache = cache_bytes.unwrap_or(USUAL_CACHE);
+        let all = 0..bench.solos.len();
+        let solos = all
+            .map(|i| {
+                let ready = guarded(|| bench.make_ready(i, cache));
+                ready.unwrap_or_else(|error| SoloReady { error: Some(error), ..SoloReady::default() })
+            })
+            .collect();
+        let (clock_ns, engine) = (bench.clock_ns, super::description());
+        (bench, SolosReady { solos, cache_bytes, clock_ns, engine })
+    }
+
+    fn make_ready(&mut self, index: usize, cache: u64) -> TractResult<SoloReady> {
+        let mut ready = self.one_forward(index)?;
+        let (solo, _) = self.solo(index)?;
+        (ready.ops, ready.isa) = match &solo.work {
+            Work::Copy => (vec![], None),
+            Work::Kernel(kernel) => (vec![kernel.name().to_owned()], Some(kernel.isa().name().to_owned())),
+            Work::Ops(chain) => (chain.names(), None),
+        };
+        let buffers = if matches!(solo.work, Work::Copy) { 2 } else { 1 };
+        let bytes = solo.elements().max(1) as u64 * 4 * buffers;
+        ready.batch = (cache / 2 / bytes).clamp(1, MOST) as u32;
+        let start = Instant::now();
+        let timed = self.timed(index, ready.batch as usize, 1)?;
+        ready.batch_wall_ns = start.elapsed().as_nanos() as u64 / 2;
+        ready.batch_ns = timed.first().copied().unwrap_or(1);
+        Ok(ready)
+    }
+
+    /// Memory and values, from one forward that isn't timed.
+    fn one_forward(&mut self, index: usize) -> TractResult<SoloReady> {
+        let (solo, pool) = self.solo(index)?;
+        pool.refill(&solo.shape, 1)?;
+        pool.targets(&solo.shape, usize::from(matches!(solo.work, Work::Copy)))?;
+        let input = pool.buffers.pop().context("no buffer")?;
+        let at = input.as_bytes().as_ptr();
+        Counting::watch(Watch::Counts);
+        Counting::reset_peak();
+        let before = Counting::counters();
+        let output = solo.forward(input, &mut pool.targets);
+        let after = Counting::counters();
+        Counting::watch(Watch::Nothing);
+        let output = output?;
+        let bytes = output.as_bytes();
+        let kept = if bytes.as_ptr() == at { 0 } else { bytes.len() as u64 };
+        Ok(SoloReady {
+            output_elements: output.len() as u64,
+            output_bytes: kept,
+            scratch_bytes: (after.peak - before.held).max(0).unsigned_abs().saturating_sub(kept),
+            output: values(&output)?,
+            ..SoloReady::default()
+        })
+    }
+
+    /// Times batches of a solo, after an untimed one.
+    pub fn batches(&mut self, solo: usize, batch: usize, batches: usize) -> Result<Batches, Failure> {
+        let batch_ns = self.timed(solo, batch.max(1), batches).map_err(|e| failure::from_error("run", &e))?;
+        Ok(Batches { batch_ns })
+    }
+
+    fn timed(&mut self, index: usize, batch: usize, batches: usize) -> TractResult<Vec<u64>> {
+        let clock_ns = self.clock_ns;
+        let (solo, pool) = self.solo(index)?;
+        let mut all = Vec::with_capacity(batches);
+        for i in 0..=batches {
+            let ns = solo.batch(pool, batch)?;
+            if i > 0 {
+                all.push(ns.saturating_sub(clock_ns).max(1));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Times forwards on their own output: one buffer, never filled anew.
+    pub fn in_place(&mut self, solo: usize, forwards: u64) -> Result<InPlace, Failure> {
+        self.on_its_own_output(solo, forwards).map_err(|e| failure::from_error("run", &e))
+    }
+
+    fn on_its_own_output(&mut self, index: usize, forwards: u64) -> TractResult<InPlace> {
+        let (solo, pool) = self.solo(index)?;
+        pool.refill(&solo.shape, 1)?;
+        let mut tensor = pool.buffers.pop().context("no buffer")?;
+        let ns = match &mut solo.work {
+            Work::Copy => bail!("a copy changes nothing"),
+            Work::Kernel(kernel) => {
+                let mut view = tensor.try_as_plain_ram_mut()?;
+                let xs = view.as_slice_mut::<f32>()?;
+                let start = Instant::now();
+                for _ in 0..forwards {
+                    kernel.apply(xs);
+                }
+                start.elapsed()
+            }
+            Work::Ops(chain) => {
+                let mut value = tensor.into_tvalue();
+                let start = Instant::now();
+                for _ in 0..forwards {
+                    value = chain.forward(value)?;
+                }
+                let took = start.elapsed();
+                tensor = value.into_tensor();
+                took
+            }
+        };
+        ensure!(tensor.shape() == solo.shape, "its output has another shape than its input");
+        Ok(InPlace { ns: ns.as_nanos() as u64, end: values(&tensor)? })
+    }
+
+    fn solo(&mut self, index: usize) -> TractResult<(&mut Solo, &mut Pool)> {
+        let solo = match self.solos.get_mut(index) {
+            Some(Ok(solo)) => solo,
+            Some(Err(why)) => bail!("{why}"),
+            None => bail!("there is no such solo"),
+        };
+        let (elements, seed) = (solo.elements(), self.seed);
+        let new = || Pool { fresh: inputs::normal(elements, seed), ..Pool::default() };
+        let pool = self.pools.entry(elements).or_insert_with(new);
+        Ok((solo, pool))
+    }
+}
+
+impl Solo {
+    fn new(asked: &protocol::Solo) -> TractResult<Self> {
+        let shape = asked.shape.clone();
+        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= 1 << 32);
+        ensure!(elements.is_some(), "a tensor of shape {shape:?} is too large");
+        let Some(text) = &asked.activation else { return Ok(Self { work: Work::Copy, shape }) };
+        let own = |e: crate::error::Error| format_err!("{e}");
+        let activation = Activation::parse(text).map_err(own)?;
+        let work = if asked.lowering == Lowering::Kernel.name() && swap::has_kernel(&activation) {
+            Work::Kernel(kernel(&activation, asked.isa.as_deref())?)
+        } else {
+            Work::Ops(Chain::new(&swap::alone(&activation, &shape).map_err(own)?)?)
+        };
+        Ok(Self { work, shape })
+    }
+
+    fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn forward(&mut self, mut input: Tensor, targets: &mut [Tensor]) -> TractResult<Tensor> {
+        match &mut self.work {
+            Work::Copy => {
+                let target = targets.first_mut().context("no target")?;
+                floats(target)?.copy_from_slice(floats(&mut input)?);
+            }
+            Work::Kernel(kernel) => kernel.apply(floats(&mut input)?),
+            Work::Ops(chain) => return Ok(chain.forward(input.into_tvalue())?.into_tensor()),
+        }
+        Ok(input)
+    }
+
+    /// One batch from fresh input; its wall time in ns, with that of the clock.
+    fn batch(&mut self, pool: &mut Pool, batch: usize) -> TractResult<u64> {
+        pool.refill(&self.shape, batch)?;
+        let ns = match &mut self.work {
+            Work::Copy => {
+                pool.targets(&self.shape, batch)?;
+                let Pool { buffers, targets, .. } = pool;
+                let mut pairs = vec![];
+                for (from, to) in buffers.iter_mut().zip(targets).take(batch) {
+                    pairs.push((floats(from)?, floats(to)?));
+                }
+                let start = Instant::now();
+                for (from, to) in &mut pairs {
+                    to.copy_from_slice(from);
+                    black_box(to);
+                }
+                start.elapsed()
+            }
+            Work::Kernel(kernel) => {
+                let slices = pool.buffers.iter_mut().take(batch).map(floats);
+                let mut slices = slices.collect::<TractResult<Vec<_>>>()?;
+                let start = Instant::now();
+                for xs in &mut slices {
+                    kernel.apply(xs);
+                }
+                start.elapsed()
+            }
+            Work::Ops(chain) => {
+                let mut inputs: Vec<TValue> = pool.buffers.drain(..batch).map(Tensor::into_tvalue).collect();
+                let mut outputs = Vec::with_capacity(batch);
+                let start = Instant::now();
+                for x in inputs.drain(..) {
+                    outputs.push(chain.forward(x)?);
+                }
+                let took = start.elapsed();
+                pool.buffers.extend(outputs.into_iter().map(TValue::into_tensor));
+                took
+            }
+        };
+        Ok(ns.as_nanos() as u64)
+    }
+}
+
+impl Pool {
+    /// Makes the first `count` buffers fresh inputs of this shape, and reads them once, so that they are as near
+    /// as their size allows.
+    fn refill(&mut self, shape: &[usize], count: usize) -> TractResult<()> {
+        let Self { fresh, buffers, .. } = self;
+        buffers.retain(|b| b.shape() == shape && b.datum_type() == DatumType::F32);
+        for buffer in buffers.iter_mut().take(count) {
+            floats(buffer)?.copy_from_slice(fresh);
+        }
+        while buffers.len() < count {
+            buffers.push(Tensor::from_shape(shape, fresh)?);
+        }
+        buffers.iter_mut().take(count).try_for_each(read)
+    }
+
+    /// Makes targets for as many copies, and reads them as well.
+    fn targets(&mut self, shape: &[usize], count: usize) -> TractResult<()> {
+        while self.targets.len() < count {
+            self.targets.push(Tensor::from_shape(shape, &self.fresh)?);
+        }
+        self.targets.iter_mut().take(count).try_for_each(read)
+    }
+}
+
+/// Touches every line of a buffer.
+fn read(buffer: &mut Tensor) -> TractResult<()> {
+    black_box(floats(buffer)?.iter().step_by(16).sum::<f32>());
+    Ok(())
+}
+
+fn floats(tensor: &mut Tensor) -> TractResult<&mut [f32]> {
+    tensor.to_plain_array_view_mut()?.into_slice().context("a tensor in pieces")
+}
+
+fn values(tensor: &Tensor) -> TractResult<Values> {
+    let mut count = Values::default();
+    for x in tensor.try_as_plain_ram()?.as_slice::<f32>()? {
+        count.zero += u64::from(*x == 0.0);
+        count.subnormal += u64::from(x.is_subnormal());
+        count.infinite += u64::from(x.is_infinite());
+        count.nan += u64::from(x.is_nan());
+    }
+    Ok(count)
+}
+
+fn kernel(activation: &Activation, isa: Option<&str>) -> TractResult<Kernel> {
+    let available = Isa::available();
+    let isa = match isa {
+        Some(name) => available.iter().find(|isa| isa.name() == name).with_context(|| {
+            let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+            format!("this processor has no {name}: it has {}", names.join(", "))
+        })?,
+        None => available.last().context("no instruction set")?,
+    };
+    let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
+    let kernel = parameters.and_then(|p| Kernel::on(*isa, activation.kind.name, &p));
+    kernel.with_context(|| format!("no kernel for {activation}"))
+}
+
+/// What two readings of the clock take, one right after the other: the median, ns.
+fn clock_ns() -> u64 {
+    let mut all: Vec<u64> = (0..1001)
+        .map(|_| {
+            let start = Instant::now();
+            start.elapsed().as_nanos() as u64
+        })
+        .collect();
+    all.sort_unstable();
+    all[all.len() / 2]
+}
+
+/// What went wrong with one is its own trouble, a panic of the engine included.
+fn guarded<T>(act: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(failure::line(&error.root_cause().to_string())),
+        Err(panic) => {
+            Counting::watch(Watch::Nothing);
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+            Err(failure::line(&format!("tract panicked: {said}")))
+        }
+    }
+}
