@@ -62,9 +62,11 @@ struct Pool {
 }
 
 impl Bench {
-    /// Makes the solos ready, and says of each what computes it or why it can't be measured.
-    pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> (Self, SolosReady) {
-        let solos = asked.solos.iter().map(|solo| guarded(|| Solo::new(solo))).collect();
+    /// Makes the solos ready, and says of each what computes it or why it can't be measured. Fails if the
+    /// processor lacks the instruction set that is asked for.
+    pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> Result<(Self, SolosReady), Failure> {
+        let isa = isa(asked.isa.as_deref()).map_err(failure::plain)?;
+        let solos = asked.solos.iter().map(|solo| guarded(|| Solo::new(solo, isa))).collect();
         let mut bench = Self { solos, pools: HashMap::new(), seed: asked.seed, clock_ns: clock_ns() };
         let cache = cache_bytes.unwrap_or(USUAL_CACHE);
         let all = 0..bench.solos.len();
@@ -75,7 +77,7 @@ impl Bench {
             })
             .collect();
         let (clock_ns, engine) = (bench.clock_ns, super::description());
-        (bench, SolosReady { solos, cache_bytes, clock_ns, engine })
+        Ok((bench, SolosReady { solos, cache_bytes, clock_ns, engine }))
     }
 
     fn make_ready(&mut self, index: usize, cache: u64) -> TractResult<SoloReady> {
@@ -99,9 +101,8 @@ impl Bench {
     /// Memory and values, from one forward that isn't timed.
     fn one_forward(&mut self, index: usize) -> TractResult<SoloReady> {
         let (solo, pool) = self.solo(index)?;
-        pool.refill(&solo.shape, 1)?;
         pool.targets(&solo.shape, usize::from(matches!(solo.work, Work::Copy)))?;
-        let input = pool.buffers.pop().context("no buffer")?;
+        let input = pool.first(&solo.shape)?;
         let at = input.as_bytes().as_ptr();
         Counting::watch(Watch::Counts);
         Counting::reset_peak();
@@ -147,8 +148,7 @@ impl Bench {
 
     fn on_its_own_output(&mut self, index: usize, forwards: u64) -> TractResult<InPlace> {
         let (solo, pool) = self.solo(index)?;
-        pool.refill(&solo.shape, 1)?;
-        let mut tensor = pool.buffers.pop().context("no buffer")?;
+        let mut tensor = pool.first(&solo.shape)?;
         let ns = match &mut solo.work {
             Work::Copy => bail!("a copy changes nothing"),
             Work::Kernel(kernel) => {
@@ -189,7 +189,7 @@ impl Bench {
 }
 
 impl Solo {
-    fn new(asked: &protocol::Solo) -> TractResult<Self> {
+    fn new(asked: &protocol::Solo, isa: Isa) -> TractResult<Self> {
         let shape = asked.shape.clone();
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= 1 << 32);
         ensure!(elements.is_some(), "a tensor of shape {shape:?} is too large");
@@ -197,7 +197,7 @@ impl Solo {
         let own = |e: crate::error::Error| format_err!("{e}");
         let activation = Activation::parse(text).map_err(own)?;
         let work = if asked.lowering == Lowering::Kernel.name() && swap::has_kernel(&activation) {
-            Work::Kernel(kernel(&activation, asked.isa.as_deref())?)
+            Work::Kernel(kernel(&activation, isa)?)
         } else {
             Work::Ops(Chain::new(&swap::alone(&activation, &shape).map_err(own)?)?)
         };
@@ -278,6 +278,12 @@ impl Pool {
         buffers.iter_mut().take(count).try_for_each(read)
     }
 
+    /// Takes out one fresh input.
+    fn first(&mut self, shape: &[usize]) -> TractResult<Tensor> {
+        self.refill(shape, 1)?;
+        Ok(self.buffers.swap_remove(0))
+    }
+
     /// Makes targets for as many copies, and reads them as well.
     fn targets(&mut self, shape: &[usize], count: usize) -> TractResult<()> {
         while self.targets.len() < count {
@@ -308,18 +314,21 @@ fn values(tensor: &Tensor) -> TractResult<Values> {
     Ok(count)
 }
 
-fn kernel(activation: &Activation, isa: Option<&str>) -> TractResult<Kernel> {
-    let available = Isa::available();
-    let isa = match isa {
-        Some(name) => available.iter().find(|isa| isa.name() == name).with_context(|| {
-            let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
-            format!("this processor has no {name}: it has {}", names.join(", "))
-        })?,
-        None => available.last().context("no instruction set")?,
-    };
+fn kernel(activation: &Activation, isa: Isa) -> TractResult<Kernel> {
     let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
-    let kernel = parameters.and_then(|p| Kernel::on(*isa, activation.kind.name, &p));
+    let kernel = parameters.and_then(|p| Kernel::on(isa, activation.kind.name, &p));
     kernel.with_context(|| format!("no kernel for {activation}"))
+}
+
+/// The instruction set of this name, or the best one.
+fn isa(name: Option<&str>) -> Result<Isa, String> {
+    let available = Isa::available();
+    let named = |name| available.iter().copied().find(|isa| isa.name() == name);
+    let isa = name.map_or_else(|| available.last().copied(), named);
+    isa.ok_or_else(|| {
+        let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+        format!("this processor can't run {}: it has {}", name.unwrap_or("any kernel"), names.join(", "))
+    })
 }
 
 /// What two readings of the clock take, one right after the other: the median, ns.

@@ -148,10 +148,10 @@ fn as_exported() -> Vec<Lowering> {
 }
 
 /// A word that means something: what is wrong with it is said while it is read, so that its line is known.
-struct Word<T> {
+pub(crate) struct Word<T> {
     /// What it should be.
-    what: &'static str,
-    parse: fn(&str) -> Result<T, String>,
+    pub what: &'static str,
+    pub parse: fn(&str) -> Result<T, String>,
 }
 
 impl<T> de::Visitor<'_> for Word<T> {
@@ -166,7 +166,7 @@ impl<T> de::Visitor<'_> for Word<T> {
     }
 }
 
-fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+pub(crate) fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
     text.deserialize_str(Word { what: "a time, as in 40s", parse: units::parse_duration })
 }
 

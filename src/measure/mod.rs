@@ -25,6 +25,7 @@ use crate::target::Target;
 use crate::worker::protocol::{Input, Load};
 
 pub use crate::target::Interrupt;
+pub(crate) use plan::order;
 #[cfg(test)]
 pub(crate) use tests::scripted;
 

@@ -80,6 +80,8 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Solos {
     pub solos: Vec<Solo>,
+    /// The kernels' instruction set; `None` is the best one.
+    pub isa: Option<String>,
     /// Seed of the inputs.
     pub seed: u64,
     /// CPUs to pin to; empty means unpinned.
@@ -96,8 +98,6 @@ pub struct Solo {
     pub lowering: String,
     /// Of the input, f32.
     pub shape: Vec<usize>,
-    /// The kernel's instruction set; `None` is the best one.
-    pub isa: Option<String>,
 }
 
 /// What a worker answers.

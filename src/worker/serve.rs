@@ -155,7 +155,7 @@ impl Worker {
     fn solos(&mut self, solos: &Solos) -> Result<Reply, Failure> {
         (self.engine, self.bench) = (None, None);
         set_up(&solos.cpus, solos.flush_denormals)?;
-        let (bench, ready) = Bench::new(solos, cpu::second_level_cache(solos.cpus.first().copied()));
+        let (bench, ready) = Bench::new(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
         self.bench = Some(bench);
         Ok(Reply::Solos(ready))
     }
