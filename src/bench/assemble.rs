@@ -16,7 +16,7 @@ use crate::worker::protocol::Solo;
 const FLOAT: u64 = 4;
 
 /// Steps of the clock below which a batch is too short.
-const STEPS: u64 = 100;
+const STEPS: u64 = 50;
 
 pub fn record(
     plan: &Plan,
@@ -203,10 +203,9 @@ fn warnings(plan: &Plan, raw: &Raw, timer_ns: u64) -> Vec<String> {
     if raw.forks < 2 {
         warnings.push("one fork gives no intervals: give more --forks".into());
     }
-    let step = timer_ns.max(raw.clock_ns);
     let short = raw.rows.iter().filter(|row| {
         let batches = row.turns.forks.iter().flatten();
-        batches.min().is_some_and(|&shortest| shortest < STEPS * step)
+        batches.min().is_some_and(|&shortest| shortest < STEPS * timer_ns)
     });
     match short.count() {
         0 => {}

@@ -31,6 +31,9 @@ const USUAL_CACHE: u64 = 256 << 10;
 /// Most forwards of a batch.
 const MOST: u64 = 1024;
 
+/// Length of the parts in which repeated calls are timed, ns.
+const PART_NS: u128 = 50_000;
+
 /// All that a worker was asked to make ready.
 pub struct Bench {
     solos: Vec<Result<Solo, String>>,
@@ -152,27 +155,24 @@ impl Bench {
         let ns = match &mut solo.work {
             Work::Copy => bail!("a copy changes nothing"),
             Work::Kernel(kernel) => {
-                let mut view = tensor.try_as_plain_ram_mut()?;
-                let xs = view.as_slice_mut::<f32>()?;
-                let start = Instant::now();
-                for _ in 0..forwards {
+                let xs = floats(&mut tensor)?;
+                repeated(forwards, || {
                     kernel.apply(xs);
-                }
-                start.elapsed()
+                    Ok(())
+                })?
             }
             Work::Ops(chain) => {
-                let mut value = tensor.into_tvalue();
-                let start = Instant::now();
-                for _ in 0..forwards {
-                    value = chain.forward(value)?;
-                }
-                let took = start.elapsed();
-                tensor = value.into_tensor();
-                took
+                let mut value = Some(tensor.into_tvalue());
+                let ns = repeated(forwards, || {
+                    value = value.take().map(|x| chain.forward(x)).transpose()?;
+                    Ok(())
+                })?;
+                tensor = value.context("nothing was put out")?.into_tensor();
+                ns
             }
         };
         ensure!(tensor.shape() == solo.shape, "its output has another shape than its input");
-        Ok(InPlace { ns: ns.as_nanos() as u64, end: values(&tensor)? })
+        Ok(InPlace { ns, end: values(&tensor)? })
     }
 
     fn solo(&mut self, index: usize) -> TractResult<(&mut Solo, &mut Pool)> {
@@ -331,6 +331,36 @@ fn isa(name: Option<&str>) -> Result<Isa, String> {
     })
 }
 
+/// Times so many calls, ns. They are timed in parts, and of eleven parts in a row the median stands for all: an
+/// interruption by another program is no part of what the calls took, a change of what they do is.
+fn repeated(calls: u64, mut call: impl FnMut() -> TractResult<()>) -> TractResult<u64> {
+    let start = Instant::now();
+    call()?;
+    let first = start.elapsed().as_nanos().max(1);
+    let part = (PART_NS / first).clamp(1, u128::from(u32::MAX)) as u64;
+    let mut parts = vec![];
+    let mut left = calls.saturating_sub(1);
+    while left > 0 {
+        let now = part.min(left);
+        let start = Instant::now();
+        for _ in 0..now {
+            call()?;
+        }
+        parts.push(start.elapsed().as_nanos() as f64 / now as f64);
+        left -= now;
+    }
+    // The last part may be shorter than the others: each stands for as many calls as it held.
+    let mut left = calls.saturating_sub(1);
+    let mut ns = first as f64;
+    for window in parts.chunks_mut(11) {
+        let held = (part * window.len() as u64).min(left);
+        left -= held;
+        window.sort_unstable_by(f64::total_cmp);
+        ns += window[window.len() / 2] * held as f64;
+    }
+    Ok(ns as u64)
+}
+
 /// What two readings of the clock take, one right after the other: the median, ns.
 fn clock_ns() -> u64 {
     let mut all: Vec<u64> = (0..1001)
@@ -354,5 +384,77 @@ fn guarded<T>(act: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
             Err(failure::line(&format!("tract panicked: {said}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bench(rows: &[(Option<&str>, &str)]) -> (Bench, SolosReady) {
+        let solo = |&(activation, lowering): &(Option<&str>, &str)| protocol::Solo {
+            activation: activation.map(str::to_owned),
+            lowering: lowering.to_owned(),
+            shape: vec![1, 16, 4, 4],
+        };
+        let solos = rows.iter().map(solo).collect();
+        let asked = Solos { solos, isa: None, seed: 1, cpus: vec![], flush_denormals: false };
+        Bench::new(&asked, Some(512 << 10)).unwrap_or_else(|e| panic!("{e:?}"))
+    }
+
+    #[test]
+    fn every_forward_is_from_fresh_input() {
+        let rows = [(Some("relu"), "exported"), (Some("leaky_relu"), "exported"), (Some("mish"), "kernel")];
+        let (mut bench, ready) = bench(&rows);
+        let zeros: Vec<u64> = ready.solos.iter().map(|s| s.output.zero).collect();
+        assert!((80..180).contains(&zeros[0]), "half of 256 normal numbers are negative: {zeros:?}");
+        assert_eq!(zeros[1..], [0, 0], "none of the others' output was left");
+        bench.batches(0, 3, 2).unwrap();
+        let again = bench.one_forward(1).unwrap();
+        assert_eq!(again.output.zero, 0);
+    }
+
+    #[test]
+    fn the_studys_method_drives_mish_into_subnormal_numbers() {
+        let (mut bench, _) = bench(&[(Some("mish"), "kernel"), (Some("mish"), "exported"), (None, "")]);
+        for solo in [0, 1] {
+            let run = bench.in_place(solo, 2000).unwrap();
+            assert!(run.end.subnormal + run.end.zero > 200, "{run:?}");
+        }
+        assert!(bench.in_place(2, 10).unwrap_err().message.contains("changes nothing"));
+    }
+
+    #[test]
+    fn what_cannot_be_measured_says_why_and_the_others_go_on() {
+        let (mut bench, ready) = bench(&[(Some("identity"), "kernel"), (Some("relu"), "kernel"), (None, "")]);
+        assert!(ready.solos[0].error.as_ref().is_some_and(|e| e.contains("nothing is left")), "{ready:?}");
+        assert_eq!((ready.solos[1].ops.len(), ready.solos[2].ops.len()), (1, 0));
+        assert!(bench.batches(0, 1, 1).is_err());
+        assert_eq!(bench.batches(2, 4, 3).unwrap().batch_ns.len(), 3);
+    }
+
+    #[test]
+    fn a_batch_of_copies_has_half_as_many_buffers() {
+        let (_, ready) = bench(&[(None, ""), (Some("mish"), "kernel")]);
+        // Half of 512 kB holds 256 buffers of 1,024 bytes.
+        assert_eq!((ready.solos[0].batch, ready.solos[1].batch), (128, 256));
+    }
+
+    #[test]
+    fn an_instruction_set_that_is_not_there_is_refused_with_those_that_are() {
+        let asked =
+            Solos { solos: vec![], isa: Some("vax".into()), seed: 1, cpus: vec![], flush_denormals: false };
+        let error = Bench::new(&asked, None).err().unwrap().message;
+        assert!(error.contains("vax") && error.contains("portable"), "{error}");
+    }
+
+    #[test]
+    fn an_interruption_is_no_part_of_what_calls_take() {
+        let mut calls = 0;
+        let ns = repeated(5, || {
+            calls += 1;
+            Ok(())
+        });
+        assert!(ns.is_ok() && calls == 5);
     }
 }

@@ -107,12 +107,18 @@ fn size(rows: &[&Row], copy: Option<&Memcpy>, timed: bool) -> Section {
 fn notes(bench: &Bench, timed: bool) -> Section {
     let mut section = Section::plain();
     if timed {
-        let percent = units::percent(bench.settings.confidence);
+        let percent = bench.settings.confidence * 100.0;
         section = section.line(format!(
             "ns/element: time of a forward over its elements, ± half the {percent}% interval over forks; GB/s: the \
              input read and the output written once, 8 bytes an element; x relu, x memcpy: paired in the same \
              rounds; scratch: allocated inside a forward, beyond its output"
         ));
+        if bench.rows.iter().any(|row| row.isa.is_some()) {
+            section = section.line(
+                "a kernel is timed bare, the engine's operators with what they do around their loops: some tenths of \
+                 a microsecond a call, which a kernel in a network has, too",
+            );
+        }
         if bench.rows.iter().any(|row| row.ratio_to_memcpy.is_some_and(|ratio| ratio < 1.0)) {
             section = section.line("below 1 x memcpy: a pass in place touches one buffer, a copy two");
         }
@@ -144,7 +150,7 @@ fn growth(bench: &Bench, timed: bool) -> Section {
         "from {} to {} elements, {} times as many",
         units::integer(first.from_elements),
         units::integer(first.to_elements),
-        figure(first.linear)
+        if first.linear.fract() == 0.0 { first.linear.to_string() } else { figure(first.linear) }
     );
     let mut grid = Grid::new()
         .name("activation")
@@ -223,7 +229,7 @@ fn claims(bench: &Bench) -> Section {
             Verdict::Refuted => "refuted",
             Verdict::Inconclusive => "can't be told",
         };
-        format!("{} ({}): {verdict}. {}.", claim.claim, claim.lowering, claim.figures)
+        format!("{} ({}): {verdict}: {}.", claim.claim, claim.lowering, claim.figures)
     };
     match bench.claims.is_empty() {
         true => Section::plain(),

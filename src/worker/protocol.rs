@@ -296,7 +296,7 @@ pub struct Batches {
 /// What repeated forwards in one buffer took and left there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InPlace {
-    /// All forwards together, ns.
+    /// All forwards together, ns, without interruptions by other programs.
     pub ns: u64,
     pub end: Values,
 }
