@@ -143,13 +143,17 @@ fn kernel(ops: &[String], own: bool) -> String {
         [one] if own => format!("oplat.{one}"),
         [one] => format!("1 op: {}", plain(one)),
         several => {
-            format!("{} ops: {}", several.len(), several.iter().map(plain).collect::<Vec<_>>().join(" "))
+            format!(
+                "{} ops: {}",
+                several.len(),
+                several.iter().map(|op| plain(op)).collect::<Vec<_>>().join(" ")
+            )
         }
     }
 }
 
 /// An operator without what the engine's name says of how it is specialised: OptAddByScalar is Add.
-fn plain(op: &String) -> &str {
+fn plain(op: &str) -> &str {
     let name = op.strip_prefix("Opt").unwrap_or(op);
     let chain = name.strip_prefix("BinChain(").and_then(|steps| steps.strip_suffix(')'));
     let name = chain.unwrap_or(name);

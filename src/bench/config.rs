@@ -154,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn the_study_can_be_read_and_planned() {
+        let config = Config::parse(include_str!("../../configs/yolo-study.yaml"), "yolo-study.yaml").unwrap();
+        assert_eq!((config.forwards, config.in_place), (Some(100_000), Some(true)));
+        let plan = crate::bench::Plan::new(config, vec![]).unwrap();
+        // A copy, relu and leaky relu once, the others in both lowerings, at three sizes.
+        assert_eq!(plan.solos.len(), 3 * (1 + 2 + 5 * 2));
+    }
+
+    #[test]
     fn flags_go_before_the_file() {
         let file = Config { forks: Some(4), forwards: Some(100), seed: Some(1), ..Config::default() };
         let flags = Config { forks: Some(2), ..Config::default() };

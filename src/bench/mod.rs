@@ -15,6 +15,8 @@ mod config;
 mod figures;
 mod plan;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Instant, SystemTime};
 

@@ -73,7 +73,7 @@ impl Plan {
         let lowerings = config.lowerings.unwrap_or_else(|| vec![Lowering::Exported, Lowering::Kernel]);
         let shapes = match config.sizes {
             Some(sizes) => sizes.into_iter().map(checked_size).collect::<Result<Vec<_>>>()?,
-            None => shapes_of(NETWORK)?,
+            None => zoo::activation_shapes(NETWORK)?,
         };
         if activations.is_empty() || lowerings.is_empty() || shapes.is_empty() {
             return Err(Error::input(
@@ -129,11 +129,6 @@ fn feature_map(elements: usize) -> Vec<usize> {
     let most = (elements as f64).cbrt() as usize + 1;
     let side = (1..=most).rev().find(fits).unwrap_or(1);
     vec![1, elements / (side * side), side, side]
-}
-
-/// The shapes to which a built-in network applies its activations, each number of elements once.
-fn shapes_of(network: &str) -> Result<Vec<Vec<usize>>> {
-    Ok(zoo::activation_shapes(network)?)
 }
 
 /// The rows: sizes ascending, each once.

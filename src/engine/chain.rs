@@ -172,7 +172,7 @@ mod tests {
         let at = input.as_bytes().as_ptr();
         let output = chain("relu", &[1, 16, 8, 8]).unwrap().forward(input).unwrap();
         assert_eq!(output.as_bytes().as_ptr(), at);
-        let mut mish = chain("mish", &[1, 16, 8, 8]).unwrap();
+        let mish = chain("mish", &[1, 16, 8, 8]).unwrap();
         assert_eq!(mish.names().len(), 5, "{:?}", mish.names());
         assert!(matches!(mish.steps[0].inputs[0], Feed::Kept(_)));
         let read_last = |step: &Step| step.inputs.iter().any(|feed| matches!(feed, Feed::Last(_)));

@@ -257,6 +257,9 @@ mod tests {
         for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
             if file.extension().is_some_and(|e| e == "yaml") {
                 let text = std::fs::read_to_string(&file).unwrap();
+                if crate::bench::Config::parse(&text, "").is_ok() {
+                    continue;
+                }
                 let config = Config::parse(&text, &file.display().to_string()).unwrap();
                 let measurements = config.measurements().unwrap();
                 let whole = config.time * measurements.len() as u32;
