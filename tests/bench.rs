@@ -179,6 +179,16 @@ fn a_kept_record_is_read_in_every_form() {
 }
 
 #[test]
+fn a_kept_record_is_reported_by_itself() {
+    let (code, table, said) = oplat(&["report", RECORD]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(table, report::bench(&kept(), Format::Table).expect("a table"));
+    let (code, out, said) = oplat(&["report", RECORD, RECORD]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(said.contains("by itself"), "{said}");
+}
+
+#[test]
 fn an_emulators_times_are_not_shown() {
     let mut bench = kept();
     bench.environment.emulated = true;
