@@ -50,7 +50,7 @@ pub fn record(
         started_at: environment::rfc3339(started),
         command: plan.command.clone(),
         growth: growth(&rows, plan.confidence),
-        claims: claims::claims(&rows, &lowerings, plan.confidence),
+        claims: claims::claims(&rows, &lowerings, raw.operator_ns, plan.confidence),
         left_out: left_out.collect(),
         engine: raw.engine,
         environment,
@@ -81,6 +81,7 @@ fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
         inputs: "standard normal".into(),
         cache_bytes: raw.cache_bytes,
         clock_ns: raw.clock_ns,
+        operator_ns: raw.operator_ns,
         interrupted: raw.ended.is_some(),
     }
 }

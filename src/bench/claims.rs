@@ -3,6 +3,9 @@
 //! Each claim is taken at its word and tried at every size that was measured, among the study's own activations,
 //! for each lowering by itself. An interval decides: what lies wholly on one side confirms or refutes, what
 //! doesn't can't be told. A general claim is refuted by one size and confirmed only by all.
+//!
+//! Kernels are timed bare, the engine's operators with what the engine does around them. So that neither has an
+//! advantage, a kernel is tried as the operator that it is in a network: with what that adds to a call.
 
 use super::figures;
 use crate::record::bench::{Claim, Row, Verdict};
@@ -13,9 +16,21 @@ use crate::units;
 const STUDY: [&str; 7] = ["relu", "leaky_relu", "sigmoid", "silu", "hard_swish", "selu", "mish"];
 
 /// The rows in these lowerings, tried against the study. A claim whose activations are not there is left out.
-pub fn claims(rows: &[Row], lowerings: &[&str], confidence: f64) -> Vec<Claim> {
-    let of = |lowering: &&str| Table::new(rows, lowering, confidence).claims();
+/// `operator_ns` is what a kernel takes longer as an operator.
+pub fn claims(rows: &[Row], lowerings: &[&str], operator_ns: Option<f64>, confidence: f64) -> Vec<Claim> {
+    let rows: Vec<Row> = rows.iter().map(|row| as_operator(row, operator_ns.unwrap_or(0.0))).collect();
+    let of = |lowering: &&str| Table::new(&rows, lowering, confidence).claims();
     lowerings.iter().flat_map(of).collect()
+}
+
+/// The row as the engine would run it.
+fn as_operator(row: &Row, operator_ns: f64) -> Row {
+    let mut row = row.clone();
+    if row.isa.is_some() {
+        let more = (operator_ns * f64::from(row.turns.batch)).round() as u64;
+        row.turns.forks.iter_mut().flatten().for_each(|ns| *ns += more);
+    }
+    row
 }
 
 /// The rows of one lowering, by size. What has no kernel stands for itself in both.
@@ -221,7 +236,7 @@ mod tests {
     }
 
     fn verdicts(rows: &[Row], lowering: &str) -> Vec<(String, Verdict)> {
-        let claims = claims(rows, &[lowering], 0.99);
+        let claims = claims(rows, &[lowering], None, 0.99);
         claims.into_iter().map(|claim| (claim.claim, claim.verdict)).collect()
     }
 
@@ -243,7 +258,7 @@ mod tests {
     #[test]
     fn claims_that_hold_are_confirmed_with_their_figures() {
         let rows = study();
-        let all = claims(&rows, &["exported"], 0.99);
+        let all = claims(&rows, &["exported"], None, 0.99);
         assert_eq!(all.len(), 4);
         assert!(all.iter().all(|c| c.verdict == Verdict::Confirmed), "{all:#?}");
         assert!(all[0].figures.starts_with("at 1,152 it takes 1.22 [1.2"), "{}", all[0].figures);
@@ -257,6 +272,19 @@ mod tests {
             // As dear as Swish; not 15% apart; relu and leaky relu cheaper than both; no growth.
             [Verdict::Inconclusive, Verdict::Refuted, Verdict::Confirmed, Verdict::Inconclusive]
         );
+    }
+
+    #[test]
+    fn a_kernel_has_no_advantage_over_an_operator() {
+        // Bare, hard swish is cheaper than relu by what an operator adds.
+        let rows = [
+            of("relu", "exported", 64, 300),
+            of("leaky_relu", "exported", 64, 290),
+            of("hard_swish", "kernel", 64, 250),
+        ];
+        let verdict = |operator_ns| claims(&rows, &["kernel"], operator_ns, 0.99)[0].verdict;
+        assert_eq!(verdict(None), Verdict::Refuted);
+        assert_eq!(verdict(Some(100.0)), Verdict::Confirmed);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::worker::protocol::{self, Engine, Reply, Request, SoloReady, Solos};
 /// is two to three times as long.
 const TURN: Duration = Duration::from_millis(1);
 
+/// A batch that is thousands of clock steps long.
+const LONG: Duration = Duration::from_micros(100);
+
 /// Rounds that a number of forwards is spread over.
 const ROUNDS: u64 = 20;
 
@@ -33,6 +36,7 @@ pub struct Raw {
     pub engine: Engine,
     pub cache_bytes: Option<u64>,
     pub clock_ns: u64,
+    pub operator_ns: Option<f64>,
     /// By row, as planned.
     pub rows: Vec<RawRow>,
     /// Forks that are complete, and rounds of each.
@@ -62,6 +66,7 @@ pub fn run(
         engine: Engine::default(),
         cache_bytes: None,
         clock_ns: 0,
+        operator_ns: None,
         rows: vec![],
         forks: 0,
         rounds: 0,
@@ -173,7 +178,7 @@ impl Session<'_> {
             return Ok(());
         }
         (self.raw.engine, self.raw.cache_bytes) = (ready.engine, ready.cache_bytes);
-        self.raw.clock_ns = ready.clock_ns;
+        (self.raw.clock_ns, self.raw.operator_ns) = (ready.clock_ns, ready.operator_ns);
         let turns = Turns { forks: vec![vec![]], ..Turns::default() };
         let row = |ready: SoloReady| RawRow { ready, turns: turns.clone(), in_place: None };
         self.raw.rows = ready.solos.into_iter().map(row).collect();
@@ -196,7 +201,7 @@ impl Session<'_> {
                 let rounds = each.min(ROUNDS);
                 let turn = each.div_ceil(rounds);
                 for row in &mut self.raw.rows {
-                    let batch = u64::from(row.ready.batch.max(1)).min(turn);
+                    let batch = u64::from(batch_of(&row.ready)).min(turn);
                     row.turns.batch = batch as u32;
                     row.turns.batches = turn.div_ceil(batch) as u32;
                 }
@@ -204,8 +209,10 @@ impl Session<'_> {
             }
             Effort::Time(_) => {
                 for row in &mut self.raw.rows {
-                    let batches = TURN.as_nanos() as u64 / row.ready.batch_ns.max(1);
-                    row.turns.batch = row.ready.batch.max(1);
+                    row.turns.batch = batch_of(&row.ready);
+                    let part = f64::from(row.turns.batch) / f64::from(row.ready.batch.max(1));
+                    let batch_ns = row.ready.batch_ns as f64 * part;
+                    let batches = (TURN.as_nanos() as f64 / batch_ns.max(1.0)) as u64;
                     row.turns.batches = batches.clamp(1, MOST_BATCHES) as u32;
                 }
                 let round = self.alive().into_iter().map(|i| self.cost(i)).sum();
@@ -319,6 +326,15 @@ impl Session<'_> {
             Err(lost) => Err(Stop::Lost(format!("{what}: the worker {lost}"))),
         }
     }
+}
+
+/// Forwards of a batch: as many as fit the cache, but no more than it takes to be long. The shorter a batch, the
+/// likelier no other program interrupts it; one that is interrupted is left out by the median.
+fn batch_of(ready: &SoloReady) -> u32 {
+    let most = ready.batch.max(1);
+    let forward = ready.batch_ns as f64 / f64::from(most);
+    let enough = LONG.as_nanos() as f64 / forward.max(1.0);
+    most.min(enough.ceil().clamp(1.0, f64::from(u32::MAX)) as u32)
 }
 
 /// Median time of a forward in the last fork, ns.

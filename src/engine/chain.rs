@@ -136,7 +136,8 @@ mod tests {
     use crate::swap;
 
     fn chain(text: &str, shape: &[usize]) -> TractResult<Chain> {
-        Chain::new(&swap::alone(&Activation::parse(text).unwrap(), shape).unwrap())
+        let activation = Activation::parse(text).unwrap();
+        Chain::new(&swap::alone(&activation, shape, swap::Lowering::Exported).unwrap())
     }
 
     #[test]

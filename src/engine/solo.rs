@@ -80,8 +80,9 @@ impl Bench {
                 ready.unwrap_or_else(|error| SoloReady { error: Some(error), ..SoloReady::default() })
             })
             .collect();
+        let operator_ns = guarded(|| operator_ns(isa)).ok();
         let (clock_ns, engine) = (bench.clock_ns, super::description());
-        Ok((bench, SolosReady { solos, cache_bytes, clock_ns, engine }))
+        Ok((bench, SolosReady { solos, cache_bytes, clock_ns, operator_ns, engine }))
     }
 
     fn make_ready(&mut self, index: usize, cache: u64) -> TractResult<SoloReady> {
@@ -200,7 +201,8 @@ impl Solo {
         let work = if asked.lowering == Lowering::Kernel.name() && swap::has_kernel(&activation) {
             Work::Kernel(kernel(&activation, isa)?)
         } else {
-            Work::Ops(Chain::new(&swap::alone(&activation, &shape).map_err(own)?)?)
+            let model = swap::alone(&activation, &shape, Lowering::Exported).map_err(own)?;
+            Work::Ops(Chain::new(&model)?)
         };
         Ok(Self { work, shape })
     }
@@ -327,6 +329,25 @@ fn kernel(activation: &Activation, isa: Isa) -> TractResult<Kernel> {
 fn settle_allocator() {
     const LARGEST_THAT_COUNTS: usize = 31 << 20;
     drop(black_box(Vec::<u8>::with_capacity(LARGEST_THAT_COUNTS)));
+}
+
+/// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself.
+fn operator_ns(isa: Isa) -> TractResult<f64> {
+    const BATCH: usize = 256;
+    let shape = vec![1, 16];
+    let own = |e: crate::error::Error| format_err!("{e}");
+    let activation = Activation::parse("relu6").map_err(own)?;
+    let model = swap::alone(&activation, &shape, Lowering::Kernel).map_err(own)?;
+    let mut pool = Pool { fresh: inputs::normal(16, 0), ..Pool::default() };
+    let mut median = |work: Work| -> TractResult<u64> {
+        let mut solo = Solo { work, shape: shape.clone() };
+        let mut all = (0..101).map(|_| solo.batch(&mut pool, BATCH)).collect::<TractResult<Vec<_>>>()?;
+        all.sort_unstable();
+        Ok(all[all.len() / 2])
+    };
+    let bare = median(Work::Kernel(kernel(&activation, isa)?))?;
+    let operator = median(Work::Ops(Chain::new(&model)?))?;
+    Ok(operator.saturating_sub(bare) as f64 / BATCH as f64)
 }
 
 /// The instruction set of this name, or the best one.

@@ -60,6 +60,9 @@ pub struct Settings {
     pub cache_bytes: Option<u64>,
     /// What the clock's own readings cost: taken off each batch.
     pub clock_ns: u64,
+    /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself: kernels are
+    /// timed bare, claims are tried with this added.
+    pub operator_ns: Option<f64>,
     /// True if the measurement was ended early.
     pub interrupted: bool,
 }
@@ -103,6 +106,7 @@ pub struct Row {
     /// Paired within forks, as are those to relu.
     pub ratio_to_memcpy: Option<f64>,
     pub memcpy_interval: Option<[f64; 2]>,
+    /// A kernel is timed bare; relu, if it has no kernel, as the engine's operator.
     pub ratio_to_relu: Option<f64>,
     pub relu_interval: Option<[f64; 2]>,
     /// What computed it: our kernel, or the engine's operators (`5 ops: Exp Add Ln Tanh Mul`).

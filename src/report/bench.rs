@@ -113,11 +113,12 @@ fn notes(bench: &Bench, timed: bool) -> Section {
              input read and the output written once, 8 bytes an element; x relu, x memcpy: paired in the same \
              rounds; scratch: allocated inside a forward, beyond its output"
         ));
-        if bench.rows.iter().any(|row| row.isa.is_some()) {
-            section = section.line(
-                "a kernel is timed bare, the engine's operators with what they do around their loops: some tenths of \
-                 a microsecond a call, which a kernel in a network has, too",
-            );
+        let kernels = bench.rows.iter().any(|row| row.isa.is_some());
+        if let Some(ns) = bench.settings.operator_ns.filter(|_| kernels) {
+            section = section.line(format!(
+                "kernels are timed bare, the engine's operators with what it does around their loops; that is about \
+                 {ns:.0} ns a call for a kernel as an operator, which the claims below have in them",
+            ));
         }
         if bench.rows.iter().any(|row| row.ratio_to_memcpy.is_some_and(|ratio| ratio < 1.0)) {
             section = section.line("below 1 x memcpy: a pass in place touches one buffer, a copy two");
@@ -173,7 +174,8 @@ fn growth(bench: &Bench, timed: bool) -> Section {
             largest.map_or(String::new(), |row| kilobytes(row.scratch_bytes)),
         ]);
     }
-    let note = "output: newly allocated and left behind, 0 for what works in place; both at the larger size";
+    let note = "less than as many times longer: each call has a fixed part, which small sizes feel most; output: \
+                newly allocated and left behind, 0 for what works in place; both at the larger size";
     Section::plain().line(title).table(grid).line(note)
 }
 

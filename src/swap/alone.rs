@@ -1,5 +1,6 @@
 //! A model that is one activation and nothing else: what is measured where no network is to blame.
 
+use super::lowering::{self, Functions, Lowering};
 use super::rewrite;
 use crate::activation::{Activation, Exporter};
 use crate::error::{Error, Result};
@@ -14,10 +15,11 @@ use crate::onnx::messages::{
 /// The opset that exporters write today unless they are told otherwise.
 const OPSET: i64 = 17;
 
-/// The activation of an f32 input `x` of this shape, in its exported form, with the output `y`.
+/// The activation of an f32 input `x` of this shape, with the output `y`. As in networks, what has no kernel has
+/// its exported form in either lowering.
 ///
 /// Fails for an activation that needs channels and for which the shape has none, or that can't divide them.
-pub fn alone(activation: &Activation, shape: &[usize]) -> Result<Model> {
+pub fn alone(activation: &Activation, shape: &[usize], lowering: Lowering) -> Result<Model> {
     let kind = activation.kind;
     let text = activation.exported(OPSET, Exporter::TorchScript, data_type::FLOAT)?;
     let formula = Expr::parse(text).map_err(Error::input)?;
@@ -60,7 +62,15 @@ pub fn alone(activation: &Activation, shape: &[usize]) -> Result<Model> {
         opset_import: vec![opset],
         ..Default::default()
     };
-    Ok(Model { proto, dir: None })
+    let mut model = Model { proto, dir: None };
+    if lowering == Lowering::Kernel && lowering::has_kernel(activation) {
+        let mut functions = Functions::of(&model);
+        let ends = [kind.name, &input, &output];
+        let call = lowering::kernel_node(&mut functions, activation, &formula, data_type::FLOAT, ends)?;
+        model.graph_mut().node = vec![call];
+        functions.put_into(&mut model);
+    }
+    Ok(model)
 }
 
 fn value(name: &str, shape: Option<&[usize]>) -> ValueInfoProto {
@@ -82,7 +92,9 @@ mod tests {
         for kind in kinds() {
             let activation = Activation::new(kind);
             let shape: &[usize] = if kind.alone.is_some() { &[1, 64] } else { &[1, 16, 4, 4] };
-            let model = alone(&activation, shape).unwrap();
+            let kernel = alone(&activation, shape, Lowering::Kernel).unwrap();
+            assert_eq!(kernel.proto.functions.len(), usize::from(swap::has_kernel(&activation)));
+            let model = alone(&activation, shape, Lowering::Exported).unwrap();
             if kind.found && kind.place == crate::activation::Place::Anywhere {
                 let sites = swap::find(&model).sites;
                 assert_eq!(sites.len(), 1, "{}", kind.name);
@@ -93,7 +105,7 @@ mod tests {
     #[test]
     fn a_shape_that_does_not_fit_is_refused_with_the_reason() {
         let refused = |text: &str, shape: &[usize]| {
-            alone(&Activation::parse(text).unwrap(), shape).unwrap_err().message
+            alone(&Activation::parse(text).unwrap(), shape, Lowering::Exported).unwrap_err().message
         };
         assert!(refused("frelu", &[1, 64]).contains("feature map"));
         assert!(refused("maxout:3", &[1, 64]).contains("3 must divide"));

@@ -253,6 +253,8 @@ pub struct SolosReady {
     pub cache_bytes: Option<u64>,
     /// What two readings of the clock cost, ns: it is taken off every batch.
     pub clock_ns: u64,
+    /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself.
+    pub operator_ns: Option<f64>,
     pub engine: Engine,
 }
 
