@@ -141,6 +141,13 @@ fn a_file_says_what_to_measure_and_flags_go_before_it() {
 }
 
 #[test]
+fn the_study_is_no_experiment_on_models_and_says_so() {
+    let (code, out, said) = oplat(&["run", "configs/yolo-study.yaml"]);
+    assert_eq!((code, out.as_str(), said.lines().count()), (Some(2), "", 1), "{said}");
+    assert!(said.contains("oplat bench"), "{said}");
+}
+
+#[test]
 fn what_is_wrong_is_one_line_and_code_2() {
     for (arguments, told) in [
         (&["--act", "mihs"][..], "did you mean mish?"),

@@ -32,6 +32,7 @@ pub struct Config {
     pub in_place: Option<bool>,
     /// Instruction set of the kernels.
     pub isa: Option<String>,
+    #[serde(deserialize_with = "some_cpus")]
     pub cpus: Option<String>,
     pub target: Option<String>,
 }
@@ -133,6 +134,27 @@ fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::
     experiment::time(text).map(Some)
 }
 
+/// `1` is a number to YAML, `0,2-3` a word.
+fn some_cpus<'de, D: Deserializer<'de>>(cpus: D) -> Result<Option<String>, D::Error> {
+    struct Cpus;
+    impl de::Visitor<'_> for Cpus {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("CPUs, as in 1 or 0,2-3")
+        }
+
+        fn visit_u64<E: de::Error>(self, cpu: u64) -> Result<String, E> {
+            Ok(cpu.to_string())
+        }
+
+        fn visit_str<E: de::Error>(self, cpus: &str) -> Result<String, E> {
+            Ok(cpus.to_owned())
+        }
+    }
+    cpus.deserialize_any(Cpus).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +172,7 @@ mod tests {
         assert_eq!((config.sizes.as_deref(), config.in_place), (Some(&[1152, 9216][..]), Some(true)));
         let all = Config::parse("activations: all\n", "b.yaml").unwrap().activations.unwrap();
         assert_eq!(all.0.len(), kinds().count());
+        assert_eq!(Config::parse("cpus: 1\n", "b.yaml").unwrap().cpus.as_deref(), Some("1"));
         assert_eq!(Config::parse("{}", "b.yaml").unwrap(), Config::default());
     }
 
