@@ -10,6 +10,9 @@
 //! buffers for each, so its batch has half as many. Tensors are owned solely: a second owner would make the
 //! engine's operators copy what they otherwise change in place.
 
+mod pool;
+mod timing;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,22 +20,22 @@ use std::time::Instant;
 
 use tract_onnx::tract_hir::internal::*;
 
+use pool::{Pool, floats, values};
+use timing::{clock_ns, repeated};
+
 use super::chain::Chain;
 use super::{failure, inputs};
 use crate::activation::Activation;
 use crate::kernel::{Isa, Kernel};
 use crate::swap::{self, Lowering};
 use crate::worker::heap::{Counting, Watch};
-use crate::worker::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady, Values};
+use crate::worker::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady};
 
 /// What the second-level cache is taken for where the system doesn't say, bytes.
 const USUAL_CACHE: u64 = 256 << 10;
 
 /// Most forwards of a batch.
 const MOST: u64 = 1024;
-
-/// Length of the parts in which repeated calls are timed, ns.
-const PART_NS: u64 = 50_000;
 
 /// All that a worker was asked to make ready.
 pub struct Bench {
@@ -53,15 +56,6 @@ enum Work {
     Copy,
     Kernel(Kernel),
     Ops(Chain),
-}
-
-/// Buffers of one size.
-#[derive(Default)]
-struct Pool {
-    fresh: Vec<f32>,
-    buffers: Vec<Tensor>,
-    /// What copies are written to.
-    targets: Vec<Tensor>,
 }
 
 impl Bench {
@@ -266,57 +260,6 @@ impl Solo {
     }
 }
 
-impl Pool {
-    /// Makes the first `count` buffers fresh inputs of this shape, and reads them once, so that they are as near
-    /// as their size allows.
-    fn refill(&mut self, shape: &[usize], count: usize) -> TractResult<()> {
-        let Self { fresh, buffers, .. } = self;
-        buffers.retain(|b| b.shape() == shape && b.datum_type() == DatumType::F32);
-        for buffer in buffers.iter_mut().take(count) {
-            floats(buffer)?.copy_from_slice(fresh);
-        }
-        while buffers.len() < count {
-            buffers.push(Tensor::from_shape(shape, fresh)?);
-        }
-        buffers.iter_mut().take(count).try_for_each(read)
-    }
-
-    /// Takes out one fresh input.
-    fn first(&mut self, shape: &[usize]) -> TractResult<Tensor> {
-        self.refill(shape, 1)?;
-        Ok(self.buffers.swap_remove(0))
-    }
-
-    /// Makes targets for as many copies, and reads them as well.
-    fn targets(&mut self, shape: &[usize], count: usize) -> TractResult<()> {
-        while self.targets.len() < count {
-            self.targets.push(Tensor::from_shape(shape, &self.fresh)?);
-        }
-        self.targets.iter_mut().take(count).try_for_each(read)
-    }
-}
-
-/// Touches every line of a buffer.
-fn read(buffer: &mut Tensor) -> TractResult<()> {
-    black_box(floats(buffer)?.iter().step_by(16).sum::<f32>());
-    Ok(())
-}
-
-fn floats(tensor: &mut Tensor) -> TractResult<&mut [f32]> {
-    tensor.to_plain_array_view_mut()?.into_slice().context("a tensor in pieces")
-}
-
-fn values(tensor: &Tensor) -> TractResult<Values> {
-    let mut count = Values::default();
-    for x in tensor.try_as_plain_ram()?.as_slice::<f32>()? {
-        count.zero += u64::from(*x == 0.0);
-        count.subnormal += u64::from(x.is_subnormal());
-        count.infinite += u64::from(x.is_infinite());
-        count.nan += u64::from(x.is_nan());
-    }
-    Ok(count)
-}
-
 fn kernel(activation: &Activation, isa: Isa) -> TractResult<Kernel> {
     let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
     let kernel = parameters.and_then(|p| Kernel::on(isa, activation.kind.name, &p));
@@ -359,51 +302,6 @@ fn isa(name: Option<&str>) -> Result<Isa, String> {
         let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
         format!("this processor can't run {}: it has {}", name.unwrap_or("any kernel"), names.join(", "))
     })
-}
-
-/// Times so many calls, ns, in parts, so that an interruption can be told from what the calls took.
-fn repeated(calls: u64, mut call: impl FnMut() -> TractResult<()>) -> TractResult<u64> {
-    let mut part = 1;
-    let mut parts = vec![];
-    let mut left = calls;
-    while left > 0 {
-        let held = part.min(left);
-        let start = Instant::now();
-        for _ in 0..held {
-            call()?;
-        }
-        let ns = start.elapsed().as_nanos() as u64;
-        if parts.is_empty() {
-            part = (PART_NS / ns.max(1)).max(1);
-        }
-        parts.push((held, ns));
-        left -= held;
-    }
-    Ok(uninterrupted(&mut parts))
-}
-
-/// Time of all calls from that of parts of them (calls, ns). Of eleven parts in a row the median stands for all:
-/// an interruption by another program is no part of what the calls took, a change of what they do is.
-fn uninterrupted(parts: &mut [(u64, u64)]) -> u64 {
-    let each = |part: &(u64, u64)| part.1 as f64 / part.0.max(1) as f64;
-    let of_window = |window: &mut [(u64, u64)]| {
-        let calls: u64 = window.iter().map(|part| part.0).sum();
-        window.sort_unstable_by(|a, b| each(a).total_cmp(&each(b)));
-        each(&window[window.len() / 2]) * calls as f64
-    };
-    parts.chunks_mut(11).map(of_window).sum::<f64>() as u64
-}
-
-/// What two readings of the clock take, one right after the other: the median, ns.
-fn clock_ns() -> u64 {
-    let mut all: Vec<u64> = (0..1001)
-        .map(|_| {
-            let start = Instant::now();
-            start.elapsed().as_nanos() as u64
-        })
-        .collect();
-    all.sort_unstable();
-    all[all.len() / 2]
 }
 
 /// What went wrong with one is its own trouble, a panic of the engine included.
@@ -479,21 +377,5 @@ mod tests {
             Solos { solos: vec![], isa: Some("vax".into()), seed: 1, cpus: vec![], flush_denormals: false };
         let error = Bench::new(&asked, None).err().unwrap().message;
         assert!(error.contains("vax") && error.contains("portable"), "{error}");
-    }
-
-    #[test]
-    fn an_interruption_is_no_part_of_what_calls_take_and_a_change_is() {
-        let mut parts = vec![(10, 1000); 22];
-        (parts[3].1, parts[21]) = (90_000, (1, 100));
-        assert_eq!(uninterrupted(&mut parts), 21_100);
-        let mut slower: Vec<(u64, u64)> = (0..22).map(|i| (10, if i < 11 { 1000 } else { 5000 })).collect();
-        assert_eq!(uninterrupted(&mut slower), 66_000);
-        let mut calls = 0;
-        repeated(1000, || {
-            calls += 1;
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(calls, 1000);
     }
 }
