@@ -208,17 +208,19 @@ fn warnings(plan: &Plan, raw: &Raw, timer_ns: u64) -> Vec<String> {
     if raw.forks < 2 {
         warnings.push("one fork gives no intervals: give more --forks".into());
     }
-    let short = raw.rows.iter().filter(|row| {
-        let batches = row.turns.forks.iter().flatten();
-        batches.min().is_some_and(|&shortest| shortest < STEPS * timer_ns)
-    });
-    match short.count() {
-        0 => {}
-        n => warnings.push(format!(
-            "{} timed in batches of less than {} clock steps: small differences between them mean nothing",
-            if n == 1 { "1 row was".to_owned() } else { format!("{} rows were", units::integer(n as u64)) },
-            STEPS
-        )),
+    let is_short = |row: &RawRow| {
+        row.turns.forks.iter().flatten().min().is_some_and(|&shortest| shortest < STEPS * timer_ns)
+    };
+    let short = plan.solos.iter().zip(&raw.rows).filter(|(_, row)| is_short(row));
+    let short: Vec<String> = short.map(|(solo, _)| solo.to_string()).collect();
+    if let Some(first) = short.first() {
+        let rows = match short.len() {
+            1 => first.clone(),
+            n => format!("{first} and {} more", units::integer(n as u64 - 1)),
+        };
+        warnings.push(format!(
+            "timed in batches of less than {STEPS} clock steps: {rows}; small differences between such mean nothing"
+        ));
     }
     warnings
 }

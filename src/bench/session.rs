@@ -8,7 +8,7 @@ use crate::measure::{self, Interrupt, Progress};
 use crate::record::bench::{InPlace, Turns};
 use crate::target::{Lost, Target, Worker};
 use crate::units;
-use crate::worker::protocol::{self, Engine, Reply, Request, SoloReady, Solos};
+use crate::worker::protocol::{Engine, Reply, Request, SoloReady, Solos};
 
 /// Timed batches of a turn should take about this long: with the untimed one and the filling of buffers, a turn
 /// is two to three times as long.
@@ -160,6 +160,7 @@ impl Session<'_> {
         let request = Request::Solos(Solos {
             solos: self.plan.solos.clone(),
             isa: self.plan.isa.clone(),
+            survey: fork == 0,
             seed: self.plan.seed,
             cpus: self.plan.cpus.clone(),
             flush_denormals: self.plan.flush_denormals,
@@ -170,7 +171,7 @@ impl Session<'_> {
         };
         if fork > 0 {
             for (row, new) in self.raw.rows.iter_mut().zip(ready.solos) {
-                if new.error.is_some() != row.ready.error.is_some() || new.ops != row.ready.ops {
+                if row.ready.error.is_none() && (new.error.is_some() || new.ops != row.ready.ops) {
                     return Err(Stop::Lost("the engine made other operators than in the first fork".into()));
                 }
                 row.turns.forks.push(vec![]);
@@ -186,7 +187,7 @@ impl Session<'_> {
         if asked.clone().all(|(_, row)| row.ready.error.is_some()) {
             let (solo, row) = asked.into_iter().next().unzip();
             let why = row.and_then(|row| row.ready.error.as_deref()).unwrap_or("no activation is given");
-            let name = solo.map_or_else(String::new, name);
+            let name = solo.map_or_else(String::new, ToString::to_string);
             return Err(Stop::Refused(Error::input(format!("nothing can be measured: {name}: {why}"))));
         }
         Ok(())
@@ -256,7 +257,7 @@ impl Session<'_> {
     fn turn(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
         let Turns { batch, batches, .. } = self.raw.rows[index].turns;
         let patience = Duration::from_secs(20) + self.cost(index) * 20;
-        let what = name(&self.plan.solos[index]);
+        let what = self.plan.solos[index].to_string();
         let request = Request::Batches { solo: index, batch, batches };
         let mut batch_ns = match self.ask(worker, &request, patience, &what)? {
             Reply::Batches(answer) if answer.batch_ns.len() == batches as usize => answer.batch_ns,
@@ -287,7 +288,7 @@ impl Session<'_> {
                 ((share / fresh) as u64).clamp(1, STUDY)
             }
         };
-        let what = name(solo);
+        let what = solo.to_string();
         self.progress.phase(&format!("in place: {what}"));
         // Subnormal numbers can make it a hundred times slower.
         let expected = Duration::from_nanos((fresh * forwards as f64) as u64);
@@ -343,16 +344,6 @@ fn fresh_ns(turns: &Turns) -> f64 {
     all.sort_unstable();
     let median = all.get(all.len() / 2).copied().unwrap_or(1);
     median as f64 / f64::from(turns.batch.max(1))
-}
-
-/// What a row is called in messages.
-fn name(solo: &protocol::Solo) -> String {
-    let elements: usize = solo.shape.iter().product();
-    let elements = units::count(elements, "element");
-    match &solo.activation {
-        None => format!("memcpy of {elements}"),
-        Some(activation) => format!("{activation}, {}, {elements}", solo.lowering),
-    }
 }
 
 fn nonsense(reply: &Reply) -> Stop {

@@ -70,17 +70,17 @@ impl Bench {
         let all = 0..bench.solos.len();
         let solos = all
             .map(|i| {
-                let ready = guarded(|| bench.make_ready(i, cache));
+                let ready = guarded(|| bench.make_ready(i, cache, asked.survey));
                 ready.unwrap_or_else(|error| SoloReady { error: Some(error), ..SoloReady::default() })
             })
             .collect();
-        let operator_ns = guarded(|| operator_ns(isa)).ok();
+        let operator_ns = if asked.survey { guarded(|| operator_ns(isa)).ok() } else { None };
         let (clock_ns, engine) = (bench.clock_ns, super::description());
         Ok((bench, SolosReady { solos, cache_bytes, clock_ns, operator_ns, engine }))
     }
 
-    fn make_ready(&mut self, index: usize, cache: u64) -> TractResult<SoloReady> {
-        let mut ready = self.one_forward(index)?;
+    fn make_ready(&mut self, index: usize, cache: u64, survey: bool) -> TractResult<SoloReady> {
+        let mut ready = if survey { self.one_forward(index)? } else { SoloReady::default() };
         let (solo, _) = self.solo(index)?;
         (ready.ops, ready.isa) = match &solo.work {
             Work::Copy => (vec![], None),
@@ -90,6 +90,9 @@ impl Bench {
         let buffers = if matches!(solo.work, Work::Copy) { 2 } else { 1 };
         let bytes = solo.elements().max(1) as u64 * 4 * buffers;
         ready.batch = (cache / 2 / bytes).clamp(1, MOST) as u32;
+        if !survey {
+            return Ok(ready);
+        }
         let start = Instant::now();
         let timed = self.timed(index, ready.batch as usize, 1)?;
         ready.batch_wall_ns = start.elapsed().as_nanos() as u64 / 2;
@@ -329,7 +332,7 @@ mod tests {
             shape: vec![1, 16, 4, 4],
         };
         let solos = rows.iter().map(solo).collect();
-        let asked = Solos { solos, isa: None, seed: 1, cpus: vec![], flush_denormals: false };
+        let asked = Solos { solos, isa: None, survey: true, seed: 1, cpus: vec![], flush_denormals: false };
         Bench::new(&asked, Some(512 << 10)).unwrap_or_else(|e| panic!("{e:?}"))
     }
 
@@ -373,8 +376,14 @@ mod tests {
 
     #[test]
     fn an_instruction_set_that_is_not_there_is_refused_with_those_that_are() {
-        let asked =
-            Solos { solos: vec![], isa: Some("vax".into()), seed: 1, cpus: vec![], flush_denormals: false };
+        let asked = Solos {
+            solos: vec![],
+            isa: Some("vax".into()),
+            survey: false,
+            seed: 1,
+            cpus: vec![],
+            flush_denormals: false,
+        };
         let error = Bench::new(&asked, None).err().unwrap().message;
         assert!(error.contains("vax") && error.contains("portable"), "{error}");
     }

@@ -82,6 +82,8 @@ pub struct Solos {
     pub solos: Vec<Solo>,
     /// The kernels' instruction set; `None` is the best one.
     pub isa: Option<String>,
+    /// Whether to look at times, memory and values; else the reply says only what computes each.
+    pub survey: bool,
     /// Seed of the inputs.
     pub seed: u64,
     /// CPUs to pin to; empty means unpinned.
@@ -98,6 +100,17 @@ pub struct Solo {
     pub lowering: String,
     /// Of the input, f32.
     pub shape: Vec<usize>,
+}
+
+/// What it is called in messages: `mish, kernel, 1,152 elements`.
+impl std::fmt::Display for Solo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let elements = crate::units::count(self.shape.iter().product(), "element");
+        match &self.activation {
+            None => write!(f, "memcpy of {elements}"),
+            Some(activation) => write!(f, "{activation}, {}, {elements}", self.lowering),
+        }
+    }
 }
 
 /// What a worker answers.
