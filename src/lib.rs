@@ -8,10 +8,12 @@
 //!   [`zoo`] (built-in models), [`yaml`]
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
-//! - use: [`compare`] (record against record), [`report`], [`plot`], [`experiment`] (many measurements from one file)
+//! - use: [`compare`] (record against record), [`report`], [`plot`], [`experiment`] (many measurements from one file),
+//!   [`bench`] (activations on their own)
 //! - top: [`cli`]
 
 pub mod activation;
+pub mod bench;
 pub mod cli;
 pub mod compare;
 pub mod engine;

@@ -2,6 +2,7 @@
 //! and every end has its exit code.
 
 mod acts;
+mod bench;
 mod compare;
 mod inputs;
 mod inspect;
@@ -48,6 +49,8 @@ enum Command {
     Swap(swap::Args),
     /// Show the activation sites of a model, and what only looks like one
     Inspect(inspect::Args),
+    /// Measure activations on their own, over a sweep of sizes
+    Bench(Box<bench::Args>),
     /// Describe the activations that are known, or draw them
     Acts(acts::Args),
     /// List the engine's own knobs, for --knob
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Swap(args) => swap::run(args, &mut out),
         Command::Inspect(args) => inspect::run(args, &mut out),
+        Command::Bench(args) => bench::run(*args, &mut out),
         Command::Acts(args) => acts::run(args, &mut out),
         Command::Knobs => knobs::run(&mut out),
         Command::Models(args) => models::run(args, &mut out),

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use super::output;
 use crate::error::{Error, Result};
 use crate::files::Destination;
+use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
 use crate::report::{self, By, Format, Named, Options};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Records, as `--save` or `--format json` wrote them
+    /// Records, as `--save` or `--format json` wrote them; one of `bench` by itself
     #[arg(required = true, value_name = "RECORD")]
     records: Vec<PathBuf>,
     /// Which breakdowns to show; several by commas [default: type,op,site]
@@ -30,6 +31,11 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+    if let [path] = args.records.as_slice()
+        && let Some(bench) = alone(path)?
+    {
+        return put(args.output.as_deref(), &report::bench(&bench, args.format)?, out);
+    }
     let records = args.records.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let mut options = Options { top: args.top, ..Options::default() };
     if !args.by.is_empty() {
@@ -58,16 +64,31 @@ pub fn put(file: Option<&Path>, text: &str, out: &mut dyn Write) -> Result<()> {
     }
 }
 
+#[derive(Deserialize)]
+struct Schema {
+    schema: String,
+}
+
+/// The record of activations on their own, if it is one of these.
+fn alone(path: &Path) -> Result<Option<Bench>> {
+    let text = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
+    match serde_json::from_slice(&text) {
+        Ok(Schema { schema }) if schema == bench::SCHEMA => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|e| Error::input(format!("{}: the record is damaged: {e}", path.display()))),
+        _ => Ok(None),
+    }
+}
+
 /// Reads a record of the schema that this version knows.
 pub fn read(path: &Path) -> Result<Record> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: String,
-    }
     let text = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
     let refuse = |what: String| Error::input(format!("{}: {what}", path.display()));
     let found: Schema = serde_json::from_slice(&text)
         .map_err(|e| refuse(format!("not a record: {e}; `oplat profile --save FILE` writes one")))?;
+    if found.schema == bench::SCHEMA {
+        return Err(refuse("it is of activations on their own: `oplat report` prints it by itself".into()));
+    }
     if found.schema != record::SCHEMA {
         return Err(refuse(format!(
             "its schema is {:?} and this version reads {}; measure again or use the version that wrote it",

@@ -10,6 +10,7 @@ use super::profile::{CONFIDENCE, interrupt};
 use super::settings::{MOST_FORKS, MOST_THREADS, check_time, within};
 use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects};
+use crate::bench;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Config, Denormals, Folder, Lab, Measurement, Part, Place, Swaps};
 use crate::measure::{self, Experiment, Interrupt};
@@ -40,7 +41,12 @@ pub struct Args {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let path = &args.config;
     let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
-    let mut config = Config::parse(&text, &path.display().to_string())?;
+    let name = path.display().to_string();
+    let mut config =
+        Config::parse(&text, &name).map_err(|error| match bench::Config::parse(&text, &name) {
+            Ok(_) => error.context("activations on their own are for oplat bench; as an experiment"),
+            Err(_) => error,
+        })?;
     config.time = args.time.unwrap_or(config.time);
     let measurements = check(&config).map_err(|e| e.context(path.display()))?;
     let named = args.output.or_else(|| path.file_stem().map(PathBuf::from)).unwrap_or_else(|| ".".into());

@@ -13,7 +13,7 @@ use crate::target::{self, Device, Lab, Options, Target};
 const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
 
 /// The flags of every command that runs workers.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct Flags {
     /// Where workers run: local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX for a launcher, or a name in
     /// the lab's file; may be repeated, and all are measured at once
@@ -63,6 +63,14 @@ impl Flags {
             places.push(place);
         }
         Ok(places)
+    }
+
+    /// The only target.
+    pub fn only(&self) -> Result<Where> {
+        match self.places()?.pop() {
+            Some(place) => Ok(place),
+            None => Err(Error::input("there is no target")),
+        }
     }
 
     fn place(&self, name: &str) -> Result<Where> {

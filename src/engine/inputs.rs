@@ -28,6 +28,18 @@ impl SplitMix64 {
     }
 }
 
+/// So many numbers of a standard normal distribution, as batch normalisation leaves them before an activation
+/// (Box and Muller, in double precision).
+pub fn normal(n: usize, seed: u64) -> Vec<f32> {
+    let mut random = SplitMix64(seed);
+    let mut pair = || {
+        let radius = (-2.0 * (1.0 - random.unit(53)).ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * random.unit(53)).sin_cos();
+        [radius * cos, radius * sin]
+    };
+    std::iter::repeat_with(&mut pair).flatten().map(|x| x as f32).take(n).collect()
+}
+
 /// Tensors for all inputs, from one stream of numbers in the order of the inputs and their elements.
 pub fn generate(inputs: &[Input], seed: u64) -> Result<Vec<Tensor>> {
     let mut random = SplitMix64(seed);
@@ -92,6 +104,15 @@ mod tests {
             assert!(values.iter().all(|v| (0.0..1.0).contains(v)), "{dtype}");
             assert!((values.mean().unwrap() - 0.5).abs() < 0.01, "{dtype}");
         }
+    }
+
+    #[test]
+    fn normal_numbers_have_their_moments() {
+        let xs = normal(100_001, 3);
+        let moment = |power: i32| xs.iter().map(|&x| f64::from(x).powi(power)).sum::<f64>() / xs.len() as f64;
+        assert!(moment(1).abs() < 0.02 && (moment(2) - 1.0).abs() < 0.02 && (moment(4) - 3.0).abs() < 0.15);
+        assert_eq!(normal(3, 3), xs[..3]);
+        assert_ne!(normal(3, 4), xs[..3]);
     }
 
     #[test]

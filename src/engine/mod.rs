@@ -4,6 +4,7 @@
 //! (`ops`, `attribution`) and then run from one kept state, plain or observed (`observe`, `memory`).
 
 mod attribution;
+mod chain;
 mod failure;
 mod inline;
 pub mod inputs;
@@ -17,6 +18,7 @@ mod operators;
 mod ops;
 mod outputs;
 mod prepare;
+pub mod solo;
 
 pub use observe::Plain;
 

@@ -153,10 +153,10 @@ fn as_exported() -> Vec<Lowering> {
 }
 
 /// A word that means something: what is wrong with it is said while it is read, so that its line is known.
-struct Word<T> {
+pub(crate) struct Word<T> {
     /// What it should be.
-    what: &'static str,
-    parse: fn(&str) -> Result<T, String>,
+    pub what: &'static str,
+    pub parse: fn(&str) -> Result<T, String>,
 }
 
 impl<T> de::Visitor<'_> for Word<T> {
@@ -198,7 +198,7 @@ fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
     Ok(combinations(&axes))
 }
 
-fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+pub(crate) fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
     text.deserialize_str(Word { what: "a time, as in 40s", parse: units::parse_duration })
 }
 
@@ -290,6 +290,9 @@ mod tests {
             // The lab's is of devices.
             if file.extension().is_some_and(|e| e == "yaml") && !file.ends_with("lab.yaml") {
                 let text = std::fs::read_to_string(&file).unwrap();
+                if crate::bench::Config::parse(&text, "").is_ok() {
+                    continue;
+                }
                 let config = Config::parse(&text, &file.display().to_string()).unwrap();
                 let measurements = config.measurements().unwrap();
                 let whole = config.time * measurements.len() as u32;

@@ -14,6 +14,7 @@ mod tests;
 mod variants;
 
 pub use config::{Config, Denormals, Entry, Measurement};
+pub(crate) use config::{Word, time};
 pub use folder::{Folder, planned_otherwise};
 pub use run::{Lab, Part, Place, run};
 pub use variants::{Swaps, combinations, tell_apart, variants};

@@ -109,6 +109,9 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Memory(_) => "memory",
         Reply::Outputs(_) => "outputs",
         Reply::Machine(_) => "machine",
+        Reply::Solos(_) => "solos",
+        Reply::Batches(_) => "batches",
+        Reply::InPlace(_) => "in place",
         Reply::Error(_) => "error",
     };
     Err(Trouble::Other(format!(

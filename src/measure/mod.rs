@@ -28,9 +28,10 @@ use crate::swap;
 use crate::target::Target;
 use crate::worker::protocol::{Input, Load};
 use raw::Raw;
-use watch::Watch;
+pub use watch::Watch;
 
 pub use crate::target::Interrupt;
+pub(crate) use plan::order;
 #[cfg(test)]
 pub(crate) use tests::scripted;
 pub use tune::{Candidate, candidates};

@@ -4,6 +4,7 @@
 //! time is integer nanoseconds and every size bytes. Fields may be added; a changed meaning is a new schema
 //! number.
 
+pub mod bench;
 mod delta;
 mod odd;
 

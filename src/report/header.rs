@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{self, counted};
 use super::section::Section;
-use crate::record::{Model, Record, Role, Variant};
+use crate::record::{Engine, Environment, Model, Record, Role, Variant};
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
@@ -15,11 +15,16 @@ pub fn section(record: &Record) -> Section {
 fn setting(record: &Record) -> String {
     let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
     let models = models.iter().map(model).collect::<Vec<_>>().join(" and ");
-    let engine = match record.engine.isa.iter().min_by_key(|isa| width(isa)) {
-        Some(isa) => format!("{} {}, {}", record.engine.name, record.engine.version, instruction_set(isa)),
-        None => format!("{} {}", record.engine.name, record.engine.version),
-    };
-    [models, engine, processors(record), effort(record)].join(" | ")
+    let place = place(record.settings.threads, &record.environment);
+    [models, engine(&record.engine), place, effort(record)].join(" | ")
+}
+
+/// `tract 0.23.9, AVX-512`
+pub fn engine(engine: &Engine) -> String {
+    match engine.isa.iter().min_by_key(|isa| width(isa)) {
+        Some(isa) => format!("{} {}, {}", engine.name, engine.version, instruction_set(isa)),
+        None => format!("{} {}", engine.name, engine.version),
+    }
 }
 
 fn model(model: &Model) -> String {
@@ -51,15 +56,16 @@ fn instruction_set(isa: &str) -> String {
     }
 }
 
-fn processors(record: &Record) -> String {
-    let threads = units::count(record.settings.threads, "thread");
-    let cpus = &record.environment.affinity;
+/// `1 thread on cpu 1`
+pub fn place(threads: usize, environment: &Environment) -> String {
+    let threads = units::count(threads, "thread");
+    let cpus = &environment.affinity;
     let place = match cpus.as_slice() {
         [] => "not pinned".into(),
         [cpu] => format!("on cpu {cpu}"),
         _ => format!("on cpus {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
     };
-    let elsewhere = match record.environment.target.as_str() {
+    let elsewhere = match environment.target.as_str() {
         "" | "local" => String::new(),
         target => format!(" of {target}"),
     };

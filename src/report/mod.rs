@@ -2,6 +2,8 @@
 //! records and nothing of how they were made.
 
 mod activations;
+mod bench;
+mod bench_csv;
 mod comparison;
 mod comparison_csv;
 mod csv;
@@ -29,6 +31,7 @@ pub(crate) mod verdict;
 use crate::compare::Comparison;
 use crate::error::Result;
 use crate::record::Record;
+use crate::record::bench::Bench;
 use section::Section;
 
 pub use crate::compare::Named;
@@ -117,6 +120,15 @@ pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result
 /// The comparison as a JUnit file, for a build server.
 pub fn junit(comparison: &Comparison) -> String {
     junit::render(comparison)
+}
+
+/// Activations on their own in this format. Fails only if they can't be written as JSON.
+pub fn bench(bench: &Bench, format: Format) -> Result<String> {
+    match format {
+        Format::Json => json::document(bench),
+        Format::Csv => Ok(bench_csv::render(bench)),
+        Format::Table | Format::Markdown => Ok(written(&bench::sections(bench), format)),
+    }
 }
 
 fn written(sections: &[Section], format: Format) -> String {

@@ -1,11 +1,13 @@
 //! Sites: where a model applies an activation, and the same model with other activations there.
 
+mod alone;
 mod find;
 mod lowering;
 mod place;
 mod rewrite;
 mod select;
 
+pub use alone::alone;
 pub use find::{Found, NotSite, Refusal, Site, find};
 pub use lowering::{DOMAIN, Lowering, Lowerings, distinct, has_kernel, read};
 pub use rewrite::{exporter, original, rewrite};

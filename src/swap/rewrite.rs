@@ -156,15 +156,15 @@ fn site_nodes(
         prefix: &site.name,
         data_type: site.data_type,
         opset,
-        parameter: &|name| to.parameter(name).or_else(|| size(site, name)),
+        parameter: &|name| to.parameter(name).or_else(|| size(site.channels, name)),
     };
     build::nodes(formula, &spot, names)
         .ok_or_else(|| Error::input(format!("{}: {to} has a parameter without a value", site.name)))
 }
 
 /// The sizes of weights that activations bring along: the site's channels, and those of a small network on them.
-fn size(site: &Site, name: &str) -> Option<f64> {
-    let channels = site.channels?;
+pub(super) fn size(channels: Option<usize>, name: &str) -> Option<f64> {
+    let channels = channels?;
     match name {
         "channels" => Some(channels as f64),
         "hidden" => Some((channels / 16).max(16) as f64),

@@ -91,6 +91,29 @@ pub fn involuntary_switches() -> Option<u64> {
     sum
 }
 
+/// Size of the second-level cache of this CPU (of the first one, if none is given), bytes, where the system says.
+pub fn second_level_cache(cpu: Option<usize>) -> Option<u64> {
+    let folder = format!("/sys/devices/system/cpu/cpu{}/cache", cpu.unwrap_or(0));
+    std::fs::read_dir(folder).ok()?.flatten().find_map(|cache| {
+        let read = |name: &str| std::fs::read_to_string(cache.path().join(name)).ok();
+        if read("level")?.trim() != "2" {
+            return None;
+        }
+        kibibytes(read("size")?.trim())
+    })
+}
+
+/// `512K`, `2M` as the system writes them.
+fn kibibytes(size: &str) -> Option<u64> {
+    let (digits, unit) = size.split_at_checked(size.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// Reads the process's minor page faults without allocating, so that it can be asked between operators.
 pub struct MinorFaults(Option<File>);
 
@@ -148,6 +171,13 @@ mod tests {
     fn a_process_name_with_spaces_does_not_shift_the_fields() {
         assert_eq!(minor_faults("12 (a b) c) R 1 2 3 4 5 6 77 8 9"), Some(77));
         assert_eq!(minor_faults("12 (cut"), None);
+    }
+
+    #[test]
+    fn cache_sizes_have_units() {
+        assert_eq!(kibibytes("512K"), Some(512 << 10));
+        assert_eq!(kibibytes("2M"), Some(2 << 20));
+        assert_eq!((kibibytes(""), kibibytes("12"), kibibytes("µ")), (None, None, None));
     }
 
     #[test]

@@ -49,6 +49,17 @@ pub enum Request {
         /// Ticks of the CPU that the measurement itself took meanwhile, where the parent knows them.
         own_ticks: Option<u64>,
     },
+    /// Make activations ready to be measured on their own. Needs no model. Answer: [`Reply::Solos`].
+    Solos(Solos),
+    /// One untimed batch of a solo and `batches` timed ones, of `batch` forwards each. Answer: [`Reply::Batches`].
+    Batches {
+        /// Index into the solos that were made ready.
+        solo: usize,
+        batch: u32,
+        batches: u32,
+    },
+    /// So many forwards of a solo, one after another, each on the last one's output. Answer: [`Reply::InPlace`].
+    InPlace { solo: usize, forwards: u64 },
     /// End. No answer; the end of the input means the same.
     Stop,
 }
@@ -84,6 +95,43 @@ pub struct Input {
     pub dtype: Option<String>,
 }
 
+/// Activations to measure on their own, on inputs that are standard normal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solos {
+    pub solos: Vec<Solo>,
+    /// The kernels' instruction set; `None` is the best one.
+    pub isa: Option<String>,
+    /// Whether to look at times, memory and values; else the reply says only what computes each.
+    pub survey: bool,
+    /// Seed of the inputs.
+    pub seed: u64,
+    /// CPUs to pin to; empty means unpinned.
+    pub cpus: Vec<usize>,
+    pub flush_denormals: bool,
+}
+
+/// One of them, or the copy that they are compared with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solo {
+    /// As a user spells it; `None` is a copy from one buffer to another.
+    pub activation: Option<String>,
+    /// `exported` or `kernel`; an activation without a kernel is computed by the engine either way.
+    pub lowering: String,
+    /// Of the input, f32.
+    pub shape: Vec<usize>,
+}
+
+/// What it is called in messages: `mish, kernel, 1,152 elements`.
+impl std::fmt::Display for Solo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let elements = crate::units::count(self.shape.iter().product(), "element");
+        match &self.activation {
+            None => write!(f, "memcpy of {elements}"),
+            Some(activation) => write!(f, "{activation}, {}, {elements}", self.lowering),
+        }
+    }
+}
+
 /// What a worker answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
@@ -94,6 +142,9 @@ pub enum Reply {
     Memory(Memory),
     Outputs(Outputs),
     Machine(Box<Machine>),
+    Solos(SolosReady),
+    Batches(Batches),
+    InPlace(InPlace),
     /// The request failed; the worker is still there to be stopped.
     Error(Failure),
 }
@@ -236,4 +287,63 @@ pub struct Machine {
     pub environment: Environment,
     /// Share of the used CPUs' time since `Watch` that programs other than ours took, 0 to 1.
     pub others: Option<f64>,
+}
+
+/// What became of the solos.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SolosReady {
+    /// In the order in which they were asked for.
+    pub solos: Vec<SoloReady>,
+    /// Size of the second-level cache, as far as the system tells.
+    pub cache_bytes: Option<u64>,
+    /// What two readings of the clock cost, ns: it is taken off every batch.
+    pub clock_ns: u64,
+    /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself.
+    pub operator_ns: Option<f64>,
+    pub engine: Engine,
+}
+
+/// A solo that can be measured, or why it can't.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SoloReady {
+    /// The engine's operators in the order in which they run; one of ours; none for a copy.
+    pub ops: Vec<String>,
+    /// The instruction set of our kernel, if it is one.
+    pub isa: Option<String>,
+    /// Most forwards of a batch whose buffers stay together in the cache that a single one stays in.
+    pub batch: u32,
+    /// Timed part of one such batch, ns, and wall time with everything around it.
+    pub batch_ns: u64,
+    pub batch_wall_ns: u64,
+    pub output_elements: u64,
+    /// Bytes that a forward newly allocates and leaves behind (0 if it works in place), and most bytes that it
+    /// allocates beyond these.
+    pub output_bytes: u64,
+    pub scratch_bytes: u64,
+    /// Of one forward from fresh input.
+    pub output: Values,
+    pub error: Option<String>,
+}
+
+/// How many of a tensor's elements are special.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Values {
+    pub zero: u64,
+    pub subnormal: u64,
+    pub infinite: u64,
+    pub nan: u64,
+}
+
+/// Wall times of timed batches, ns, without the clock's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batches {
+    pub batch_ns: Vec<u64>,
+}
+
+/// What repeated forwards in one buffer took and left there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InPlace {
+    /// All forwards together, ns, without interruptions by other programs.
+    pub ns: u64,
+    pub end: Values,
 }

@@ -11,7 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::cpu;
-use super::protocol::{Failure, Load, Machine, Reply, Request, Runs};
+use super::protocol::{Failure, Load, Machine, Reply, Request, Runs, Solos};
+use crate::engine::solo::Bench;
 use crate::engine::{self, Engine};
 use crate::{environment, record};
 
@@ -98,6 +99,7 @@ fn end_with((): ()) {}
 struct Worker {
     engine: Option<Engine>,
     watch: Option<environment::Watch>,
+    bench: Option<Bench>,
 }
 
 impl Worker {
@@ -114,7 +116,7 @@ impl Worker {
             Ok(Err(failure)) => Reply::Error(failure),
             Err(_) => {
                 // What it was doing is in an unknown state: it can't be used, nor safely taken apart.
-                std::mem::forget(self.engine.take());
+                std::mem::forget((self.engine.take(), self.bench.take()));
                 super::heap::Counting::watch(super::heap::Watch::Nothing);
                 let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
                 Reply::Error(engine::panicked(&message.unwrap_or_default()))
@@ -127,13 +129,21 @@ impl Worker {
             Request::Load(load) => return self.load(load),
             Request::Watch { cpus, threads } => return self.watch(cpus.as_deref(), *threads),
             Request::Watched { own_ticks } => return self.watched(*own_ticks),
+            Request::Solos(solos) => return self.solos(solos),
+            Request::Batches { .. } | Request::InPlace { .. } => return self.solo(&request),
             _ => {}
         }
         let Some(engine) = self.engine.as_mut() else {
             return Err(Failure { message: "no model is loaded".to_owned(), node: None });
         };
         Ok(match request {
-            Request::Load(_) | Request::Watch { .. } | Request::Watched { .. } | Request::Stop => {
+            Request::Load(_)
+            | Request::Solos(_)
+            | Request::Batches { .. }
+            | Request::InPlace { .. }
+            | Request::Watch { .. }
+            | Request::Watched { .. }
+            | Request::Stop => {
                 return Err(Failure { message: "unexpected".to_owned(), node: None });
             }
             Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?)),
@@ -163,18 +173,44 @@ impl Worker {
     }
 
     fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
-        self.engine = None;
-        cpu::pin(&load.cpus).map_err(|message| Failure { message, node: None })?;
-        if !cpu::flush_denormals(load.flush_denormals) {
-            let message =
-                "this processor's way to flush subnormal numbers is not known: use --denormals keep";
-            return Err(Failure { message: message.to_owned(), node: None });
-        }
+        (self.engine, self.bench) = (None, None);
+        set_up(&load.cpus, load.flush_denormals)?;
         let (engine, mut loaded) = Engine::load(load)?;
         self.engine = Some(engine);
         loaded.rss_bytes = cpu::resident_bytes();
         Ok(Reply::Loaded(loaded))
     }
+
+    fn solos(&mut self, solos: &Solos) -> Result<Reply, Failure> {
+        (self.engine, self.bench) = (None, None);
+        set_up(&solos.cpus, solos.flush_denormals)?;
+        let (bench, ready) = Bench::new(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
+        self.bench = Some(bench);
+        Ok(Reply::Solos(ready))
+    }
+
+    fn solo(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let Some(bench) = self.bench.as_mut() else {
+            return Err(Failure { message: "no activation is ready".to_owned(), node: None });
+        };
+        match *request {
+            Request::InPlace { solo, forwards } => bench.in_place(solo, forwards).map(Reply::InPlace),
+            Request::Batches { solo, batch, batches } => {
+                bench.batches(solo, batch as usize, batches as usize).map(Reply::Batches)
+            }
+            _ => Err(Failure { message: "unexpected".to_owned(), node: None }),
+        }
+    }
+}
+
+/// Sets the process up as the parent wants it.
+fn set_up(cpus: &[usize], flush_denormals: bool) -> Result<(), Failure> {
+    cpu::pin(cpus).map_err(|message| Failure { message, node: None })?;
+    if !cpu::flush_denormals(flush_denormals) {
+        let message = "this processor's way to flush subnormal numbers is not known: use --denormals keep";
+        return Err(Failure { message: message.to_owned(), node: None });
+    }
+    Ok(())
 }
 
 fn machine(environment: record::Environment, others: Option<f64>) -> Reply {

@@ -51,7 +51,7 @@ impl Activation {
         let Some(written) = &self.0 else { return x.clone() };
         let name =
             graph.formula(scope, &written.formula, &x.name, &|name| written.activation.parameter(name));
-        graph.count_site(written.activation.kind.name);
+        graph.count_site(written.activation.kind.name, &x.shape);
         Value { name, shape: x.shape.clone(), spread: written.spread }
     }
 }

@@ -98,12 +98,22 @@ pub struct Graph {
     pub macs: i64,
     /// Activations, in the order in which they first occur.
     pub sites: Vec<(&'static str, usize)>,
+    /// What each activation is applied to, in order.
+    pub site_shapes: Vec<Vec<i64>>,
 }
 
 impl Graph {
     pub fn new(fill: bool) -> Self {
         let proto = GraphProto { name: Some("main_graph".into()), ..Default::default() };
-        Self { proto, names: HashMap::new(), fill, parameters: 0, macs: 0, sites: vec![] }
+        Self {
+            proto,
+            names: HashMap::new(),
+            fill,
+            parameters: 0,
+            macs: 0,
+            sites: vec![],
+            site_shapes: vec![],
+        }
     }
 
     /// An input of the model.
@@ -300,7 +310,8 @@ impl Graph {
         Value { name, shape: a.shape.clone(), spread: a.spread.sum(b.spread) }
     }
 
-    pub fn count_site(&mut self, activation: &'static str) {
+    pub fn count_site(&mut self, activation: &'static str, shape: &[i64]) {
+        self.site_shapes.push(shape.to_vec());
         match self.sites.iter_mut().find(|(a, _)| *a == activation) {
             Some((_, count)) => *count += 1,
             None => self.sites.push((activation, 1)),

@@ -85,6 +85,14 @@ pub fn describe(model: &str) -> Result<Description> {
     })
 }
 
+/// The shapes to which a network applies its activations, for its usual input, in order and as often as it does.
+pub fn activation_shapes(model: &str) -> Result<Vec<Vec<usize>>> {
+    let spec = spec(model)?;
+    let (graph, _) = blocks::expand(&spec, &spec.input.shape, false)?;
+    let size = |&n: &i64| usize::try_from(n).unwrap_or(0);
+    Ok(graph.site_shapes.iter().map(|shape| shape.iter().map(size).collect()).collect())
+}
+
 /// A network as an ONNX model, the same bytes every time. `shape` is that of the input where it isn't the
 /// usual one; it fails if the network can't take it, and for an unknown network with the names that there are.
 pub fn build(model: &str, shape: Option<&[i64]>) -> Result<Model> {

@@ -248,6 +248,9 @@ impl FakeWorker {
                     engine: protocol::Engine { name: "fake".into(), ..Default::default() },
                 })
             }
+            Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
+                panic!("variants are not measured so")
+            }
             Request::Run { .. } => self.plain(1, true),
             Request::Turn { runs, warm } => self.plain(*runs, *warm),
             Request::Profile { runs, warm } => {

@@ -1,0 +1,296 @@
+//! The record, from what was planned and what was measured.
+
+use std::time::{Duration, SystemTime};
+
+use super::claims;
+use super::figures::{self, interval};
+use super::plan::{Effort, Plan};
+use super::session::{Raw, RawRow};
+use crate::environment;
+use crate::record::Environment;
+use crate::record::bench::{Bench, Growth, LeftOut, Memcpy, Row, SCHEMA, Settings, Turns};
+use crate::units;
+use crate::worker::protocol::Solo;
+
+/// Bytes of a float.
+const FLOAT: u64 = 4;
+
+/// Steps of the clock below which a batch is too short.
+const STEPS: u64 = 50;
+
+pub fn record(
+    plan: &Plan,
+    raw: Raw,
+    environment: Environment,
+    started: SystemTime,
+    elapsed: Duration,
+) -> Bench {
+    let settings = settings(plan, &raw, elapsed);
+    let warnings = warnings(plan, &raw, environment.timer_ns);
+    let planned = || plan.solos.iter().zip(&raw.rows);
+    let memcpy: Vec<Memcpy> = planned()
+        .filter(|(solo, _)| solo.activation.is_none())
+        .filter_map(|(solo, row)| copy(solo, row, plan.confidence))
+        .collect();
+    let mut rows: Vec<Row> =
+        planned().filter_map(|(solo, measured)| row(solo, measured, plan.confidence)).collect();
+    relate(&mut rows, &memcpy, plan.confidence);
+    let left_out = planned().filter_map(|(solo, row)| {
+        Some(LeftOut {
+            activation: solo.activation.clone()?,
+            lowering: solo.lowering.clone(),
+            elements: elements(solo),
+            reason: row.ready.error.clone()?,
+        })
+    });
+    let lowerings: Vec<&str> = plan.lowerings.iter().map(|l| l.name()).collect();
+    Bench {
+        schema: SCHEMA.into(),
+        oplat: environment::this_program(),
+        started_at: environment::rfc3339(started),
+        command: plan.command.clone(),
+        growth: growth(&rows, plan.confidence),
+        claims: claims::claims(&rows, &lowerings, raw.operator_ns, plan.confidence),
+        left_out: left_out.collect(),
+        engine: raw.engine,
+        environment,
+        settings,
+        memcpy,
+        rows,
+        warnings,
+    }
+}
+
+fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
+    let (forwards, time) = match plan.effort {
+        Effort::Forwards(n) => (Some(n), None),
+        Effort::Time(time) => (None, Some(time.as_nanos() as u64)),
+    };
+    Settings {
+        seed: plan.seed,
+        forks: raw.forks,
+        forks_wanted: plan.forks,
+        rounds: raw.rounds,
+        forwards,
+        time_limit_ns: time,
+        elapsed_ns: elapsed.as_nanos() as u64,
+        denormals: if plan.flush_denormals { "flush" } else { "keep" }.into(),
+        isa: plan.isa.clone(),
+        threads: 1,
+        confidence: plan.confidence,
+        inputs: "standard normal".into(),
+        cache_bytes: raw.cache_bytes,
+        clock_ns: raw.clock_ns,
+        operator_ns: raw.operator_ns,
+        interrupted: raw.ended.is_some(),
+    }
+}
+
+fn elements(solo: &Solo) -> u64 {
+    solo.shape.iter().product::<usize>() as u64
+}
+
+fn copy(solo: &Solo, row: &RawRow, confidence: f64) -> Option<Memcpy> {
+    let elements = elements(solo);
+    let time = figures::per_element(&row.turns, elements, confidence)?;
+    Some(Memcpy {
+        elements,
+        ns_per_element: time.point,
+        interval: interval(&time),
+        gb_per_s: (2 * FLOAT) as f64 / time.point,
+        turns: row.turns.clone(),
+    })
+}
+
+/// A row without its relations to others; `None` for a copy and for what couldn't be measured.
+fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64) -> Option<Row> {
+    let elements = elements(solo);
+    let activation = solo.activation.clone()?;
+    let time = figures::per_element(turns, elements, confidence)?;
+    let bytes = (FLOAT * (elements + ready.output_elements)) as f64;
+    Some(Row {
+        activation,
+        lowering: solo.lowering.clone(),
+        elements,
+        shape: solo.shape.clone(),
+        ns_per_element: time.point,
+        interval: interval(&time),
+        gb_per_s: bytes / (time.point * elements.max(1) as f64),
+        ratio_to_memcpy: None,
+        memcpy_interval: None,
+        ratio_to_relu: None,
+        relu_interval: None,
+        kernel: kernel(&ready.ops, ready.isa.is_some()),
+        isa: ready.isa.clone(),
+        ops: ready.ops.clone(),
+        output_elements: ready.output_elements,
+        output_bytes: ready.output_bytes,
+        scratch_bytes: ready.scratch_bytes,
+        output: ready.output,
+        forwards: forwards(turns),
+        turns: turns.clone(),
+        in_place: in_place.clone(),
+    })
+}
+
+fn forwards(turns: &Turns) -> u64 {
+    let all: usize = turns.forks.iter().map(Vec::len).sum();
+    all as u64 * u64::from(turns.batch) * u64::from(turns.batches)
+}
+
+/// What computed it, in a few words: `5 ops: Exp Add Ln Tanh Mul`, `oplat.mish` for a kernel of ours.
+fn kernel(ops: &[String], own: bool) -> String {
+    match ops {
+        [one] if own => format!("oplat.{one}"),
+        [one] => format!("1 op: {}", plain(one)),
+        several => {
+            format!(
+                "{} ops: {}",
+                several.len(),
+                several.iter().map(|op| plain(op)).collect::<Vec<_>>().join(" ")
+            )
+        }
+    }
+}
+
+/// An operator without what the engine's name says of how it is specialised: OptAddByScalar is Add.
+fn plain(op: &str) -> &str {
+    let name = op.strip_prefix("Opt").unwrap_or(op);
+    let chain = name.strip_prefix("BinChain(").and_then(|steps| steps.strip_suffix(')'));
+    let name = chain.unwrap_or(name);
+    ["ByScalar", "Unicast"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
+}
+
+/// Works out the ratios to the copy and to relu of the same size.
+fn relate(rows: &mut [Row], memcpy: &[Memcpy], confidence: f64) {
+    let relus: Vec<(u64, Turns)> =
+        rows.iter().filter(|r| r.activation == "relu").map(|r| (r.elements, r.turns.clone())).collect();
+    for row in rows {
+        let copy = memcpy.iter().find(|copy| copy.elements == row.elements).map(|copy| &copy.turns);
+        let relu = relus.iter().find(|(elements, _)| *elements == row.elements).map(|(_, turns)| turns);
+        let against = |base: Option<&Turns>| figures::ratio(&row.turns, base?, confidence);
+        let (to_copy, to_relu) = (against(copy), against(relu));
+        (row.ratio_to_memcpy, row.memcpy_interval) =
+            (to_copy.map(|e| e.point), to_copy.as_ref().and_then(interval));
+        (row.ratio_to_relu, row.relu_interval) =
+            (to_relu.map(|e| e.point), to_relu.as_ref().and_then(interval));
+    }
+}
+
+/// Each row's largest size against its smallest.
+fn growth(rows: &[Row], confidence: f64) -> Vec<Growth> {
+    let Some(smallest) = rows.iter().map(|row| row.elements).min() else { return vec![] };
+    let largest = |row: &&Row| {
+        let same = |other: &&Row| other.activation == row.activation && other.lowering == row.lowering;
+        rows.iter().filter(same).max_by_key(|other| other.elements)
+    };
+    let of = |row: &Row| {
+        let to = largest(&row).filter(|to| to.elements > row.elements)?;
+        let ratio = figures::ratio(&to.turns, &row.turns, confidence)?;
+        Some(Growth {
+            activation: row.activation.clone(),
+            lowering: row.lowering.clone(),
+            from_elements: row.elements,
+            to_elements: to.elements,
+            ratio: ratio.point,
+            interval: interval(&ratio),
+            linear: to.elements as f64 / row.elements as f64,
+        })
+    };
+    rows.iter().filter(|row| row.elements == smallest).filter_map(of).collect()
+}
+
+fn warnings(plan: &Plan, raw: &Raw, timer_ns: u64) -> Vec<String> {
+    let mut warnings = vec![];
+    if let Some(why) = &raw.ended {
+        warnings.push(format!("{why}: only {} of {} forks count", raw.forks, plan.forks));
+    }
+    if raw.forks < 2 {
+        warnings.push("one fork gives no intervals: give more --forks".into());
+    }
+    let is_short = |row: &RawRow| {
+        row.turns.forks.iter().flatten().min().is_some_and(|&shortest| shortest < STEPS * timer_ns)
+    };
+    let short = plan.solos.iter().zip(&raw.rows).filter(|(_, row)| is_short(row));
+    let short: Vec<String> = short.map(|(solo, _)| solo.to_string()).collect();
+    if let Some(first) = short.first() {
+        let rows = match short.len() {
+            1 => first.clone(),
+            n => format!("{first} and {} more", units::integer(n as u64 - 1)),
+        };
+        warnings.push(format!(
+            "timed in batches of less than {STEPS} clock steps: {rows}; small differences between such mean nothing"
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::figures::tests::turns;
+    use super::*;
+    use crate::record::bench::Values;
+
+    pub fn row(activation: &str, lowering: &str, elements: u64) -> Row {
+        Row {
+            activation: activation.into(),
+            lowering: lowering.into(),
+            elements,
+            shape: vec![1, elements as usize],
+            ns_per_element: 1.0,
+            interval: None,
+            gb_per_s: 8.0,
+            ratio_to_memcpy: None,
+            memcpy_interval: None,
+            ratio_to_relu: None,
+            relu_interval: None,
+            kernel: String::new(),
+            isa: None,
+            ops: vec![],
+            output_elements: elements,
+            output_bytes: 0,
+            scratch_bytes: 0,
+            output: Values::default(),
+            forwards: 0,
+            turns: Turns::default(),
+            in_place: None,
+        }
+    }
+
+    #[test]
+    fn rows_are_related_to_the_copy_and_the_relu_of_their_size() {
+        let timed = |activation: &str, elements, ns| Row {
+            turns: turns(ns, &[100, 102, 98]),
+            ..row(activation, "exported", elements)
+        };
+        let mut rows = vec![
+            timed("relu", 8, 200),
+            timed("mish", 8, 900),
+            timed("relu", 64, 800),
+            timed("mish", 64, 8000),
+        ];
+        let copy = Memcpy {
+            elements: 64,
+            ns_per_element: 1.0,
+            interval: None,
+            gb_per_s: 8.0,
+            turns: turns(400, &[100, 102, 98]),
+        };
+        relate(&mut rows, &[copy], 0.99);
+        assert_eq!(rows[0].ratio_to_relu, Some(1.0));
+        assert!((rows[1].ratio_to_relu.unwrap() - 4.5).abs() < 1e-2 && rows[1].ratio_to_memcpy.is_none());
+        assert!((rows[3].ratio_to_relu.unwrap() - 10.0).abs() < 1e-2);
+        assert!((rows[3].ratio_to_memcpy.unwrap() - 20.0).abs() < 1e-2);
+        let growth = growth(&rows, 0.99);
+        assert_eq!(growth.len(), 2);
+        assert!((growth[1].ratio - 80.0 / 9.0).abs() < 1e-2 && growth[1].linear == 8.0);
+    }
+
+    #[test]
+    fn what_computed_a_row_is_said_in_a_few_words() {
+        let ops = ["Exp", "OptAddByScalar", "OptMulUnicast", "OptBinChain(Mul+Sub)"].map(String::from);
+        assert_eq!(kernel(&ops, false), "4 ops: Exp Add Mul Mul+Sub");
+        assert_eq!(kernel(&ops[1..2], false), "1 op: Add");
+        assert_eq!(kernel(&["mish".to_owned()], true), "oplat.mish");
+    }
+}

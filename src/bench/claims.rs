@@ -1,0 +1,307 @@
+//! What the study says, and whether it holds here.
+//!
+//! Each claim is taken at its word and tried at every size that was measured, among the study's own activations,
+//! for each lowering by itself. An interval decides: what lies wholly on one side confirms or refutes, what
+//! doesn't can't be told. A general claim is refuted by one size and confirmed only by all.
+//!
+//! Kernels are timed bare, the engine's operators with what the engine does around them. So that neither has an
+//! advantage, a kernel is tried as the operator that it is in a network: with what that adds to a call.
+
+use super::figures;
+use crate::record::bench::{Claim, Row, Verdict};
+use crate::stats::Estimate;
+use crate::units;
+
+/// The study's activations, by the names of the registry.
+const STUDY: [&str; 7] = ["relu", "leaky_relu", "sigmoid", "silu", "hard_swish", "selu", "mish"];
+
+/// The rows in these lowerings, tried against the study. A claim whose activations are not there is left out.
+/// `operator_ns` is what a kernel takes longer as an operator.
+pub fn claims(rows: &[Row], lowerings: &[&str], operator_ns: Option<f64>, confidence: f64) -> Vec<Claim> {
+    let rows: Vec<Row> = rows.iter().map(|row| as_operator(row, operator_ns.unwrap_or(0.0))).collect();
+    let of = |lowering: &&str| Table::new(&rows, lowering, confidence).claims();
+    lowerings.iter().flat_map(of).collect()
+}
+
+/// The row as the engine would run it.
+fn as_operator(row: &Row, operator_ns: f64) -> Row {
+    let mut row = row.clone();
+    if row.isa.is_some() {
+        let more = (operator_ns * f64::from(row.turns.batch)).round() as u64;
+        row.turns.forks.iter_mut().flatten().for_each(|ns| *ns += more);
+    }
+    row
+}
+
+/// The rows of one lowering, by size. What has no kernel stands for itself in both.
+struct Table<'r> {
+    lowering: &'r str,
+    sizes: Vec<Size<'r>>,
+    confidence: f64,
+}
+
+struct Size<'r> {
+    elements: u64,
+    rows: Vec<&'r Row>,
+}
+
+/// What one size says: a verdict, and the figure that it rests on.
+struct Finding {
+    verdict: Verdict,
+    figure: String,
+}
+
+impl<'r> Table<'r> {
+    fn new(rows: &'r [Row], lowering: &'r str, confidence: f64) -> Self {
+        let mut elements: Vec<u64> = rows.iter().map(|row| row.elements).collect();
+        elements.sort_unstable();
+        elements.dedup();
+        let size = |elements: u64| {
+            let of_it = |kind: &&str| {
+                let named = |row: &&Row| row.elements == elements && kind_of(&row.activation) == *kind;
+                let mut both = rows.iter().filter(named);
+                both.clone().find(|row| row.lowering == lowering).or_else(|| {
+                    // Only what has a single row has no kernel.
+                    both.next().filter(|first| first.isa.is_none() && both.next().is_none())
+                })
+            };
+            Size { elements, rows: STUDY.iter().filter_map(of_it).collect() }
+        };
+        Self { lowering, sizes: elements.into_iter().map(size).collect(), confidence }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let mut claims = vec![];
+        let mut tried = |claim: &str, findings: Vec<Finding>| {
+            if !findings.is_empty() {
+                claims.push(Claim {
+                    claim: claim.into(),
+                    lowering: self.lowering.into(),
+                    verdict: all_of(&findings),
+                    figures: findings.into_iter().map(|f| f.figure).collect::<Vec<_>>().join("; "),
+                });
+            }
+        };
+        tried("Mish is the dearest", self.each(|size| self.dearest(size)));
+        tried("Swish is 15 to 20% faster than Mish", self.each(|size| self.swish(size)));
+        tried("ReLU and LeakyReLU are the cheapest", self.each(|size| self.cheapest(size)));
+        tried("the ratio of Mish to ReLU grows with size", self.grows().into_iter().collect());
+        claims
+    }
+
+    fn each(&self, find: impl Fn(&Size) -> Option<Finding>) -> Vec<Finding> {
+        self.sizes.iter().filter_map(find).collect()
+    }
+
+    fn ratio(&self, a: &Row, b: &Row) -> Option<Estimate> {
+        figures::ratio(&a.turns, &b.turns, self.confidence)
+    }
+
+    /// Mish against each of the others: the one that comes nearest, or goes beyond, decides.
+    fn dearest(&self, size: &Size) -> Option<Finding> {
+        let mish = size.row("mish")?;
+        let others = size.rows.iter().filter(|row| kind_of(&row.activation) != "mish");
+        let ratios: Vec<(&Row, Estimate)> =
+            others.filter_map(|&row| Some((row, self.ratio(mish, row)?))).collect();
+        let (next, ratio) = least(&ratios)?;
+        Some(Finding {
+            verdict: all_above(&ratios),
+            figure: format!(
+                "at {} it takes {} times as long as {}",
+                integer(size.elements),
+                told(ratio),
+                next.activation
+            ),
+        })
+    }
+
+    /// 15 to 20% faster: in 80 to 85% of the time.
+    fn swish(&self, size: &Size) -> Option<Finding> {
+        let ratio = self.ratio(size.row("silu")?, size.row("mish")?)?;
+        let verdict = match ratio.interval {
+            Some(i) if i.low >= 0.80 && i.high <= 0.85 => Verdict::Confirmed,
+            Some(i) if i.high < 0.80 || i.low > 0.85 => Verdict::Refuted,
+            _ => Verdict::Inconclusive,
+        };
+        let figure = format!("at {} it takes {} of Mish's time", integer(size.elements), told(&ratio));
+        Some(Finding { verdict, figure })
+    }
+
+    /// Each of the others against the dearer of the two.
+    fn cheapest(&self, size: &Size) -> Option<Finding> {
+        let two = [size.row("relu")?, size.row("leaky_relu")?];
+        let others = size.rows.iter().filter(|row| !two.iter().any(|known| known == *row));
+        let ratios: Vec<(&Row, Estimate)> = others
+            .flat_map(|&other| two.iter().filter_map(move |one| Some((other, self.ratio(other, one)?))))
+            .collect();
+        let (next, ratio) = least(&ratios)?;
+        Some(Finding {
+            verdict: all_above(&ratios),
+            figure: format!(
+                "at {} the cheapest of the others, {}, takes {} of the dearer one's time",
+                integer(size.elements),
+                next.activation,
+                told(ratio)
+            ),
+        })
+    }
+
+    fn grows(&self) -> Option<Finding> {
+        let both = |size: &Size<'r>| Some((size.elements, size.row("mish")?, size.row("relu")?));
+        let sizes: Vec<(u64, &Row, &Row)> = self.sizes.iter().filter_map(both).collect();
+        let [(from, mish, relu), .., (to, large_mish, large_relu)] = sizes.as_slice() else { return None };
+        let change = figures::change(
+            [&mish.turns, &relu.turns],
+            [&large_mish.turns, &large_relu.turns],
+            self.confidence,
+        )?;
+        let [then, now] = [self.ratio(mish, relu)?, self.ratio(large_mish, large_relu)?];
+        let verdict = all_above(&[(*mish, change)]);
+        let figure = format!(
+            "{} at {}, {} at {}: {} times",
+            units::times(then.point),
+            integer(*from),
+            units::times(now.point),
+            integer(*to),
+            told(&change)
+        );
+        Some(Finding { verdict, figure })
+    }
+}
+
+impl<'r> Size<'r> {
+    fn row(&self, kind: &str) -> Option<&'r Row> {
+        self.rows.iter().copied().find(|row| kind_of(&row.activation) == kind)
+    }
+}
+
+/// `leaky_relu:0.1` is a leaky_relu.
+fn kind_of(activation: &str) -> &str {
+    activation.split(':').next().unwrap_or(activation)
+}
+
+/// The ratio that is the least.
+fn least<'a, 'r>(ratios: &'a [(&'r Row, Estimate)]) -> Option<(&'r Row, &'a Estimate)> {
+    let least = ratios.iter().min_by(|a, b| a.1.point.total_cmp(&b.1.point))?;
+    Some((least.0, &least.1))
+}
+
+/// Whether every ratio is above 1: refuted by one that is below.
+fn all_above(ratios: &[(&Row, Estimate)]) -> Verdict {
+    let above = |ratio: &Estimate| match ratio.interval {
+        Some(i) if i.low > 1.0 => Verdict::Confirmed,
+        Some(i) if i.high < 1.0 => Verdict::Refuted,
+        _ => Verdict::Inconclusive,
+    };
+    worst(ratios.iter().map(|(_, ratio)| above(ratio)))
+}
+
+fn all_of(findings: &[Finding]) -> Verdict {
+    worst(findings.iter().map(|finding| finding.verdict))
+}
+
+fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let order = [Verdict::Refuted, Verdict::Inconclusive, Verdict::Confirmed];
+    verdicts.min_by_key(|v| order.iter().position(|o| o == v)).unwrap_or(Verdict::Inconclusive)
+}
+
+fn told(ratio: &Estimate) -> String {
+    let interval = figures::interval(ratio);
+    match interval {
+        Some([low, high]) => {
+            format!("{} [{}, {}]", units::times(ratio.point), units::times(low), units::times(high))
+        }
+        None => units::times(ratio.point),
+    }
+}
+
+fn integer(elements: u64) -> String {
+    units::integer(elements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::tests::turns;
+    use super::*;
+    use crate::bench::assemble::tests::row;
+
+    const SPEEDS: [u64; 4] = [100, 101, 99, 100];
+
+    fn of(activation: &str, lowering: &str, elements: u64, ns: u64) -> Row {
+        Row {
+            isa: (lowering == "kernel").then(|| "avx2".into()),
+            turns: turns(ns, &SPEEDS),
+            ..row(activation, lowering, elements)
+        }
+    }
+
+    fn verdicts(rows: &[Row], lowering: &str) -> Vec<(String, Verdict)> {
+        let claims = claims(rows, &[lowering], None, 0.99);
+        claims.into_iter().map(|claim| (claim.claim, claim.verdict)).collect()
+    }
+
+    fn study() -> Vec<Row> {
+        let mut rows = vec![];
+        for (elements, relu, mish) in [(1152, 1000, 10_000), (9216, 8000, 120_000)] {
+            rows.extend([
+                of("relu", "exported", elements, relu),
+                of("leaky_relu:0.1", "exported", elements, relu * 101 / 100),
+                of("silu", "exported", elements, mish * 82 / 100),
+                of("silu", "kernel", elements, relu * 2),
+                of("mish", "exported", elements, mish),
+                of("mish", "kernel", elements, relu * 2),
+            ]);
+        }
+        rows
+    }
+
+    #[test]
+    fn claims_that_hold_are_confirmed_with_their_figures() {
+        let rows = study();
+        let all = claims(&rows, &["exported"], None, 0.99);
+        assert_eq!(all.len(), 4);
+        assert!(all.iter().all(|c| c.verdict == Verdict::Confirmed), "{all:#?}");
+        assert!(all[0].figures.starts_with("at 1,152 it takes 1.22 [1.2"), "{}", all[0].figures);
+        assert!(all[3].figures.starts_with("10.00 at 1,152, 15.00 at 9,216: 1.50"), "{}", all[3].figures);
+    }
+
+    #[test]
+    fn a_kernel_is_judged_among_kernels_and_what_has_none() {
+        assert_eq!(
+            verdicts(&study(), "kernel").into_iter().map(|(_, v)| v).collect::<Vec<_>>(),
+            // As dear as Swish; not 15% apart; relu and leaky relu cheaper than both; no growth.
+            [Verdict::Inconclusive, Verdict::Refuted, Verdict::Confirmed, Verdict::Inconclusive]
+        );
+    }
+
+    #[test]
+    fn a_kernel_has_no_advantage_over_an_operator() {
+        // Bare, hard swish is cheaper than relu by what an operator adds.
+        let rows = [
+            of("relu", "exported", 64, 300),
+            of("leaky_relu", "exported", 64, 290),
+            of("hard_swish", "kernel", 64, 250),
+        ];
+        let verdict = |operator_ns| claims(&rows, &["kernel"], operator_ns, 0.99)[0].verdict;
+        assert_eq!(verdict(None), Verdict::Refuted);
+        assert_eq!(verdict(Some(100.0)), Verdict::Confirmed);
+    }
+
+    #[test]
+    fn one_size_refutes_and_one_fork_tells_nothing() {
+        let mut rows = study();
+        rows.push(of("selu", "exported", 9216, 200_000));
+        assert_eq!(verdicts(&rows, "exported")[0].1, Verdict::Refuted);
+        let mut single = study();
+        single.iter_mut().for_each(|row| row.turns.forks.truncate(1));
+        assert!(verdicts(&single, "exported").iter().all(|(_, v)| *v == Verdict::Inconclusive));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_claimed() {
+        let rows = [of("relu", "exported", 8, 100), of("gelu", "exported", 8, 100)];
+        assert_eq!(verdicts(&rows, "exported"), []);
+        let rows = [of("relu", "exported", 8, 100), of("mish", "exported", 8, 300)];
+        assert_eq!(verdicts(&rows, "exported"), [("Mish is the dearest".into(), Verdict::Confirmed)]);
+    }
+}

@@ -1,0 +1,58 @@
+//! Activations on their own: what a function costs where no network hides it.
+//!
+//! The study that oplat re-does timed loops over 1,152 and 9,216 numbers. This is the same question asked with
+//! care: fresh input for every forward, a copy of the same bytes and a ReLU measured beside it in the same
+//! rounds, both lowerings, intervals over processes.
+//!
+//! `config` is what can be asked for, `plan` what that comes to, `session` the measurement as it happens,
+//! `figures` its statistics, `claims` what they say of the study, `assemble` the record of it all. One worker
+//! process is one fork and holds all rows; they take turns in random order, round by round, so that every ratio
+//! is paired within a process. What is timed, and in which state the caches are, stands in `engine::solo`.
+
+mod assemble;
+mod claims;
+mod config;
+mod figures;
+mod plan;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Instant, SystemTime};
+
+pub use config::{Activations, Config};
+pub use plan::{Effort, Plan};
+
+use crate::error::{Error, Result};
+use crate::measure::{Interrupt, Progress, Watch};
+use crate::record::bench::Bench;
+use crate::target::Target;
+
+/// Measures what is planned and makes the record of it.
+///
+/// What the engine refuses is left out, and the record says why. Fails if nothing at all can be measured (bad
+/// input), or if a worker is lost or the user interrupts before one fork is complete.
+pub fn measure(
+    plan: &Plan,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Bench> {
+    let (started, began) = (SystemTime::now(), Instant::now());
+    target.open(interrupt)?;
+    let watch = Watch::start(plan.cpus.as_deref(), 1, target, interrupt)?;
+    let raw = session::run(plan, watch.cpus(), target, progress, interrupt)?;
+    let environment = watch.finish(&raw.engine.isa);
+    Ok(assemble::record(plan, raw, environment, started, began.elapsed()))
+}
+
+/// Whether all was measured: an error says that it was ended early.
+pub fn complete(bench: &Bench) -> Result<()> {
+    match (bench.settings.interrupted, bench.settings.forks) {
+        (false, _) => Ok(()),
+        (true, forks) => Err(Error::lost(format!(
+            "ended early, after {forks} of {} forks: what was measured until then is reported",
+            bench.settings.forks_wanted
+        ))),
+    }
+}

@@ -1,0 +1,356 @@
+//! The measurement as it happens: one worker a fork, rounds of turns, and the schedule that they follow.
+
+use std::time::{Duration, Instant};
+
+use super::plan::{Effort, Plan};
+use crate::error::{Error, Result};
+use crate::measure::{self, Interrupt, Progress};
+use crate::record::bench::{InPlace, Turns};
+use crate::target::{Lost, Target, Worker};
+use crate::units;
+use crate::worker::protocol::{Engine, Reply, Request, SoloReady, Solos};
+
+/// Timed batches of a turn should take about this long: with the untimed one and the filling of buffers, a turn
+/// is two to three times as long.
+const TURN: Duration = Duration::from_millis(1);
+
+/// A batch that is thousands of clock steps long.
+const LONG: Duration = Duration::from_micros(100);
+
+/// Rounds that a number of forwards is spread over.
+const ROUNDS: u64 = 20;
+
+/// A fork's median is as good as it gets long before.
+const MOST_ROUNDS: usize = 200;
+
+const MOST_BATCHES: u64 = 1000;
+
+/// Forwards of the study, each on the last one's output.
+const STUDY: u64 = 100_000;
+
+/// What a question and its answer take beside the work.
+const EXCHANGE: Duration = Duration::from_micros(200);
+
+/// What was measured.
+pub struct Raw {
+    pub engine: Engine,
+    pub cache_bytes: Option<u64>,
+    pub clock_ns: u64,
+    pub operator_ns: Option<f64>,
+    /// By row, as planned.
+    pub rows: Vec<RawRow>,
+    /// Forks that are complete, and rounds of each.
+    pub forks: usize,
+    pub rounds: usize,
+    /// Why the measurement ended early, if it did.
+    pub ended: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct RawRow {
+    pub ready: SoloReady,
+    pub turns: Turns,
+    pub in_place: Option<InPlace>,
+}
+
+/// Measures until all is done. A fork that isn't completed doesn't count.
+///
+/// Fails if nothing can be measured, or not one fork was completed.
+pub fn run(
+    plan: &Plan,
+    cpus: &[usize],
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Raw> {
+    let raw = Raw {
+        engine: Engine::default(),
+        cache_bytes: None,
+        clock_ns: 0,
+        operator_ns: None,
+        rows: vec![],
+        forks: 0,
+        rounds: 0,
+        ended: None,
+    };
+    let mut session = Session { plan, cpus, target, progress, interrupt, raw, began: Instant::now() };
+    for fork in 0..plan.forks {
+        session.progress.fork(fork + 1, plan.forks);
+        match session.fork(fork) {
+            Ok(()) => {}
+            Err(Stop::Refused(error)) => return Err(error),
+            Err(Stop::Lost(why)) if session.raw.forks == 0 => {
+                return Err(Error::lost(format!("{why}: no fork was completed")));
+            }
+            Err(Stop::Lost(why)) => {
+                session.progress.note(&why);
+                session.raw.ended = Some(why);
+                break;
+            }
+        }
+    }
+    let Session { mut raw, .. } = session;
+    for row in &mut raw.rows {
+        row.turns.forks.truncate(raw.forks);
+    }
+    Ok(raw)
+}
+
+struct Session<'a> {
+    plan: &'a Plan,
+    cpus: &'a [usize],
+    target: &'a dyn Target,
+    progress: &'a mut dyn Progress,
+    interrupt: &'a Interrupt,
+    raw: Raw,
+    began: Instant,
+}
+
+/// Why a fork isn't completed.
+enum Stop {
+    /// It can't be done: bad input.
+    Refused(Error),
+    /// A worker is gone, or the user wants to stop.
+    Lost(String),
+}
+
+impl Session<'_> {
+    fn fork(&mut self, fork: usize) -> Result<(), Stop> {
+        let started = Instant::now();
+        let mut worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
+        self.progress.phase("making activations ready");
+        self.make_ready(fork, worker.as_mut())?;
+        let loading = started.elapsed();
+        if fork == 0 {
+            self.schedule(loading);
+        }
+        let alive = self.alive();
+        let mut round = 0;
+        while round < self.raw.rounds {
+            self.progress.phase(&format!("round {} of {}", round + 1, self.raw.rounds));
+            let began = Instant::now();
+            for index in measure::order(self.plan.seed, fork, round, &alive) {
+                self.turn(worker.as_mut(), index)?;
+            }
+            round += 1;
+            if fork == 0 && round == 1 {
+                self.replan(loading, began.elapsed());
+            }
+            self.tell(fork, round, loading + began.elapsed() * self.raw.rounds as u32);
+        }
+        self.raw.forks += 1;
+        if fork + 1 == self.plan.forks && self.plan.in_place {
+            for index in alive {
+                self.in_place(worker.as_mut(), index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, fork: usize, round: usize, one_fork: Duration) {
+        let done = (fork as f64 + round as f64 / self.raw.rounds.max(1) as f64) / self.plan.forks as f64;
+        let left = one_fork.mul_f64(((1.0 - done) * self.plan.forks as f64).max(0.0));
+        self.progress.advance(done, left);
+    }
+
+    fn alive(&self) -> Vec<usize> {
+        let rows = self.raw.rows.iter().enumerate();
+        rows.filter(|(_, row)| row.ready.error.is_none()).map(|(i, _)| i).collect()
+    }
+
+    fn make_ready(&mut self, fork: usize, worker: &mut dyn Worker) -> Result<(), Stop> {
+        let request = Request::Solos(Solos {
+            solos: self.plan.solos.clone(),
+            isa: self.plan.isa.clone(),
+            survey: fork == 0,
+            seed: self.plan.seed,
+            cpus: self.cpus.to_vec(),
+            flush_denormals: self.plan.flush_denormals,
+        });
+        let ready = match self.ask(worker, &request, Duration::from_secs(300), "making activations ready")? {
+            Reply::Solos(ready) if ready.solos.len() == self.plan.solos.len() => ready,
+            other => return Err(nonsense(&other)),
+        };
+        if fork > 0 {
+            for (row, new) in self.raw.rows.iter_mut().zip(ready.solos) {
+                if row.ready.error.is_none() && (new.error.is_some() || new.ops != row.ready.ops) {
+                    return Err(Stop::Lost("the engine made other operators than in the first fork".into()));
+                }
+                row.turns.forks.push(vec![]);
+            }
+            return Ok(());
+        }
+        (self.raw.engine, self.raw.cache_bytes) = (ready.engine, ready.cache_bytes);
+        (self.raw.clock_ns, self.raw.operator_ns) = (ready.clock_ns, ready.operator_ns);
+        let turns = Turns { forks: vec![vec![]], ..Turns::default() };
+        let row = |ready: SoloReady| RawRow { ready, turns: turns.clone(), in_place: None };
+        self.raw.rows = ready.solos.into_iter().map(row).collect();
+        let asked = self.plan.solos.iter().zip(&self.raw.rows).filter(|(solo, _)| solo.activation.is_some());
+        if asked.clone().all(|(_, row)| row.ready.error.is_some()) {
+            let (solo, row) = asked.into_iter().next().unzip();
+            let why = row.and_then(|row| row.ready.error.as_deref()).unwrap_or("no activation is given");
+            let name = solo.map_or_else(String::new, ToString::to_string);
+            return Err(Stop::Refused(Error::input(format!("nothing can be measured: {name}: {why}"))));
+        }
+        Ok(())
+    }
+
+    /// Fixes batches and rounds, from what a batch of each row took.
+    fn schedule(&mut self, loading: Duration) {
+        let forks = self.plan.forks.max(1) as u64;
+        match self.plan.effort {
+            Effort::Forwards(all) => {
+                let each = all.div_ceil(forks);
+                let rounds = each.min(ROUNDS);
+                let turn = each.div_ceil(rounds);
+                for row in &mut self.raw.rows {
+                    let batch = u64::from(batch_of(&row.ready)).min(turn);
+                    row.turns.batch = batch as u32;
+                    row.turns.batches = turn.div_ceil(batch) as u32;
+                }
+                self.raw.rounds = rounds as usize;
+            }
+            Effort::Time(_) => {
+                for row in &mut self.raw.rows {
+                    row.turns.batch = batch_of(&row.ready);
+                    let part = f64::from(row.turns.batch) / f64::from(row.ready.batch.max(1));
+                    let batch_ns = row.ready.batch_ns as f64 * part;
+                    let batches = (TURN.as_nanos() as f64 / batch_ns.max(1.0)) as u64;
+                    row.turns.batches = batches.clamp(1, MOST_BATCHES) as u32;
+                }
+                let round = self.alive().into_iter().map(|i| self.cost(i)).sum();
+                self.replan(loading, round);
+                let whole = (loading + round * self.raw.rounds as u32) * forks as u32;
+                self.warn_if_longer(whole);
+            }
+        }
+    }
+
+    /// Works out how many rounds fit, once it is known what one costs.
+    fn replan(&mut self, loading: Duration, round: Duration) {
+        if let Effort::Time(time) = self.plan.effort {
+            let each = (time / self.plan.forks.max(1) as u32).saturating_sub(loading);
+            let rounds = each.as_secs_f64() / round.as_secs_f64().max(1e-6);
+            self.raw.rounds = (rounds as usize).clamp(1, MOST_ROUNDS);
+        }
+    }
+
+    fn warn_if_longer(&mut self, whole: Duration) {
+        if let Effort::Time(time) = self.plan.effort
+            && whole.as_secs_f64() > 1.25 * time.as_secs_f64()
+        {
+            self.progress.note(&format!(
+                "{} is too short: {} of one round take about {}; give more time, fewer sizes or fewer forks",
+                units::duration(time),
+                units::count(self.plan.forks, "fork"),
+                units::duration(whole)
+            ));
+        }
+    }
+
+    /// About what a turn of a row takes.
+    fn cost(&self, index: usize) -> Duration {
+        let RawRow { ready, turns, .. } = &self.raw.rows[index];
+        let full = u64::from(ready.batch.max(1));
+        let forwards = u64::from(turns.batch) * (u64::from(turns.batches) + 1);
+        EXCHANGE + Duration::from_nanos(ready.batch_wall_ns.saturating_mul(forwards) / full)
+    }
+
+    fn turn(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
+        let Turns { batch, batches, .. } = self.raw.rows[index].turns;
+        let patience = Duration::from_secs(20) + self.cost(index) * 20;
+        let what = self.plan.solos[index].to_string();
+        let request = Request::Batches { solo: index, batch, batches };
+        let mut batch_ns = match self.ask(worker, &request, patience, &what)? {
+            Reply::Batches(answer) if answer.batch_ns.len() == batches as usize => answer.batch_ns,
+            other => return Err(nonsense(&other)),
+        };
+        batch_ns.sort_unstable();
+        let median = batch_ns.get(batch_ns.len() / 2).copied().unwrap_or(1);
+        if let Some(fork) = self.raw.rows[index].turns.forks.last_mut() {
+            fork.push(median.max(1));
+        }
+        Ok(())
+    }
+
+    /// The study's method; in the last fork alone, since every fork starts from the same numbers.
+    fn in_place(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
+        let solo = &self.plan.solos[index];
+        let elements: usize = solo.shape.iter().product();
+        let row = &self.raw.rows[index];
+        if solo.activation.is_none() || row.ready.output_elements != elements as u64 {
+            return Ok(());
+        }
+        let fresh = fresh_ns(&row.turns);
+        let forwards = match self.plan.effort {
+            Effort::Forwards(n) => n,
+            // As many as the rows have time for, if each had its share of it.
+            Effort::Time(time) => {
+                let share = time.as_nanos() as f64 / self.plan.solos.len() as f64;
+                ((share / fresh) as u64).clamp(1, STUDY)
+            }
+        };
+        let what = solo.to_string();
+        self.progress.phase(&format!("in place: {what}"));
+        // Subnormal numbers can make it a hundred times slower.
+        let expected = Duration::from_nanos((fresh * forwards as f64) as u64);
+        let request = Request::InPlace { solo: index, forwards };
+        let answer = match self.ask(worker, &request, Duration::from_secs(60) + expected * 300, &what)? {
+            Reply::InPlace(answer) => answer,
+            other => return Err(nonsense(&other)),
+        };
+        let per_element = |forward: f64| forward / elements.max(1) as f64;
+        self.raw.rows[index].in_place = Some(InPlace {
+            forwards,
+            ns_per_element: per_element(answer.ns as f64 / forwards as f64),
+            fresh_ns_per_element: per_element(fresh),
+            end: answer.end,
+        });
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        worker: &mut dyn Worker,
+        request: &Request,
+        patience: Duration,
+        what: &str,
+    ) -> Result<Reply, Stop> {
+        let patience = if self.target.emulated() { patience * 10 } else { patience };
+        match worker.ask(request, patience) {
+            Ok(Reply::Error(failure)) => {
+                Err(Stop::Refused(Error::input(format!("{what}: {}", failure.message))))
+            }
+            Ok(reply) => Ok(reply),
+            Err(Lost::Interrupted) => {
+                let took = units::duration(self.began.elapsed());
+                Err(Stop::Lost(format!("interrupted after {took}")))
+            }
+            Err(lost) => Err(Stop::Lost(format!("{what}: the worker {lost}"))),
+        }
+    }
+}
+
+/// Forwards of a batch: as many as fit the cache, but no more than it takes to be long. The shorter a batch, the
+/// likelier no other program interrupts it; one that is interrupted is left out by the median.
+fn batch_of(ready: &SoloReady) -> u32 {
+    let most = ready.batch.max(1);
+    let forward = ready.batch_ns as f64 / f64::from(most);
+    let enough = LONG.as_nanos() as f64 / forward.max(1.0);
+    most.min(enough.ceil().clamp(1.0, f64::from(u32::MAX)) as u32)
+}
+
+/// Median time of a forward in the last fork, ns.
+fn fresh_ns(turns: &Turns) -> f64 {
+    let mut all = turns.forks.last().cloned().unwrap_or_default();
+    all.sort_unstable();
+    let median = all.get(all.len() / 2).copied().unwrap_or(1);
+    median as f64 / f64::from(turns.batch.max(1))
+}
+
+fn nonsense(reply: &Reply) -> Stop {
+    let start: String = format!("{reply:?}").chars().take(60).collect();
+    Stop::Lost(format!(
+        "the worker's answer ({start}…) doesn't fit the question: use the same oplat on both sides"
+    ))
+}

@@ -1,0 +1,113 @@
+//! A model that is one activation and nothing else: what is measured where no network is to blame.
+
+use super::lowering::{self, Functions, Lowering};
+use super::rewrite;
+use crate::activation::{Activation, Exporter};
+use crate::error::{Error, Result};
+use crate::onnx::Model;
+use crate::onnx::build::{self, Names};
+use crate::onnx::formula::Expr;
+use crate::onnx::messages::{
+    Dimension, DimensionValue, GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TensorType,
+    TypeProto, TypeValue, ValueInfoProto, data_type,
+};
+
+/// The opset that exporters write today unless they are told otherwise.
+const OPSET: i64 = 17;
+
+/// The activation of an f32 input `x` of this shape, with the output `y`. As in networks, what has no kernel has
+/// its exported form in either lowering.
+///
+/// Fails for an activation that needs channels and for which the shape has none, or that can't divide them.
+pub fn alone(activation: &Activation, shape: &[usize], lowering: Lowering) -> Result<Model> {
+    let kind = activation.kind;
+    let text = activation.exported(OPSET, Exporter::TorchScript, data_type::FLOAT)?;
+    let formula = Expr::parse(text).map_err(Error::input)?;
+    let channels = shape.get(1).copied().filter(|_| shape.len() == 4);
+    if formula.mentions("channels") && channels.is_none() {
+        return Err(Error::input(format!("{} needs a feature map: four dimensions", kind.name)));
+    }
+    if let Some(k) = activation.parameter("k").filter(|_| kind.alone.is_some()) {
+        let width = shape.last().copied().unwrap_or(1) as f64;
+        if shape.len() != 2 || k < 1.0 || k.fract() != 0.0 || width % k != 0.0 {
+            return Err(Error::input(format!(
+                "{activation} needs values of shape [batch, channels], and {k} must divide the channels"
+            )));
+        }
+    }
+    let mut names = Names::default();
+    let [input, output] = ["x", "y"].map(|name| names.fresh(name.to_owned()));
+    let site = build::Site {
+        input: &input,
+        output: &output,
+        node: Some(kind.name.to_owned()),
+        prefix: kind.name,
+        data_type: data_type::FLOAT,
+        opset: OPSET,
+        parameter: &|name| activation.parameter(name).or_else(|| rewrite::size(channels, name)),
+    };
+    let node = build::nodes(&formula, &site, &mut names)
+        .ok_or_else(|| Error::input(format!("{activation} has a parameter without a value")))?;
+    let graph = GraphProto {
+        name: Some(kind.name.to_owned()),
+        node,
+        input: vec![value(&input, Some(shape))],
+        output: vec![value(&output, None)],
+        ..Default::default()
+    };
+    let opset = OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) };
+    let proto = ModelProto {
+        ir_version: Some(8),
+        graph: Some(graph),
+        opset_import: vec![opset],
+        ..Default::default()
+    };
+    let mut model = Model { proto, dir: None };
+    if lowering == Lowering::Kernel && lowering::has_kernel(activation) {
+        let mut functions = Functions::of(&model);
+        let ends = [kind.name, &input, &output];
+        let call = lowering::kernel_node(&mut functions, activation, &formula, data_type::FLOAT, ends)?;
+        model.graph_mut().node = vec![call];
+        functions.put_into(&mut model);
+    }
+    Ok(model)
+}
+
+fn value(name: &str, shape: Option<&[usize]>) -> ValueInfoProto {
+    let dimension = |&n: &usize| Dimension { value: Some(DimensionValue::Value(n as i64)), denotation: None };
+    let shape = shape.map(|shape| TensorShapeProto { dim: shape.iter().map(dimension).collect() });
+    let tensor = TensorType { elem_type: Some(data_type::FLOAT), shape };
+    let kind = TypeProto { value: Some(TypeValue::Tensor(tensor)), denotation: None };
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(kind), ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::kinds;
+    use crate::swap;
+
+    #[test]
+    fn every_activation_can_stand_alone_and_is_recognised_as_itself() {
+        for kind in kinds() {
+            let activation = Activation::new(kind);
+            let shape: &[usize] = if kind.alone.is_some() { &[1, 64] } else { &[1, 16, 4, 4] };
+            let kernel = alone(&activation, shape, Lowering::Kernel).unwrap();
+            assert_eq!(kernel.proto.functions.len(), usize::from(swap::has_kernel(&activation)));
+            let model = alone(&activation, shape, Lowering::Exported).unwrap();
+            if kind.found && kind.place == crate::activation::Place::Anywhere {
+                let sites = swap::find(&model).sites;
+                assert_eq!(sites.len(), 1, "{}", kind.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_shape_that_does_not_fit_is_refused_with_the_reason() {
+        let refused = |text: &str, shape: &[usize]| {
+            alone(&Activation::parse(text).unwrap(), shape, Lowering::Exported).unwrap_err().message
+        };
+        assert!(refused("frelu", &[1, 64]).contains("feature map"));
+        assert!(refused("maxout:3", &[1, 64]).contains("3 must divide"));
+    }
+}
