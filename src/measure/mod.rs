@@ -13,6 +13,7 @@ mod lane;
 mod plan;
 mod raw;
 mod session;
+mod start;
 #[cfg(test)]
 mod tests;
 mod tune;

@@ -7,7 +7,7 @@ use super::lane::{Lane, Trouble};
 use super::plan::{self, Costs, Schedule, Turns};
 use super::raw::{Raw, RawFork};
 use super::watch::Watch;
-use super::{Clock, Experiment, Interrupt, Planned, Progress, Rest};
+use super::{Clock, Experiment, Interrupt, Planned, Progress};
 use crate::error::{Error, Result};
 use crate::record::{Fork, OutputChange, ProfiledRound, Role};
 use crate::stats::Samples;
@@ -17,10 +17,6 @@ use crate::worker::protocol::{Load, Runs};
 
 /// Runs that the memory and outputs passes come to.
 const SURVEY_RUNS: u32 = 3;
-
-/// How often, and how many times at most, a hot target is looked at before a fork.
-const LOOK: Duration = Duration::from_secs(5);
-const MOST_LOOKS: usize = 120;
 
 /// How often a connection may break before its target is given up.
 const MOST_BREAKS: usize = 3;
@@ -92,19 +88,19 @@ pub fn run(
 pub(super) struct Session<'a, 't> {
     pub(super) experiment: &'a Experiment,
     pub(super) target: &'a dyn Target,
-    watch: &'a mut Watch<'t>,
+    pub(super) watch: &'a mut Watch<'t>,
     pub(super) files: &'a Files,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) interrupt: &'a Interrupt,
-    clock: &'a dyn Clock,
+    pub(super) clock: &'a dyn Clock,
     pub(super) raw: Raw,
     /// The fork with which it began; not the first of all, if it is gone on with.
-    first: usize,
-    costs: Costs,
+    pub(super) first: usize,
+    pub(super) costs: Costs,
     /// How long a run of each variant takes, as far as it is known.
-    run: Vec<Option<Duration>>,
+    pub(super) run: Vec<Option<Duration>>,
     /// The variant that ran last, whose data may be in the caches.
-    last: Option<usize>,
+    pub(super) last: Option<usize>,
     /// The originals' outputs by model, as long as others are to be compared with them.
     originals: Vec<Option<Vec<f64>>>,
     /// Variants whose failure the user has not been told of.
@@ -171,148 +167,6 @@ impl Session<'_, '_> {
         Ok(schedule)
     }
 
-    /// The rest of a fork of which only the first runs count: they are its one round.
-    fn first_runs(&mut self, fork: usize, began: Duration, lanes: &mut Vec<Lane>) -> Result<Schedule, Stop> {
-        self.raw.runs_per_turn = 1;
-        self.raw.order.push(vec![lanes.iter().map(|l| l.variant).collect()]);
-        for lane in lanes.iter() {
-            if let Some(RawFork { fork, .. }) = self.raw.variants[lane.variant].forks.last_mut() {
-                fork.rounds.push(vec![fork.first_run_ns]);
-            }
-        }
-        self.costs = Costs { fork: self.clock.elapsed() - began, ..Costs::default() };
-        if fork == 0 {
-            self.survey(lanes)?;
-        }
-        self.somebody()?;
-        let now = self.clock.elapsed();
-        let schedule = plan::schedule(self.costs, self.experiment.time, now, fork, self.experiment.forks);
-        self.announce(fork, schedule, now);
-        Ok(schedule)
-    }
-
-    /// Lets the target cool down, and longer if it is still hot, but not for ever.
-    fn rest(&mut self) {
-        let Rest { pause, below_mc } = self.experiment.rest;
-        if pause.is_zero() && below_mc.is_none() {
-            return;
-        }
-        self.progress.phase("cooling down");
-        self.interrupt.wait(pause);
-        let Some(below_mc) = below_mc else { return };
-        for _ in 0..MOST_LOOKS {
-            match self.watch.hottest_mc() {
-                Some(hottest) if hottest >= below_mc && !self.interrupt.is_raised() => {
-                    self.interrupt.wait(LOOK)
-                }
-                _ => return,
-            }
-        }
-        self.progress.note(&format!(
-            "{}: still hotter than {} °C; measured all the same",
-            self.target.name(),
-            below_mc / 1000
-        ));
-    }
-
-    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start;
-    /// each fork begins with another variant, since the first finds the caches coldest.
-    fn cold_starts(&mut self, fork: usize) -> Result<Vec<Lane>, Stop> {
-        let mut lanes = vec![];
-        let mut variants = self.raw.alive();
-        let first = fork % variants.len().max(1);
-        variants.rotate_left(first);
-        for variant in variants {
-            self.progress.phase(&format!("loading {}", self.experiment.variants[variant].name));
-            let mut lane = match self.target.start(self.interrupt) {
-                Ok(worker) => Lane::new(variant, worker),
-                // If not even the first can be started, none can.
-                Err(error) if self.raw.order.is_empty() && lanes.is_empty() => {
-                    return Err(Stop::Error(error));
-                }
-                Err(error) => {
-                    self.fail(variant, Trouble::Other(error.message))?;
-                    continue;
-                }
-            };
-            match self.cold_start(&mut lane) {
-                Ok(()) => lanes.push(lane),
-                Err(trouble) => {
-                    drop(lane);
-                    self.fail(variant, trouble)?;
-                }
-            }
-        }
-        self.somebody()?;
-        Ok(lanes)
-    }
-
-    fn cold_start(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
-        let variant = lane.variant;
-        let loaded = lane.load(self.load(variant), self.patience(variant, 0))?;
-        let ops = loaded.ops.len();
-        let known = &self.raw.variants[variant];
-        let resumed = known.forks.first().filter(|fork| !fork.ops_ns.is_empty());
-        if known.loaded.as_ref().is_some_and(|known| known.ops != loaded.ops)
-            || resumed.is_some_and(|fork| fork.ops_ns.len() != ops)
-        {
-            return Err(Trouble::Other("the engine made other ops of it than in the first fork".into()));
-        }
-        let fork = Fork {
-            load_ns: loaded.load_ns,
-            optimise_ns: loaded.optimise_ns,
-            loaded_rss_bytes: loaded.rss_bytes,
-            ..Fork::default()
-        };
-        self.raw.variants[variant].loaded.get_or_insert(loaded);
-        self.raw.variants[variant].forks.push(RawFork { fork, ops_ns: vec![vec![]; ops] });
-        self.last = None;
-        // The first run of a slow model is the untimed one of its first turn, too.
-        let is_slow =
-            !self.experiment.cold && self.run[variant].is_some_and(|run| plan::warm_up_runs(run) == 0);
-        if is_slow { Ok(()) } else { self.first_run(lane) }
-    }
-
-    fn first_run(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
-        let variant = lane.variant;
-        let first = lane.run(false, self.patience(variant, 0))?;
-        self.last = Some(variant);
-        let first_run_ns = first.runs_ns[0];
-        self.run[variant].get_or_insert(Duration::from_nanos(first_run_ns));
-        if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
-            fork.first_run_ns = first_run_ns;
-            fork.first_run_rss_bytes = first.peak_rss_bytes;
-            note_usage(fork, &first);
-        }
-        Ok(())
-    }
-
-    /// Runs fast models until their run times have settled; the times are not kept.
-    fn warm_up(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
-        self.each(lanes, None, |session, lane| {
-            let variant = lane.variant;
-            let first = session.raw.variants[variant].forks.last().map_or(0, |f| f.fork.first_run_ns);
-            let runs = plan::warm_up_runs(Duration::from_nanos(first));
-            if lane.fresh || runs == 0 {
-                return Ok(());
-            }
-            let mut steps = vec![];
-            while !plan::settled(&steps) && steps.len() < plan::MOST_STEPS {
-                let warm = session.last == Some(variant);
-                let step = lane.turn(runs, warm, session.patience(variant, runs))?;
-                session.last = Some(variant);
-                let run = Samples::from_ns(&step.runs_ns).map(|s| nanos(s.median()));
-                session.run[variant] = run;
-                steps.extend(run);
-            }
-            if let Some(RawFork { fork, .. }) = session.raw.variants[variant].forks.last_mut() {
-                fork.warm_up_runs = Some(runs * steps.len() as u32);
-                fork.settled = Some(plan::settled(&steps));
-            }
-            Ok(())
-        })
-    }
-
     /// Works out what forks and rounds will cost; fixes the runs of a turn in the first fork.
     fn estimate(&mut self, fork: usize, took: Duration) {
         let alive = self.raw.alive();
@@ -330,19 +184,19 @@ impl Session<'_, '_> {
     }
 
     /// Notes what turns cost, from that of one run of every variant.
-    fn cost_of_turns(&mut self, run: Duration) {
+    pub(super) fn cost_of_turns(&mut self, run: Duration) {
         let runs = self.raw.runs_per_turn;
         (self.costs.turn, self.costs.profile) = (run * (runs + 1), run * runs);
     }
 
     /// Wall time for what is still to be measured.
-    fn time(&self) -> Duration {
+    pub(super) fn time(&self) -> Duration {
         let forks = self.experiment.forks.max(1);
         self.experiment.time.mul_f64(forks.saturating_sub(self.first) as f64 / forks as f64)
     }
 
     /// Tells the user what the plan comes to.
-    fn announce(&mut self, fork: usize, schedule: Schedule, now: Duration) {
+    pub(super) fn announce(&mut self, fork: usize, schedule: Schedule, now: Duration) {
         self.progress.fork(fork + 1, fork + schedule.forks);
         let left = schedule.left(self.costs, 0);
         let (whole, time) = (now + left, self.time());
@@ -413,7 +267,7 @@ impl Session<'_, '_> {
     }
 
     /// Memory and outputs, once, when the timing of the fork is done and can't be disturbed.
-    fn survey(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
+    pub(super) fn survey(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
         self.progress.phase("memory and outputs");
         let outcome = self.each(lanes, None, |session, lane| {
             let variant = lane.variant;
@@ -459,7 +313,7 @@ impl Session<'_, '_> {
 
     /// Does something with every worker, in the given order of variants or their own; those that fail are
     /// dropped.
-    fn each(
+    pub(super) fn each(
         &mut self,
         lanes: &mut Vec<Lane>,
         order: Option<&[usize]>,
@@ -480,7 +334,7 @@ impl Session<'_, '_> {
         self.somebody()
     }
 
-    fn somebody(&mut self) -> Result<(), Stop> {
+    pub(super) fn somebody(&mut self) -> Result<(), Stop> {
         if self.raw.alive().is_empty() {
             return Err(Stop::Nobody);
         }
@@ -516,12 +370,12 @@ fn share(done: Duration, left: Duration) -> f64 {
     done.as_secs_f64() / (done + left).as_secs_f64().max(1e-9)
 }
 
-fn nanos(ns: f64) -> Duration {
+pub(super) fn nanos(ns: f64) -> Duration {
     Duration::from_nanos(ns.max(0.0) as u64)
 }
 
 /// Keeps the newest figures of the process: they only grow.
-fn note_usage(fork: &mut Fork, runs: &Runs) {
+pub(super) fn note_usage(fork: &mut Fork, runs: &Runs) {
     fork.peak_rss_bytes = runs.peak_rss_bytes.or(fork.peak_rss_bytes);
     fork.minor_faults = runs.minor_faults.or(fork.minor_faults);
     fork.involuntary_switches = runs.involuntary_switches.or(fork.involuntary_switches);
