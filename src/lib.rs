@@ -9,7 +9,7 @@
 //! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
 //!   worker is started), [`measure`] (schedule and forks), [`environment`]
 //! - use: [`compare`] (record against record), [`report`], [`plot`], [`experiment`] (many measurements from one file),
-//!   [`bench`] (activations on their own)
+//!   [`mod@bench`] (activations on their own)
 //! - top: [`cli`]
 
 pub mod activation;

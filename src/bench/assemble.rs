@@ -70,7 +70,7 @@ fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
         seed: plan.seed,
         forks: raw.forks,
         forks_wanted: plan.forks,
-        rounds: raw.rounds,
+        rounds: raw.rows.iter().map(rounds).find(|rounds| !rounds.is_empty()).unwrap_or_default(),
         forwards,
         time_limit_ns: time,
         elapsed_ns: elapsed.as_nanos() as u64,
@@ -84,6 +84,11 @@ fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
         operator_ns: raw.operator_ns,
         interrupted: raw.ended.is_some(),
     }
+}
+
+/// Turns of a row in each fork.
+fn rounds(row: &RawRow) -> Vec<usize> {
+    row.turns.forks.iter().map(Vec::len).filter(|&rounds| rounds > 0).collect()
 }
 
 fn elements(solo: &Solo) -> u64 {

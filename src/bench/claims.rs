@@ -72,21 +72,26 @@ impl<'r> Table<'r> {
 
     fn claims(&self) -> Vec<Claim> {
         let mut claims = vec![];
-        let mut tried = |claim: &str, findings: Vec<Finding>| {
+        let mut tried = |claim: &str, findings: Vec<Finding>, missing: Option<String>| {
             if !findings.is_empty() {
-                claims.push(Claim {
-                    claim: claim.into(),
-                    lowering: self.lowering.into(),
-                    verdict: all_of(&findings),
-                    figures: findings.into_iter().map(|f| f.figure).collect::<Vec<_>>().join("; "),
-                });
+                let verdict = all_of(&findings);
+                let figures: Vec<String> = telling(findings, verdict).chain(missing).collect();
+                let (claim, lowering) = (claim.into(), self.lowering.into());
+                claims.push(Claim { claim, lowering, verdict, figures: figures.join("; ") });
             }
         };
-        tried("Mish is the dearest", self.each(|size| self.dearest(size)));
-        tried("Swish is 15 to 20% faster than Mish", self.each(|size| self.swish(size)));
-        tried("ReLU and LeakyReLU are the cheapest", self.each(|size| self.cheapest(size)));
-        tried("the ratio of Mish to ReLU grows with size", self.grows().into_iter().collect());
+        tried("Mish is the dearest", self.each(|size| self.dearest(size)), self.missing());
+        tried("Swish is 15 to 20% faster than Mish", self.each(|size| self.swish(size)), None);
+        tried("ReLU and LeakyReLU are the cheapest", self.each(|size| self.cheapest(size)), self.missing());
+        tried("the ratio of Mish to ReLU grows with size", self.grows().into_iter().collect(), None);
         claims
+    }
+
+    /// Which of the study's activations a claim on all of them is tried without.
+    fn missing(&self) -> Option<String> {
+        let is_missing = |kind: &&&str| self.sizes.iter().any(|size| size.row(kind).is_none());
+        let missing: Vec<&str> = STUDY.iter().filter(is_missing).copied().collect();
+        (!missing.is_empty()).then(|| format!("not among them: {}", missing.join(", ")))
     }
 
     fn each(&self, find: impl Fn(&Size) -> Option<Finding>) -> Vec<Finding> {
@@ -196,6 +201,14 @@ fn all_above(ratios: &[(&Row, Estimate)]) -> Verdict {
     worst(ratios.iter().map(|(_, ratio)| above(ratio)))
 }
 
+/// The figures that say most: those of the smallest and the largest size, and of the first one that decides.
+fn telling(findings: Vec<Finding>, verdict: Verdict) -> impl Iterator<Item = String> {
+    let last = findings.len().saturating_sub(1);
+    let decides = findings.iter().position(|finding| finding.verdict == verdict);
+    let tells = move |i: usize| i == 0 || i == last || Some(i) == decides;
+    findings.into_iter().enumerate().filter(move |(i, _)| tells(*i)).map(|(_, finding)| finding.figure)
+}
+
 fn all_of(findings: &[Finding]) -> Verdict {
     worst(findings.iter().map(|finding| finding.verdict))
 }
@@ -288,6 +301,19 @@ mod tests {
     }
 
     #[test]
+    fn of_many_sizes_the_ends_and_the_deciding_one_are_told() {
+        let mut rows = vec![];
+        for (elements, mish) in [(1, 500), (2, 500), (3, 90), (4, 500), (5, 90), (6, 500)] {
+            rows.extend([of("relu", "exported", elements, 100), of("mish", "exported", elements, mish)]);
+        }
+        let claim = &claims(&rows, &["exported"], None, 0.99)[0];
+        assert_eq!(claim.verdict, Verdict::Refuted);
+        let sizes: Vec<&str> =
+            claim.figures.split("; ").filter_map(|figure| figure.split(' ').nth(1)).take(3).collect();
+        assert_eq!(sizes, ["1", "3", "6"], "{}", claim.figures);
+    }
+
+    #[test]
     fn one_size_refutes_and_one_fork_tells_nothing() {
         let mut rows = study();
         rows.push(of("selu", "exported", 9216, 200_000));
@@ -303,5 +329,7 @@ mod tests {
         assert_eq!(verdicts(&rows, "exported"), []);
         let rows = [of("relu", "exported", 8, 100), of("mish", "exported", 8, 300)];
         assert_eq!(verdicts(&rows, "exported"), [("Mish is the dearest".into(), Verdict::Confirmed)]);
+        let claim = &claims(&rows, &["exported"], None, 0.99)[0];
+        assert!(claim.figures.ends_with("not among them: leaky_relu, sigmoid, silu, hard_swish, selu"));
     }
 }

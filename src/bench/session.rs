@@ -28,6 +28,9 @@ const MOST_BATCHES: u64 = 1000;
 /// Forwards of the study, each on the last one's output.
 const STUDY: u64 = 100_000;
 
+/// What it takes to make a fork ready, until it is known: the first one also looks at memory and values.
+const USUAL_LOADING: Duration = Duration::from_millis(300);
+
 /// What a question and its answer take beside the work.
 const EXCHANGE: Duration = Duration::from_micros(200);
 
@@ -39,9 +42,8 @@ pub struct Raw {
     pub operator_ns: Option<f64>,
     /// By row, as planned.
     pub rows: Vec<RawRow>,
-    /// Forks that are complete, and rounds of each.
+    /// Forks that are complete.
     pub forks: usize,
-    pub rounds: usize,
     /// Why the measurement ended early, if it did.
     pub ended: Option<String>,
 }
@@ -70,10 +72,11 @@ pub fn run(
         operator_ns: None,
         rows: vec![],
         forks: 0,
-        rounds: 0,
         ended: None,
     };
-    let mut session = Session { plan, cpus, target, progress, interrupt, raw, began: Instant::now() };
+    let began = Instant::now();
+    let loading = Duration::ZERO;
+    let mut session = Session { plan, cpus, target, progress, interrupt, raw, rounds: 0, began, loading };
     for fork in 0..plan.forks {
         session.progress.fork(fork + 1, plan.forks);
         match session.fork(fork) {
@@ -103,7 +106,11 @@ struct Session<'a> {
     progress: &'a mut dyn Progress,
     interrupt: &'a Interrupt,
     raw: Raw,
+    /// Rounds of this fork.
+    rounds: usize,
     began: Instant,
+    /// What it takes to make a fork ready.
+    loading: Duration,
 }
 
 /// Why a fork isn't completed.
@@ -120,23 +127,28 @@ impl Session<'_> {
         let mut worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
         self.progress.phase("making activations ready");
         self.make_ready(fork, worker.as_mut())?;
-        let loading = started.elapsed();
         if fork == 0 {
-            self.schedule(loading);
+            self.schedule();
+            self.loading = started.elapsed().min(USUAL_LOADING);
+        } else {
+            self.loading = started.elapsed();
         }
         let alive = self.alive();
+        let mut cost: Duration = alive.iter().map(|&i| self.cost(i)).sum();
+        self.plan_rounds(fork, 0, cost);
         let mut round = 0;
-        while round < self.raw.rounds {
-            self.progress.phase(&format!("round {} of {}", round + 1, self.raw.rounds));
+        while round < self.rounds {
+            self.progress.phase(&format!("round {} of {}", round + 1, self.rounds));
             let began = Instant::now();
             for index in measure::order(self.plan.seed, fork, round, &alive) {
                 self.turn(worker.as_mut(), index)?;
             }
             round += 1;
-            if fork == 0 && round == 1 {
-                self.replan(loading, began.elapsed());
+            cost = began.elapsed();
+            if round == 1 {
+                self.plan_rounds(fork, round, cost);
             }
-            self.tell(fork, round, loading + began.elapsed() * self.raw.rounds as u32);
+            self.tell(fork, round, cost);
         }
         self.raw.forks += 1;
         if fork + 1 == self.plan.forks && self.plan.in_place {
@@ -147,10 +159,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn tell(&mut self, fork: usize, round: usize, one_fork: Duration) {
-        let done = (fork as f64 + round as f64 / self.raw.rounds.max(1) as f64) / self.plan.forks as f64;
-        let left = one_fork.mul_f64(((1.0 - done) * self.plan.forks as f64).max(0.0));
-        self.progress.advance(done, left);
+    fn tell(&mut self, fork: usize, round: usize, cost: Duration) {
+        let share = round as f64 / self.rounds.max(1) as f64;
+        let done = (fork as f64 + share) / self.plan.forks as f64;
+        let each = self.loading + cost * self.rounds as u32;
+        self.progress.advance(done, each.mul_f64((self.plan.forks - fork) as f64 - share));
     }
 
     fn alive(&self) -> Vec<usize> {
@@ -195,20 +208,18 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Fixes batches and rounds, from what a batch of each row took.
-    fn schedule(&mut self, loading: Duration) {
+    /// Fixes batches, from what one of each row took.
+    fn schedule(&mut self) {
         let forks = self.plan.forks.max(1) as u64;
         match self.plan.effort {
             Effort::Forwards(all) => {
                 let each = all.div_ceil(forks);
-                let rounds = each.min(ROUNDS);
-                let turn = each.div_ceil(rounds);
+                let turn = each.div_ceil(each.min(ROUNDS));
                 for row in &mut self.raw.rows {
                     let batch = u64::from(batch_of(&row.ready)).min(turn);
                     row.turns.batch = batch as u32;
                     row.turns.batches = turn.div_ceil(batch) as u32;
                 }
-                self.raw.rounds = rounds as usize;
             }
             Effort::Time(_) => {
                 for row in &mut self.raw.rows {
@@ -218,27 +229,26 @@ impl Session<'_> {
                     let batches = (TURN.as_nanos() as f64 / batch_ns.max(1.0)) as u64;
                     row.turns.batches = batches.clamp(1, MOST_BATCHES) as u32;
                 }
-                let round = self.alive().into_iter().map(|i| self.cost(i)).sum();
-                self.replan(loading, round);
-                let whole = (loading + round * self.raw.rounds as u32) * forks as u32;
-                self.warn_if_longer(whole);
             }
         }
     }
 
-    /// Works out how many rounds fit, once it is known what one costs.
-    fn replan(&mut self, loading: Duration, round: Duration) {
-        if let Effort::Time(time) = self.plan.effort {
-            let each = (time / self.plan.forks.max(1) as u32).saturating_sub(loading);
-            let rounds = each.as_secs_f64() / round.as_secs_f64().max(1e-6);
-            self.raw.rounds = (rounds as usize).clamp(1, MOST_ROUNDS);
-        }
-    }
-
-    fn warn_if_longer(&mut self, whole: Duration) {
-        if let Effort::Time(time) = self.plan.effort
-            && whole.as_secs_f64() > 1.25 * time.as_secs_f64()
-        {
+    /// Works out the rounds of a fork that has done so many: for a time, as many as fit if all forks to come
+    /// have the same share of what is left.
+    fn plan_rounds(&mut self, fork: usize, done: usize, round: Duration) {
+        let time = match self.plan.effort {
+            Effort::Forwards(all) => {
+                self.rounds = all.div_ceil(self.plan.forks.max(1) as u64).min(ROUNDS) as usize;
+                return;
+            }
+            Effort::Time(time) => time,
+        };
+        let forks = (self.plan.forks - fork).max(1) as u32;
+        let left = time.saturating_sub(self.began.elapsed() + self.loading * (forks - 1));
+        let fit = (left / forks).as_secs_f64() / round.as_secs_f64().max(1e-6);
+        self.rounds = (done + fit as usize).clamp(done.max(1), MOST_ROUNDS);
+        let whole = self.began.elapsed() + (self.loading + round) * forks;
+        if fork == 0 && done == 0 && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
                 "{} is too short: {} of one round take about {}; give more time, fewer sizes or fewer forks",
                 units::duration(time),

@@ -10,13 +10,13 @@ use super::*;
 use crate::measure::Silent;
 use crate::record::bench::Verdict;
 use crate::target::{End, Lost, Worker};
-use crate::worker::protocol::{Batches, InPlace, Reply, Request, Solo, SoloReady, SolosReady, Values};
+use crate::worker::protocol::{self, Batches, InPlace, Reply, Request, Solo, SoloReady, SolosReady, Values};
 
 /// A machine on which an element takes a copy 100 ns, relu 200, another kernel 400 and the rest 2,000; each process is
 /// slower than the one before.
 #[derive(Clone, Default)]
 struct World {
-    /// Workers that were started.
+    /// Workers that made activations ready.
     started: Rc<Cell<u64>>,
     /// Rows of all turns, in order.
     turns: Rc<RefCell<Vec<usize>>>,
@@ -49,8 +49,7 @@ impl Target for World {
     }
 
     fn start(&self, _: &Interrupt) -> Result<Box<dyn Worker>> {
-        self.started.set(self.started.get() + 1);
-        Ok(Box::new(Process { world: self.clone(), number: self.started.get(), solos: vec![] }))
+        Ok(Box::new(Process { world: self.clone(), number: 0, solos: vec![] }))
     }
 }
 
@@ -69,7 +68,16 @@ impl Process {
 impl Worker for Process {
     fn ask(&mut self, request: &Request, _: Duration) -> Result<Reply, Lost> {
         match request {
+            Request::Watch { .. } | Request::Watched { .. } => {
+                Ok(Reply::Machine(Box::new(protocol::Machine {
+                    oplat: crate::environment::this_program(),
+                    environment: crate::record::Environment { affinity: vec![1], ..Default::default() },
+                    others: None,
+                })))
+            }
             Request::Solos(asked) => {
+                self.world.started.set(self.world.started.get() + 1);
+                self.number = self.world.started.get();
                 self.solos.clone_from(&asked.solos);
                 let ready = |solo: &Solo| SoloReady {
                     ops: solo.activation.iter().map(|name| format!("Opt{name}")).collect(),
@@ -129,7 +137,7 @@ fn measured(plan: &Plan, world: &World) -> Result<Bench> {
 fn every_figure_is_what_was_measured_and_ratios_are_paired() {
     let world = World::default();
     let bench = measured(&plan(&["mish", "identity"], |_| ()), &world).unwrap();
-    assert_eq!((bench.settings.forks, bench.settings.rounds, bench.rows.len()), (3, 20, 6));
+    assert_eq!((bench.settings.rounds.as_slice(), bench.rows.len()), (&[20; 3][..], 6));
     let row = &bench.rows[1];
     assert_eq!((row.activation.as_str(), row.lowering.as_str(), row.elements), ("mish", "exported", 8));
     // 2,000 ns an element at speeds 1, 1.1 and 1.2.
@@ -160,7 +168,7 @@ fn a_round_gives_every_row_one_turn_in_an_order_of_its_own() {
     let bench = measured(&plan, &world).unwrap();
     let rows = plan.solos.len();
     let turns = world.turns.borrow();
-    assert_eq!(turns.len(), rows * bench.settings.rounds * 3);
+    assert_eq!(turns.len(), rows * bench.settings.rounds.iter().sum::<usize>());
     let rounds: Vec<&[usize]> = turns.chunks(rows).collect();
     for round in &rounds {
         let mut sorted = round.to_vec();
@@ -216,7 +224,7 @@ fn a_time_is_filled_with_rounds() {
         (config.forwards, config.time) = (None, Some(Duration::from_millis(30)));
     };
     let bench = measured(&plan(&["mish"], timed), &World::default()).unwrap();
-    assert!(bench.settings.rounds >= 1 && bench.settings.time_limit_ns == Some(30_000_000));
+    assert!(bench.settings.rounds.len() == 3 && bench.settings.time_limit_ns == Some(30_000_000));
     // A turn is about a millisecond of timed batches, a thousand at most.
     // Batches of five forwards, or of 100 µs where these are longer.
     let turns = bench.rows.iter().map(|row| (row.turns.batch, row.turns.batches));

@@ -42,7 +42,7 @@ pub struct Settings {
     pub forks: usize,
     pub forks_wanted: usize,
     /// Rounds of each fork: in each, every row has one turn.
-    pub rounds: usize,
+    pub rounds: Vec<usize>,
     /// Forwards that were asked for; null where a time was.
     pub forwards: Option<u64>,
     pub time_limit_ns: Option<u64>,
