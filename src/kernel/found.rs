@@ -41,6 +41,7 @@ impl Function for TanhSoft1 {
     fn near<L: Lanes>(self, x: L) -> L {
         math::tanh_near(x * L::splat(self.alpha)) * softplus_near(x).0
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR.min(math::TANH_NEAR / self.alpha.abs()))
     }
@@ -81,6 +82,7 @@ impl Function for TanhSoft2 {
         let u = near_one * power * L::splat(self.beta);
         math::tanh_near(clamp(u, -math::TANH_NEAR, math::TANH_NEAR)) * x
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(self.reach)
     }
@@ -120,6 +122,7 @@ impl Function for Eis1 {
         let (above, below) = self.quotient(x, n);
         above / below * softplus
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR)
     }
@@ -142,6 +145,7 @@ impl Function for Eis2 {
     fn near<L: Lanes>(self, x: L) -> L {
         x.over(x.fma(x, L::splat(1.0)).sqrt()) * softplus_near(x).0
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR)
     }
@@ -185,6 +189,7 @@ impl Function for AconC {
         let half = (x * L::splat(self.d)).fma(sigmoid, x * L::splat(self.p2));
         half + half
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(self.reach)
     }

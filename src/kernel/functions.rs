@@ -12,9 +12,11 @@ pub trait Function: Copy + Send + Sync + 'static {
     fn at<L: Lanes>(self, x: L) -> L;
     /// The same for numbers of at most this magnitude where that is cheaper: without clamps, tails and
     /// overflow. NaN must stay NaN there, too.
+    #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         self.at(x)
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         None
     }
@@ -117,6 +119,7 @@ impl Function for Softsign {
     fn near<L: Lanes>(self, x: L) -> L {
         x.over(x.abs() + L::splat(1.0))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(1e30)
     }
@@ -137,6 +140,7 @@ impl Function for Sigmoid {
         let (near_one, power) = exp_of_minus_near(x);
         L::splat(1.0).over(near_one.fma(power, L::splat(1.0)))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR)
     }
@@ -157,6 +161,7 @@ impl Function for Silu {
         let (near_one, power) = exp_of_minus_near(x);
         x.over(near_one.fma(power, L::splat(1.0)))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEAR)
     }
@@ -192,6 +197,7 @@ impl Function for Swish {
             exp_of_product_near(x, L::splat(-self.beta[0]), Some(L::splat(-self.beta[1])));
         x.over(near_one.fma(power, L::splat(1.0)))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(self.reach)
     }
@@ -217,6 +223,7 @@ impl Function for Mish {
         let above = m + L::splat(0.5);
         (x * above).over(m.fma(m, above))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(NEARER)
     }
@@ -234,6 +241,7 @@ impl Function for Tanh {
     fn near<L: Lanes>(self, x: L) -> L {
         math::tanh_near(x)
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         (!L::LOOKS_UP).then_some(math::TANH_NEAR)
     }
@@ -298,7 +306,7 @@ impl Function for Softplus {
     fn at<L: Lanes>(self, x: L) -> L {
         let y = x.abs().min(L::splat(self.end));
         let n = exp_of_product(y, L::splat(self.beta[0]), L::splat(self.beta[1]));
-        let [near, rest] = self.over_beta.map(L::splat);
+        let (near, rest) = (L::splat(self.over_beta[0]), L::splat(self.over_beta[1]));
         let tail = math::log_1p_over(n.value(), n.near_one.fma_exact(near, n.near_one * rest));
         x.max(L::splat(0.0)) + n.scale(tail)
     }
@@ -306,10 +314,11 @@ impl Function for Softplus {
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) =
             exp_of_product_near(x.abs(), L::splat(self.beta[0]), Some(L::splat(self.beta[1])));
-        let [near, rest] = self.over_beta.map(L::splat);
+        let (near, rest) = (L::splat(self.over_beta[0]), L::splat(self.over_beta[1]));
         let factor = near_one.fma_exact(near, near_one * rest);
         math::log_1p_over(near_one * power, factor).fma(power, x.max(L::splat(0.0)))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(self.end / 4.0)
     }
@@ -346,6 +355,7 @@ impl Function for Gelu {
         let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
         (-tail).fma(power, x.max(L::splat(0.0)))
     }
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(if L::LOOKS_UP { 6.15 } else { 13.0 })
     }
@@ -392,6 +402,7 @@ impl Function for GeluTanh {
         x / near_one.fma(power, L::splat(1.0))
     }
     /// There the exponent is 80.
+    #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         Some(9.6)
     }

@@ -33,6 +33,7 @@ pub trait Lanes:
     /// self · b + c, rounded once where the processor has it in one instruction, twice elsewhere.
     fn fma(self, b: Self, c: Self) -> Self;
     /// self · b + c with the product exact, at whatever price.
+    #[inline(always)]
     fn fma_exact(self, b: Self, c: Self) -> Self {
         self.fma(b, c)
     }
@@ -61,6 +62,7 @@ pub trait Lanes:
     /// keeps its registers.
     fn anywhere(f: impl Function, xs: &mut [f32]);
     /// self / below where neither is near the ends of the range: both normal and below 2¹²⁰.
+    #[inline(always)]
     fn over(self, below: Self) -> Self {
         self / below
     }

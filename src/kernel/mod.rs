@@ -306,9 +306,10 @@ fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
     let start = xs.as_ptr().align_offset(size_of::<L>()).min(xs.len());
     let (first, xs) = xs.split_at_mut(start);
     part::<L>(f, first);
+    let reach = f.reach::<L>();
     let mut blocks = xs.chunks_exact_mut(BLOCK * L::COUNT);
     for block in &mut blocks {
-        let Some(limit) = f.reach::<L>() else {
+        let Some(limit) = reach else {
             for vector in block.chunks_exact_mut(L::COUNT) {
                 let at = vector.as_mut_ptr();
                 // SAFETY: the chunk holds as many floats as the vector.
@@ -317,9 +318,9 @@ fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
             continue;
         };
         let mut all = [L::splat(0.0); BLOCK];
-        for (x, vector) in all.iter_mut().zip(block.chunks_exact(L::COUNT)) {
-            // SAFETY: as above.
-            *x = unsafe { L::load(vector.as_ptr()) };
+        for (i, x) in all.iter_mut().enumerate() {
+            // SAFETY: the block holds as many vectors as the array.
+            *x = unsafe { L::load(block.as_ptr().add(i * L::COUNT)) };
         }
         if !L::within(all, limit) {
             L::anywhere(f, block);
@@ -353,13 +354,15 @@ fn part<L: Lanes>(f: impl Function, xs: &mut [f32]) {
 /// Whole vectors of any numbers. A float's result is that of its own magnitude, whatever stands beside it.
 #[inline(always)]
 fn anywhere<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+    let reach = f.reach::<L>();
     for vector in xs.chunks_exact_mut(L::COUNT) {
         let at = vector.as_mut_ptr();
         // SAFETY: the chunk holds as many floats as the vector.
         let x = unsafe { L::load(at) };
-        let y = match f.reach::<L>() {
-            Some(limit) => L::select(L::splat(limit).less(x.abs()), f.at(x), f.near(x)),
+        let y = match reach {
             None => f.at(x),
+            Some(limit) if L::within([x], limit) => f.near(x),
+            Some(limit) => L::select(L::splat(limit).less(x.abs()), f.at(x), f.near(x)),
         };
         // SAFETY: as above.
         unsafe { y.store(at) };
