@@ -74,8 +74,12 @@ impl Flags {
                 lab.device(name, &file)?.clone()
             }
         };
-        let options =
-            Options { runner: self.runner.clone().or(device.runner), folder: device.folder, keep: self.keep };
+        let options = Options {
+            runner: self.runner.clone().or(device.runner),
+            folder: device.folder,
+            keep: self.keep,
+            fixed_performance: device.fixed_performance,
+        };
         let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
         Ok(Where {
             name: name.into(),
@@ -113,7 +117,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if !named {
         let (lab, _) = flags.read_lab()?;
         // The file that ships has examples in it, which nobody means.
-        if flags.lab.is_some() {
+        if flags.lab.is_some() || lab != Lab::examples() {
             flags.target.extend(lab.targets.into_keys());
         }
         match target::phones() {

@@ -22,6 +22,9 @@ const SHORT: Duration = Duration::from_secs(30);
 /// The slowest network that is waited for, bytes a second.
 const SLOWEST: u64 = 100_000;
 
+/// Switches Android's mode of fixed performance, which devices offer to those that measure.
+const FIXED_PERFORMANCE: &str = "cmd power set-fixed-performance-mode-enabled";
+
 /// Pauses between tries to connect.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
@@ -151,7 +154,11 @@ impl<S: Shell> Remote<S> {
 
     /// Removes what this session brought, unless it is to be kept for the next.
     fn leave(&self, there: &There) {
-        let mut script = format!("cd {} || exit; rm -rf {}", quote(&there.root), quote(&there.session));
+        let mut script = String::new();
+        if self.options.fixed_performance {
+            script += &format!("{FIXED_PERFORMANCE} false >/dev/null; ");
+        }
+        script += &format!("cd {} || exit; rm -rf {}", quote(&there.root), quote(&there.session));
         if !self.options.keep {
             for hash in &there.pushed {
                 script += &format!(" files/{hash}");
@@ -249,6 +256,11 @@ impl<S: Shell> Remote<S> {
         there.runner = format!("{folder}/oplat");
         let said = self.short(&format!("{} --version", quote(&there.runner)), interrupt);
         match said {
+            Ok(_) if self.options.fixed_performance => {
+                let doing =
+                    "switch on fixed performance (leave out `fixed_performance` where it isn't allowed)";
+                self.told(self.short(&format!("{FIXED_PERFORMANCE} true"), interrupt), doing).map(|_| ())
+            }
             Ok(_) => Ok(()),
             Err(Failed::Script(_, why)) => Err(Error::input(format!(
                 "target {}: {} doesn't run there: {why}; use a static build, or a `folder` where programs may run",
