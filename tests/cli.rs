@@ -58,7 +58,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (vec!["profile", "x", "--forks", "0"], "at least 1"),
         (vec!["profile", "x", "--threads", "0"], "at least 1"),
         (vec!["profile", "x", "--cpus", "some"], "--cpus"),
-        (vec!["profile", "x", "--target", "phone"], "unknown target"),
+        (vec!["profile", "x", "--target", "phome"], "did you mean phone?"),
         (vec!["profile", "x", "--target", "ssh:-oProxyCommand=x"], "give ssh:[user@]host[:port]"),
         (vec!["profile", "x", "--lab", "no/such.yaml", "--target", "phone"], "cannot read no/such.yaml"),
         (vec!["profile", "x", "--resume"], "--save"),
