@@ -158,6 +158,10 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
     if let Some(android) = &e.android {
         let soc = android.soc.as_ref().map_or_else(String::new, |soc| format!(", {soc}"));
         lines.push(format!("Android {}, {}{soc}", android.version, android.device));
+        let percent = android.battery_percent.before.map(|percent| format!("battery {percent}%"));
+        let degrees = android.battery_mc.before.map(|mc| format!("{} °C", mc / 1000));
+        let status = android.thermal_status.before.map(|status| format!("thermal status {status}"));
+        lines.push([percent, degrees, status].into_iter().flatten().collect::<Vec<_>>().join(", "));
     }
     let clusters = e.clusters.iter().map(|c| {
         let speed = c.max_khz.map_or_else(String::new, |khz| format!(" at {} MHz", khz / 1000));
@@ -175,6 +179,7 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
         lines.push(format!("hottest zone: {zone} at {} °C", mc / 1000));
     }
     lines.extend(e.warnings.iter().map(|warning| format!("! {warning}")));
-    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    let lines: String =
+        lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")).collect();
     Ok(format!("{}\n{lines}", place.name))
 }

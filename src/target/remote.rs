@@ -33,6 +33,8 @@ pub(super) struct Remote<S: Shell> {
     shell: S,
     options: Options,
     there: RefCell<Option<There>>,
+    /// The user's wish to stop, from when it was opened.
+    interrupt: RefCell<Interrupt>,
 }
 
 /// What is there.
@@ -43,15 +45,13 @@ struct There {
     session: String,
     /// Path of the program.
     runner: String,
-    /// Hashes of the files that this session brought.
-    pushed: BTreeSet<String>,
     /// Folders that were put so far.
     puts: usize,
 }
 
 impl<S: Shell> Remote<S> {
     pub fn new(shell: S, options: Options) -> Self {
-        Self { shell, options, there: RefCell::default() }
+        Self { shell, options, there: RefCell::default(), interrupt: RefCell::default() }
     }
 
     fn told<T>(&self, done: Result<T, Failed>, doing: &str) -> Result<T> {
@@ -118,7 +118,6 @@ impl<S: Shell> Remote<S> {
         for (_, path, hash) in &hashed {
             if known.insert(hash) {
                 self.bring(&there.root, path, hash, interrupt)?;
-                there.pushed.insert(hash.clone());
             }
         }
         let mut script =
@@ -152,7 +151,7 @@ impl<S: Shell> Remote<S> {
         self.told(sent, &doing).map(|_| ())
     }
 
-    /// Removes what this session brought, unless it is to be kept for the next.
+    /// Removes this session, and what no other uses unless it is to be kept for the next.
     fn leave(&self, there: &There) {
         let mut script = String::new();
         if self.options.fixed_performance {
@@ -160,10 +159,8 @@ impl<S: Shell> Remote<S> {
         }
         script += &format!("cd {} || exit; rm -rf {}", quote(&there.root), quote(&there.session));
         if !self.options.keep {
-            for hash in &there.pushed {
-                script += &format!(" files/{hash}");
-            }
-            script += "; rmdir files . 2>/dev/null; rmdir \"$PWD\" 2>/dev/null; true";
+            // What no session has a link to. Devices that can't link have copies there.
+            script += "; find files -type f -links 1 -exec rm -f {} +; rmdir files && rmdir \"$PWD\"";
         }
         // Whoever is gone can't be asked to tidy up, and the next session does it.
         let _ = run(&self.shell, &script, None, SHORT / 3, &Interrupt::default());
@@ -187,9 +184,10 @@ impl<S: Shell> Target for Remote<S> {
         if self.there.borrow().is_some() {
             return Ok(());
         }
+        *self.interrupt.borrow_mut() = interrupt.clone();
         self.connect(interrupt)?;
         let [machine, root, session] = self.arrive(interrupt)?;
-        let mut there = There { runner: String::new(), root, session, pushed: BTreeSet::new(), puts: 0 };
+        let mut there = There { runner: String::new(), root, session, puts: 0 };
         let done = self.equip(&mut there, &machine, interrupt);
         // What has been brought is removed with the target, whether all went well or not.
         *self.there.borrow_mut() = Some(there);
@@ -205,7 +203,7 @@ impl<S: Shell> Target for Remote<S> {
     }
 
     fn put(&self, folder: &Path) -> Result<String> {
-        let interrupt = Interrupt::default();
+        let interrupt = self.interrupt.borrow().clone();
         let mut files = vec![];
         collect(folder, "", &mut files)?;
         let mut borrowed = self.there.borrow_mut();
@@ -222,7 +220,8 @@ impl<S: Shell> Target for Remote<S> {
     }
 
     fn get(&self, path: &str) -> Result<Vec<u8>> {
-        let read = run(&self.shell, &format!("cat {}", quote(path)), None, SHORT * 4, &Interrupt::default());
+        let read =
+            run(&self.shell, &format!("cat {}", quote(path)), None, SHORT * 4, &self.interrupt.borrow());
         self.told(read, "fetch a worker's outputs")
     }
 
