@@ -82,8 +82,12 @@ impl Flags {
                 lab.device(name, &file)?.clone()
             }
         };
-        let options =
-            Options { runner: self.runner.clone().or(device.runner), folder: device.folder, keep: self.keep };
+        let options = Options {
+            runner: self.runner.clone().or(device.runner),
+            folder: device.folder,
+            keep: self.keep,
+            fixed_performance: device.fixed_performance,
+        };
         let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
         Ok(Where {
             name: name.into(),
@@ -121,7 +125,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if !named {
         let (lab, _) = flags.read_lab()?;
         // The file that ships has examples in it, which nobody means.
-        if flags.lab.is_some() {
+        if flags.lab.is_some() || lab != Lab::examples() {
             flags.target.extend(lab.targets.into_keys());
         }
         match target::phones() {
@@ -162,6 +166,10 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
     if let Some(android) = &e.android {
         let soc = android.soc.as_ref().map_or_else(String::new, |soc| format!(", {soc}"));
         lines.push(format!("Android {}, {}{soc}", android.version, android.device));
+        let percent = android.battery_percent.before.map(|percent| format!("battery {percent}%"));
+        let degrees = android.battery_mc.before.map(|mc| format!("{} °C", mc / 1000));
+        let status = android.thermal_status.before.map(|status| format!("thermal status {status}"));
+        lines.push([percent, degrees, status].into_iter().flatten().collect::<Vec<_>>().join(", "));
     }
     let clusters = e.clusters.iter().map(|c| {
         let speed = c.max_khz.map_or_else(String::new, |khz| format!(" at {} MHz", khz / 1000));
@@ -179,6 +187,7 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
         lines.push(format!("hottest zone: {zone} at {} °C", mc / 1000));
     }
     lines.extend(e.warnings.iter().map(|warning| format!("! {warning}")));
-    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    let lines: String =
+        lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")).collect();
     Ok(format!("{}\n{lines}", place.name))
 }

@@ -238,6 +238,7 @@ fn measure_by(
     progress.phase("reaching the target");
     target.open(interrupt)?;
     let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
+    progress.phase("bringing the variants to the target");
     let files = files::Files::write(&experiment.variants, target)?;
     let raw = earlier.map_or_else(|| Raw::new(experiment.variants.len()), Raw::from_record);
     let mut raw = session::run(experiment, raw, target, &mut watch, &files, progress, interrupt, clock)?;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::{units, yaml};
 
 /// The file: devices by name.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lab {
     pub targets: BTreeMap<String, Device>,
@@ -32,6 +32,9 @@ pub struct Device {
     /// The longest that a measurement may take there, whatever `--time` says.
     #[serde(default, deserialize_with = "some_time")]
     pub time: Option<Duration>,
+    /// Whether an Android device is put into its mode of fixed performance meanwhile.
+    #[serde(default)]
+    pub fixed_performance: bool,
     /// Where to keep files on the device, if not in the user's cache (ssh) or /data/local/tmp/oplat (adb).
     pub folder: Option<String>,
     /// The program to push, unless `--runner` names one.
@@ -39,6 +42,11 @@ pub struct Device {
 }
 
 impl Lab {
+    /// What the file that ships describes: nobody's devices.
+    pub fn examples() -> Self {
+        Self::parse(include_str!("../../configs/lab.yaml"), "configs/lab.yaml").unwrap_or_default()
+    }
+
     /// Reads the text of a file; `file` is its name in errors.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         let lab: Self = yaml::read(text, file)?;
@@ -85,8 +93,8 @@ mod tests {
 
     #[test]
     fn the_file_that_ships_is_one() {
-        let text = include_str!("../../configs/lab.yaml");
-        let lab = Lab::parse(text, "lab.yaml").expect("valid");
+        let lab = Lab::examples();
+        assert!(lab.targets.len() >= 2, "it is read");
         for (name, device) in &lab.targets {
             assert!(super::super::parse(&device.target, &Default::default()).is_ok(), "{name}");
         }

@@ -78,6 +78,8 @@ pub struct Options {
     pub folder: Option<String>,
     /// Whether what was pushed stays there for the next time.
     pub keep: bool,
+    /// Whether an Android device is put into its mode of fixed performance as long as it is used.
+    pub fixed_performance: bool,
 }
 
 /// The target that the user means: `local`, `ssh:[user@]host[:port]`, `adb[:serial]` or `cmd:PREFIX`.

@@ -22,6 +22,9 @@ const SHORT: Duration = Duration::from_secs(30);
 /// The slowest network that is waited for, bytes a second.
 const SLOWEST: u64 = 100_000;
 
+/// Switches Android's mode of fixed performance, which devices offer to those that measure.
+const FIXED_PERFORMANCE: &str = "cmd power set-fixed-performance-mode-enabled";
+
 /// Pauses between tries to connect.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
@@ -30,6 +33,8 @@ pub(super) struct Remote<S: Shell> {
     shell: S,
     options: Options,
     there: RefCell<Option<There>>,
+    /// The user's wish to stop, from when it was opened.
+    interrupt: RefCell<Interrupt>,
 }
 
 /// What is there.
@@ -40,15 +45,13 @@ struct There {
     session: String,
     /// Path of the program.
     runner: String,
-    /// Hashes of the files that this session brought.
-    pushed: BTreeSet<String>,
     /// Folders that were put so far.
     puts: usize,
 }
 
 impl<S: Shell> Remote<S> {
     pub fn new(shell: S, options: Options) -> Self {
-        Self { shell, options, there: RefCell::default() }
+        Self { shell, options, there: RefCell::default(), interrupt: RefCell::default() }
     }
 
     fn told<T>(&self, done: Result<T, Failed>, doing: &str) -> Result<T> {
@@ -115,7 +118,6 @@ impl<S: Shell> Remote<S> {
         for (_, path, hash) in &hashed {
             if known.insert(hash) {
                 self.bring(&there.root, path, hash, interrupt)?;
-                there.pushed.insert(hash.clone());
             }
         }
         let mut script =
@@ -149,14 +151,16 @@ impl<S: Shell> Remote<S> {
         self.told(sent, &doing).map(|_| ())
     }
 
-    /// Removes what this session brought, unless it is to be kept for the next.
+    /// Removes this session, and what no other uses unless it is to be kept for the next.
     fn leave(&self, there: &There) {
-        let mut script = format!("cd {} || exit; rm -rf {}", quote(&there.root), quote(&there.session));
+        let mut script = String::new();
+        if self.options.fixed_performance {
+            script += &format!("{FIXED_PERFORMANCE} false >/dev/null; ");
+        }
+        script += &format!("cd {} || exit; rm -rf {}", quote(&there.root), quote(&there.session));
         if !self.options.keep {
-            for hash in &there.pushed {
-                script += &format!(" files/{hash}");
-            }
-            script += "; rmdir files . 2>/dev/null; rmdir \"$PWD\" 2>/dev/null; true";
+            // What no session has a link to. Devices that can't link have copies there.
+            script += "; find files -type f -links 1 -exec rm -f {} +; rmdir files && rmdir \"$PWD\"";
         }
         // Whoever is gone can't be asked to tidy up, and the next session does it.
         let _ = run(&self.shell, &script, None, SHORT / 3, &Interrupt::default());
@@ -180,9 +184,10 @@ impl<S: Shell> Target for Remote<S> {
         if self.there.borrow().is_some() {
             return Ok(());
         }
+        *self.interrupt.borrow_mut() = interrupt.clone();
         self.connect(interrupt)?;
         let [machine, root, session] = self.arrive(interrupt)?;
-        let mut there = There { runner: String::new(), root, session, pushed: BTreeSet::new(), puts: 0 };
+        let mut there = There { runner: String::new(), root, session, puts: 0 };
         let done = self.equip(&mut there, &machine, interrupt);
         // What has been brought is removed with the target, whether all went well or not.
         *self.there.borrow_mut() = Some(there);
@@ -198,7 +203,7 @@ impl<S: Shell> Target for Remote<S> {
     }
 
     fn put(&self, folder: &Path) -> Result<String> {
-        let interrupt = Interrupt::default();
+        let interrupt = self.interrupt.borrow().clone();
         let mut files = vec![];
         collect(folder, "", &mut files)?;
         let mut borrowed = self.there.borrow_mut();
@@ -215,7 +220,8 @@ impl<S: Shell> Target for Remote<S> {
     }
 
     fn get(&self, path: &str) -> Result<Vec<u8>> {
-        let read = run(&self.shell, &format!("cat {}", quote(path)), None, SHORT * 4, &Interrupt::default());
+        let read =
+            run(&self.shell, &format!("cat {}", quote(path)), None, SHORT * 4, &self.interrupt.borrow());
         self.told(read, "fetch a worker's outputs")
     }
 
@@ -249,6 +255,11 @@ impl<S: Shell> Remote<S> {
         there.runner = format!("{folder}/oplat");
         let said = self.short(&format!("{} --version", quote(&there.runner)), interrupt);
         match said {
+            Ok(_) if self.options.fixed_performance => {
+                let doing =
+                    "switch on fixed performance (leave out `fixed_performance` where it isn't allowed)";
+                self.told(self.short(&format!("{FIXED_PERFORMANCE} true"), interrupt), doing).map(|_| ())
+            }
             Ok(_) => Ok(()),
             Err(Failed::Script(_, why)) => Err(Error::input(format!(
                 "target {}: {} doesn't run there: {why}; use a static build, or a `folder` where programs may run",
