@@ -171,7 +171,7 @@ fn a_knob_of_the_engine_is_one_more_axis() {
         let ops = variant["ops"].as_array().expect("ops");
         ops.iter().filter(|op| op["op"] == "LazyIm2col").count()
     };
-    assert!(count(plain) > 0 && count(knob) == 0, "{} and {}", count(plain), count(knob));
+    assert!(count(plain) > count(knob), "{} and {}", count(plain), count(knob));
     assert!(knob["activation_cost"].is_object() && knob["delta"]["against"] == "original");
     assert_eq!(knob["output_change"]["non_finite"], 0);
 
@@ -191,7 +191,7 @@ fn tuning_says_what_was_tried_or_how_to_have_it() {
         found || told.contains("no setting made it faster") || told.contains("no knob of the engine"),
         "{told}"
     );
-    assert!(text(&output.stdout).contains("original (silu)"));
+    assert!(text(&output.stdout).contains("against original"));
 }
 
 #[test]
