@@ -61,7 +61,8 @@ pub trait Lanes:
     /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
     /// keeps its registers.
     fn anywhere(f: impl Function, xs: &mut [f32]);
-    /// self / below where neither is near the ends of the range: both normal and below 2¹²⁰.
+    /// self / below where the latter is positive, and neither near the ends of the range: below 2¹²⁰ and above
+    /// 2⁻¹²⁰, or self 0.
     #[inline(always)]
     fn over(self, below: Self) -> Self {
         self / below

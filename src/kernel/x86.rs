@@ -263,13 +263,14 @@ impl Lanes for Avx512 {
         }
         unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(most.abs().0, Self::splat(limit).0) == 0 }
     }
-    /// An estimate of 14 bits and one step of Newton's: a third of the division's time.
+    /// An estimate of 14 bits and one step of Newton's: a third of the division's time. The rest is taken
+    /// negative: that of -0 is then +0, which leaves -0 its sign.
     #[inline(always)]
     fn over(self, below: Self) -> Self {
         let inverse = Self(unsafe { _mm512_rcp14_ps(below.0) });
         let estimate = self * inverse;
-        let rest = Self(unsafe { _mm512_fnmadd_ps(below.0, estimate.0, self.0) });
-        rest.fma(inverse, estimate)
+        let rest = unsafe { _mm512_fmsub_ps(below.0, estimate.0, self.0) };
+        Self(unsafe { _mm512_fnmadd_ps(rest, inverse.0, estimate.0) })
     }
 
     const LOOKS_UP: bool = true;
