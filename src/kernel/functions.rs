@@ -408,21 +408,32 @@ impl Function for GeluTanh {
     }
 }
 
-/// sin(omega x)
+/// sin(omega x), far from 0 float by float in double precision
 #[derive(Clone, Copy)]
 pub struct Sine {
     omega: [f32; 2],
+    reach: f32,
 }
 
 impl Sine {
     pub fn new(omega: f64) -> Self {
-        Self { omega: split(omega) }
+        let reach = f64::from(math::SIN_NEAR) / omega.abs();
+        Self { omega: split(omega), reach: reach.min(1e30) as f32 }
     }
 }
 
 impl Function for Sine {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
+        let omega = f64::from(self.omega[0]) + f64::from(self.omega[1]);
+        x.each(|x| (f64::from(x) * omega).sin() as f32)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
         math::sin_of_product(x, self.omega[0], self.omega[1])
+    }
+    #[inline(always)]
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(self.reach)
     }
 }

@@ -125,10 +125,6 @@ impl Lanes for Avx2 {
         Self(unsafe { _mm256_blendv_ps(b.0, a.0, mask) })
     }
     #[inline(always)]
-    fn any(mask: __m256) -> bool {
-        unsafe { _mm256_movemask_ps(mask) != 0 }
-    }
-    #[inline(always)]
     fn exponent(self) -> Self {
         Self::of_bits(unsafe { _mm256_slli_epi32::<23>(self.bits()) })
     }
@@ -226,10 +222,6 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn select(mask: __mmask16, a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
-    }
-    #[inline(always)]
-    fn any(mask: __mmask16) -> bool {
-        mask != 0
     }
     #[inline(always)]
     fn exponent(self) -> Self {
