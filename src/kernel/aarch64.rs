@@ -95,10 +95,6 @@ impl Lanes for Neon {
         Self(unsafe { vbslq_f32(mask, a.0, b.0) })
     }
     #[inline(always)]
-    fn any(mask: uint32x4_t) -> bool {
-        unsafe { vmaxvq_u32(mask) != 0 }
-    }
-    #[inline(always)]
     fn exponent(self) -> Self {
         Self::of_bits(unsafe { vshlq_n_u32::<23>(self.bits()) })
     }

@@ -23,9 +23,9 @@ pub trait Function: Copy + Send + Sync + 'static {
 }
 
 /// A number as the nearest float and what is left of it.
-pub fn split(value: f64) -> [f32; 2] {
+pub const fn split(value: f64) -> [f32; 2] {
     let near = value as f32;
-    [near, (value - f64::from(near)) as f32]
+    [near, (value - near as f64) as f32]
 }
 
 /// How far x goes while factor · x stays within ± `NEAR`.
@@ -366,13 +366,13 @@ impl Function for Gelu {
 pub struct GeluTanh;
 
 /// 2 √(2/π) and that times 0.044715.
-const GELU_TANH: [f64; 2] = [1.595_769_121_605_730_7, 0.071_354_816_272_600_25];
+const GELU_TANH: [[f32; 2]; 2] = [split(1.595_769_121_605_730_7), split(0.071_354_816_272_600_25)];
 
 impl GeluTanh {
     /// a + b x² and what its roundings left over: the exponent is large where the tail is small.
     #[inline(always)]
     fn factor<L: Lanes>(x: L) -> (L, L) {
-        let ([a, a_rest], [b, b_rest]) = (split(GELU_TANH[0]), split(GELU_TANH[1]));
+        let [[a, a_rest], [b, b_rest]] = GELU_TANH;
         let square = x * x;
         let square_rest = x.fma_exact(x, -square);
         let term = square * L::splat(b);
@@ -408,21 +408,32 @@ impl Function for GeluTanh {
     }
 }
 
-/// sin(omega x)
+/// sin(omega x), far from 0 float by float in double precision
 #[derive(Clone, Copy)]
 pub struct Sine {
     omega: [f32; 2],
+    reach: f32,
 }
 
 impl Sine {
     pub fn new(omega: f64) -> Self {
-        Self { omega: split(omega) }
+        let reach = f64::from(math::SIN_NEAR) / omega.abs();
+        Self { omega: split(omega), reach: reach.min(1e30) as f32 }
     }
 }
 
 impl Function for Sine {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
+        let omega = f64::from(self.omega[0]) + f64::from(self.omega[1]);
+        x.each(|x| (f64::from(x) * omega).sin() as f32)
+    }
+    #[inline(always)]
+    fn near<L: Lanes>(self, x: L) -> L {
         math::sin_of_product(x, self.omega[0], self.omega[1])
+    }
+    #[inline(always)]
+    fn reach<L: Lanes>(self) -> Option<f32> {
+        Some(self.reach)
     }
 }

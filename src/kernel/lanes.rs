@@ -1,8 +1,9 @@
 //! What a function needs of a vector of single floats: the few operations in which all kernels are written.
 //!
 //! The operations are those that every instruction set has in one or two instructions. NaN in `self` stays NaN
-//! through `max` and `min`, and zeros compare equal, everywhere alike: except for `fma`, all paths compute the
-//! same bits.
+//! through `max` and `min`, and zeros compare equal, everywhere alike. A processor may do better
+//! than the plain form where it has an instruction for it: fuse a product and a sum, estimate an inverse, look
+//! a number up. Results then differ between instruction sets, within the bounds of the kernels.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -46,7 +47,6 @@ pub trait Lanes:
     fn less(self, other: Self) -> Self::Mask;
     /// `a` where the mask is set, `b` elsewhere.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
-    fn any(mask: Self::Mask) -> bool;
 
     /// The float whose bits are self's, 23 to the left: 2ⁿ for the integer n + 127 in the low bits.
     fn exponent(self) -> Self;
@@ -61,7 +61,8 @@ pub trait Lanes:
     /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
     /// keeps its registers.
     fn anywhere(f: impl Function, xs: &mut [f32]);
-    /// self / below where neither is near the ends of the range: both normal and below 2¹²⁰.
+    /// self / below, where that is positive, normal and below 2¹²⁰, and self below 2¹²⁰ in magnitude: to a unit
+    /// in the last place.
     #[inline(always)]
     fn over(self, below: Self) -> Self {
         self / below

@@ -223,13 +223,13 @@ pub fn tanh<L: Lanes>(x: L) -> L {
     (m1 / (m1 + L::splat(2.0))).copysign(x)
 }
 
-/// sin(x·(factor + rest)) for a product within ±1e4; beyond, float by float in double precision.
+/// How far x·factor goes in `sin_of_product`.
+pub const SIN_NEAR: f32 = 1e4;
+
+/// sin(x·(factor + rest)) for a product within ± `SIN_NEAR`.
 #[inline(always)]
 pub fn sin_of_product<L: Lanes>(x: L, factor: f32, rest: f32) -> L {
     let z = x * L::splat(factor);
-    if L::any(L::splat(1e4).less(z.abs())) {
-        return x.each(|x| (f64::from(x) * (f64::from(factor) + f64::from(rest))).sin() as f32);
-    }
     let integer = z.fma(L::splat(std::f32::consts::FRAC_1_PI), L::splat(ROUND));
     let n = integer - L::splat(ROUND);
     // Exact: both are multiples of the same small power of two, and nearly equal.

@@ -61,10 +61,6 @@ impl Lanes for f32 {
         if mask { a } else { b }
     }
     #[inline(always)]
-    fn any(mask: bool) -> bool {
-        mask
-    }
-    #[inline(always)]
     fn exponent(self) -> Self {
         f32::from_bits(self.to_bits() << 23)
     }
