@@ -21,15 +21,20 @@ const SURVEY_RUNS: u32 = 3;
 /// How often a connection may break before its target is given up.
 const MOST_BREAKS: usize = 3;
 
+/// Where it is measured: the target, the worker that watches its machine, and the variants that lie there.
+pub struct Place<'a, 't> {
+    pub target: &'a dyn Target,
+    pub watch: &'a mut Watch<'t>,
+    pub files: &'a Files,
+}
+
 /// Measures until time is up, the user interrupts or no variant is left.
 ///
 /// Fails only if workers can't be started at all.
 pub fn run(
     experiment: &Experiment,
     raw: Raw,
-    target: &dyn Target,
-    watch: &mut Watch,
-    files: &Files,
+    Place { target, watch, files }: Place,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
     clock: &dyn Clock,

@@ -36,6 +36,9 @@ pub fn section(record: &Record) -> Section {
     )
 }
 
+/// A figure of a fork, if it is known.
+type Of = fn(&Fork) -> Option<u64>;
+
 /// Load, optimisation and first run of fresh processes, and the memory after each.
 pub fn cold(record: &Record) -> Section {
     let timed = facts::timed(record);
@@ -44,21 +47,21 @@ pub fn cold(record: &Record) -> Section {
     if variants.is_empty() {
         return Section::plain();
     }
-    let median = |forks: &[Fork], of: fn(&Fork) -> Option<u64>| {
+    let median = |forks: &[Fork], of: Of| {
         Samples::new(forks.iter().filter_map(of).map(|n| n as f64)).map(|s| s.median().round() as u64)
     };
-    const TIMES: [(&str, fn(&Fork) -> Option<u64>); 3] = [
+    const TIMES: [(&str, Of); 3] = [
         ("load", |f| Some(f.load_ns)),
         ("optimise", |f| Some(f.optimise_ns)),
         ("first run", |f| (f.first_run_ns > 0).then_some(f.first_run_ns)),
     ];
-    const SIZES: [(&str, fn(&Fork) -> Option<u64>); 3] = [
+    const SIZES: [(&str, Of); 3] = [
         ("RSS loaded", |f| f.loaded_rss_bytes),
         ("first run", |f| f.first_run_rss_bytes),
         ("peak", |f| f.peak_rss_bytes),
     ];
     let all = || variants.iter().map(|v| v.forks.as_slice());
-    let largest = |of: fn(&Fork) -> Option<u64>| all().filter_map(move |forks| median(forks, of)).max();
+    let largest = |of: Of| all().filter_map(move |forks| median(forks, of)).max();
     let time = Scale::time(TIMES.iter().filter_map(|&(_, of)| largest(of)).max().unwrap_or(0));
     let size = Scale::bytes(SIZES.iter().filter_map(|&(_, of)| largest(of)).max().unwrap_or(0)).coarse(2);
     let mut grid = Grid::new().name("cold start");

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn user_host_and_port_are_told_apart() {
-        let table: [(&str, Option<(&str, Option<u16>)>); 10] = [
+        type Parts = (&'static str, Option<u16>);
+        let table: [(&str, Option<Parts>); 10] = [
             ("board", Some(("board", None))),
             ("pi@board:2222", Some(("pi@board", Some(2222)))),
             ("::1", Some(("::1", None))),
