@@ -166,13 +166,20 @@ fn plain(op: &str) -> &str {
     ["ByScalar", "Unicast"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
 }
 
-/// Works out the ratios to the copy and to relu of the same size.
+/// Works out the ratios to the copy and to relu of the same size (and lowering, where relu has it).
 fn relate(rows: &mut [Row], memcpy: &[Memcpy], confidence: f64) {
-    let relus: Vec<(u64, Turns)> =
-        rows.iter().filter(|r| r.activation == "relu").map(|r| (r.elements, r.turns.clone())).collect();
+    let relus: Vec<(u64, String, Turns)> = rows
+        .iter()
+        .filter(|r| r.activation == "relu")
+        .map(|r| (r.elements, r.lowering.clone(), r.turns.clone()))
+        .collect();
     for row in rows {
         let copy = memcpy.iter().find(|copy| copy.elements == row.elements).map(|copy| &copy.turns);
-        let relu = relus.iter().find(|(elements, _)| *elements == row.elements).map(|(_, turns)| turns);
+        // The one of the same lowering, if there is one.
+        let mut of_size = relus.iter().filter(|(elements, ..)| *elements == row.elements);
+        let first = of_size.clone().next();
+        let relu =
+            of_size.find(|(_, lowering, _)| *lowering == row.lowering).or(first).map(|(.., turns)| turns);
         let against = |base: Option<&Turns>| figures::ratio(&row.turns, base?, confidence);
         let (to_copy, to_relu) = (against(copy), against(relu));
         (row.ratio_to_memcpy, row.memcpy_interval) =

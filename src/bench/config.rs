@@ -181,8 +181,8 @@ mod tests {
         let config = Config::parse(include_str!("../../configs/yolo-study.yaml"), "yolo-study.yaml").unwrap();
         assert_eq!((config.forwards, config.in_place), (Some(100_000), Some(true)));
         let plan = crate::bench::Plan::new(config, vec![]).unwrap();
-        // A copy, relu and leaky relu once, the others in both lowerings, at three sizes.
-        assert_eq!(plan.solos.len(), 3 * (1 + 2 + 5 * 2));
+        // A copy, and seven in both lowerings, at three sizes.
+        assert_eq!(plan.solos.len(), 3 * (1 + 7 * 2));
     }
 
     #[test]

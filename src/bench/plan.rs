@@ -146,7 +146,8 @@ fn solos(activations: &[Activation], lowerings: &[Lowering], shapes: &[Vec<usize
         };
         solos.push(solo(None, ""));
         for activation in relu.iter().chain(activations) {
-            for lowering in swap::distinct(lowerings, activation) {
+            let kernel = swap::has_kernel_alone(activation) || !lowerings.contains(&Lowering::Exported);
+            for lowering in lowerings.iter().filter(|&&lowering| lowering == Lowering::Exported || kernel) {
                 solos.push(solo(Some(activation), lowering.name()));
             }
         }
@@ -183,10 +184,12 @@ mod tests {
             [
                 "copy  8",
                 "relu exported 8",
+                "relu kernel 8",
                 "mish exported 8",
                 "mish kernel 8",
                 "copy  64",
                 "relu exported 64",
+                "relu kernel 64",
                 "mish exported 64",
                 "mish kernel 64",
             ]

@@ -195,7 +195,7 @@ impl Solo {
         let Some(text) = &asked.activation else { return Ok(Self { work: Work::Copy, shape }) };
         let own = |e: crate::error::Error| format_err!("{e}");
         let activation = Activation::parse(text).map_err(own)?;
-        let work = if asked.lowering == Lowering::Kernel.name() && swap::has_kernel(&activation) {
+        let work = if asked.lowering == Lowering::Kernel.name() && swap::has_kernel_alone(&activation) {
             Work::Kernel(kernel(&activation, isa)?)
         } else {
             let model = swap::alone(&activation, &shape, Lowering::Exported).map_err(own)?;

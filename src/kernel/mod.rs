@@ -201,7 +201,12 @@ const MERGED: [&str; 2] = ["relu", "leaky_relu"];
 /// Whether a network gets a kernel for the activation of this name and these parameters, in the registry's
 /// order.
 pub fn exists(name: &str, parameters: &[f64]) -> bool {
-    !MERGED.contains(&name) && Kernel::on(Isa::Portable, name, parameters).is_some()
+    !MERGED.contains(&name) && exists_alone(name, parameters)
+}
+
+/// Whether there is a kernel for it at all.
+pub fn exists_alone(name: &str, parameters: &[f64]) -> bool {
+    Kernel::on(Isa::Portable, name, parameters).is_some()
 }
 
 impl Kernel {

@@ -97,6 +97,13 @@ pub fn has_kernel(activation: &Activation) -> bool {
     parameters.is_some_and(|parameters| kernel::exists(activation.kind.name, &parameters))
 }
 
+/// Whether there is a kernel for the activation on its own. A network keeps the engine's own operator for some that
+/// it merges into others.
+pub fn has_kernel_alone(activation: &Activation) -> bool {
+    let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
+    parameters.is_some_and(|parameters| kernel::exists_alone(activation.kind.name, &parameters))
+}
+
 /// Whether there are kernels for values of this ONNX element type.
 pub fn has_type(kind: i32) -> bool {
     matches!(kind, data_type::FLOAT | data_type::FLOAT16)

@@ -9,7 +9,7 @@ mod select;
 
 pub use alone::alone;
 pub use find::{Found, NotSite, Refusal, Site, find};
-pub use lowering::{DOMAIN, Lowering, Lowerings, distinct, has_kernel, read};
+pub use lowering::{DOMAIN, Lowering, Lowerings, distinct, has_kernel, has_kernel_alone, read};
 pub use rewrite::{exporter, original, rewrite};
 pub use select::Selection;
 
