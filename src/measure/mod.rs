@@ -208,7 +208,7 @@ fn measure_by(
     progress.phase("bringing the variants to the target");
     let files = files::Files::write(&experiment.variants, target)?;
     let raw = earlier.map_or_else(|| Raw::new(experiment.variants.len()), Raw::from_record);
-    let mut raw = session::run(experiment, raw, target, &mut watch, &files, progress, interrupt, clock)?;
+    let mut raw = session::run(experiment, raw, &mut watch, &files, progress, interrupt, clock)?;
     raw.elapsed += clock.elapsed();
     raw.usable(experiment)?;
     let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());

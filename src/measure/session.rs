@@ -31,7 +31,6 @@ const MOST_BREAKS: usize = 3;
 pub fn run(
     experiment: &Experiment,
     raw: Raw,
-    target: &dyn Target,
     watch: &mut Watch,
     files: &Files,
     progress: &mut dyn Progress,
@@ -40,6 +39,7 @@ pub fn run(
 ) -> Result<Raw> {
     let variants = experiment.variants.len();
     let first = raw.order.len();
+    let target = watch.target();
     let costs = Costs::default();
     let mut session = Session {
         experiment,
