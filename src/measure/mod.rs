@@ -240,9 +240,8 @@ fn measure_by(
     let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
     progress.phase("bringing the variants to the target");
     let files = files::Files::write(&experiment.variants, target)?;
-    let place = session::Place { target, watch: &mut watch, files: &files };
     let raw = earlier.map_or_else(|| Raw::new(experiment.variants.len()), Raw::from_record);
-    let mut raw = session::run(experiment, raw, place, progress, interrupt, clock)?;
+    let mut raw = session::run(experiment, raw, &mut watch, &files, progress, interrupt, clock)?;
     raw.elapsed += clock.elapsed();
     raw.usable(experiment)?;
     let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());

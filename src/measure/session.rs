@@ -21,26 +21,21 @@ const SURVEY_RUNS: u32 = 3;
 /// How often a connection may break before its target is given up.
 const MOST_BREAKS: usize = 3;
 
-/// Where it is measured: the target, the worker that watches its machine, and the variants that lie there.
-pub struct Place<'a, 't> {
-    pub target: &'a dyn Target,
-    pub watch: &'a mut Watch<'t>,
-    pub files: &'a Files,
-}
-
 /// Measures until time is up, the user interrupts or no variant is left.
 ///
 /// Fails only if workers can't be started at all.
 pub fn run(
     experiment: &Experiment,
     raw: Raw,
-    Place { target, watch, files }: Place,
+    watch: &mut Watch,
+    files: &Files,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
     clock: &dyn Clock,
 ) -> Result<Raw> {
     let variants = experiment.variants.len();
     let first = raw.order.len();
+    let target = watch.target();
     let costs = Costs::default();
     let mut session = Session {
         experiment,

@@ -51,6 +51,11 @@ impl<'t> Watch<'t> {
         Ok(Self { target, worker, machine, own_ticks })
     }
 
+    /// The target whose machine it is.
+    pub fn target(&self) -> &'t dyn Target {
+        self.target
+    }
+
     /// The CPUs to pin to.
     pub fn cpus(&self) -> &[usize] {
         &self.machine.environment.affinity

@@ -185,22 +185,17 @@ mod tests {
 
     #[test]
     fn user_host_and_port_are_told_apart() {
-        type Parts = (&'static str, Option<u16>);
-        let table: [(&str, Option<Parts>); 10] = [
-            ("board", Some(("board", None))),
-            ("pi@board:2222", Some(("pi@board", Some(2222)))),
-            ("::1", Some(("::1", None))),
-            ("pi@[::1]:22", Some(("pi@::1", Some(22)))),
-            ("[fe80::1%eth0]", Some(("fe80::1%eth0", None))),
-            ("board:", None),
-            ("board:x", None),
-            ("board:0", None),
-            ("board:99999", None),
-            ("pi@", None),
-        ];
-        for (text, expected) in table {
-            let expected = expected.map(|(host, port)| (host.to_owned(), port));
-            assert_eq!(split_port(text), expected, "{text}");
+        for (text, host, port) in [
+            ("board", "board", None),
+            ("pi@board:2222", "pi@board", Some(2222)),
+            ("::1", "::1", None),
+            ("pi@[::1]:22", "pi@::1", Some(22)),
+            ("[fe80::1%eth0]", "fe80::1%eth0", None),
+        ] {
+            assert_eq!(split_port(text), Some((host.to_owned(), port)), "{text}");
+        }
+        for text in ["board:", "board:x", "board:0", "board:99999", "pi@"] {
+            assert_eq!(split_port(text), None, "{text}");
         }
     }
 
