@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Forks below which intervals get very wide: made even if they take a good deal more than the time.
 const FEWEST_FORKS: usize = 3;
 
+/// Forks that go before rounds: with so many, Student's t is not far from what it is with more.
+const GOOD_FORKS: usize = 5;
+
 /// Forks that are made whatever they take: without two there is no interval at all.
 const LAST_RESORT: usize = 2;
 
@@ -65,7 +68,7 @@ pub struct Schedule {
 /// Plans the rest, when a fork has been loaded: as many forks as the time allows, then as many rounds.
 ///
 /// `time` is that of the whole measurement, of which `spent` is gone; `done` forks of at most `wanted` are
-/// finished. With a fork a round, however noisy, intervals are narrower than with fewer forks of more rounds.
+/// finished.
 pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, wanted: usize) -> Schedule {
     let most = wanted.saturating_sub(done).max(1);
     let at_least = |forks: usize| forks.min(wanted).saturating_sub(done).max(1);
@@ -73,7 +76,12 @@ pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, want
         let whole = spent + Schedule { done, forks, rounds }.left(costs, 0);
         whole.as_secs_f64() <= time.as_secs_f64() * overrun
     };
-    let enough = (1..=most).rev().find(|&forks| fits(forks, 1, OVERRUN)).unwrap_or(1);
+    let most_of = |rounds, overrun| (1..=most).rev().find(|&forks| fits(forks, rounds, overrun));
+    let single = most_of(1, OVERRUN).unwrap_or(1);
+    let enough = match balance(costs) {
+        1 => single,
+        rounds => most_of(rounds, 1.0).unwrap_or(0).max(single.min(at_least(GOOD_FORKS))),
+    };
     let fewest = (1..=at_least(FEWEST_FORKS)).rev().find(|&forks| fits(forks, 1, OVERRUN_FOR_FEWEST));
     let forks = enough.max(fewest.unwrap_or(1)).max(at_least(LAST_RESORT));
     let (mut rounds, mut too_many) = (1, MOST_ROUNDS + 1);
@@ -86,6 +94,14 @@ pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, want
         }
     }
     Schedule { done, forks, rounds }
+}
+
+/// Rounds of a fork that are worth their time: where a fork takes long to start, what its few runs scatter costs more
+/// than the forks that more of them would leave no time for. With as much scatter from fork to fork as from round to
+/// round, the best number is the root of what a start costs over what a round costs.
+fn balance(costs: Costs) -> usize {
+    let rounds = (costs.fork.as_secs_f64() / costs.turn.as_secs_f64().max(1e-9)).sqrt().round();
+    (rounds as usize).clamp(1, MOST_ROUNDS)
 }
 
 impl Schedule {
@@ -206,6 +222,17 @@ mod tests {
         let (forks, rounds, whole) = planned(costs(1.2, 4.4, 2.2, 6.6));
         assert_eq!((forks, rounds), (6, 1));
         assert!(whole <= 48.0, "{whole} s");
+    }
+
+    #[test]
+    fn a_model_that_takes_long_to_start_has_several_rounds_a_fork() {
+        // Four variants of yolov5n at 160 in ten seconds: 1.6 s to start, 0.19 s a turn.
+        let time = Duration::from_secs(10);
+        let costs = costs(1.6, 0.19, 0.12, 0.2);
+        let plan = schedule(costs, time, costs.fork, 0, 8);
+        assert_eq!(plan.forks, 5);
+        let plan = schedule(costs, 3 * time, costs.fork, 0, 12);
+        assert!(plan.forks >= 10 && plan.rounds >= 3, "{plan:?}");
     }
 
     #[test]
