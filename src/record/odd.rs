@@ -2,7 +2,8 @@
 //! their last, and say nothing of the variant.
 //!
 //! They are told by pairing: what slows a machine down slows all variants of a fork, while an odd process is slow
-//! beside its own neighbours. They stay in the record; ratios leave them out, and a warning counts them.
+//! beside its own neighbours. A variant that was measured alone has none: there a fork is odd whose fastest run is far
+//! slower than usual, if few are. They stay in the record; ratios leave them out, and a warning counts them.
 
 use super::Fork;
 use crate::stats::Samples;
@@ -13,8 +14,14 @@ const ODD: f64 = 1.5;
 /// Forks below which none can be told to be odd.
 const ENOUGH: usize = 4;
 
+/// One in so many forks may be odd where there are no neighbours to tell by.
+const FEW: usize = 4;
+
 /// The forks of each variant without the odd ones, each in its place: `[variant][fork]`.
 pub fn steady<'r>(variants: &[&'r [Fork]]) -> Vec<Vec<Option<&'r Fork>>> {
+    if let [alone] = variants {
+        return vec![steady_alone(alone)];
+    }
     let relative: Vec<Vec<Option<f64>>> = variants.iter().map(|forks| relative(forks)).collect();
     let least = |fork: usize| {
         relative.iter().filter_map(|v| v.get(fork).copied().flatten()).fold(f64::INFINITY, f64::min)
@@ -25,6 +32,14 @@ pub fn steady<'r>(variants: &[&'r [Fork]]) -> Vec<Vec<Option<&'r Fork>>> {
         each.map(|(at, (fork, relative))| (!odd(at, *relative)).then_some(fork)).collect()
     };
     variants.iter().zip(&relative).map(keep).collect()
+}
+
+fn steady_alone(forks: &[Fork]) -> Vec<Option<&Fork>> {
+    let usual = Samples::new(forks.iter().filter_map(median)).map(|s| s.median());
+    let fastest = |fork: &Fork| Samples::from_ns(fork.rounds.iter().flatten()).map(|s| s.min());
+    let odd = |fork: &Fork| fastest(fork).zip(usual).is_some_and(|(fastest, usual)| fastest > ODD * usual);
+    let few = forks.iter().filter(|f| odd(f)).count() <= forks.len() / FEW;
+    forks.iter().map(|fork| (!few || !odd(fork)).then_some(fork)).collect()
 }
 
 /// Each fork's median run time over that of the variant's usual fork; unknown where there are too few forks.
@@ -63,7 +78,16 @@ mod tests {
     fn a_machine_that_slows_down_makes_no_process_odd() {
         let (a, b) = (forks(&[100, 100, 190, 200, 200]), forks(&[110, 110, 205, 220, 221]));
         assert_eq!(left_out(&[&a, &b]), [vec![], vec![0usize; 0]]);
-        assert_eq!(left_out(&[&a]), [vec![0usize; 0]], "a variant alone has no neighbours");
+        assert_eq!(left_out(&[&a]), [vec![0usize; 0]]);
+    }
+
+    #[test]
+    fn alone_a_fork_is_odd_if_even_its_fastest_run_is_slow_and_few_are() {
+        let mut a = forks(&[100, 250, 101, 100, 99, 100, 98, 100]);
+        assert_eq!(left_out(&[&a]), [vec![1]]);
+        // One that was only disturbed has a fast run, too.
+        a[1].rounds.push(vec![101]);
+        assert_eq!(left_out(&[&a]), [vec![0usize; 0]]);
     }
 
     #[test]
