@@ -59,7 +59,8 @@ fn neon_and_portable_kernels_give_the_same_bits_where_all_steps_are_exact() {
         tried += usize::from(exact);
         let bound = neon.bound();
         let alike = |x: f32, a: f32, b: f32| {
-            let near = 2.0 * bound.absolute_at(x.into()).max(bound.ulp * f64::from(f32::EPSILON * b.abs()));
+            let unit = f64::from(f32::EPSILON) * f64::from(b.abs().max(f32::MIN_POSITIVE));
+            let near = 2.0 * bound.absolute_at(x.into()).max(bound.ulp * unit);
             a.to_bits() == b.to_bits()
                 || a.is_nan() && b.is_nan()
                 || !exact && (f64::from(a) - f64::from(b)).abs() <= near
