@@ -97,19 +97,21 @@ impl Machine {
 
     /// Memory that can be had without swapping.
     pub fn available_bytes(&self) -> Option<u64> {
+        self.meminfo("MemAvailable")
+    }
+
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.meminfo("MemTotal")
+    }
+
+    fn meminfo(&self, field: &str) -> Option<u64> {
         let info = self.text("proc/meminfo")?;
-        let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        Some(1024 * line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?)
+        let kilobytes = cpuinfo(&info, field)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?;
+        Some(kilobytes * 1024)
     }
 
     pub fn host(&self) -> Option<String> {
         self.text("proc/sys/kernel/hostname").or_else(|| self.text("etc/hostname"))
-    }
-
-    pub fn memory_bytes(&self) -> Option<u64> {
-        let info = self.text("proc/meminfo")?;
-        let kilobytes = cpuinfo(&info, "MemTotal")?.strip_suffix("kB")?.trim().parse::<u64>().ok()?;
-        Some(kilobytes * 1024)
     }
 
     /// The CPU's name; on ARM, where the kernel gives only numbers, the board's.

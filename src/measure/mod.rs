@@ -140,6 +140,18 @@ impl Clock for Instant {
     }
 }
 
+/// A clock that another one's time started: each group of variants has its own part of the whole.
+struct Since<'c> {
+    clock: &'c dyn Clock,
+    start: Duration,
+}
+
+impl Clock for Since<'_> {
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed().saturating_sub(self.start)
+    }
+}
+
 /// Measures all variants against each other and makes the record of it.
 ///
 /// A variant that fails has its `error` set, and the others go on. Fails if nothing could be measured: with
@@ -150,30 +162,7 @@ pub fn measure(
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    let available = match experiment.variants.len() {
-        0..=2 => None,
-        _ => {
-            target.open(interrupt)?;
-            Watch::start(None, 1, target, interrupt)?.available_bytes()
-        }
-    };
-    let groups = groups::split(experiment, available);
-    let mut records = vec![];
-    for group in &groups {
-        // The clock starts anew: each group has its own part of the time.
-        match measure_by(&Instant::now(), group, None, target, progress, interrupt) {
-            Ok(record) => records.push(record),
-            Err(error) if records.is_empty() => return Err(error),
-            Err(error) => progress.note(&error.message),
-        }
-        if interrupt.is_raised() {
-            break;
-        }
-    }
-    let all = records.len() == groups.len();
-    let mut record = groups::join(records).ok_or_else(|| Error::lost("nothing was measured"))?;
-    record.settings.interrupted |= !all;
-    Ok(record)
+    measure_by(&Instant::now(), experiment, None, target, progress, interrupt)
 }
 
 /// As [`measure`], going on from a record of the same plan that was cut off: forks that it has aren't made again.
@@ -238,16 +227,33 @@ fn measure_by(
     progress.phase("reaching the target");
     target.open(interrupt)?;
     let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
-    progress.phase("bringing the variants to the target");
-    let files = files::Files::write(&experiment.variants, target)?;
-    let raw = earlier.map_or_else(|| Raw::new(experiment.variants.len()), Raw::from_record);
-    let mut raw = session::run(experiment, raw, &mut watch, &files, progress, interrupt, clock)?;
-    raw.elapsed += clock.elapsed();
-    raw.usable(experiment)?;
-    let engine = raw.variants.iter().find_map(|v| v.loaded.as_ref()).map(|l| l.engine.clone());
-    let engine = engine.unwrap_or_default();
+    let groups = match earlier {
+        Some(_) => vec![experiment.clone()],
+        None => groups::split(experiment, watch.available_bytes()),
+    };
+    let (mut measured, mut lost) = (vec![], None);
+    for group in &groups {
+        let since = Since { clock, start: clock.elapsed() };
+        let raw = earlier.map_or_else(|| Raw::new(group.variants.len()), Raw::from_record);
+        match one_group(group, raw, &mut watch, progress, interrupt, &since) {
+            Ok(raw) => measured.push((group, raw)),
+            Err(error) if measured.is_empty() => return Err(error),
+            Err(error) => lost = Some(error.message),
+        }
+        if lost.is_some() || interrupt.is_raised() {
+            break;
+        }
+    }
+    let loaded = measured.iter().flat_map(|(_, raw)| &raw.variants).find_map(|v| v.loaded.as_ref());
+    let engine = loaded.map(|l| l.engine.clone()).unwrap_or_default();
     let environment = watch.finish(&engine.isa);
-    let mut record = assemble::record(experiment, raw, engine, environment, started);
+    let missing = measured.len() < groups.len();
+    let records = measured
+        .into_iter()
+        .map(|(group, raw)| assemble::record(group, raw, engine.clone(), environment.clone(), started));
+    let mut record = groups::join(records.collect()).ok_or_else(|| Error::lost("nothing was measured"))?;
+    record.settings.interrupted |= missing && lost.is_none();
+    record.settings.lost = record.settings.lost.take().or(lost);
     if let Some(earlier) = earlier {
         record.started_at.clone_from(&earlier.started_at);
         // A variant that failed then wasn't loaded again: what is known of it is what was known.
@@ -255,4 +261,21 @@ fn measure_by(
         failed.for_each(|(variant, was)| variant.clone_from(was));
     }
     Ok(record)
+}
+
+/// Measures the variants of a group, which fit into memory together.
+fn one_group(
+    group: &Experiment,
+    raw: Raw,
+    watch: &mut Watch,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+    clock: &dyn Clock,
+) -> Result<Raw> {
+    progress.phase("bringing the variants to the target");
+    let files = files::Files::write(&group.variants, watch.target())?;
+    let mut raw = session::run(group, raw, watch, &files, progress, interrupt, clock)?;
+    raw.elapsed += clock.elapsed();
+    raw.usable(group)?;
+    Ok(raw)
 }

@@ -42,6 +42,8 @@ pub struct World {
     pub startable: Cell<usize>,
     /// Whether the target can be reached when it is looked for.
     pub reachable: Cell<bool>,
+    /// Memory that the machine says it has to give.
+    pub available_bytes: Cell<Option<u64>>,
     files: RefCell<HashMap<String, Vec<u8>>>,
     noise: Cell<u64>,
     /// What processes draw when they start.
@@ -89,6 +91,7 @@ impl World {
             alive: Cell::default(),
             startable: Cell::new(usize::MAX),
             reachable: Cell::new(true),
+            available_bytes: Cell::default(),
             files: RefCell::default(),
             noise: Cell::new(1),
             lots: Cell::new(1),
@@ -279,7 +282,11 @@ impl FakeWorker {
             }
             Request::Watch { .. } | Request::Watched { .. } => Reply::Machine(Box::new(protocol::Machine {
                 oplat: crate::environment::this_program(),
-                environment: record::Environment { affinity: vec![1], ..Default::default() },
+                environment: record::Environment {
+                    affinity: vec![1],
+                    available_bytes: self.world.available_bytes.get(),
+                    ..Default::default()
+                },
                 others: None,
             })),
             Request::Stop => Reply::Error(Failure { message: "stop has no answer".into(), node: None }),
@@ -353,16 +360,7 @@ pub fn experiment() -> Experiment {
             planned("mish", Role::Swap),
             planned("control", Role::Control),
         ]),
-        load: Load {
-            model: String::new(),
-            inputs: vec![],
-            dims: vec![],
-            seed: 3,
-            threads: 1,
-            cpus: vec![],
-            flush_denormals: false,
-            knobs: Default::default(),
-        },
+        load: Load { seed: 3, threads: 1, ..Load::default() },
         target: "fake".into(),
         cpus: None,
         forks: 8,
