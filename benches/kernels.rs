@@ -107,16 +107,7 @@ fn exported(activation: &Activation, n: usize) -> Option<Engine> {
     let folder = tempfile::tempdir().ok()?;
     let file = folder.path().join("alone.onnx");
     variant.model.write(&file).ok()?;
-    let load = Load {
-        model: file.display().to_string(),
-        inputs: vec![],
-        dims: vec![],
-        seed: 0,
-        threads: 1,
-        cpus: vec![],
-        flush_denormals: false,
-        knobs: Default::default(),
-    };
+    let load = Load { model: file.display().to_string(), ..Load::default() };
     Some(Engine::load(&load).ok()?.0)
 }
 

@@ -42,12 +42,7 @@ fn ours(file: &std::path::Path, size: usize) -> Engine {
     let load = Load {
         model: file.display().to_string(),
         inputs: vec![Input { name: "images".into(), shape: vec![1, 3, size, size], dtype: None }],
-        dims: vec![],
-        seed: 0,
-        threads: 1,
-        cpus: vec![],
-        flush_denormals: false,
-        knobs: Default::default(),
+        ..Load::default()
     };
     Engine::load(&load).expect("the engine loads it").0
 }

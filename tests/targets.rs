@@ -276,16 +276,7 @@ fn outputs(words: &[String], model: &str) -> Vec<f64> {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let load = Load {
-        model: model.into(),
-        inputs: vec![],
-        dims: vec![],
-        seed: 1,
-        threads: 1,
-        cpus: vec![],
-        flush_denormals: false,
-        knobs: Default::default(),
-    };
+    let load = Load { model: model.into(), seed: 1, ..Load::default() };
     let mut requests = child.stdin.take().expect("a pipe");
     for request in [Request::Load(load), Request::Outputs { file: file.display().to_string() }] {
         writeln!(requests, "{}", serde_json::to_string(&request).expect("JSON")).expect("written");

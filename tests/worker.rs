@@ -84,16 +84,7 @@ fn path(model: &str) -> PathBuf {
 }
 
 fn load(model: &str) -> Load {
-    Load {
-        model: path(model).to_str().unwrap().to_owned(),
-        inputs: vec![],
-        dims: vec![],
-        seed: 1,
-        threads: 1,
-        cpus: vec![],
-        flush_denormals: false,
-        knobs: Default::default(),
-    }
+    Load { model: path(model).to_str().unwrap().to_owned(), seed: 1, ..Load::default() }
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {

@@ -120,11 +120,7 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
         model: file.display().to_string(),
         inputs: feed.inputs,
         dims: feed.dims,
-        seed: 0,
-        threads: 1,
-        cpus: vec![],
-        flush_denormals: false,
-        knobs: Default::default(),
+        ..Load::default()
     });
 
     let mut worker = Local.start(&Interrupt::default()).map_err(|e| e.message)?;

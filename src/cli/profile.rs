@@ -78,7 +78,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME=VALUE,…")]
     pub knob: Vec<KnobFlag>,
     /// Try the knobs that could matter for the ops that take longest, and say which setting is the fastest
-    #[arg(long, conflicts_with_all = ["act", "knob"])]
+    #[arg(long, conflicts_with_all = ["act", "knob", "resume"])]
     pub tune: bool,
     /// Seed of the inputs' values and of the order of turns
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -208,14 +208,10 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
         subjects,
         variants: variants.into(),
         load: Load {
-            model: String::new(),
-            inputs: vec![],
-            dims: vec![],
             seed: settings.seed,
             threads: settings.threads,
-            cpus: vec![],
             flush_denormals: settings.flush_denormals,
-            knobs: Default::default(),
+            ..Load::default()
         },
         target: String::new(),
         cpus: None,

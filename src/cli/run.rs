@@ -121,14 +121,10 @@ impl Lab for Here<'_> {
             subjects,
             variants: variants.into(),
             load: Load {
-                model: String::new(),
-                inputs: vec![],
-                dims: vec![],
                 seed: config.seed,
                 threads: measurement.threads,
-                cpus: vec![],
                 flush_denormals: config.denormals == Denormals::Flush,
-                knobs: Default::default(),
+                ..Load::default()
             },
             target: place.target.name(),
             cpus: place.cpus.clone(),

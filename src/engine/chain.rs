@@ -118,16 +118,7 @@ fn hand_over(steps: &mut [Step], output: usize) {
 
 /// A model whose input says all of itself.
 fn nothing_asked() -> Load {
-    Load {
-        model: String::new(),
-        inputs: vec![],
-        dims: vec![],
-        seed: 0,
-        threads: 1,
-        cpus: vec![],
-        flush_denormals: false,
-        knobs: Default::default(),
-    }
+    Load::default()
 }
 
 #[cfg(test)]

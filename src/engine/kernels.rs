@@ -118,16 +118,7 @@ mod tests {
     use crate::worker::protocol::{Load, Op};
 
     fn load(model: &Path, threads: usize) -> Load {
-        Load {
-            model: model.to_str().unwrap().to_owned(),
-            inputs: vec![],
-            dims: vec![],
-            seed: 3,
-            threads,
-            cpus: vec![],
-            flush_denormals: false,
-            knobs: Default::default(),
-        }
+        Load { model: model.to_str().unwrap().to_owned(), seed: 3, threads, ..Load::default() }
     }
 
     fn path(name: &str) -> PathBuf {

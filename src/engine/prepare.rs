@@ -204,16 +204,7 @@ mod tests {
     }
 
     fn load(dims: &[(&str, i64)]) -> Load {
-        Load {
-            model: String::new(),
-            inputs: vec![],
-            dims: dims.iter().map(|&(n, v)| (n.to_owned(), v)).collect(),
-            seed: 0,
-            threads: 1,
-            cpus: vec![],
-            flush_denormals: false,
-            knobs: Default::default(),
-        }
+        Load { dims: dims.iter().map(|&(n, v)| (n.to_owned(), v)).collect(), ..Load::default() }
     }
 
     #[test]

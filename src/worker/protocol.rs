@@ -65,7 +65,7 @@ pub enum Request {
 }
 
 /// The model to load and how to run it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Load {
     /// Path of an ONNX file on the worker's side.
     pub model: String,
@@ -75,7 +75,7 @@ pub struct Load {
     pub dims: Vec<(String, i64)>,
     /// Seed of the inputs: uniform in [0, 1) for floats; see `engine::inputs`.
     pub seed: u64,
-    /// Threads that compute; 1 means no thread pool at all.
+    /// Threads that compute; up to 1 means no thread pool at all.
     pub threads: usize,
     /// CPUs to pin to; empty means unpinned.
     pub cpus: Vec<usize>,
