@@ -62,6 +62,8 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (vec!["profile", "x", "--target", "ssh:-oProxyCommand=x"], "give ssh:[user@]host[:port]"),
         (vec!["profile", "x", "--lab", "no/such.yaml", "--target", "phone"], "cannot read no/such.yaml"),
         (vec!["profile", "x", "--resume"], "--save"),
+        (vec!["profile", "x", "--time", "5s", "--cool-down", "5s"], "leaves nothing of --time 5 s"),
+        (vec!["profile", "x", "--max-temperature", "451"], "from 0 to 150"),
         (vec!["profile", "x", "--act", "mihs"], "did you mean mish?"),
         (vec!["profile", "x", "--from", "silu"], "give --act"),
         (vec!["profile", "x", "--input", "images=1x3xA"], "no size"),

@@ -90,6 +90,10 @@ fn profile_gives_a_record_in_which_everything_is_accounted_for() {
         let ops = variant["ops"].as_array().expect("ops");
         let share: f64 = ops.iter().filter_map(|op| op["share"].as_f64()).sum();
         assert!((0.5..=1.0).contains(&share), "{share}");
+        let of = |field: &str| variant["profiled"]["bookkeeping"][field].as_u64().expect("known");
+        let parts = of("before_ns") + of("between_ns") + of("after_ns");
+        let whole = variant["profiled"]["unaccounted_ns"].as_u64().expect("known");
+        assert!(parts.abs_diff(whole) <= 3 && of("clock_ns") > 0, "{parts} of {whole}");
         assert!(ops.iter().all(|op| !op["onnx"].as_array().expect("nodes").is_empty()));
     }
     // Every site is computed by ops of its own, merged into one, or (identity) gone.
@@ -174,6 +178,15 @@ fn a_knob_of_the_engine_is_one_more_axis() {
     assert!(count(plain) > count(knob), "{} and {}", count(plain), count(knob));
     assert!(knob["activation_cost"].is_object() && knob["delta"]["against"] == "original");
     assert_eq!(knob["output_change"]["non_finite"], 0);
+
+    // What the environment sets holds for all, and is said.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oplat"));
+    let output =
+        command.args(common).env("TRACT_LAZY_IM2COL_MIN_KERNEL", "1000000").output().expect("it runs");
+    let record: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(count(&record["variants"][0]), count(knob));
+    assert_eq!(record["environment"]["knobs"]["TRACT_LAZY_IM2COL_MIN_KERNEL"], "1000000");
+    assert!(record["environment"]["warnings"].to_string().contains("LAZY_IM2COL_MIN_KERNEL=1000000"));
 
     let output = oplat(&["profile", &model, "--knob", "DISABLE_DIRECT_SPACIAL=1"]);
     assert_eq!(output.status.code(), Some(2));

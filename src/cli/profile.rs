@@ -70,6 +70,12 @@ pub struct Args {
     /// Fresh processes for each variant: the intervals' sample size [default: 8; with --cold as many as fit]
     #[arg(long, value_name = "N")]
     pub forks: Option<usize>,
+    /// Pause before every fork but the first, so that a device without a fan doesn't measure its own heat
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    pub cool_down: Option<Duration>,
+    /// Begin no fork while a zone is as hot as this, in degrees Celsius
+    #[arg(long, value_name = "DEGREES")]
+    pub max_temperature: Option<f64>,
     /// Whether the processor computes with subnormal numbers or takes them for zero
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub denormals: Denormals,

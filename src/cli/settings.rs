@@ -13,6 +13,7 @@ use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::report::{Format, Options};
 use crate::swap::Selection;
+use crate::{target, units};
 
 /// Settings that can be acted on: names are known, files can be written, numbers are in range.
 pub struct Settings {
@@ -67,10 +68,23 @@ impl Settings {
         within("--forks", forks, MOST_FORKS)?;
         within("--threads", args.threads, MOST_THREADS)?;
         check_time("--time", args.time)?;
+        if let Some(pause) = args.cool_down.filter(|&pause| pause >= args.time) {
+            return Err(Error::input(format!(
+                "--cool-down {} leaves nothing of --time {}: give more --time",
+                units::duration(pause),
+                units::duration(args.time)
+            )));
+        }
         if args.output.is_some() && args.output == args.save {
             return Err(Error::input("-o and --save name the same file: give each its own"));
         }
-        let places = args.targets.places()?;
+        let mut places = args.targets.places()?;
+        let limit =
+            args.max_temperature.map(|degrees| target::limit_mc("--max-temperature", degrees)).transpose()?;
+        for place in &mut places {
+            place.rest.pause = args.cool_down.unwrap_or(place.rest.pause);
+            place.rest.below_mc = limit.or(place.rest.below_mc);
+        }
         if let Some(text) = args.cpus.as_ref().filter(|_| args.targets.target == ["local"]) {
             environment::parse_cpus(text)?;
         }

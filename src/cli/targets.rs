@@ -174,7 +174,8 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
     let clusters = e.clusters.iter().map(|c| {
         let speed = c.max_khz.map_or_else(String::new, |khz| format!(" at {} MHz", khz / 1000));
         let cpus = c.cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        format!("cpu {cpus}{speed}")
+        let core = c.core.as_ref().map_or_else(String::new, |core| format!(", {core}"));
+        format!("cpu {cpus}{core}{speed}")
     });
     let clusters = clusters.collect::<Vec<_>>().join(" | ");
     if !clusters.is_empty() {

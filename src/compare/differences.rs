@@ -31,6 +31,8 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: cores", |r| r.environment.cores.to_string()),
     ("machine: system", |r| r.environment.os.clone()),
     ("machine: governor", |r| sorted(&r.environment.governor)),
+    ("machine: hypervisor", |r| r.environment.hypervisor.clone().unwrap_or_default()),
+    ("machine: huge pages", |r| r.environment.huge_pages.clone().unwrap_or_default()),
     ("machine: pinned to CPUs", |r| listed(&r.environment.affinity).unwrap_or_else(|| "none".into())),
     ("machine: emulated", |r| yes(r.environment.emulated)),
     ("engine", |r| format!("{} {}", r.engine.name, r.engine.version)),
@@ -47,6 +49,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("settings: time limit, s", |r| (r.settings.time_limit_ns as f64 / 1e9).to_string()),
     ("settings: confidence", |r| r.settings.confidence.to_string()),
     ("settings: interrupted", |r| yes(r.settings.interrupted)),
+    ("environment: knobs", |r| knobs(&r.environment.knobs)),
     ("variants: knobs", |r| each(r, |v| knobs(&v.knobs))),
     ("variants: threads", |r| each(r, |v| v.threads.to_string())),
 ];

@@ -284,7 +284,7 @@ fn everything_that_differs_is_named() {
     new.settings.threads = 2;
     new.settings.denormals = "flush".into();
     new.variants[0].sites = vec![site("relu")];
-    let khz = |mhz: i64| crate::record::BeforeAfter { before: Some(mhz * 1000), after: None };
+    let khz = |mhz: i64| crate::record::BeforeAfter::first(mhz * 1000);
     base.environment.frequency_khz.insert("0".into(), khz(3000));
     new.environment.frequency_khz.insert("0".into(), khz(2000));
     // What one record doesn't know differs from nothing.
@@ -330,7 +330,8 @@ fn ops_are_joined_by_name_and_failing_that_by_operator_and_shape() {
         op("pool", "Pool", "4xf32", 1),
         op("act", "Mul", "8xf32", 31),
     ];
-    new.variants[0].profiled = Some(Profiled { p50_ns: 240, overhead_ratio: 1.0, unaccounted_ns: 7 });
+    new.variants[0].profiled =
+        Some(Profiled { p50_ns: 240, overhead_ratio: 1.0, unaccounted_ns: 7, bookkeeping: None });
     let ops = against(&base, &new, None).variants.remove(0).ops;
     let rows: Vec<_> =
         ops.rows.iter().map(|p| (p.node.as_str(), p.what.as_str(), p.joined_by, p.difference_ns())).collect();

@@ -114,11 +114,10 @@ pub fn set(knobs: &Knobs) -> Result<()> {
     Ok(())
 }
 
-/// The knobs that this process' environment sets: they hold for every variant.
-pub fn of_environment() -> Vec<String> {
-    let set =
-        tract::all().into_iter().filter_map(|k| Some(format!("{}={}", k.name, std::env::var(k.name).ok()?)));
-    set.collect()
+/// The knobs that this process' environment sets: they hold for every variant that has no other setting.
+pub fn of_environment() -> Knobs {
+    let set = |k: &tract::KnobInfo| Some((k.name.to_owned(), std::env::var(k.name).ok()?));
+    tract::all().into_iter().filter_map(set).collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub struct Plain {
 
 /// One run's wall time and outputs, and the counters around it.
 struct Run {
+    start: Instant,
     ns: u64,
     outputs: TVec<TValue>,
     before: Counters,
@@ -60,7 +61,7 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         let after = Counting::counters();
         match result {
-            Ok(outputs) => Ok(Run { ns, outputs, before, after }),
+            Ok(outputs) => Ok(Run { start, ns, outputs, before, after }),
             Err(error) => {
                 // What the failed run left behind must not be taken for the next one's values.
                 let _ = self.state.reset_turn();
@@ -119,6 +120,7 @@ impl Engine {
         let mut profile = Profile {
             runs_ns: Vec::with_capacity(runs),
             ops_ns: vec![vec![0; runs]; ops],
+            around_ns: Vec::with_capacity(runs),
             allocations: 0,
             allocated_bytes: 0,
             order: Vec::with_capacity(ops),
@@ -133,20 +135,27 @@ impl Engine {
         for run in 0..runs {
             let (samples, order) = (&mut profile.ops_ns, &mut profile.order);
             order.clear();
+            let mut ends: Option<(Instant, Instant)> = None;
             Counting::watch(Watch::Counts);
             let result = self.counted_run(|ctx, state, node, inputs| {
                 let start = Instant::now();
                 let outputs = plan::eval(ctx, state, node, inputs);
-                let ns = start.elapsed().as_nanos() as u64;
+                let end = Instant::now();
                 if let Some(row) = rows[node.id] {
-                    samples[row][run] = ns;
+                    samples[row][run] = (end - start).as_nanos() as u64;
                     order.push(row);
+                    ends = Some((ends.map_or(start, |(first, _)| first), end));
                 }
                 outputs
             });
             Counting::watch(Watch::Nothing);
             let result = result?;
             profile.runs_ns.push(result.ns);
+            let around = ends.map_or([0; 2], |(first, last)| {
+                let before = (first - result.start).as_nanos() as u64;
+                [before, result.ns.saturating_sub((last - result.start).as_nanos() as u64)]
+            });
+            profile.around_ns.push(around);
             profile.allocations = result.after.allocations - result.before.allocations;
             profile.allocated_bytes = result.after.bytes - result.before.bytes;
         }

@@ -16,18 +16,19 @@ pub fn state(root: &Path) -> Option<Android> {
     root.join("system/bin/getprop").exists().then(|| read(&ask))
 }
 
-/// Joins what was seen before and after.
-pub fn pair(before: Android, after: Option<Android>) -> Android {
-    let Some(after) = after else { return before };
-    let join = |b: BeforeAfter, a: BeforeAfter| BeforeAfter { before: b.before, after: a.before };
-    Android {
-        battery_mc: join(before.battery_mc, after.battery_mc),
-        battery_percent: join(before.battery_percent, after.battery_percent),
-        thermal_status: join(before.thermal_status, after.thermal_status),
-        charging: before.charging.or(after.charging),
-        screen_on: before.screen_on.or(after.screen_on),
-        ..before
+/// Adds what is seen now to what was seen before.
+pub fn note(known: &mut Android, now: &Android) {
+    let pairs = [
+        (&mut known.battery_mc, now.battery_mc),
+        (&mut known.battery_percent, now.battery_percent),
+        (&mut known.thermal_status, now.thermal_status),
+    ];
+    for (known, now) in pairs {
+        now.before.into_iter().for_each(|value| known.note(value));
     }
+    // Once is enough.
+    known.charging = known.charging.max(now.charging);
+    known.screen_on = known.screen_on.max(now.screen_on);
 }
 
 fn read(ask: Ask) -> Android {
@@ -36,7 +37,7 @@ fn read(ask: Ask) -> Android {
     let thermal = ask(&["dumpsys", "thermalservice"]).unwrap_or_default();
     let power = ask(&["dumpsys", "power"]).unwrap_or_default();
     let number = |name: &str| field(&battery, name)?.parse::<i64>().ok();
-    let now = |value| BeforeAfter { before: value, after: None };
+    let now = |value: Option<i64>| value.map(BeforeAfter::first).unwrap_or_default();
     let powered: Vec<bool> = ["AC powered", "USB powered", "Wireless powered", "Dock powered"]
         .iter()
         .filter_map(|name| field(&battery, name)?.parse().ok())
@@ -94,13 +95,17 @@ mod tests {
     #[test]
     fn a_phone_tells_its_battery_before_and_after() {
         let state = |tenths| read(&|words| phone(words, tenths));
-        let both = pair(state(301), Some(state(384)));
+        let mut both = state(301);
+        note(&mut both, &state(384));
+        note(&mut both, &state(350));
         assert_eq!(
             (both.version.as_str(), both.sdk, both.device.as_str()),
             ("14", Some(34), "Maker Phone 1")
         );
-        assert_eq!(both.battery_mc, BeforeAfter { before: Some(30_100), after: Some(38_400) });
-        assert_eq!(both.thermal_status, BeforeAfter { before: Some(2), after: Some(2) });
+        let battery = both.battery_mc;
+        assert_eq!((battery.before, battery.after), (Some(30_100), Some(35_000)));
+        assert_eq!((battery.lowest, battery.highest), (Some(30_100), Some(38_400)));
+        assert_eq!((both.thermal_status.before, both.thermal_status.after), (Some(2), Some(2)));
         assert_eq!((both.charging, both.screen_on), (Some(true), Some(false)));
         assert_eq!(both.soc, None);
     }

@@ -101,9 +101,15 @@ fn allowed(machine: &Machine) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::super::machine::tests::{fixture, phone};
     use super::*;
+
+    /// The CPUs that would be used of all those of a machine.
+    pub fn chosen(root: &Path, threads: usize) -> Vec<usize> {
+        let machine = Machine::new(root);
+        choose(&machine, &machine.online(), threads)
+    }
 
     #[test]
     fn a_phone_uses_its_big_cpu_first() {

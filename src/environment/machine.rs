@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::cpus::parse_list;
-use crate::record::Cluster;
+use super::{arm, thermal};
+use crate::record::{Cluster, ThrottleKind};
 
 /// Instruction sets worth telling, as `/proc/cpuinfo` names them.
 const ISA: [&str; 17] = [
@@ -38,6 +39,7 @@ pub struct Machine {
 pub struct State {
     pub frequency_khz: BTreeMap<String, i64>,
     pub temperature_mc: BTreeMap<String, i64>,
+    pub throttle: BTreeMap<String, (ThrottleKind, i64)>,
     /// Ticks of the used CPUs since boot.
     ticks: Option<Ticks>,
 }
@@ -74,18 +76,18 @@ impl Machine {
     }
 
     /// A file's text, trimmed; `None` if there is none, or nothing in it.
-    fn text(&self, path: &str) -> Option<String> {
+    pub(super) fn text(&self, path: &str) -> Option<String> {
         let text = std::fs::read(self.root.join(path)).ok()?;
         let text = String::from_utf8_lossy(&text);
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    fn number(&self, path: &str) -> Option<i64> {
+    pub(super) fn number(&self, path: &str) -> Option<i64> {
         self.text(path)?.parse().ok()
     }
 
-    fn of_cpu(&self, cpu: usize, file: &str) -> Option<String> {
+    pub(super) fn of_cpu(&self, cpu: usize, file: &str) -> Option<String> {
         self.text(&format!("sys/devices/system/cpu/cpu{cpu}/{file}"))
     }
 
@@ -118,7 +120,19 @@ impl Machine {
     pub fn cpu(&self) -> Option<String> {
         let info = self.text("proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| cpuinfo(&info, name).map(str::to_owned);
-        field("model name").or_else(|| field("Hardware")).or_else(|| self.text("proc/device-tree/model"))
+        field("model name")
+            .or_else(|| field("Hardware"))
+            .or_else(|| field("Model"))
+            .or_else(|| self.text("proc/device-tree/model"))
+            .or_else(|| self.cores(&info))
+    }
+
+    /// The kinds of core that there are: `Cortex-X1, Cortex-A76, Cortex-A55`.
+    fn cores(&self, info: &str) -> Option<String> {
+        let mut kinds: Vec<String> =
+            self.online().into_iter().rev().filter_map(|cpu| core(info, cpu)).collect();
+        kinds.dedup();
+        (!kinds.is_empty()).then(|| kinds.join(", "))
     }
 
     /// Instruction sets that the kernel says the CPU has.
@@ -127,6 +141,32 @@ impl Machine {
         let flags = cpuinfo(&info, "flags").or_else(|| cpuinfo(&info, "Features")).unwrap_or_default();
         let has = |isa: &&&str| flags.split_whitespace().any(|flag| flag == **isa);
         ISA.iter().filter(has).map(|isa| (*isa).to_owned()).collect()
+    }
+
+    /// Names in a folder, in no order; none if there is no such folder.
+    pub(super) fn folder(&self, path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.join(path)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Whether the system backs memory with huge pages of its own accord: the word in brackets of
+    /// `always [madvise] never`.
+    pub fn huge_pages(&self) -> Option<String> {
+        let modes = self.text("sys/kernel/mm/transparent_hugepage/enabled")?;
+        let chosen = modes.split_whitespace().find_map(|m| m.strip_prefix('[')?.strip_suffix(']'));
+        chosen.map(str::to_owned)
+    }
+
+    /// What the machine is a guest of. Only some hypervisors tell; of others the processor knows that there is one.
+    pub fn hypervisor(&self) -> Option<String> {
+        let info = self.text("proc/cpuinfo").unwrap_or_default();
+        let flagged =
+            cpuinfo(&info, "flags").is_some_and(|f| f.split_whitespace().any(|f| f == "hypervisor"));
+        let told = self
+            .text("sys/hypervisor/type")
+            .or_else(|| self.text("proc/device-tree/hypervisor/compatible"))
+            .or_else(|| self.text("sys/class/dmi/id/product_name").filter(|_| flagged));
+        told.or_else(|| flagged.then(|| "unnamed".to_owned()))
     }
 
     /// Whether this process runs on a processor that a program imitates. Such a program answers for
@@ -153,19 +193,25 @@ impl Machine {
         }
     }
 
-    /// CPUs by capacity and highest frequency, the most capable first; empty where the system says neither.
+    /// CPUs by kind, the most capable first; empty where the system tells nothing of them.
     pub fn clusters(&self) -> Vec<Cluster> {
-        let mut clusters: Vec<Cluster> = vec![];
-        for cpu in self.online() {
+        let info = self.text("proc/cpuinfo").unwrap_or_default();
+        let one = |cpu: usize| {
             let read = |file| self.of_cpu(cpu, file).and_then(|n| n.parse().ok());
             let (capacity, max_khz) = (read("cpu_capacity"), read("cpufreq/cpuinfo_max_freq"));
-            match clusters.iter_mut().find(|c| (c.capacity, c.max_khz) == (capacity, max_khz)) {
-                Some(cluster) => cluster.cpus.push(cpu),
-                None => clusters.push(Cluster { cpus: vec![cpu], capacity, max_khz }),
+            Cluster { cpus: vec![cpu], core: core(&info, cpu), capacity, max_khz }
+        };
+        let mut cpus: Vec<Cluster> = self.online().into_iter().map(one).collect();
+        cpus.retain(|c| c.capacity.is_some() || c.max_khz.is_some());
+        cpus.sort_by_key(|c| std::cmp::Reverse((c.capacity, c.max_khz)));
+        let mut clusters: Vec<Cluster> = vec![];
+        for cpu in cpus {
+            match clusters.last_mut() {
+                Some(last) if alike(last, &cpu) => last.cpus.extend(cpu.cpus),
+                _ => clusters.push(cpu),
             }
         }
-        clusters.retain(|c| c.capacity.is_some() || c.max_khz.is_some());
-        clusters.sort_by_key(|c| std::cmp::Reverse((c.capacity, c.max_khz)));
+        clusters.iter_mut().for_each(|c| c.cpus.sort_unstable());
         clusters
     }
 
@@ -180,7 +226,7 @@ impl Machine {
         self.used(cpus).into_iter().filter_map(|cpu| self.of_cpu(cpu, "cpufreq/scaling_governor")).collect()
     }
 
-    fn used(&self, cpus: &[usize]) -> Vec<usize> {
+    pub(super) fn used(&self, cpus: &[usize]) -> Vec<usize> {
         if cpus.is_empty() { self.online() } else { cpus.to_vec() }
     }
 
@@ -191,7 +237,8 @@ impl Machine {
         };
         State {
             frequency_khz: self.used(cpus).into_iter().filter_map(frequency).collect(),
-            temperature_mc: self.temperatures(),
+            temperature_mc: thermal::temperatures(self),
+            throttle: thermal::throttling(self, cpus),
             ticks: self.ticks(cpus),
         }
     }
@@ -204,19 +251,6 @@ impl Machine {
         let times: Vec<u64> =
             fields.split_whitespace().skip(11).take(4).map_while(|field| field.parse().ok()).collect();
         (times.len() == 4).then(|| times.iter().sum())
-    }
-
-    /// Temperatures by zone: `0 (cpu-thermal)`.
-    fn temperatures(&self) -> BTreeMap<String, i64> {
-        let zones = std::fs::read_dir(self.root.join("sys/class/thermal")).into_iter().flatten().flatten();
-        let zone = |entry: std::fs::DirEntry| {
-            let name = entry.file_name().to_str()?.to_owned();
-            let number = name.strip_prefix("thermal_zone")?;
-            let kind = self.text(&format!("sys/class/thermal/{name}/type")).unwrap_or_default();
-            let temperature = self.number(&format!("sys/class/thermal/{name}/temp"))?;
-            Some((format!("{number} ({kind})"), temperature))
-        };
-        zones.filter_map(zone).collect()
     }
 
     /// The used CPUs' lines of `/proc/stat`: user nice system idle iowait irq softirq steal guest guest_nice,
@@ -243,6 +277,24 @@ impl Machine {
         }
         ticks
     }
+}
+
+/// Whether the second, which is no better than the first, is of its kind: makers bin cores of one kind by a few steps of
+/// frequency.
+fn alike(best: &Cluster, other: &Cluster) -> bool {
+    const SHARE: f64 = 0.9;
+    let near = |best: Option<u64>, other: Option<u64>| match (best, other) {
+        (Some(best), Some(other)) => other as f64 >= SHARE * best as f64,
+        (best, other) => best == other,
+    };
+    best.core == other.core && near(best.capacity, other.capacity) && near(best.max_khz, other.max_khz)
+}
+
+/// The kind of core that this CPU is, where `/proc/cpuinfo` tells it by numbers, as it does on ARM.
+fn core(info: &str, cpu: usize) -> Option<String> {
+    let block =
+        info.split("\n\n").find(|block| cpuinfo(block, "processor").is_some_and(|n| n.parse() == Ok(cpu)))?;
+    arm::core(cpuinfo(block, "CPU implementer")?, cpuinfo(block, "CPU part")?)
 }
 
 /// The first value of a field of `/proc/cpuinfo`.

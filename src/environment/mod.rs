@@ -4,15 +4,19 @@
 //! What a system doesn't say is null, and no reason to fail.
 
 mod android;
+mod arm;
 mod cpus;
 mod machine;
+#[cfg(test)]
+mod machines;
+mod thermal;
 mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::record::{Android, BeforeAfter, Environment, Oplat};
+use crate::record::{Android, BeforeAfter, Environment, Oplat, Throttle};
 use crate::worker::protocol;
 
 pub use cpus::{default_cpus, parse_cpus};
@@ -25,6 +29,10 @@ pub struct Watch {
     root: PathBuf,
     cpus: Vec<usize>,
     before: State,
+    /// What was read so far.
+    frequency_khz: BTreeMap<String, BeforeAfter>,
+    temperature_mc: BTreeMap<String, BeforeAfter>,
+    throttle: BTreeMap<String, Throttle>,
     android: Option<Android>,
 }
 
@@ -38,13 +46,42 @@ impl Watch {
     pub fn under(root: &Path, cpus: &[usize]) -> Self {
         let machine = Machine::new(root);
         let before = machine.state(cpus);
-        let android = android::state(root);
-        Self { machine, root: root.into(), cpus: cpus.to_vec(), before, android }
+        let first = |readings: &BTreeMap<String, i64>| {
+            readings.iter().map(|(name, &value)| (name.clone(), BeforeAfter::first(value))).collect()
+        };
+        let throttle = before.throttle.iter().map(|(name, &(kind, value))| {
+            (name.clone(), Throttle { kind, reading: BeforeAfter::first(value) })
+        });
+        Self {
+            root: root.into(),
+            cpus: cpus.to_vec(),
+            frequency_khz: first(&before.frequency_khz),
+            temperature_mc: first(&before.temperature_mc),
+            throttle: throttle.collect(),
+            android: android::state(root),
+            machine,
+            before,
+        }
     }
 
-    /// What the machine is, before anything has been measured.
+    fn note(&mut self, state: &State) {
+        for (name, &value) in &state.frequency_khz {
+            self.frequency_khz.entry(name.clone()).or_default().note(value);
+        }
+        for (name, &value) in &state.temperature_mc {
+            self.temperature_mc.entry(name.clone()).or_default().note(value);
+        }
+        for (name, &(kind, value)) in &state.throttle {
+            let unknown = Throttle { kind, reading: BeforeAfter::default() };
+            self.throttle.entry(name.clone()).or_insert(unknown).reading.note(value);
+        }
+        if let Some((known, now)) = self.android.as_mut().zip(android::state(&self.root)) {
+            android::note(known, &now);
+        }
+    }
+
+    /// What the machine is, and how it was until now.
     pub fn now(&self) -> Environment {
-        let pair = |before| pair(before, &BTreeMap::new());
         Environment {
             target: String::new(),
             host: self.machine.host().unwrap_or_default(),
@@ -59,28 +96,28 @@ impl Watch {
             affinity: self.cpus.clone(),
             emulated: self.machine.emulates(),
             timer_ns: timer_ns(),
-            frequency_khz: pair(&self.before.frequency_khz),
-            temperature_mc: pair(&self.before.temperature_mc),
+            clock_ns: Some(clock_ns()),
+            frequency_khz: self.frequency_khz.clone(),
+            temperature_mc: self.temperature_mc.clone(),
+            throttle: self.throttle.clone(),
             steal: None,
             memory_bytes: self.machine.memory_bytes(),
+            huge_pages: self.machine.huge_pages(),
+            hypervisor: self.machine.hypervisor(),
+            knobs: BTreeMap::new(),
             android: self.android.clone(),
             runner: None,
             warnings: vec![],
         }
     }
 
-    /// What the machine was like meanwhile, and the share of the used CPUs' time that other programs took; the
-    /// measurement itself took `own_ticks` of it.
-    pub fn finish(&self, own_ticks: Option<u64>) -> (Environment, Option<f64>) {
+    /// Looks again: what the machine has been like since the start, and the share of the used CPUs' time that other
+    /// programs took; the measurement itself took `own_ticks` of it.
+    pub fn look(&mut self, own_ticks: Option<u64>) -> (Environment, Option<f64>) {
         let after = self.machine.state(&self.cpus);
+        self.note(&after);
         let before = &self.before;
-        let environment = Environment {
-            frequency_khz: pair(&before.frequency_khz, &after.frequency_khz),
-            temperature_mc: pair(&before.temperature_mc, &after.temperature_mc),
-            steal: before.steal_until(&after),
-            android: self.android.clone().map(|before| android::pair(before, android::state(&self.root))),
-            ..self.now()
-        };
+        let environment = Environment { steal: before.steal_until(&after), ..self.now() };
         (environment, own_ticks.and_then(|own| before.others_until(&after, own)))
     }
 }
@@ -101,14 +138,6 @@ pub fn complete(machine: protocol::Machine, target: &str, emulated: bool, isa: &
 /// Ticks that this process and the children that it has waited for have computed; `None` where it isn't known.
 pub fn own_ticks() -> Option<u64> {
     Machine::new(Path::new("/")).own_ticks()
-}
-
-/// Joins what was read before and after under the same name.
-fn pair(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>) -> BTreeMap<String, BeforeAfter> {
-    let names = before.keys().chain(after.keys());
-    let both =
-        |name: &String| BeforeAfter { before: before.get(name).copied(), after: after.get(name).copied() };
-    names.map(|name| (name.clone(), both(name))).collect()
 }
 
 /// This program, as the record knows it.
@@ -143,6 +172,16 @@ fn timer_ns() -> u64 {
         }
     }
     if smallest == u64::MAX { 0 } else { smallest }
+}
+
+/// What one reading of the clock takes, ns.
+fn clock_ns() -> u64 {
+    const READINGS: u32 = 1000;
+    let start = Instant::now();
+    for _ in 0..READINGS {
+        std::hint::black_box(Instant::now());
+    }
+    u64::try_from((start.elapsed() / READINGS).as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A moment as RFC 3339 has it, in UTC and whole seconds: `2026-11-24T05:00:00Z`.
@@ -190,14 +229,15 @@ mod tests {
     #[test]
     fn a_system_that_says_nothing_is_no_reason_to_fail() {
         let nothing = tempfile::tempdir().expect("temp");
-        let watch = Watch::under(nothing.path(), &[0]);
-        let (environment, others) = watch.finish(Some(0));
+        let mut watch = Watch::under(nothing.path(), &[0]);
+        let (environment, others) = watch.look(Some(0));
         assert_eq!(others, None);
         let machine = protocol::Machine { oplat: this_program(), environment, others };
         let e = complete(machine, "local", false, &["avx2".into()]);
         assert_eq!((e.cpu, e.steal, e.clusters.len(), e.governor.len()), (None, None, 0, 0));
         assert_eq!((e.isa.as_slice(), e.runner, e.emulated), (&["avx2".to_owned()][..], None, false));
-        assert!(e.frequency_khz.is_empty() && e.temperature_mc.is_empty() && e.android.is_none());
+        assert!(e.frequency_khz.is_empty() && e.temperature_mc.is_empty() && e.throttle.is_empty());
+        assert!(e.android.is_none() && e.hypervisor.is_none() && e.huge_pages.is_none());
     }
 
     #[test]

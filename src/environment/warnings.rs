@@ -1,6 +1,7 @@
 //! What about the machine makes its numbers less sure, in plain words with a remedy.
 
-use crate::record::{Android, Environment};
+use crate::record::{Android, Environment, Throttle, ThrottleKind};
+use crate::units;
 
 /// Steal that is worth a warning, as a share.
 const STEAL: f64 = 0.02;
@@ -48,22 +49,60 @@ pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
     if e.cores == 1 {
         warnings.push("a single CPU: this program and the system disturb what is measured".to_owned());
     }
-    if let Some((zone, t)) = e.temperature_mc.iter().find(|(_, t)| t.after.is_some_and(|after| after >= HOT))
-    {
-        let degrees = t.after.unwrap_or_default() / 1000;
-        warnings.push(format!("hot: zone {zone} at {degrees} °C may throttle; cool it, and measure again"));
+    let hottest = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.highest?, zone))).max();
+    if let Some((mc, zone)) = hottest.filter(|&(mc, _)| mc >= HOT) {
+        warnings.push(format!(
+            "hot: zone {zone} reached {} °C and may throttle; cool it, or give it --cool-down or \
+             --max-temperature",
+            mc / 1000
+        ));
     }
     let slowed = e.frequency_khz.iter().find_map(|(cpu, f)| {
-        let (before, after) = (f.before?, f.after?);
-        ((after as f64) < SLOWED * before as f64).then_some((cpu, before / 1000, after / 1000))
+        let (before, lowest) = (f.before?, f.lowest?);
+        ((lowest as f64) < SLOWED * before as f64).then_some((cpu, before / 1000, lowest / 1000))
     });
-    if let Some((cpu, before, after)) = slowed {
+    if let Some((cpu, before, lowest)) = slowed {
         warnings.push(format!(
-            "CPU {cpu} slowed from {before} to {after} MHz: throttled? cool it, or fix the speed"
+            "CPU {cpu} slowed from {before} to {lowest} MHz: throttled? cool it, or fix the speed"
+        ));
+    }
+    warnings.extend(e.throttle.iter().filter_map(|(name, sign)| held_back(name, sign)));
+    if !e.knobs.is_empty() {
+        let knobs: Vec<String> = e.knobs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        warnings.push(format!(
+            "the environment sets {} for every variant that has no other value: unset it, or say it with --knob",
+            knobs.join(" ")
         ));
     }
     warnings.extend(e.android.as_ref().map(of_android).unwrap_or_default());
     warnings
+}
+
+/// What a sign says about the time of the measurement; `None` if all was well.
+fn held_back(name: &str, sign: &Throttle) -> Option<String> {
+    let r = sign.reading;
+    match sign.kind {
+        ThrottleKind::Counter => {
+            let times = r.after?.checked_sub(r.before?).filter(|&times| times > 0)?;
+            let times = units::count(usize::try_from(times).ok()?, "time");
+            Some(format!("throttled {times} while it was measured ({name}): cool it, and measure again"))
+        }
+        ThrottleKind::Level => r.highest.filter(|&level| level > 0).map(|level| {
+            format!("held back by {name}, up to level {level}: cool it, or give it --cool-down")
+        }),
+        ThrottleKind::Firmware => {
+            const SINCE_START: u32 = 16;
+            let (before, after) = (r.before?, r.after.or(r.before)?);
+            // What is the case now, and what is new among what has been since the start.
+            let bits = before | after | ((after & !before) >> SINCE_START);
+            let words =
+                ["its supply voltage is too low", "its frequency is capped", "it throttles", "it is hot"];
+            let told: Vec<&str> =
+                (0..).zip(words).filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, word)| word).collect();
+            let remedy = "give it a better power supply, and cool it";
+            (!told.is_empty()).then(|| format!("the board's firmware says: {}; {remedy}", told.join(", ")))
+        }
+    }
 }
 
 /// What about a phone's state disturbs it.
@@ -75,7 +114,7 @@ fn of_android(android: &Android) -> Vec<String> {
     if android.charging == Some(true) {
         warnings.push("the battery is charging, which heats the phone: let it fill up first".to_owned());
     }
-    let worst = android.thermal_status.before.max(android.thermal_status.after);
+    let worst = android.thermal_status.highest;
     if let Some(status @ 1..) = worst {
         let name = ["light", "moderate", "severe", "critical", "emergency", "shutdown"];
         let name = usize::try_from(status - 1).ok().and_then(|i| name.get(i)).unwrap_or(&"unknown");
@@ -89,6 +128,12 @@ fn of_android(android: &Android) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::record::BeforeAfter;
+
+    fn readings(all: &[i64]) -> BeforeAfter {
+        let mut readings = BeforeAfter::first(all[0]);
+        all[1..].iter().for_each(|&value| readings.note(value));
+        readings
+    }
 
     #[test]
     fn a_fit_machine_has_no_warnings() {
@@ -104,14 +149,14 @@ mod tests {
 
     #[test]
     fn each_trouble_is_named_with_its_figure() {
-        let both = |before, after| BeforeAfter { before: Some(before), after: Some(after) };
         let troubled = Environment {
             cores: 1,
             emulated: true,
             governor: vec!["powersave".into()],
             steal: Some(0.034),
-            temperature_mc: [("0 (soc)".to_owned(), both(50_000, 91_000))].into(),
-            frequency_khz: [("3".to_owned(), both(2_000_000, 1_200_000))].into(),
+            temperature_mc: [("0 (soc)".to_owned(), readings(&[50_000, 91_000, 60_000]))].into(),
+            frequency_khz: [("3".to_owned(), readings(&[2_000_000, 1_200_000, 2_000_000]))].into(),
+            knobs: [("TRACT_CPU_ISA".to_owned(), "-avx2".to_owned())].into(),
             ..Environment::default()
         };
         let all = warnings(&troubled, Some(0.3)).join("\n");
@@ -123,14 +168,32 @@ mod tests {
             "single CPU",
             "91 °C",
             "2000 to 1200 MHz",
+            "TRACT_CPU_ISA=-avx2",
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }
     }
 
     #[test]
+    fn a_processor_that_was_held_back_is_told_and_one_that_once_was_is_not() {
+        let told = |kind, all: &[i64]| held_back("cpu 1 core", &Throttle { kind, reading: readings(all) });
+        let counted = told(ThrottleKind::Counter, &[7, 9]).expect("it rose");
+        assert!(counted.contains("2 times") && counted.contains("cpu 1 core"), "{counted}");
+        assert_eq!(told(ThrottleKind::Counter, &[7, 7]), None);
+        assert!(told(ThrottleKind::Level, &[0, 3, 0]).expect("in between").contains("level 3"));
+        assert_eq!(told(ThrottleKind::Level, &[0, 0]), None);
+        let board = told(ThrottleKind::Firmware, &[0x10000, 0x50005]).expect("now");
+        assert!(
+            board.contains("voltage") && board.contains("throttles") && !board.contains("capped"),
+            "{board}"
+        );
+        assert_eq!(told(ThrottleKind::Firmware, &[0x50000, 0x50000]), None);
+        assert!(told(ThrottleKind::Firmware, &[0, 0x20000]).expect("it was meanwhile").contains("capped"));
+    }
+
+    #[test]
     fn a_phone_in_use_is_not_fit() {
-        let status = BeforeAfter { before: Some(0), after: Some(3) };
+        let status = readings(&[0, 3]);
         let android = Android {
             charging: Some(true),
             screen_on: Some(true),

@@ -7,8 +7,8 @@ use super::raw::{Raw, RawFork, RawVariant};
 use super::{Experiment, Planned, compare};
 use crate::environment;
 use crate::record::{
-    Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role, SCHEMA, Settings,
-    Site, Skipped, Variant, steady,
+    Bookkeeping, Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role,
+    SCHEMA, Settings, Site, Skipped, Variant, steady,
 };
 use crate::stats::Samples;
 
@@ -32,8 +32,8 @@ pub fn record(
     let mut variants: Vec<Variant> = experiment
         .variants
         .iter()
-        .zip(&raw.variants)
-        .map(|(planned, raw)| variant(experiment, planned, raw))
+        .zip(raw.variants.iter().zip(usable(&raw)))
+        .map(|(planned, (raw, usable))| variant(experiment, planned, raw, &usable))
         .collect();
     if missing {
         for (variant, raw) in variants.iter_mut().zip(&raw.variants) {
@@ -45,6 +45,13 @@ pub fn record(
         share_shapes(models.iter_mut().map(|v| &mut v.sites));
     }
     environment.warnings.extend(warnings(&settings, &variants));
+    if let Some(clock_ns) = environment.clock_ns {
+        for variant in &mut variants {
+            let readings = variant.ops.len() as u64;
+            let bookkeeping = variant.profiled.as_mut().and_then(|p| p.bookkeeping.as_mut());
+            bookkeeping.into_iter().for_each(|b| b.clock_ns = readings * clock_ns);
+        }
+    }
     Record {
         schema: SCHEMA.into(),
         oplat: environment::this_program(),
@@ -71,6 +78,8 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         denormals: if experiment.load.flush_denormals { "flush" } else { "keep" }.into(),
         threads: experiment.load.threads,
         confidence: experiment.confidence,
+        cool_down_ns: u64::try_from(experiment.rest.pause.as_nanos()).unwrap_or(u64::MAX),
+        max_temperature_mc: experiment.rest.below_mc,
         cold: experiment.cold,
         interrupted: raw.interrupted,
         lost: raw.lost.clone(),
@@ -103,7 +112,7 @@ fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
     if !odd.is_empty() {
         warnings.push(format!(
             "processes that ran far slower than others of the same variant, all their life long: {}; they are \
-             left out of ratios and kept in the record",
+             left out of ratios and of the ops' times, and kept in the record",
             odd.join(", ")
         ));
     }
@@ -173,13 +182,23 @@ fn model(experiment: &Experiment, subject: usize, raw: &Raw) -> Model {
     model
 }
 
-/// A variant by itself; comparisons come later.
-fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant) -> Variant {
+/// The forks of each variant without those of odd processes.
+fn usable(raw: &Raw) -> Vec<Vec<&RawFork>> {
+    let forks: Vec<Vec<Fork>> =
+        raw.variants.iter().map(|v| v.forks.iter().map(|f| f.fork.clone()).collect()).collect();
+    let steady = steady(&forks.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let forks = raw.variants.iter().map(|v| v.forks.iter());
+    let kept = |(fork, steady): (_, Option<&Fork>)| steady.map(|_| fork);
+    forks.zip(steady).map(|(forks, steady)| forks.zip(steady).filter_map(kept).collect()).collect()
+}
+
+/// A variant by itself; comparisons come later. Its ops' times are those of the `usable` forks.
+fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable: &[&RawFork]) -> Variant {
     let (mut ops, sites) = match &raw.loaded {
         Some(loaded) => attribute(&planned.variant, loaded),
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
     };
-    let profiled = profile(&mut ops, &raw.forks);
+    let profiled = profile(&mut ops, usable);
     let forks: Vec<Fork> = raw.forks.iter().map(|f| f.fork.clone()).collect();
     if let Some(memory) = &raw.memory {
         for (op, memory) in ops.iter_mut().zip(&memory.ops) {
@@ -232,12 +251,12 @@ fn unplaced(site: &crate::swap::VariantSite) -> Site {
 }
 
 /// Times of the ops, and what profiled runs come to as a whole.
-fn profile(ops: &mut [Op], forks: &[RawFork]) -> Option<Profiled> {
+fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
     let walls = forks.iter().flat_map(|f| f.fork.profiled_rounds.iter().flat_map(|p| &p.runs_ns));
     let wall = Samples::from_ns(walls)?;
     let mut explained = 0.0;
     for op in ops {
-        let of_fork = |f: &RawFork| f.ops_ns.get(op.index).cloned().unwrap_or_default();
+        let of_fork = |f: &&RawFork| f.ops_ns.get(op.index).cloned().unwrap_or_default();
         let by_fork: Vec<Vec<u64>> = forks.iter().map(of_fork).collect();
         let Some(all) = Samples::from_ns(by_fork.iter().flatten()) else { continue };
         let s = all.summary();
@@ -252,6 +271,20 @@ fn profile(ops: &mut [Op], forks: &[RawFork]) -> Option<Profiled> {
         p50_ns: ns(wall.median()),
         overhead_ratio: compare::overhead_ratio(&forks)?,
         unaccounted_ns: ns(wall.mean() - explained),
+        bookkeeping: bookkeeping(&forks, wall.mean() - explained),
+    })
+}
+
+/// Where the time that no op explains is; without the clock's own, which only the machine can tell.
+fn bookkeeping(forks: &[Fork], unaccounted_ns: f64) -> Option<Bookkeeping> {
+    let around = || forks.iter().flat_map(|f| &f.profiled_rounds).flat_map(|p| &p.around_ns);
+    let mean = |side: usize| Some(Samples::from_ns(around().map(|around| &around[side]))?.mean());
+    let (before, after) = (mean(0)?, mean(1)?);
+    Some(Bookkeeping {
+        before_ns: ns(before),
+        between_ns: ns(unaccounted_ns - before - after),
+        after_ns: ns(after),
+        clock_ns: 0,
     })
 }
 

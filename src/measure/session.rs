@@ -154,6 +154,8 @@ impl Session<'_, '_> {
             let left = schedule.left(self.costs, round + 1);
             self.progress.advance(share(now, left), left);
         }
+        // As hot and as fast as it is while it works.
+        self.watch.look();
         // The median: one that waited for a hanging worker says nothing of those to come.
         if let Some(unit) = Samples::new(units).map(|s| s.median()) {
             self.cost_of_turns(Duration::from_secs_f64(unit));
@@ -250,6 +252,9 @@ impl Session<'_, '_> {
         let answer = lane.turn(runs, warm, self.patience(variant, runs))?;
         if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
             note_usage(fork, &answer);
+            if let Some(more) = answer.in_turn {
+                *fork.in_turns.get_or_insert_default() += more;
+            }
             fork.rounds.push(answer.runs_ns);
         }
         Ok(())
@@ -260,7 +265,11 @@ impl Session<'_, '_> {
         let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
         let profile = lane.profile(runs, warm, self.patience(variant, runs))?;
         if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
-            raw.fork.profiled_rounds.push(ProfiledRound { round, runs_ns: profile.runs_ns });
+            raw.fork.profiled_rounds.push(ProfiledRound {
+                round,
+                runs_ns: profile.runs_ns,
+                around_ns: profile.around_ns,
+            });
             raw.ops_ns.iter_mut().zip(profile.ops_ns).for_each(|(all, new)| all.extend(new));
         }
         Ok(())

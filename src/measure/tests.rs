@@ -133,6 +133,11 @@ fn a_record_says_what_was_done_and_can_be_read_back() {
     let memory = mish.memory.expect("surveyed");
     assert_eq!((memory.retained_bytes, memory.peak_rss_bytes), (44, Some(1008)));
     assert_eq!(mish.ops[0].scratch_bytes, 5);
+    let bookkeeping = mish.profiled.and_then(|p| p.bookkeeping).expect("profiled");
+    assert!(bookkeeping.before_ns.abs_diff(2 * bookkeeping.after_ns) <= 2, "{bookkeeping:?}");
+    assert!(bookkeeping.between_ns.abs_diff(7 * bookkeeping.after_ns) <= 40, "{bookkeeping:?}");
+    let turns = mish.forks[0].in_turns.expect("counted");
+    assert_eq!(turns.minor_faults, 2 * mish.forks[0].rounds.len() as u64);
     let change = mish.output_change.expect("compared");
     assert_eq!((change.max_abs, change.relative_l2, change.subnormal), (0.5, 0.1, 6));
     assert_eq!(record.variants[0].output_change.map(|c| c.max_abs), Some(0.0));
@@ -351,8 +356,14 @@ fn an_interrupt_before_any_round_is_a_loss() {
 #[test]
 fn an_answer_that_does_not_fit_the_question_is_an_error_of_its_variant() {
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
-        let none =
-            Profile { runs_ns: vec![], ops_ns: vec![], allocations: 0, allocated_bytes: 0, order: vec![] };
+        let none = Profile {
+            runs_ns: vec![],
+            ops_ns: vec![],
+            around_ns: vec![],
+            allocations: 0,
+            allocated_bytes: 0,
+            order: vec![],
+        };
         (m.variant == 2 && matches!(request, Request::Profile { .. })).then_some(Ok(Reply::Profile(none)))
     });
     let record = measured(&world, &Interrupt::default()).expect("two are measured");

@@ -71,14 +71,21 @@ impl<'t> Watch<'t> {
         self.target.emulated() || self.machine.environment.emulated
     }
 
+    /// Looks at the machine in the middle of a measurement, so that it is known how it fared even if it is lost later.
+    pub fn look(&mut self) -> Option<&Environment> {
+        match self.worker.ask(&Request::Watched { own_ticks: None }, PATIENCE) {
+            Ok(Reply::Machine(machine)) => {
+                self.machine = *machine;
+                Some(&self.machine.environment)
+            }
+            _ => None,
+        }
+    }
+
     /// The hottest zone now, thousandths of a degree Celsius; `None` if none is known.
     pub fn hottest_mc(&mut self) -> Option<i64> {
-        let Ok(Reply::Machine(machine)) = self.worker.ask(&Request::Watched { own_ticks: None }, PATIENCE)
-        else {
-            return None;
-        };
-        let environment = machine.environment;
-        let battery = environment.android.and_then(|android| android.battery_mc.after);
+        let environment = self.look()?;
+        let battery = environment.android.as_ref().and_then(|android| android.battery_mc.after);
         environment.temperature_mc.values().filter_map(|zone| zone.after).chain(battery).max()
     }
 

@@ -6,11 +6,13 @@
 
 pub mod bench;
 mod delta;
+mod environment;
 mod odd;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use environment::{Android, BeforeAfter, Cluster, Environment, Throttle, ThrottleKind};
 pub use odd::steady;
 
 use crate::stats::Samples;
@@ -49,75 +51,6 @@ pub struct Oplat {
 pub use crate::worker::protocol::Engine;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Environment {
-    /// `local`, `ssh:…`, `adb:…`, `cmd:…`.
-    pub target: String,
-    pub host: String,
-    pub arch: String,
-    /// The CPU's name as the system gives it.
-    pub cpu: Option<String>,
-    pub isa: Vec<String>,
-    pub os: String,
-    pub cores: usize,
-    /// Memory that could be had without swapping, before anything was measured.
-    #[serde(default)]
-    pub available_bytes: Option<u64>,
-    pub clusters: Vec<Cluster>,
-    /// Scaling governor of each CPU that is used.
-    pub governor: Vec<String>,
-    /// CPUs that the workers were pinned to; empty if not pinned.
-    pub affinity: Vec<usize>,
-    pub emulated: bool,
-    /// Smallest step of the clock that was seen.
-    pub timer_ns: u64,
-    pub frequency_khz: BTreeMap<String, BeforeAfter>,
-    pub temperature_mc: BTreeMap<String, BeforeAfter>,
-    /// Share of CPU time that the hypervisor took while measuring, 0 to 1.
-    pub steal: Option<f64>,
-    /// All memory of the machine.
-    #[serde(default)]
-    pub memory_bytes: Option<u64>,
-    /// Null on anything that is not Android.
-    #[serde(default)]
-    pub android: Option<Android>,
-    /// The program that ran the workers, where that isn't the one that measured.
-    #[serde(default)]
-    pub runner: Option<Oplat>,
-    pub warnings: Vec<String>,
-}
-
-/// What Android says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Android {
-    pub version: String,
-    pub sdk: Option<u32>,
-    /// Maker and model.
-    pub device: String,
-    pub soc: Option<String>,
-    /// Temperature of the battery, thousandths of a degree Celsius.
-    pub battery_mc: BeforeAfter,
-    pub battery_percent: BeforeAfter,
-    /// Android's own scale: 0 none, 1 light, 2 moderate, 3 severe, and worse.
-    pub thermal_status: BeforeAfter,
-    pub charging: Option<bool>,
-    pub screen_on: Option<bool>,
-}
-
-/// CPUs that share a capacity or a highest frequency (big.LITTLE).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cluster {
-    pub cpus: Vec<usize>,
-    pub capacity: Option<u64>,
-    pub max_khz: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct BeforeAfter {
-    pub before: Option<i64>,
-    pub after: Option<i64>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// File stem or built-in name.
     pub name: String,
@@ -154,6 +87,11 @@ pub struct Settings {
     pub threads: usize,
     /// Confidence of every interval, e.g. 0.99.
     pub confidence: f64,
+    /// Pause before every fork but the first, and the temperature below which one may begin.
+    #[serde(default)]
+    pub cool_down_ns: u64,
+    #[serde(default)]
+    pub max_temperature_mc: Option<i64>,
     /// True if every run is the first one of its process: latencies are those of cold starts, after loading.
     #[serde(default)]
     pub cold: bool,
@@ -251,8 +189,12 @@ pub struct Fork {
     #[serde(default)]
     pub settled: Option<bool>,
     pub peak_rss_bytes: Option<u64>,
+    /// Since the process started.
     pub minor_faults: Option<u64>,
     pub involuntary_switches: Option<u64>,
+    /// Of the plain turns alone, untimed runs included.
+    #[serde(default)]
+    pub in_turns: Option<InTurns>,
     /// `rounds[round][run]`: plain runs, ns.
     pub rounds: Vec<Vec<u64>>,
     /// Rounds of profiled runs: the index of the plain round each follows, and wall times, ns.
@@ -262,10 +204,29 @@ pub struct Fork {
     pub ops_ns: Vec<Vec<u64>>,
 }
 
+/// What disturbed a process in its plain turns, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InTurns {
+    pub runs: u64,
+    pub minor_faults: u64,
+    pub involuntary_switches: u64,
+}
+
+impl std::ops::AddAssign for InTurns {
+    fn add_assign(&mut self, more: Self) {
+        self.runs += more.runs;
+        self.minor_faults += more.minor_faults;
+        self.involuntary_switches += more.involuntary_switches;
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfiledRound {
     pub round: usize,
     pub runs_ns: Vec<u64>,
+    /// Of each run, the time before its first op and after its last one, ns.
+    #[serde(default)]
+    pub around_ns: Vec<[u64; 2]>,
 }
 
 /// Wall time of plain runs, pooled over forks.
@@ -341,6 +302,22 @@ pub struct Profiled {
     pub overhead_ratio: f64,
     /// Mean wall time of a profiled run that no op explains.
     pub unaccounted_ns: u64,
+    /// Where in the run that time is.
+    #[serde(default)]
+    pub bookkeeping: Option<Bookkeeping>,
+}
+
+/// What the engine does around its ops, and the observer beside it: means over profiled runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookkeeping {
+    /// Before the first op: matching the inputs, setting up the run.
+    pub before_ns: u64,
+    /// Between ops: gathering inputs, keeping outputs, dropping what is not needed any more.
+    pub between_ns: u64,
+    /// After the last op: giving the outputs away, clearing the run's table.
+    pub after_ns: u64,
+    /// What reading the clock comes to outside ops; each op's own time holds one reading too.
+    pub clock_ns: u64,
 }
 
 /// What the activations cost in this network: the paired difference to the control.

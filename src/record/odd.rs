@@ -3,7 +3,8 @@
 //!
 //! They are told by pairing: what slows a machine down slows all variants of a fork, while an odd process is slow
 //! beside its own neighbours. A variant that was measured alone has none: there a fork is odd whose fastest run is far
-//! slower than usual, if few are. They stay in the record; ratios leave them out, and a warning counts them.
+//! slower than usual, if few are. They stay in the record; ratios and the times of ops leave
+//! them out, and a warning counts them.
 
 use super::Fork;
 use crate::stats::Samples;

@@ -56,6 +56,8 @@ columns! {
     /// The paired difference to the control.
     activation_ns, activation_low_ns, activation_high_ns,
     overhead_ratio, unaccounted_ns,
+    /// Of what no op explains.
+    before_ops_ns, between_ops_ns, after_ops_ns,
     output_bytes, scratch_bytes, live_bytes, allocator_ns,
     weights_bytes, peak_live_bytes, peak_heap_bytes, retained_bytes, peak_rss_bytes,
     error,
@@ -192,6 +194,9 @@ fn whole(common: &Row, variant: &Variant, timed: bool) -> Row {
     if let Some(profiled) = &variant.profiled {
         row.overhead_ratio = number(profiled.overhead_ratio);
         row.unaccounted_ns = profiled.unaccounted_ns.to_string();
+        row.before_ops_ns = known(profiled.bookkeeping.map(|b| b.before_ns));
+        row.between_ops_ns = known(profiled.bookkeeping.map(|b| b.between_ns));
+        row.after_ops_ns = known(profiled.bookkeeping.map(|b| b.after_ns));
     }
     row
 }

@@ -24,6 +24,33 @@ pub fn record() -> Record {
             affinity: vec![1],
             cores: 2,
             timer_ns: 25,
+            host: "board".into(),
+            arch: "x86_64".into(),
+            cpu: Some("Some CPU 9".into()),
+            os: "Board Linux 12, Linux 6.1.0".into(),
+            memory_bytes: Some(8_000_000_000),
+            available_bytes: Some(6_500_000_000),
+            clusters: vec![Cluster {
+                cpus: vec![0, 1],
+                core: None,
+                capacity: None,
+                max_khz: Some(3_400_000),
+            }],
+            governor: vec!["performance".into()],
+            frequency_khz: [("1".to_owned(), readings([3_400_000, 3_100_000, 3_400_000]))].into(),
+            temperature_mc: [
+                ("0 (acpitz)".to_owned(), readings([41_000, 42_000, 42_000])),
+                ("1 (x86_pkg_temp)".to_owned(), readings([52_000, 67_000, 61_000])),
+            ]
+            .into(),
+            throttle: [(
+                "cpu 1 core".to_owned(),
+                Throttle { kind: ThrottleKind::Counter, reading: readings([3, 3, 3]) },
+            )]
+            .into(),
+            steal: Some(0.03),
+            huge_pages: Some("madvise".into()),
+            hypervisor: Some("KVM".into()),
             warnings: vec!["shared machine: 3% of the CPU time was stolen".into(); 2],
             ..Default::default()
         },
@@ -48,6 +75,13 @@ pub fn record() -> Record {
         order: vec![],
         variants: vec![original(), mish(), control()],
     }
+}
+
+fn readings([before, during, after]: [i64; 3]) -> BeforeAfter {
+    let mut readings = BeforeAfter::first(before);
+    readings.note(during);
+    readings.note(after);
+    readings
 }
 
 fn skipped() -> Vec<Skipped> {
@@ -150,7 +184,15 @@ fn memory(heap: u64) -> Option<Memory> {
 }
 
 fn profiled(p50: f64, unaccounted_ns: u64) -> Option<Profiled> {
-    Some(Profiled { p50_ns: (p50 * MS as f64) as u64, overhead_ratio: 1.004, unaccounted_ns })
+    let part = unaccounted_ns / 10;
+    let bookkeeping =
+        Bookkeeping { before_ns: part, between_ns: 8 * part, after_ns: part, clock_ns: unaccounted_ns / 50 };
+    Some(Profiled {
+        p50_ns: (p50 * MS as f64) as u64,
+        overhead_ratio: 1.004,
+        unaccounted_ns,
+        bookkeeping: Some(bookkeeping),
+    })
 }
 
 fn original() -> Variant {

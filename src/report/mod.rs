@@ -14,6 +14,7 @@ pub(crate) mod grid;
 mod header;
 pub(crate) mod json;
 mod junit;
+mod machine;
 mod markdown;
 mod memory;
 mod ops;

@@ -7,6 +7,9 @@ use super::types::profiled_run;
 use crate::record::{Op, Record, Variant};
 use crate::units::{self, Scale};
 
+/// An op that takes less than so many readings of the clock is timed no better than to a tenth.
+const SHORT: u64 = 10;
+
 pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     facts::broken_down(record).map(|v| section(record, v, top)).collect()
 }
@@ -38,12 +41,14 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
         grid = grid.number(&format!("{title}\n{}", size.unit));
     }
     let counted = variant.memory.is_some();
+    let clock_ns = record.environment.timer_ns.max(record.environment.clock_ns.unwrap_or(0));
+    let is_short = |op: &Op| op.mean_ns > 0 && op.mean_ns < SHORT * clock_ns;
     let when = |known: bool, text: String| if known { text } else { "-".into() };
     for op in shown {
         let mut cells = vec![what(variant, op), op.node.clone()];
         if timed {
             cells.extend([
-                time.text(op.mean_ns),
+                if is_short(op) { format!("~{}", time.text(op.mean_ns)) } else { time.text(op.mean_ns) },
                 units::share(op.share),
                 when(counted, time.text(op.allocator_ns)),
             ]);
@@ -64,6 +69,13 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let mut notes = vec![];
     if timed && counted {
         notes.push("alloc: of which inside the allocator, from a run of its own");
+    }
+    let short = format!(
+        "~ less than {SHORT} readings of the clock, one of which ({}) is in it",
+        units::time(clock_ns)
+    );
+    if timed && shown.iter().any(|op| is_short(op)) {
+        notes.push(short.as_str());
     }
     if shown.iter().any(|o| o.generic_kernel) {
         notes.push("! generic kernel: portable code without this processor's vector instructions");

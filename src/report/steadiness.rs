@@ -3,7 +3,7 @@
 use super::facts;
 use super::grid::Grid;
 use super::section::Section;
-use crate::record::{Fork, Record};
+use crate::record::{Fork, InTurns, Record};
 use crate::stats::Samples;
 use crate::units::{self, Scale};
 
@@ -18,7 +18,9 @@ pub fn section(record: &Record) -> Section {
         .number("outliers")
         .number("severe")
         .number("last third / first")
-        .number("autocorrelation");
+        .number("autocorrelation")
+        .number("faults a run")
+        .number("preempted a run");
     for variant in &record.variants {
         let Some(s) = variant.steadiness else { continue };
         grid.row([
@@ -28,12 +30,25 @@ pub fn section(record: &Record) -> Section {
             units::integer(s.outliers_severe as u64),
             s.drift.map_or("-".into(), |drift| units::ratio(drift, s.drift_interval)),
             s.autocorrelation.map_or("-".into(), |r| format!("{r:.2}")),
+            a_run(&variant.forks, |turns| turns.minor_faults),
+            a_run(&variant.forks, |turns| turns.involuntary_switches),
         ]);
     }
     Section::details("steadiness").table(grid).line(
         "outliers: runs outside Tukey's fences of their fork (counted, never dropped); last third / first: medians \
-         within forks; autocorrelation: of a run with the next one",
+         within forks; autocorrelation: of a run with the next one; faults: minor page faults; preempted: involuntary \
+         context switches",
     )
+}
+
+/// How often something came to pass in a run of the plain turns, on average; `-` where it isn't known.
+fn a_run(forks: &[Fork], of: fn(&InTurns) -> u64) -> String {
+    let turns: Vec<&InTurns> = forks.iter().filter_map(|f| f.in_turns.as_ref()).collect();
+    let runs: u64 = turns.iter().map(|t| t.runs).sum();
+    match runs {
+        0 => "-".into(),
+        _ => units::magnitude(turns.into_iter().map(of).sum::<u64>() as f64 / runs as f64),
+    }
 }
 
 /// A figure of a fork, if it is known.

@@ -1,7 +1,9 @@
 //! The report for people: first what it means, then what it rests on.
 
 use super::section::Section;
-use super::{By, Options, activations, header, memory, ops, sites, steadiness, types, variants, verdict};
+use super::{
+    By, Options, activations, header, machine, memory, ops, sites, steadiness, types, variants, verdict,
+};
 use crate::record::Record;
 
 /// Header and warnings, the verdict, the variants, and the breakdowns that were asked for.
@@ -14,6 +16,7 @@ pub fn sections(record: &Record, options: &Options) -> Vec<Section> {
         memory::curve(record),
         steadiness::cold(record),
         steadiness::section(record),
+        machine::section(record),
     ];
     for by in &options.by {
         sections.extend(match by {

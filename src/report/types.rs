@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::facts;
 use super::grid::{Grid, shorten};
 use super::section::Section;
-use crate::record::{Op, Record, Variant};
+use crate::record::{Bookkeeping, Op, Record, Variant};
 use crate::units::{self, Scale};
 
 /// What ops are put together by.
@@ -37,6 +37,7 @@ pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     let rows = by_time(&variants, group);
     let mut sections: Vec<Section> = bands.map(|band| times(record, group, band, &rows, top)).collect();
     if let Some(last) = sections.pop() {
+        let last = last.lines(bookkeeping(record, &variants));
         sections.push(last.line(
             "means of profiled runs: they say where time goes; whole runs above say which variant is slower",
         ));
@@ -104,6 +105,18 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     let overhead = profiled(&|v| v.profiled.map(|p| units::ratio(p.overhead_ratio, None)));
     grid.row(std::iter::once("profiled/plain".to_string()).chain(overhead));
     Section::details(title).table(grid)
+}
+
+/// Where the time is that no op explains, in the first variant of which it is known: it is much the same in others.
+fn bookkeeping(record: &Record, variants: &[&Variant]) -> Option<String> {
+    let (variant, b) = variants.iter().find_map(|v| Some((v, v.profiled?.bookkeeping?)))?;
+    let Bookkeeping { before_ns, between_ns, after_ns, clock_ns } = b;
+    let [before, between, after, clock] = [before_ns, between_ns, after_ns, clock_ns].map(units::time);
+    Some(format!(
+        "unaccounted in {}: {before} before the first op, {between} between ops (about {clock} of it reads the clock), \
+         {after} after the last",
+        facts::label(record, variant)
+    ))
 }
 
 /// Mean wall time of a profiled run: its ops and what none of them explains.

@@ -55,8 +55,8 @@ impl Lab {
             if name.is_empty() || name.contains(':') || ["local", "adb"].contains(&name.as_str()) {
                 return wrong(name, "such a name is a target already: choose another");
             }
-            if device.hottest.is_some_and(|hottest| !(0.0..=150.0).contains(&hottest)) {
-                return wrong(name, "`hottest` is a temperature in degrees Celsius, from 0 to 150");
+            if let Some(degrees) = device.hottest {
+                limit_mc("hottest", degrees).map_err(|e| e.context(name).context(file))?;
             }
             if device.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
                 return wrong(name, "`folder` is a path on the device and begins with /");
@@ -76,6 +76,16 @@ impl Lab {
             ))
         })
     }
+}
+
+/// A limit of temperature that makes sense, in thousandths of a degree; `what` is what asked for it.
+pub fn limit_mc(what: &str, degrees: f64) -> Result<i64> {
+    if (0.0..=150.0).contains(&degrees) {
+        return Ok((1000.0 * degrees) as i64);
+    }
+    Err(Error::input(format!(
+        "{what}: {degrees} is no temperature to wait for: give degrees Celsius, from 0 to 150"
+    )))
 }
 
 fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {

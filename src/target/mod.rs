@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::worker::protocol::{Reply, Request};
 
 pub use adb::phones;
-pub use lab::{Device, Lab};
+pub use lab::{Device, Lab, limit_mc};
 
 use adb::Adb;
 use remote::Remote;

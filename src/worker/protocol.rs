@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Environment, Oplat};
+use crate::record::{Environment, InTurns, Oplat};
 
 /// What a parent asks for. A worker answers each with one [`Reply`], in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,6 +219,9 @@ pub struct Runs {
     /// Minor page faults and involuntary context switches since the process started.
     pub minor_faults: Option<u64>,
     pub involuntary_switches: Option<u64>,
+    /// What came to pass during this turn, where the system counts it.
+    #[serde(default)]
+    pub in_turn: Option<InTurns>,
     /// Allocations, and bytes allocated, in the last timed run (to show that observing changes nothing).
     pub allocations: u64,
     pub allocated_bytes: u64,
@@ -231,6 +234,9 @@ pub struct Profile {
     pub runs_ns: Vec<u64>,
     /// `ops_ns[op][run]`: time inside each op's evaluation, ns.
     pub ops_ns: Vec<Vec<u64>>,
+    /// Of each run, the time before its first op and after its last one, ns.
+    #[serde(default)]
+    pub around_ns: Vec<[u64; 2]>,
     pub allocations: u64,
     pub allocated_bytes: u64,
     /// Indices of the ops in the order in which the last run evaluated them.

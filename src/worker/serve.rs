@@ -14,7 +14,8 @@ use super::cpu;
 use super::protocol::{Failure, Load, Machine, Reply, Request, Runs, Solos};
 use crate::engine::solo::Bench;
 use crate::engine::{self, Engine};
-use crate::{environment, record};
+use crate::environment;
+use crate::record::{self, InTurns};
 
 /// Message of the last panic, which the hook keeps from the terminal.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
@@ -146,8 +147,14 @@ impl Worker {
             | Request::Stop => {
                 return Err(Failure { message: "unexpected".to_owned(), node: None });
             }
-            Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?)),
-            Request::Turn { runs: n, warm } => Reply::Runs(runs(engine.turn(n as usize, warm)?)),
+            Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?, None)),
+            Request::Turn { runs: n, warm } => {
+                // Before the untimed run, so that reading it doesn't cool what that one warms.
+                let before = usage();
+                let plain = engine.turn(n as usize, warm)?;
+                let count = u64::from(n) + u64::from(!warm);
+                Reply::Runs(runs(plain, before.map(|before| (count, before))))
+            }
             Request::Profile { runs, warm } => Reply::Profile(engine.profile(runs as usize, warm)?),
             Request::Memory => Reply::Memory(engine.memory()?),
             Request::Outputs { file } => Reply::Outputs(engine.outputs(Path::new(&file))?),
@@ -165,10 +172,10 @@ impl Worker {
     }
 
     fn watched(&mut self, own_ticks: Option<u64>) -> Result<Reply, Failure> {
-        let Some(watch) = &self.watch else {
+        let Some(watch) = &mut self.watch else {
             return Err(Failure { message: "nothing is watched".to_owned(), node: None });
         };
-        let (environment, others) = watch.finish(own_ticks);
+        let (environment, others) = watch.look(own_ticks);
         Ok(machine(environment, others))
     }
 
@@ -213,7 +220,8 @@ fn set_up(cpus: &[usize], flush_denormals: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn machine(environment: record::Environment, others: Option<f64>) -> Reply {
+fn machine(mut environment: record::Environment, others: Option<f64>) -> Reply {
+    environment.knobs = engine::knobs::of_environment();
     Reply::Machine(Box::new(Machine { oplat: environment::this_program(), environment, others }))
 }
 
@@ -221,12 +229,25 @@ fn fail(message: String) -> Reply {
     Reply::Error(Failure { message, node: None })
 }
 
-fn runs(plain: engine::Plain) -> Runs {
+/// Minor page faults and involuntary switches since the process started.
+fn usage() -> Option<(u64, u64)> {
+    Some((cpu::MinorFaults::open().read()?, cpu::involuntary_switches()?))
+}
+
+/// `before` says how many runs there were, and what the counters said before them.
+fn runs(plain: engine::Plain, before: Option<(u64, (u64, u64))>) -> Runs {
+    let after = usage();
+    let in_turn = before.zip(after).map(|((runs, before), after)| InTurns {
+        runs,
+        minor_faults: after.0.saturating_sub(before.0),
+        involuntary_switches: after.1.saturating_sub(before.1),
+    });
     Runs {
         runs_ns: plain.runs_ns,
         peak_rss_bytes: cpu::peak_resident_bytes(),
-        minor_faults: cpu::MinorFaults::open().read(),
-        involuntary_switches: cpu::involuntary_switches(),
+        minor_faults: after.map(|(faults, _)| faults),
+        involuntary_switches: after.map(|(_, switches)| switches),
+        in_turn,
         allocations: plain.allocations,
         allocated_bytes: plain.allocated_bytes,
     }

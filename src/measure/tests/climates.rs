@@ -31,8 +31,9 @@ fn called(climate: Climate, ratio: f64) -> usize {
     (0..DAYS).filter(calls).count()
 }
 
-const CLIMATES: [Climate; 6] = [
+const CLIMATES: [Climate; 7] = [
     Climate::Usual,
+    Climate::Odd,
     Climate::Warming(2e-4),
     Climate::TwoModes,
     Climate::Waves,
@@ -82,4 +83,19 @@ fn the_record_says_what_the_machine_was_like() {
 
     let throttled = measured_on(2, Climate::Throttled(Duration::from_secs(13)), 1.1, 30);
     assert!(warning(&throttled, "between forks"), "{:?}", throttled.environment.warnings);
+}
+
+#[test]
+fn odd_processes_are_no_part_of_what_ops_take() {
+    let mut odd = 0;
+    for day in 0..8 {
+        let record = measured_on(day, Climate::Odd, 1.0, 30);
+        for variant in &record.variants {
+            // Three quarters of 10 ms, give or take what a fork does to all.
+            let mean = variant.ops[0].mean_ns as f64 / (7.53 * MS as f64);
+            assert!((mean - 1.0).abs() < 0.1, "day {day}: {mean}");
+        }
+        odd += usize::from(record.environment.warnings.iter().any(|w| w.contains("all their life long")));
+    }
+    assert!(odd > 1, "there were such days: {odd}");
 }

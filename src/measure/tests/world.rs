@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::measure::{Clock, Experiment, Interrupt, Planned, Rest, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
-use crate::record::{self, Role};
+use crate::record::{self, InTurns, Role};
 use crate::swap::{Variant, VariantSite};
 use crate::target::{End, Lost, Target, Worker};
 use crate::worker::protocol::{
@@ -64,6 +64,8 @@ pub enum Climate {
     Warming(f64),
     /// A third of the processes run 1.2 times as long, all their life.
     TwoModes,
+    /// One process in sixteen takes twice as long, all its life.
+    Odd,
     /// Run times hang together: a wave of 5% that lasts for about twenty runs.
     Waves,
     /// From then on everything takes 1.6 times as long.
@@ -128,7 +130,8 @@ impl World {
             Climate::Usual => 1.0,
             Climate::Warming(share) => (share * run as f64).exp(),
             Climate::TwoModes if process < 1.0 / 3.0 => 1.2,
-            Climate::TwoModes => 1.0,
+            Climate::Odd if process < 1.0 / 16.0 => 2.0,
+            Climate::TwoModes | Climate::Odd => 1.0,
             Climate::Waves => {
                 self.wave.set(0.95 * self.wave.get() + 0.05 * (self.uniform() - 0.5));
                 self.wave.get().exp()
@@ -221,6 +224,7 @@ impl FakeWorker {
             peak_rss_bytes: Some(1000 + self.moment.start as u64),
             minor_faults: Some(7),
             involuntary_switches: None,
+            in_turn: Some(InTurns { runs: u64::from(runs), minor_faults: 2, involuntary_switches: 0 }),
             allocations: 0,
             allocated_bytes: 0,
         })
@@ -258,10 +262,12 @@ impl FakeWorker {
             Request::Turn { runs, warm } => self.plain(*runs, *warm),
             Request::Profile { runs, warm } => {
                 let runs_ns = self.runs(*runs, *warm, 1.004);
+                let around_ns = runs_ns.iter().map(|ns| [ns / 500, ns / 1000]).collect();
                 let part = |share: f64| runs_ns.iter().map(|&ns| (ns as f64 * share) as u64).collect();
                 Reply::Profile(Profile {
                     ops_ns: vec![part(0.75), part(0.24)],
                     runs_ns,
+                    around_ns,
                     allocations: 0,
                     allocated_bytes: 0,
                     order: vec![0, 1],
