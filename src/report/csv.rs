@@ -58,7 +58,7 @@ columns! {
     overhead_ratio, unaccounted_ns,
     /// Of what no op explains.
     before_ops_ns, between_ops_ns, after_ops_ns,
-    output_bytes, scratch_bytes, live_bytes, allocator_ns,
+    output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults,
     weights_bytes, peak_live_bytes, peak_heap_bytes, retained_bytes, peak_rss_bytes,
     error,
 }
@@ -220,6 +220,7 @@ fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
         row.output_bytes = op.output_bytes.to_string();
         row.scratch_bytes = op.scratch_bytes.to_string();
         row.live_bytes = op.live_bytes.to_string();
+        row.minor_faults = known(op.minor_faults);
     }
     if timed && !op.fork_mean_ns.is_empty() {
         row.p50_ns = op.p50_ns.to_string();

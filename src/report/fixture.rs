@@ -238,6 +238,7 @@ fn mish() -> Variant {
             ops.push(Op { site: Some(node.clone()), ..op(ops.len(), name, &node, ns) });
         }
     }
+    ops[3].minor_faults = Some(1_600);
     Variant {
         latency: latency(374.2),
         delta: delta(1.151, 1.144, 1.159, Verdict::Slower),

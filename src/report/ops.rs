@@ -37,6 +37,10 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
             .number("\nshare")
             .number(&format!("alloc\n{}", time.unit));
     }
+    let faulting = ops.iter().any(|o| o.minor_faults > Some(0));
+    if faulting {
+        grid = grid.number("page\nfaults");
+    }
     for title in ["output", "scratch", "live"] {
         grid = grid.number(&format!("{title}\n{}", size.unit));
     }
@@ -53,6 +57,9 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
                 when(counted, time.text(op.allocator_ns)),
             ]);
         }
+        if faulting {
+            cells.push(op.minor_faults.map_or("-".into(), units::integer));
+        }
         let sizes = [op.output_bytes, op.scratch_bytes, op.live_bytes];
         cells.extend(sizes.map(|bytes| when(counted, size.text(bytes))));
         grid.row(cells);
@@ -64,11 +71,17 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
         let share = units::share(mean as f64 / run as f64);
         let mut cells = vec![units::count(rest.len(), "more op"), String::new()];
         cells.extend([time.text(mean), share, when(counted, time.text(allocator))]);
+        if faulting {
+            cells.push(units::integer(rest.iter().filter_map(|o| o.minor_faults).sum()));
+        }
         grid.row(cells);
     }
     let mut notes = vec![];
     if timed && counted {
-        notes.push("alloc: of which inside the allocator, from a run of its own");
+        notes.push(match faulting {
+            true => "alloc: of which inside the allocator, page faults: within, both from a run of their own",
+            false => "alloc: of which inside the allocator, from a run of its own",
+        });
     }
     let short = format!(
         "~ less than {SHORT} readings of the clock, one of which ({}) is in it",
