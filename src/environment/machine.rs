@@ -172,8 +172,7 @@ impl Machine {
     /// Whether this process runs on a processor that a program imitates. Such a program answers for
     /// `/proc/self/exe` with the file that it runs; by the other way to it, it is met itself.
     pub fn emulates(&self) -> bool {
-        let link = |path: &str| std::fs::read_link(self.root.join(path)).ok();
-        match (link("proc/self/exe"), link("proc/thread-self/exe")) {
+        match (self.link("proc/self/exe"), self.link("proc/thread-self/exe")) {
             (Some(told), Some(real)) => told != real,
             _ => false,
         }
@@ -243,14 +242,24 @@ impl Machine {
         }
     }
 
-    /// User and system time of this process and of the children it has waited for: fields 14 to 17 of its line,
-    /// the second of which may itself hold spaces and parentheses.
+    /// User and system time of this process and of the children it has waited for.
     pub fn own_ticks(&self) -> Option<u64> {
-        let stat = self.text("proc/self/stat")?;
+        Some(self.times("proc/self/stat")?.iter().sum())
+    }
+
+    /// Fields 14 to 17 of a process' line, the second of which may itself hold spaces and parentheses: ticks in user
+    /// and system mode, of the process and of the children it has waited for.
+    pub(super) fn times(&self, stat: &str) -> Option<[u64; 4]> {
+        let stat = self.text(stat)?;
         let (_, fields) = stat.rsplit_once(')')?;
         let times: Vec<u64> =
             fields.split_whitespace().skip(11).take(4).map_while(|field| field.parse().ok()).collect();
-        (times.len() == 4).then(|| times.iter().sum())
+        times.try_into().ok()
+    }
+
+    /// Where a link leads.
+    pub(super) fn link(&self, path: &str) -> Option<PathBuf> {
+        std::fs::read_link(self.root.join(path)).ok()
     }
 
     /// The used CPUs' lines of `/proc/stat`: user nice system idle iowait irq softirq steal guest guest_nice,

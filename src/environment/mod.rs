@@ -6,6 +6,7 @@
 mod android;
 mod arm;
 mod cpus;
+mod kin;
 mod machine;
 #[cfg(test)]
 mod machines;
@@ -20,6 +21,7 @@ use crate::record::{Android, BeforeAfter, Environment, Oplat, Throttle};
 use crate::worker::protocol;
 
 pub use cpus::{default_cpus, parse_cpus};
+use kin::Kin;
 use machine::{Machine, State};
 
 /// A machine that is watched while something is measured.
@@ -29,6 +31,7 @@ pub struct Watch {
     root: PathBuf,
     cpus: Vec<usize>,
     before: State,
+    kin: Kin,
     /// What was read so far.
     frequency_khz: BTreeMap<String, BeforeAfter>,
     temperature_mc: BTreeMap<String, BeforeAfter>,
@@ -59,6 +62,7 @@ impl Watch {
             temperature_mc: first(&before.temperature_mc),
             throttle: throttle.collect(),
             android: android::state(root),
+            kin: Kin::start(&machine),
             machine,
             before,
         }
@@ -112,13 +116,15 @@ impl Watch {
     }
 
     /// Looks again: what the machine has been like since the start, and the share of the used CPUs' time that other
-    /// programs took; the measurement itself took `own_ticks` of it.
+    /// programs took; the measurement itself took `own_ticks` of it. Where that isn't known, it is what processes of
+    /// this program were seen to take.
     pub fn look(&mut self, own_ticks: Option<u64>) -> (Environment, Option<f64>) {
         let after = self.machine.state(&self.cpus);
         self.note(&after);
+        self.kin.look(&self.machine);
         let before = &self.before;
         let environment = Environment { steal: before.steal_until(&after), ..self.now() };
-        (environment, own_ticks.and_then(|own| before.others_until(&after, own)))
+        (environment, own_ticks.or(self.kin.ticks()).and_then(|own| before.others_until(&after, own)))
     }
 }
 

@@ -163,6 +163,7 @@ impl Session<'_, '_> {
         // In the first fork, as a rule: it may have been cut off.
         if lanes.iter().any(|lane| self.raw.variants[lane.variant].memory.is_none()) {
             self.survey(&mut lanes)?;
+            self.watch.look();
             self.costs.survey = Duration::ZERO;
         }
         self.somebody()?;
