@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::machine::Machine;
+use super::machine::{Machine, parse_list};
 use crate::error::{Error, Result};
 
 /// The CPUs to use for so many threads where the user doesn't say: of those allowed, the most capable ones,
@@ -67,24 +67,6 @@ fn parse(text: &str, machine: &Machine, allowed: &[usize]) -> Result<Vec<usize>>
     }
 }
 
-/// A list as Linux writes it, `0,2-3`: ascending, each once. `None` if it is none.
-pub fn parse_list(text: &str) -> Option<Vec<usize>> {
-    /// More CPUs than any machine has: a typing error shouldn't fill the memory.
-    const MOST: usize = 1 << 16;
-    let mut cpus = vec![];
-    for part in text.trim().split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        if first > last || last >= MOST {
-            return None;
-        }
-        cpus.extend(first..=last);
-    }
-    cpus.sort_unstable();
-    cpus.dedup();
-    Some(cpus)
-}
-
 /// CPUs that this process may run on.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn allowed(machine: &Machine) -> Vec<usize> {
@@ -134,15 +116,6 @@ pub mod tests {
         assert_eq!(choose(&machine, &[0, 1, 2, 3], 2), [1, 3]);
         assert_eq!(choose(&machine, &[0, 1, 2, 3], 9), [0, 1, 2, 3]);
         assert_eq!(choose(&machine, &[0], 1), [0]);
-    }
-
-    #[test]
-    fn lists_of_cpus_are_read_as_linux_writes_them() {
-        assert_eq!(parse_list("0,2-3"), Some(vec![0, 2, 3]));
-        assert_eq!(parse_list(" 3,1-2,2\n"), Some(vec![1, 2, 3]));
-        for text in ["", "x", "3-1", "1,", "0-99999999999", "-1"] {
-            assert_eq!(parse_list(text), None, "{text:?}");
-        }
     }
 
     #[test]

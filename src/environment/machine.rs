@@ -1,11 +1,9 @@
 //! The files in which Linux and Android describe the machine.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::cpus::parse_list;
-use super::{arm, thermal};
-use crate::record::{Cluster, ThrottleKind};
+use super::arm;
+use crate::record::Cluster;
 
 /// Instruction sets worth telling, as `/proc/cpuinfo` names them.
 const ISA: [&str; 17] = [
@@ -32,42 +30,6 @@ const ISA: [&str; 17] = [
 #[derive(Clone, Debug)]
 pub struct Machine {
     root: PathBuf,
-}
-
-/// What changes while something is measured.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    pub frequency_khz: BTreeMap<String, i64>,
-    pub temperature_mc: BTreeMap<String, i64>,
-    pub throttle: BTreeMap<String, (ThrottleKind, i64)>,
-    /// Ticks of the used CPUs since boot.
-    ticks: Option<Ticks>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Ticks {
-    stolen: u64,
-    /// Neither idle nor stolen.
-    busy: u64,
-    all: u64,
-}
-
-impl State {
-    /// Share of the used CPUs' time that the hypervisor took between the two.
-    pub fn steal_until(&self, later: &State) -> Option<f64> {
-        let (before, after) = (self.ticks?, later.ticks?);
-        let all = after.all.checked_sub(before.all).filter(|&all| all > 0)?;
-        Some(after.stolen.saturating_sub(before.stolen) as f64 / all as f64)
-    }
-
-    /// Share of the used CPUs' time between the two that other programs took: what ran there less what is ours,
-    /// all of which is taken to have run there.
-    pub fn others_until(&self, later: &State, own: u64) -> Option<f64> {
-        let (before, after) = (self.ticks?, later.ticks?);
-        let all = after.all.checked_sub(before.all).filter(|&all| all > 0)?;
-        let others = after.busy.checked_sub(before.busy)?.saturating_sub(own);
-        Some(others as f64 / all as f64)
-    }
 }
 
 impl Machine {
@@ -229,19 +191,6 @@ impl Machine {
         if cpus.is_empty() { self.online() } else { cpus.to_vec() }
     }
 
-    pub fn state(&self, cpus: &[usize]) -> State {
-        let frequency = |cpu: usize| {
-            let khz = self.of_cpu(cpu, "cpufreq/scaling_cur_freq")?.parse().ok()?;
-            Some((cpu.to_string(), khz))
-        };
-        State {
-            frequency_khz: self.used(cpus).into_iter().filter_map(frequency).collect(),
-            temperature_mc: thermal::temperatures(self),
-            throttle: thermal::throttling(self, cpus),
-            ticks: self.ticks(cpus),
-        }
-    }
-
     /// User and system time of this process and of the children it has waited for.
     pub fn own_ticks(&self) -> Option<u64> {
         Some(self.times("proc/self/stat")?.iter().sum())
@@ -261,31 +210,24 @@ impl Machine {
     pub(super) fn link(&self, path: &str) -> Option<PathBuf> {
         std::fs::read_link(self.root.join(path)).ok()
     }
+}
 
-    /// The used CPUs' lines of `/proc/stat`: user nice system idle iowait irq softirq steal guest guest_nice,
-    /// where guests are counted under user and nice already.
-    fn ticks(&self, cpus: &[usize]) -> Option<Ticks> {
-        let stat = self.text("proc/stat")?;
-        let wanted: Vec<String> = match cpus {
-            [] => vec!["cpu".into()],
-            cpus => cpus.iter().map(|cpu| format!("cpu{cpu}")).collect(),
-        };
-        let mut ticks = None;
-        for line in stat.lines() {
-            let mut words = line.split_whitespace();
-            if !words.next().is_some_and(|first| wanted.iter().any(|w| w == first)) {
-                continue;
-            }
-            let numbers: Vec<u64> = words.map_while(|w| w.parse().ok()).collect();
-            let ticks: &mut Ticks = ticks.get_or_insert_default();
-            let number = |i: usize| numbers.get(i).copied().unwrap_or(0);
-            let all = numbers.iter().take(8).sum::<u64>();
-            ticks.all += all;
-            ticks.stolen += number(7);
-            ticks.busy += all - number(7) - number(3) - number(4);
+/// A list as Linux writes it, `0,2-3`: ascending, each once. `None` if it is none.
+pub fn parse_list(text: &str) -> Option<Vec<usize>> {
+    /// More CPUs than any machine has: a typing error shouldn't fill the memory.
+    const MOST: usize = 1 << 16;
+    let mut cpus = vec![];
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last >= MOST {
+            return None;
         }
-        ticks
+        cpus.extend(first..=last);
     }
+    cpus.sort_unstable();
+    cpus.dedup();
+    Some(cpus)
 }
 
 /// Whether the second, which is no better than the first, is of its kind: makers bin cores of one kind by a few steps of
@@ -363,38 +305,6 @@ pub mod tests {
         assert_eq!(machine.cpu().as_deref(), Some("Board X"));
         assert_eq!(machine.isa(), ["asimddp", "asimd"]);
         assert_eq!(machine.governors(&[7]), ["schedutil"]);
-        let state = machine.state(&[7]);
-        assert_eq!(state.frequency_khz, BTreeMap::from([("7".to_owned(), 1_500_000)]));
-        assert_eq!(state.temperature_mc, BTreeMap::from([("3 (big)".to_owned(), 41_000)]));
-    }
-
-    #[test]
-    fn stolen_time_is_that_of_the_used_cpus() {
-        let stat = |all: u64, stolen: u64| {
-            format!(
-                "cpu 900 0 0 0 0 0 0 800 0 0\ncpu0 9 0 0 0 0 0 0 9 0 0\ncpu1 {all} 0 0 0 0 0 0 {stolen} 7 7\n"
-            )
-        };
-        let states = [stat(100, 10), stat(190, 20)].map(|text| {
-            let root = fixture(&[("proc/stat", &text)]);
-            Machine::new(root.path()).state(&[1])
-        });
-        assert_eq!(states[0].steal_until(&states[1]), Some(0.1));
-        assert_eq!(states[0].steal_until(&states[0]), None);
-    }
-
-    #[test]
-    fn what_ran_on_the_used_cpus_and_is_not_ours_is_others() {
-        // User, idle, stolen.
-        let state = |[user, idle, stolen]: [u64; 3]| {
-            let stat = format!("cpu0 99 0 0 9 0 0 0 0\ncpu1 {user} 0 0 {idle} 0 0 0 {stolen} 0 0\n");
-            Machine::new(fixture(&[("proc/stat", &stat)]).path()).state(&[1])
-        };
-        let before = state([100, 50, 0]);
-        assert_eq!(before.others_until(&state([180, 60, 10]), 55), Some((80 - 55) as f64 / 100.0));
-        // Rounded to ticks, ours may seem to be more than all.
-        assert_eq!(before.others_until(&state([110, 140, 0]), 20), Some(0.0));
-        assert_eq!(before.others_until(&before, 0), None);
     }
 
     #[test]
@@ -403,6 +313,15 @@ pub mod tests {
         let stat = "7 (a )b) S 1 1 1 0 -1 0 1 2 3 4 1 2 60 14 20 0 1\n";
         assert_eq!(Machine::new(fixture(&[("proc/self/stat", stat)]).path()).own_ticks(), Some(77));
         assert_eq!(Machine::new(fixture(&[]).path()).own_ticks(), None);
+    }
+
+    #[test]
+    fn lists_of_cpus_are_read_as_linux_writes_them() {
+        assert_eq!(parse_list("0,2-3"), Some(vec![0, 2, 3]));
+        assert_eq!(parse_list(" 3,1-2,2\n"), Some(vec![1, 2, 3]));
+        for text in ["", "x", "3-1", "1,", "0-99999999999", "-1"] {
+            assert_eq!(parse_list(text), None, "{text:?}");
+        }
     }
 
     #[cfg(unix)]

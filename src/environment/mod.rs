@@ -10,6 +10,7 @@ mod kin;
 mod machine;
 #[cfg(test)]
 mod machines;
+mod state;
 mod thermal;
 mod warnings;
 
@@ -22,7 +23,8 @@ use crate::worker::protocol;
 
 pub use cpus::{default_cpus, parse_cpus};
 use kin::Kin;
-use machine::{Machine, State};
+use machine::Machine;
+use state::State;
 
 /// A machine that is watched while something is measured.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Watch {
     /// As [`Watch::start`], for a system whose files are under `root`.
     pub fn under(root: &Path, cpus: &[usize]) -> Self {
         let machine = Machine::new(root);
-        let before = machine.state(cpus);
+        let before = State::of(&machine, cpus);
         let first = |readings: &BTreeMap<String, i64>| {
             readings.iter().map(|(name, &value)| (name.clone(), BeforeAfter::first(value))).collect()
         };
@@ -119,7 +121,7 @@ impl Watch {
     /// programs took; the measurement itself took `own_ticks` of it. Where that isn't known, it is what processes of
     /// this program were seen to take.
     pub fn look(&mut self, own_ticks: Option<u64>) -> (Environment, Option<f64>) {
-        let after = self.machine.state(&self.cpus);
+        let after = State::of(&self.machine, &self.cpus);
         self.note(&after);
         self.kin.look(&self.machine);
         let before = &self.before;
