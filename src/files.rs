@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Files that are written whole or not at all, and temporary ones, which stay in no case.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -6,7 +6,30 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::ending::Duty;
 use crate::error::{Error, Result};
+
+/// A temporary folder, readable for its owner alone; removed when dropped, with all that is in it.
+pub struct Folder {
+    path: PathBuf,
+    _removal: Duty,
+}
+
+impl Folder {
+    pub fn temporary() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("oplat-").tempdir().map_err(|e| {
+            Error::input(format!("cannot make a temporary folder: {e}; make room, or set TMPDIR elsewhere"))
+        })?;
+        let path = folder.keep();
+        let removed = path.clone();
+        // Fails only if somebody else has removed it.
+        Ok(Self { path, _removal: Duty::new(move || drop(fs::remove_dir_all(removed))) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
 
 /// A file to be written later, known now to be writable.
 #[derive(Debug)]
@@ -55,11 +78,16 @@ impl Destination {
                 let mut out = fs::OpenOptions::new().write(true).open(&self.real)?;
                 return fill(&mut out);
             }
-            let mut out = BufWriter::new(self.temporary()?);
+            let file = self.temporary()?;
+            let part = file.path().to_owned();
+            // Fails if it is gone, as it is after every error.
+            let removal = Duty::new(move || drop(fs::remove_file(part)));
+            let mut out = BufWriter::new(file);
             fill(&mut out)?;
             let file = out.into_inner().map_err(|e| e.into_error())?;
             file.as_file().sync_all()?;
             file.persist(&self.real)?;
+            removal.lift();
             Ok(())
         };
         write().map_err(|e| Error::file("write", &self.named, &plain(&e)))

@@ -2,7 +2,7 @@
 //!
 //! The floors, from the ground up; imports run downwards only:
 //!
-//! - ground: [`error`], [`files`], [`units`], [`stats`], [`record`]
+//! - ground: [`error`], [`ending`] (what a panic leaves to do), [`files`], [`units`], [`stats`], [`record`]
 //! - graph: [`onnx`] (files, losslessly), [`activation`] (the registry), [`kernel`] (all SIMD),
 //!   [`swap`] (sites and variants),
 //!   [`zoo`] (built-in models), [`yaml`]
@@ -16,6 +16,7 @@ pub mod activation;
 pub mod bench;
 pub mod cli;
 pub mod compare;
+pub mod ending;
 pub mod engine;
 pub mod environment;
 pub mod error;

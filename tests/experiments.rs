@@ -52,6 +52,31 @@ fn an_experiment_is_run_kept_and_gone_on_with() {
 }
 
 #[test]
+fn targets_run_an_experiment_at_the_same_time() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (config, folder) = (home.path().join("one.yaml"), home.path().join("records"));
+    let text = "about: a test\ntime: 1s\nforks: 2\nactivations: [mish]\ncontrol: false\nmodels:\n\
+                - model: tests/models/siren.onnx\n";
+    std::fs::write(&config, text).expect("written");
+    let (config, out) = (config.display().to_string(), folder.display().to_string());
+    // Each waits, before its worker starts, until the other one does so too: one after the other, they would never end.
+    let (one, two) = (home.path().join("one"), home.path().join("two"));
+    let meet = |mine: &std::path::Path, other: &std::path::Path| {
+        let (mine, other) = (mine.display(), other.display());
+        let wait = format!("touch {mine}; until [ -e {other} ]; do sleep 0.02; done; exec \"$0\" \"$@\"");
+        format!("cmd:sh -c '{wait}'")
+    };
+    let (first, second) = (meet(&one, &two), meet(&two, &one));
+    let (code, table, said) = oplat(&["run", &config, "-o", &out, "--target", &first, "--target", &second]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(table.matches("siren-threads1").count(), 4, "a verdict and a row on each: {table}");
+    let folders = std::fs::read_dir(&folder).expect("made");
+    let records = folders.map(|f| record(&f.expect("one").path().join("siren-threads1.json")));
+    assert_eq!(records.map(|r| r["settings"]["forks"].clone()).collect::<Vec<_>>(), [2, 2]);
+    assert!(said.contains(&format!("{first}: measurement 1 of 1")), "{said}");
+}
+
+#[test]
 fn two_files_and_one_twice_are_measured_together() {
     let models = [
         "tests/models/minidet_silu.onnx",

@@ -1,5 +1,6 @@
 //! The measurement as it happens: one worker a fork, rounds of turns, and the schedule that they follow.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::plan::{Effort, Plan};
@@ -8,7 +9,7 @@ use crate::measure::{self, Interrupt, Progress};
 use crate::record::bench::{InPlace, Turns};
 use crate::target::{Lost, Target, Worker};
 use crate::units;
-use crate::worker::protocol::{Engine, Reply, Request, SoloReady, Solos};
+use crate::worker::protocol::{Engine, Failure, Reply, Request, SoloReady, Solos};
 
 /// Timed batches of a turn should take about this long: with the untimed one and the filling of buffers, a turn
 /// is two to three times as long.
@@ -76,7 +77,9 @@ pub fn run(
     };
     let began = Instant::now();
     let loading = Duration::ZERO;
-    let mut session = Session { plan, cpus, target, progress, interrupt, raw, rounds: 0, began, loading };
+    let failed = BTreeMap::new();
+    let mut session =
+        Session { plan, cpus, target, progress, interrupt, raw, failed, rounds: 0, began, loading };
     for fork in 0..plan.forks {
         session.progress.fork(fork + 1, plan.forks);
         match session.fork(fork) {
@@ -106,6 +109,8 @@ struct Session<'a> {
     progress: &'a mut dyn Progress,
     interrupt: &'a Interrupt,
     raw: Raw,
+    /// Rows at which a worker ended, and what it said.
+    failed: BTreeMap<usize, String>,
     /// Rounds of this fork.
     rounds: usize,
     began: Instant,
@@ -126,7 +131,7 @@ impl Session<'_> {
         let started = Instant::now();
         let mut worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
         self.progress.phase("making activations ready");
-        self.make_ready(fork, worker.as_mut())?;
+        self.make_ready(fork, &mut worker)?;
         if fork == 0 {
             self.schedule();
             self.loading = started.elapsed().min(USUAL_LOADING);
@@ -171,18 +176,30 @@ impl Session<'_> {
         rows.filter(|(_, row)| row.ready.error.is_none()).map(|(i, _)| i).collect()
     }
 
-    fn make_ready(&mut self, fork: usize, worker: &mut dyn Worker) -> Result<(), Stop> {
-        let request = Request::Solos(Solos {
-            solos: self.plan.solos.clone(),
-            isa: self.plan.isa.clone(),
-            survey: fork == 0,
-            seed: self.plan.seed,
-            cpus: self.cpus.to_vec(),
-            flush_denormals: self.plan.flush_denormals,
-        });
-        let ready = match self.ask(worker, &request, Duration::from_secs(300), "making activations ready")? {
-            Reply::Solos(ready) if ready.solos.len() == self.plan.solos.len() => ready,
-            other => return Err(nonsense(&other)),
+    /// Has the worker make all rows ready. One that ends at a row is replaced by one that leaves this row out.
+    fn make_ready(&mut self, fork: usize, worker: &mut Box<dyn Worker>) -> Result<(), Stop> {
+        const WHAT: &str = "making activations ready";
+        let ready = loop {
+            let request = Request::Solos(Solos {
+                solos: self.plan.solos.clone(),
+                failed: self.failed.clone(),
+                isa: self.plan.isa.clone(),
+                survey: fork == 0,
+                seed: self.plan.seed,
+                cpus: self.cpus.to_vec(),
+                flush_denormals: self.plan.flush_denormals,
+            });
+            match self.answer(worker.as_mut(), &request, Duration::from_secs(300), WHAT)? {
+                Ok(Reply::Solos(ready)) if ready.solos.len() == self.plan.solos.len() => break ready,
+                Ok(other) => return Err(nonsense(&other)),
+                Err(failure) => match failure.solo {
+                    Some(index) if !self.failed.contains_key(&index) => {
+                        self.failed.insert(index, failure.message);
+                        *worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
+                    }
+                    _ => return Err(refused(WHAT, &failure)),
+                },
+            }
         };
         if fork > 0 {
             for (row, new) in self.raw.rows.iter_mut().zip(ready.solos) {
@@ -326,12 +343,21 @@ impl Session<'_> {
         patience: Duration,
         what: &str,
     ) -> Result<Reply, Stop> {
+        self.answer(worker, request, patience, what)?.map_err(|failure| refused(what, &failure))
+    }
+
+    /// The reply, or what the worker says against it.
+    fn answer(
+        &self,
+        worker: &mut dyn Worker,
+        request: &Request,
+        patience: Duration,
+        what: &str,
+    ) -> Result<Result<Reply, Failure>, Stop> {
         let patience = if self.target.emulated() { patience * 10 } else { patience };
         match worker.ask(request, patience) {
-            Ok(Reply::Error(failure)) => {
-                Err(Stop::Refused(Error::input(format!("{what}: {}", failure.message))))
-            }
-            Ok(reply) => Ok(reply),
+            Ok(Reply::Error(failure)) => Ok(Err(failure)),
+            Ok(reply) => Ok(Ok(reply)),
             Err(Lost::Interrupted) => {
                 let took = units::duration(self.began.elapsed());
                 Err(Stop::Lost(format!("interrupted after {took}")))
@@ -356,6 +382,10 @@ fn fresh_ns(turns: &Turns) -> f64 {
     all.sort_unstable();
     let median = all.get(all.len() / 2).copied().unwrap_or(1);
     median as f64 / f64::from(turns.batch.max(1))
+}
+
+fn refused(what: &str, failure: &Failure) -> Stop {
+    Stop::Refused(Error::input(format!("{what}: {}", failure.message)))
 }
 
 fn nonsense(reply: &Reply) -> Stop {

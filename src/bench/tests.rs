@@ -10,7 +10,9 @@ use super::*;
 use crate::measure::Silent;
 use crate::record::bench::Verdict;
 use crate::target::{End, Lost, Worker};
-use crate::worker::protocol::{self, Batches, InPlace, Reply, Request, Solo, SoloReady, SolosReady, Values};
+use crate::worker::protocol::{
+    self, Batches, Failure, InPlace, Reply, Request, Solo, SoloReady, SolosReady, Values,
+};
 
 /// A machine on which an element takes a copy 100 ns, relu 200, another kernel 400 and the rest 2,000; each process is
 /// slower than the one before.
@@ -22,6 +24,8 @@ struct World {
     turns: Rc<RefCell<Vec<usize>>>,
     /// The process that dies in its first turn.
     dies: Option<u64>,
+    /// The activation at which a process ends.
+    panics: Option<&'static str>,
     emulated: bool,
 }
 
@@ -79,6 +83,13 @@ impl Worker for Process {
                 self.world.started.set(self.world.started.get() + 1);
                 self.number = self.world.started.get();
                 self.solos.clone_from(&asked.solos);
+                let panics = |(i, solo): &(usize, &Solo)| {
+                    solo.activation.as_deref() == self.world.panics && !asked.failed.contains_key(i)
+                };
+                let at = asked.solos.iter().enumerate().find(panics);
+                if let Some((i, _)) = at.filter(|_| self.world.panics.is_some()) {
+                    return Ok(Reply::Error(Failure { solo: Some(i), ..Failure::new("tract panicked: so") }));
+                }
                 let ready = |solo: &Solo| SoloReady {
                     ops: solo.activation.iter().map(|name| format!("Opt{name}")).collect(),
                     isa: (solo.lowering == "kernel").then(|| "avx2".into()),
@@ -89,7 +100,8 @@ impl Worker for Process {
                     error: solo.activation.as_ref().filter(|a| *a == "identity").map(|_| "nothing".into()),
                     ..SoloReady::default()
                 };
-                let solos = asked.solos.iter().map(ready).collect();
+                let mut solos: Vec<SoloReady> = asked.solos.iter().map(ready).collect();
+                asked.failed.iter().for_each(|(&i, why)| solos[i].error = Some(why.clone()));
                 Ok(Reply::Solos(SolosReady {
                     solos,
                     cache_bytes: Some(1 << 20),
@@ -208,6 +220,16 @@ fn what_cannot_be_measured_is_left_out_beside_what_can() {
     // Relu, for comparison, is always among them.
     let bench = measured(&plan(&["identity"], |_| ()), &World::default()).unwrap();
     assert_eq!((bench.rows.len(), bench.left_out.len()), (4, 2));
+}
+
+#[test]
+fn a_worker_that_ends_at_an_activation_is_replaced_by_one_without_it() {
+    let world = World { panics: Some("mish"), ..World::default() };
+    let bench = measured(&plan(&["mish", "silu"], |_| ()), &world).unwrap();
+    let left: Vec<&str> = bench.left_out.iter().map(|l| l.activation.as_str()).collect();
+    assert_eq!(left, ["mish"; 4], "two sizes, two lowerings");
+    assert!(bench.left_out.iter().all(|l| l.reason.contains("tract panicked")), "{:?}", bench.left_out);
+    assert_eq!((bench.settings.forks, world.started.get()), (3, 3 + 4));
 }
 
 #[test]

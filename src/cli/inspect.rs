@@ -14,7 +14,7 @@ use super::inputs::{self, DimFlag, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
 use crate::error::Result;
-use crate::files::Destination;
+use crate::files::{Destination, Folder};
 use crate::onnx::for_each_node;
 use crate::onnx::index::Index;
 use crate::record;
@@ -113,7 +113,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 /// The model as the engine sees it, or what it says against it.
 fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
     let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
-    let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
+    let folder = Folder::temporary().map_err(|e| e.message)?;
     let file = folder.path().join("model.onnx");
     chosen.model.write(&file).map_err(|e| e.message)?;
     let request = Request::Load(Load {

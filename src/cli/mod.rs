@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::ending;
 use crate::error::{Error, Kind};
 
 /// What each activation function costs on this device, in this network, and why.
@@ -70,6 +71,7 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    ending::on_panic(|message| note(&format!("oplat: a fault of oplat's own: {message}; please report it")));
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(e) => return usage(&e),

@@ -95,6 +95,10 @@ impl Progress for Bar {
     fn note(&mut self, message: &str) {
         self.bar.suspend(|| note(&format!("{}{message}", self.name)));
     }
+
+    fn aside(&mut self, act: &mut dyn FnMut()) {
+        self.bar.suspend(act);
+    }
 }
 
 impl Drop for Bar {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
@@ -13,7 +15,7 @@ use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Config, Denormals, Folder, Lab, Measurement, Part, Place, Swaps};
-use crate::measure::{self, Experiment, Interrupt};
+use crate::measure::{self, Experiment, Interrupt, Progress};
 use crate::record::Record;
 use crate::swap::Selection;
 use crate::units;
@@ -38,7 +40,7 @@ pub struct Args {
 }
 
 /// Checks all, measures all, and ends with the table of it.
-pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
+pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     let path = &args.config;
     let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
     let name = path.display().to_string();
@@ -58,20 +60,34 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     };
     let folders = places.iter().map(|place| Folder::open(&folder(place), &measurements, args.resume));
     let folders = folders.collect::<Result<Vec<Folder>>>()?;
-    let (several, interrupt) = (places.len() > 1, interrupt());
-    let (mut said, mut trouble) = (BTreeSet::new(), None);
-    for (place, folder) in places.into_iter().zip(&folders) {
-        let name = place.name.clone();
-        if several {
-            output::print(out, &format!("\ntarget {name}\n"))?;
-        }
-        let mut lab =
-            Here { config: &config, place, interrupt: interrupt.clone(), said: &mut said, out: &mut *out };
-        if let Err(error) = experiment::run(&measurements, folder, args.resume, &mut lab) {
-            super::profile::worst(&mut trouble, if several { error.context(name) } else { error });
-        }
-        if interrupt.is_raised() {
-            break;
+    let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+    let bars = progress::several(&names);
+    let terminal = Terminal { out, said: BTreeSet::new() };
+    let shared = Shared {
+        config: &config,
+        interrupt: interrupt(),
+        several: places.len() > 1,
+        terminal: Mutex::new(terminal),
+    };
+    // At once, each target in a thread of its own: devices don't disturb one another.
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let (shared, measurements) = (&shared, &measurements);
+        let threads = places.into_iter().zip(bars).zip(&folders).map(|((place, progress), folder)| {
+            scope.spawn(move || {
+                let mut lab = Here { shared, place, progress };
+                experiment::run(measurements, folder, args.resume, &mut lab)
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        let ended = |thread: ScopedJoinHandle<_>| {
+            thread.join().unwrap_or_else(|_| Err(Error::lost("an experiment ended for an unknown reason")))
+        };
+        threads.into_iter().map(ended).collect()
+    });
+    let mut trouble = None;
+    for (name, result) in names.iter().zip(results) {
+        if let Err(error) = result {
+            super::profile::worst(&mut trouble, if shared.several { error.context(name) } else { error });
         }
     }
     trouble.map_or(Ok(()), Err)
@@ -85,19 +101,37 @@ fn check(config: &Config) -> Result<Vec<Measurement>> {
     config.measurements()
 }
 
-/// One target, this terminal.
-struct Here<'a> {
+/// What all targets have in common.
+struct Shared<'a> {
     config: &'a Config,
-    place: Where,
     interrupt: Interrupt,
+    /// Whether there is more than one, so that what is said needs the target's name.
+    several: bool,
+    terminal: Mutex<Terminal<'a>>,
+}
+
+struct Terminal<'a> {
+    out: &'a mut (dyn Write + Send),
     /// What has been said of the models.
-    said: &'a mut BTreeSet<String>,
-    out: &'a mut dyn Write,
+    said: BTreeSet<String>,
+}
+
+impl<'a> Shared<'a> {
+    fn terminal(&self) -> MutexGuard<'_, Terminal<'a>> {
+        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One target.
+struct Here<'a> {
+    shared: &'a Shared<'a>,
+    place: Where,
+    progress: Box<dyn Progress + Send>,
 }
 
 impl Lab for Here<'_> {
     fn prepare(&mut self, measurement: &Measurement) -> Result<Experiment> {
-        let (config, entry) = (self.config, &measurement.entry);
+        let (config, entry) = (self.shared.config, &measurement.entry);
         let swaps = Swaps {
             activations: measurement.activations.clone(),
             lowerings: config.lowerings.clone(),
@@ -109,8 +143,9 @@ impl Lab for Here<'_> {
         let dims = entry.dims.iter().map(|(name, size)| DimFlag::new(name, *size));
         let (flags, dims): (Vec<_>, Vec<_>) = (flags.collect(), dims.collect());
         let mut once = |line: &str| {
-            if self.said.insert(line.into()) {
-                note(line);
+            let is_new = self.shared.terminal().said.insert(line.into());
+            if is_new {
+                self.progress.aside(&mut || note(line));
             }
         };
         let named = std::slice::from_ref(&entry.model);
@@ -137,19 +172,24 @@ impl Lab for Here<'_> {
     }
 
     fn measure(&mut self, experiment: &Experiment, place: Place) -> Result<Record> {
-        let mut progress = Part::new(progress::on_stderr(), place);
-        measure::measure(experiment, self.place.target.as_ref(), &mut progress, &self.interrupt)
+        let mut progress = Part::new(self.progress.as_mut(), place);
+        measure::measure(experiment, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
     }
 
     fn interrupted(&self) -> bool {
-        self.interrupt.is_raised()
+        self.shared.interrupt.is_raised()
     }
 
     fn print(&mut self, text: &str) -> Result<()> {
-        output::print(self.out, text)
+        let head = if self.shared.several { format!("\ntarget {}", self.place.name) } else { String::new() };
+        let (shared, mut printed) = (self.shared, Ok(()));
+        self.progress.aside(&mut || {
+            printed = output::print(shared.terminal().out, &format!("{head}{text}"));
+        });
+        printed
     }
 
     fn note(&mut self, line: &str) {
-        note(line);
+        self.progress.note(line);
     }
 }

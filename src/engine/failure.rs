@@ -22,12 +22,12 @@ pub fn from_error(doing: &str, error: &TractError) -> Failure {
             format!("tract cannot {doing} it: {}", reason.unwrap_or_default())
         }
     };
-    Failure { message, node }
+    Failure { message, node, solo: None }
 }
 
 /// A failure in our own words.
 pub fn plain(message: impl Into<String>) -> Failure {
-    Failure { message: message.into(), node: None }
+    Failure::new(message)
 }
 
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {

@@ -67,11 +67,12 @@ pub fn description() -> crate::worker::protocol::Engine {
     }
 }
 
-/// The failure that a caught panic with this message is, with the node where a traced run or the message tells.
+/// The failure that a panic with this message is, with the node where a traced run or the message tells, or the solo that
+/// was being made ready.
 pub fn panicked(message: &str) -> Failure {
     let node = traced_node().or_else(|| names::decode(message));
-    AT.store(usize::MAX, Ordering::Relaxed);
-    Failure { message: failure::line(&format!("tract panicked: {message}")), node }
+    let message = failure::line(&format!("tract panicked: {message}"));
+    Failure { message, node, solo: solo::in_the_making() }
 }
 
 impl Engine {

@@ -15,7 +15,7 @@ mod timing;
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tract_onnx::tract_hir::internal::*;
@@ -36,6 +36,13 @@ const USUAL_CACHE: u64 = 256 << 10;
 
 /// Most forwards of a batch.
 const MOST: u64 = 1024;
+
+/// The solo that is being made ready, for the failure that a panic is.
+static MAKING: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+pub(super) fn in_the_making() -> Option<usize> {
+    Some(MAKING.load(Ordering::Relaxed)).filter(|&index| index != usize::MAX)
+}
 
 /// All that a worker was asked to make ready.
 pub struct Bench {
@@ -64,17 +71,21 @@ impl Bench {
     pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> Result<(Self, SolosReady), Failure> {
         let isa = isa(asked.isa.as_deref()).map_err(failure::plain)?;
         settle_allocator();
-        let solos = asked.solos.iter().map(|solo| guarded(|| Solo::new(solo, isa))).collect();
+        let make = |(i, solo): (usize, &protocol::Solo)| match asked.failed.get(&i) {
+            Some(why) => Err(why.clone()),
+            None => making(i, || Solo::new(solo, isa)),
+        };
+        let solos = asked.solos.iter().enumerate().map(make).collect();
         let mut bench = Self { solos, pools: HashMap::new(), seed: asked.seed, clock_ns: clock_ns() };
         let cache = cache_bytes.unwrap_or(USUAL_CACHE);
         let all = 0..bench.solos.len();
         let solos = all
             .map(|i| {
-                let ready = guarded(|| bench.make_ready(i, cache, asked.survey));
+                let ready = making(i, || bench.make_ready(i, cache, asked.survey));
                 ready.unwrap_or_else(|error| SoloReady { error: Some(error), ..SoloReady::default() })
             })
             .collect();
-        let operator_ns = if asked.survey { guarded(|| operator_ns(isa)).ok() } else { None };
+        let operator_ns = if asked.survey { operator_ns(isa).ok() } else { None };
         let (clock_ns, engine) = (bench.clock_ns, super::description());
         Ok((bench, SolosReady { solos, cache_bytes, clock_ns, operator_ns, engine }))
     }
@@ -307,18 +318,12 @@ fn isa(name: Option<&str>) -> Result<Isa, String> {
     })
 }
 
-/// What went wrong with one is its own trouble, a panic of the engine included.
-fn guarded<T>(act: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(failure::line(&error.root_cause().to_string())),
-        Err(panic) => {
-            Counting::watch(Watch::Nothing);
-            let said = panic.downcast_ref::<String>().map(String::as_str);
-            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
-            Err(failure::line(&format!("tract panicked: {said}")))
-        }
-    }
+/// What goes wrong with one is its own trouble.
+fn making<T>(index: usize, act: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    MAKING.store(index, Ordering::Relaxed);
+    let made = act().map_err(|error| failure::line(&error.root_cause().to_string()));
+    MAKING.store(usize::MAX, Ordering::Relaxed);
+    made
 }
 
 #[cfg(test)]
@@ -332,7 +337,15 @@ mod tests {
             shape: vec![1, 16, 4, 4],
         };
         let solos = rows.iter().map(solo).collect();
-        let asked = Solos { solos, isa: None, survey: true, seed: 1, cpus: vec![], flush_denormals: false };
+        let asked = Solos {
+            solos,
+            failed: Default::default(),
+            isa: None,
+            survey: true,
+            seed: 1,
+            cpus: vec![],
+            flush_denormals: false,
+        };
         Bench::new(&asked, Some(512 << 10)).unwrap_or_else(|e| panic!("{e:?}"))
     }
 
@@ -377,6 +390,7 @@ mod tests {
     #[test]
     fn an_instruction_set_that_is_not_there_is_refused_with_those_that_are() {
         let asked = Solos {
+            failed: Default::default(),
             solos: vec![],
             isa: Some("vax".into()),
             survey: false,

@@ -146,18 +146,18 @@ fn worst(trouble: &mut Option<Error>, error: Error) {
 }
 
 /// Progress of a measurement as a part of the whole experiment.
-pub struct Part {
-    whole: Box<dyn Progress>,
+pub struct Part<'w> {
+    whole: &'w mut dyn Progress,
     place: Place,
 }
 
-impl Part {
-    pub fn new(whole: Box<dyn Progress>, place: Place) -> Self {
+impl<'w> Part<'w> {
+    pub fn new(whole: &'w mut dyn Progress, place: Place) -> Self {
         Self { whole, place }
     }
 }
 
-impl Progress for Part {
+impl Progress for Part<'_> {
     fn fork(&mut self, fork: usize, forks: usize) {
         self.whole.fork(fork, forks);
     }

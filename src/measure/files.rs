@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::Planned;
 use crate::error::{Error, Result};
+use crate::files::Folder;
 use crate::onnx::messages::{AttributeProto, EXTERNAL, GraphProto, TensorProto};
 use crate::onnx::{Model, bodies};
 use crate::target::Target;
 
 /// A temporary folder with all variants; removed when dropped.
 pub struct Files {
-    _folder: TempDir,
+    _folder: Folder,
     /// The folder on the workers' side.
     there: String,
 }
@@ -21,9 +20,7 @@ pub struct Files {
 impl Files {
     /// Writes the variants and makes their external data reachable beside them.
     pub fn write(variants: &[Planned], target: &dyn Target) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("oplat-").tempdir().map_err(|e| {
-            Error::input(format!("cannot make a temporary folder: {e}; make room, or set TMPDIR elsewhere"))
-        })?;
+        let folder = Folder::temporary()?;
         for (number, planned) in variants.iter().enumerate() {
             let model = &planned.variant.model;
             let path = folder.path().join(model_name(number));
@@ -102,6 +99,7 @@ fn location(tensor: &TensorProto) -> Option<String> {
 mod tests {
     use super::*;
     use crate::onnx::messages::{ModelProto, StringStringEntryProto};
+    use tempfile::TempDir;
 
     fn model(location: &str, dir: &Path) -> Model {
         let tensor = TensorProto {

@@ -121,6 +121,11 @@ pub trait Progress {
 
     /// Something that the user should know now: a variant was lost, time won't do.
     fn note(&mut self, _message: &str) {}
+
+    /// Does something to the terminal that must not be drawn over.
+    fn aside(&mut self, act: &mut dyn FnMut()) {
+        act();
+    }
 }
 
 /// Shows nothing.

@@ -211,7 +211,7 @@ fn a_worker_that_hangs_or_does_not_die_again_is_said_so() {
 #[test]
 fn without_the_original_the_others_are_measured_but_not_compared() {
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
-        let refused = Failure { message: "no such operator".into(), node: Some(0) };
+        let refused = Failure { node: Some(0), ..Failure::new("no such operator") };
         (m.variant == 0 && matches!(request, Request::Load(_))).then_some(Ok(Reply::Error(refused)))
     });
     let record = measured(&world, &Interrupt::default()).expect("two are measured");
@@ -230,7 +230,7 @@ fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame(
     let refused = World::new(&[MS; 3], |_, request| {
         let Request::Load(load) = request else { return None };
         let message = format!("{}: input x has no shape", load.model);
-        Some(Ok(Reply::Error(Failure { message, node: None })))
+        Some(Ok(Reply::Error(Failure::new(message))))
     });
     let error = measured(&refused, &Interrupt::default()).expect_err("nothing to measure");
     assert_eq!(error, Error::input("tiny: the engine can't run it: input x has no shape"));
@@ -421,7 +421,7 @@ fn a_record_of_one_model_says_so_by_saying_nothing() {
 fn what_all_variants_share_is_said_once_and_what_one_has_by_name() {
     let refusing = |which: fn(usize) -> bool| {
         World::new(&[10 * MS; 3], move |m, request| {
-            let refused = Failure { message: "no such operator".into(), node: None };
+            let refused = Failure::new("no such operator");
             (which(m.variant) && matches!(request, Request::Load(_))).then_some(Ok(Reply::Error(refused)))
         })
     };
@@ -443,7 +443,7 @@ fn what_all_variants_share_is_said_once_and_what_one_has_by_name() {
 #[test]
 fn something_lost_outweighs_something_refused() {
     let world = World::new(&[10 * MS; 3], |m, request| match (m.variant, request) {
-        (1, Request::Load(_)) => Some(Ok(Reply::Error(Failure { message: "no".into(), node: None }))),
+        (1, Request::Load(_)) => Some(Ok(Reply::Error(Failure::new("no")))),
         (2, Request::Turn { .. }) => died(End::Signal(9), None),
         _ => None,
     });

@@ -253,6 +253,7 @@ fn pass_on(
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::worker::protocol::Failure;
 
     /// Far more than any of these needs; no test waits for it.
     const PLENTY: Duration = Duration::from_secs(60);
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn a_reply_is_read_from_its_line() {
         let reply = ask(r#"echo '{"reply":"error","message":"no","node":3}'"#);
-        let expected = crate::worker::protocol::Failure { message: "no".into(), node: Some(3) };
+        let expected = Failure { node: Some(3), ..Failure::new("no") };
         assert_eq!(reply, Ok(Reply::Error(expected)));
     }
 

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::connection::Connection;
 use super::shell::{self, Failed, Shell, quote, run};
 use super::{Interrupt, Options, Target, Worker, runner};
+use crate::ending::Duty;
 use crate::error::{Error, Result};
 
 /// How long a short script may take, on a slow device behind a slow network.
@@ -30,7 +32,7 @@ const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), D
 
 /// A device.
 pub(super) struct Remote<S: Shell> {
-    shell: S,
+    shell: Arc<S>,
     options: Options,
     there: RefCell<Option<There>>,
     /// The user's wish to stop, from when it was opened.
@@ -47,19 +49,21 @@ struct There {
     runner: String,
     /// Folders that were put so far.
     puts: usize,
+    /// To leave it as it was found.
+    _leave: Duty,
 }
 
 impl<S: Shell> Remote<S> {
     pub fn new(shell: S, options: Options) -> Self {
-        Self { shell, options, there: RefCell::default(), interrupt: RefCell::default() }
+        Self { shell: Arc::new(shell), options, there: RefCell::default(), interrupt: RefCell::default() }
     }
 
     fn told<T>(&self, done: Result<T, Failed>, doing: &str) -> Result<T> {
-        done.map_err(|failed| failed.told(&self.shell, doing))
+        done.map_err(|failed| failed.told(self.shell.as_ref(), doing))
     }
 
     fn short(&self, script: &str, interrupt: &Interrupt) -> Result<Vec<u8>, Failed> {
-        run(&self.shell, script, None, SHORT, interrupt)
+        run(self.shell.as_ref(), script, None, SHORT, interrupt)
     }
 
     /// Connects, again and again while that may help.
@@ -67,7 +71,7 @@ impl<S: Shell> Remote<S> {
         let mut pauses = PAUSES.iter();
         loop {
             match self.shell.connect(interrupt) {
-                Err(failed) if failed.may_pass(&self.shell) => match pauses.next() {
+                Err(failed) if failed.may_pass(self.shell.as_ref()) => match pauses.next() {
                     Some(&pause) => interrupt.wait(pause),
                     None => return self.told(Err(failed), "connect"),
                 },
@@ -143,27 +147,30 @@ impl<S: Shell> Remote<S> {
         );
         let limit = SHORT + Duration::from_secs(bytes / SLOWEST);
         let doing = format!("push {} ({} kB)", path.display(), bytes / 1000);
-        let mut sent = run(&self.shell, &script, Some(path), limit, interrupt);
-        if sent.as_ref().is_err_and(|failed| failed.may_pass(&self.shell)) {
+        let mut sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
+        if sent.as_ref().is_err_and(|failed| failed.may_pass(self.shell.as_ref())) {
             self.connect(interrupt)?;
-            sent = run(&self.shell, &script, Some(path), limit, interrupt);
+            sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
         }
         self.told(sent, &doing).map(|_| ())
     }
 
-    /// Removes this session, and what no other uses unless it is to be kept for the next.
-    fn leave(&self, there: &There) {
+    /// To remove this session, and what no other uses unless it is to be kept for the next.
+    fn leave(&self, root: &str, session: &str) -> Duty {
         let mut script = String::new();
         if self.options.fixed_performance {
             script += &format!("{FIXED_PERFORMANCE} false >/dev/null; ");
         }
-        script += &format!("cd {} || exit; rm -rf {}", quote(&there.root), quote(&there.session));
+        script += &format!("cd {} || exit; rm -rf {}", quote(root), quote(session));
         if !self.options.keep {
             // What no session has a link to. Devices that can't link have copies there.
             script += "; find files -type f -links 1 -exec rm -f {} +; rmdir files && rmdir \"$PWD\"";
         }
-        // Whoever is gone can't be asked to tidy up, and the next session does it.
-        let _ = run(&self.shell, &script, None, SHORT / 3, &Interrupt::default());
+        let shell = self.shell.clone();
+        Duty::new(move || {
+            // Whoever is gone can't be asked to tidy up, and the next session does it.
+            let _ = run(shell.as_ref(), &script, None, SHORT / 3, &Interrupt::default());
+        })
     }
 }
 
@@ -187,7 +194,8 @@ impl<S: Shell> Target for Remote<S> {
         *self.interrupt.borrow_mut() = interrupt.clone();
         self.connect(interrupt)?;
         let [machine, root, session] = self.arrive(interrupt)?;
-        let mut there = There { runner: String::new(), root, session, puts: 0 };
+        let leave = self.leave(&root, &session);
+        let mut there = There { runner: String::new(), root, session, puts: 0, _leave: leave };
         let done = self.equip(&mut there, &machine, interrupt);
         // What has been brought is removed with the target, whether all went well or not.
         *self.there.borrow_mut() = Some(there);
@@ -220,8 +228,13 @@ impl<S: Shell> Target for Remote<S> {
     }
 
     fn get(&self, path: &str) -> Result<Vec<u8>> {
-        let read =
-            run(&self.shell, &format!("cat {}", quote(path)), None, SHORT * 4, &self.interrupt.borrow());
+        let read = run(
+            self.shell.as_ref(),
+            &format!("cat {}", quote(path)),
+            None,
+            SHORT * 4,
+            &self.interrupt.borrow(),
+        );
         self.told(read, "fetch a worker's outputs")
     }
 
@@ -272,14 +285,6 @@ impl<S: Shell> Remote<S> {
 
     fn not_open(&self) -> Error {
         Error::lost(format!("target {}: it was not reached yet", self.name()))
-    }
-}
-
-impl<S: Shell> Drop for Remote<S> {
-    fn drop(&mut self) {
-        if let Some(there) = self.there.get_mut().take() {
-            self.leave(&there);
-        }
     }
 }
 

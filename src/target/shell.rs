@@ -19,7 +19,7 @@ pub(super) const ENDED: &str = "oplat-ended ";
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A way to the shell of a device.
-pub(super) trait Shell: Send {
+pub(super) trait Shell: Send + Sync + 'static {
     /// As the user spells the target.
     fn name(&self) -> String;
 

@@ -9,11 +9,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use super::Interrupt;
 use super::shell::{self, Failed, Shell};
 use crate::error::{Error, Result};
+use crate::files::Folder;
 
 /// How long connecting may take: the client's own limit, and what comes after it.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -51,7 +50,7 @@ pub(super) struct Ssh {
     host: String,
     port: Option<u16>,
     /// The folder of the connection's socket, readable for us alone.
-    sockets: TempDir,
+    sockets: Folder,
     master: Mutex<Option<Child>>,
 }
 
@@ -68,10 +67,7 @@ impl Ssh {
         if host.is_empty() || host.starts_with('-') || host.ends_with('@') || !host.chars().all(plain) {
             return Err(wrong());
         }
-        let sockets = tempfile::Builder::new().prefix("oplat-").tempdir().map_err(|e| {
-            Error::input(format!("cannot make a temporary folder: {e}; make room, or set TMPDIR elsewhere"))
-        })?;
-        Ok(Self { host, port, sockets, master: Mutex::new(None) })
+        Ok(Self { host, port, sockets: Folder::temporary()?, master: Mutex::new(None) })
     }
 
     fn client(&self) -> Command {

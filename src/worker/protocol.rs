@@ -99,6 +99,9 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Solos {
     pub solos: Vec<Solo>,
+    /// Those that aren't tried, by index, with the reason: a worker before this one ended at them.
+    #[serde(default)]
+    pub failed: BTreeMap<usize, String>,
     /// The kernels' instruction set; `None` is the best one.
     pub isa: Option<String>,
     /// Whether to look at times, memory and values; else the reply says only what computes each.
@@ -150,11 +153,20 @@ pub enum Reply {
 }
 
 /// Why a request failed, with the ONNX node where it is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub message: String,
     /// Index of the ONNX node (as `onnx::for_each_node` counts).
     pub node: Option<usize>,
+    /// Index of the solo that was being made ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solo: Option<usize>,
+}
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
 }
 
 /// The model as the engine will run it, and what making it so cost.

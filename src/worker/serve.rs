@@ -2,51 +2,45 @@
 //!
 //! The engine runs on the main thread, whose heap and stack are what any program has; a second thread only
 //! waits for requests, so that a parent's death ends the worker even in the middle of a run.
+//!
+//! A panic of the engine is the last reply of its worker.
 
 use std::io::{BufRead, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, PoisonError};
 
 use super::cpu;
 use super::protocol::{Failure, Load, Machine, Reply, Request, Runs, Solos};
 use crate::engine::solo::Bench;
 use crate::engine::{self, Engine};
-use crate::environment;
 use crate::record::{self, InTurns};
+use crate::{ending, environment};
 
-/// Message of the last panic, which the hook keeps from the terminal.
-static PANIC: Mutex<Option<String>> = Mutex::new(None);
-
-/// Obeys the requests on stdin until they end. Stdout is for replies and nothing else. On a `leash`, the end of
-/// the requests ends the process at once, whatever it is doing: on a device, nothing else tells that the parent
-/// has let go.
+/// Obeys the requests on stdin until they end, or until the engine panics. Stdout is for replies and nothing else.
+/// On a `leash`, the end of the requests ends the process at once, whatever it is doing: on a device, nothing else
+/// tells that the parent has let go.
 pub fn serve(leash: bool) -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        let text = panic.payload_as_str().unwrap_or("for no stated reason");
-        let file =
-            |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let place =
-            panic.location().map(|l| format!(" ({}:{})", file(l.file()), l.line())).unwrap_or_default();
-        let message = format!("{}{place}", text.split_whitespace().collect::<Vec<_>>().join(" "));
-        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
-    }));
+    ending::on_panic(|message| {
+        // Nobody may be left to hear it.
+        let _ = say(&Reply::Error(engine::panicked(message)));
+    });
     let mut worker = Worker::default();
-    let mut stdout = std::io::stdout();
     for line in requests(leash) {
         let Some(reply) = worker.answer(&line) else { return ExitCode::SUCCESS };
-        let written = serde_json::to_string(&reply)
-            .map_err(std::io::Error::from)
-            .and_then(|text| writeln!(stdout, "{text}"))
-            .and_then(|()| stdout.flush());
-        if written.is_err() {
+        if say(&reply).is_err() {
             // Nobody listens any more.
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+fn say(reply: &Reply) -> std::io::Result<()> {
+    let line = serde_json::to_string(reply)?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
 }
 
 /// The lines of stdin, read by a thread of their own.
@@ -111,18 +105,7 @@ impl Worker {
             Ok(request) => request,
             Err(error) => return Some(fail(format!("not a request: {error}"))),
         };
-        let reply = catch_unwind(AssertUnwindSafe(|| self.obey(request)));
-        Some(match reply {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(failure)) => Reply::Error(failure),
-            Err(_) => {
-                // What it was doing is in an unknown state: it can't be used, nor safely taken apart.
-                std::mem::forget((self.engine.take(), self.bench.take()));
-                super::heap::Counting::watch(super::heap::Watch::Nothing);
-                let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Reply::Error(engine::panicked(&message.unwrap_or_default()))
-            }
-        })
+        Some(self.obey(request).unwrap_or_else(Reply::Error))
     }
 
     fn obey(&mut self, request: Request) -> Result<Reply, Failure> {
@@ -135,7 +118,7 @@ impl Worker {
             _ => {}
         }
         let Some(engine) = self.engine.as_mut() else {
-            return Err(Failure { message: "no model is loaded".to_owned(), node: None });
+            return Err(Failure::new("no model is loaded"));
         };
         Ok(match request {
             Request::Load(_)
@@ -145,7 +128,7 @@ impl Worker {
             | Request::Watch { .. }
             | Request::Watched { .. }
             | Request::Stop => {
-                return Err(Failure { message: "unexpected".to_owned(), node: None });
+                return Err(Failure::new("unexpected"));
             }
             Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?, None)),
             Request::Turn { runs: n, warm } => {
@@ -163,8 +146,7 @@ impl Worker {
 
     fn watch(&mut self, cpus: Option<&str>, threads: usize) -> Result<Reply, Failure> {
         let cpus = match cpus {
-            Some(text) => environment::parse_cpus(text)
-                .map_err(|error| Failure { message: error.message, node: None })?,
+            Some(text) => environment::parse_cpus(text).map_err(|error| Failure::new(error.message))?,
             None => environment::default_cpus(threads),
         };
         let watch = self.watch.insert(environment::Watch::start(&cpus));
@@ -173,7 +155,7 @@ impl Worker {
 
     fn watched(&mut self, own_ticks: Option<u64>) -> Result<Reply, Failure> {
         let Some(watch) = &mut self.watch else {
-            return Err(Failure { message: "nothing is watched".to_owned(), node: None });
+            return Err(Failure::new("nothing is watched"));
         };
         let (environment, others) = watch.look(own_ticks);
         Ok(machine(environment, others))
@@ -198,24 +180,24 @@ impl Worker {
 
     fn solo(&mut self, request: &Request) -> Result<Reply, Failure> {
         let Some(bench) = self.bench.as_mut() else {
-            return Err(Failure { message: "no activation is ready".to_owned(), node: None });
+            return Err(Failure::new("no activation is ready"));
         };
         match *request {
             Request::InPlace { solo, forwards } => bench.in_place(solo, forwards).map(Reply::InPlace),
             Request::Batches { solo, batch, batches } => {
                 bench.batches(solo, batch as usize, batches as usize).map(Reply::Batches)
             }
-            _ => Err(Failure { message: "unexpected".to_owned(), node: None }),
+            _ => Err(Failure::new("unexpected")),
         }
     }
 }
 
 /// Sets the process up as the parent wants it.
 fn set_up(cpus: &[usize], flush_denormals: bool) -> Result<(), Failure> {
-    cpu::pin(cpus).map_err(|message| Failure { message, node: None })?;
+    cpu::pin(cpus).map_err(Failure::new)?;
     if !cpu::flush_denormals(flush_denormals) {
         let message = "this processor's way to flush subnormal numbers is not known: use --denormals keep";
-        return Err(Failure { message: message.to_owned(), node: None });
+        return Err(Failure::new(message));
     }
     Ok(())
 }
@@ -226,7 +208,7 @@ fn machine(mut environment: record::Environment, others: Option<f64>) -> Reply {
 }
 
 fn fail(message: String) -> Reply {
-    Reply::Error(Failure { message, node: None })
+    Reply::Error(Failure::new(message))
 }
 
 /// Minor page faults and involuntary switches since the process started.

@@ -295,7 +295,7 @@ impl FakeWorker {
                 },
                 others: None,
             })),
-            Request::Stop => Reply::Error(Failure { message: "stop has no answer".into(), node: None }),
+            Request::Stop => Reply::Error(Failure::new("stop has no answer")),
         }
     }
 }
