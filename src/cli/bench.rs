@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::profile::{Denormals, interrupt};
+use super::interrupt;
+use super::settings::Denormals;
 use super::settings::{MOST_FORKS, check_time, within};
 use super::targets::Flags;
 use super::{output, progress};

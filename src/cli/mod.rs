@@ -27,6 +27,7 @@ use clap::Parser;
 
 use crate::ending;
 use crate::error::{Error, Kind};
+use crate::measure::Interrupt;
 
 /// What each activation function costs on this device, in this network, and why.
 #[derive(Parser)]
@@ -39,7 +40,7 @@ struct Cli {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Measure a model as it is, and with other activations
-    Profile(Box<profile::Args>),
+    Profile(Box<settings::Args>),
     /// Measure what a file says: models, activations and threads, each model's variants paired
     Run(run::Args),
     /// Print a saved record again
@@ -138,6 +139,16 @@ fn fail(error: &Error) -> ExitCode {
 /// A line for the person at the terminal. That nobody reads it is no failure.
 fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+}
+
+/// A flag that Ctrl-C, or being told to terminate, raises.
+fn interrupt() -> Interrupt {
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    if let Err(e) = ctrlc::set_handler(move || raised.raise()) {
+        note(&format!("Ctrl-C will end the measurement without a result: {e}"));
+    }
+    interrupt
 }
 
 #[cfg(test)]

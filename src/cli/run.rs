@@ -8,7 +8,8 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
-use super::profile::{CONFIDENCE, interrupt};
+use super::interrupt;
+use super::profile::CONFIDENCE;
 use super::settings::{MOST_FORKS, MOST_THREADS, check_time, within};
 use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects};

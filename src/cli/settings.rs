@@ -1,19 +1,110 @@
-//! What a measurement is asked to do, after everything typed has been checked.
+//! What a measurement is asked to do: as it was typed, and after everything typed has been checked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::inputs::{DimFlag, InputFlag};
-use super::profile::Args;
-use super::targets::Where;
+use super::knobs::KnobFlag;
+use super::targets::{Flags, Where};
 use crate::activation::Activation;
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::report::{Format, Options};
-use crate::swap::Selection;
+use crate::swap::{Lowerings, Selection};
 use crate::{target, units};
+
+/// What the user typed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// An ONNX file; failing that `models/FILE`, failing that the built-in model of that name. Several are
+    /// measured together, and compared against the first one's original
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Activations to swap in, one variant each: mish, leaky_relu:0.1, …
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub act: Vec<String>,
+    /// How a swapped activation becomes operators: exported (as the model's exporter would write it), kernel
+    /// (one operator, one pass over memory) or both
+    #[arg(long, value_name = "LOWERING", default_value_t)]
+    pub lowering: Lowerings,
+    /// Swap only sites that are now one of these
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub from: Vec<String>,
+    /// Swap only sites with such a name (`*`, `?`); may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub site: Vec<String>,
+    /// Leave sites with such a name alone; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub skip: Vec<String>,
+    /// Don't measure the control, in which the sites are identity: no activation cost then
+    #[arg(long)]
+    pub no_control: bool,
+    /// Shape (and element type) of an input; may be repeated
+    #[arg(long, value_name = "NAME=1x3x320x320[:f32]")]
+    pub input: Vec<InputFlag>,
+    /// Size of a named dimension; may be repeated. A batch dimension is 1 unless given
+    #[arg(long, value_name = "NAME=N")]
+    pub dim: Vec<DimFlag>,
+    /// Threads that compute
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
+    /// CPUs to pin to: 0,2-3, big or little [default: as many as threads, big ones first]
+    #[arg(long, value_name = "CPUS")]
+    pub cpus: Option<String>,
+    /// Measure first runs: every run in a process of its own, right after loading
+    #[arg(long, conflicts_with = "tune")]
+    pub cold: bool,
+    /// How long to measure: 40s, 2m, 500ms
+    #[arg(long, value_name = "TIME", default_value = "40s", value_parser = units::parse_duration)]
+    pub time: Duration,
+    /// Fresh processes for each variant: the intervals' sample size [default: 8; with --cold as many as fit]
+    #[arg(long, value_name = "N")]
+    pub forks: Option<usize>,
+    /// Pause before every fork but the first, so that a device without a fan doesn't measure its own heat
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    pub cool_down: Option<Duration>,
+    /// Begin no fork while a zone is as hot as this, in degrees Celsius
+    #[arg(long, value_name = "DEGREES")]
+    pub max_temperature: Option<f64>,
+    /// Whether the processor computes with subnormal numbers or takes them for zero
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub denormals: Denormals,
+    /// Measure all variants also with this knob of the engine set, to each of these values; may be repeated.
+    /// `oplat knobs` lists them
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    pub knob: Vec<KnobFlag>,
+    /// Try the knobs that could matter for the ops that take longest, and say which setting is the fastest
+    #[arg(long, conflicts_with_all = ["act", "knob", "resume"])]
+    pub tune: bool,
+    /// Seed of the inputs' values and of the order of turns
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub targets: Flags,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+    /// Write the report to this file and not to the standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Keep the record in this file, whatever the format; of several targets, one for each beside it
+    #[arg(long, value_name = "RECORD")]
+    pub save: Option<PathBuf>,
+    /// Go on with what --save kept: measure only what is missing
+    #[arg(long)]
+    pub resume: bool,
+    /// Rows of each breakdown
+    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    pub top: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Denormals {
+    #[default]
+    Keep,
+    Flush,
+}
 
 /// Settings that can be acted on: names are known, files can be written, numbers are in range.
 pub struct Settings {
@@ -115,7 +206,7 @@ impl Settings {
             time: args.time,
             forks,
             cold: args.cold,
-            flush_denormals: args.denormals == super::profile::Denormals::Flush,
+            flush_denormals: args.denormals == Denormals::Flush,
             tune: args.tune,
             seed: args.seed,
             places,

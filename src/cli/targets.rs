@@ -133,7 +133,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
             Err(why) => note(&format!("phones: {why}")),
         }
     }
-    let interrupt = super::profile::interrupt();
+    let interrupt = super::interrupt();
     let places = flags.places()?;
     let mut lost = None;
     for place in &places {
