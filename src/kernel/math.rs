@@ -230,7 +230,9 @@ pub fn tanh<L: Lanes>(x: L) -> L {
     let above = twice * L::splat(0.5);
     let below = polynomial(square, &TANH_OF_HALF.1);
     // The instruction, whose time the polynomials hide.
-    twice * below / below.fma(below, above * above)
+    let tangent = twice * below / below.fma(below, above * above);
+    // Where a step is rounded twice it may come out above 1.
+    if L::FUSES { tangent } else { clamp(tangent, -1.0, 1.0) }
 }
 
 /// How far x·factor goes in `sin_of_product`.
