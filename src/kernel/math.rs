@@ -178,7 +178,7 @@ pub fn exp_for_sigmoid<L: Lanes>(x: L) -> (L, L) {
 
 #[inline(always)]
 pub fn sigmoid_reach<L: Lanes>() -> f32 {
-    if L::LOOKS_UP { 20.0 } else { NEAR }
+    if L::LOOKS_UP { 16.0 } else { NEAR }
 }
 
 /// e^(x·(factor + rest)) for a product within ±87, as `exp_of_product`, and in two factors as above.

@@ -8,7 +8,7 @@
 //! Most numbers in a network are of ordinary size. Where all of a block of vectors are, it takes a function's
 //! `near` form, without clamps, tails that end in subnormal numbers, or overflow; where one isn't, the block
 //! takes both forms and each float keeps its own. A kernel's time hangs on its data to that degree: beyond the
-//! reach (`reach`: 40 to 80 for most, for GELU 6 or 7) a block costs two to three times as much.
+//! reach (`reach`: 16 to 80 for most, for GELU 6 or 7) a block costs two to three times as much.
 //!
 //! The vectors of a block are computed in step (`pair`), since each is a chain of instructions that wait for one
 //! another. On a Zen 1 processor that and shorter polynomials for ordinary numbers took a quarter off ELU, a third
