@@ -1,5 +1,5 @@
-//! Kernels on every instruction set against memcpy of the same bytes and against the engine's own operators for
-//! the activation as exported, in one run.
+//! Kernels on every instruction set, for single and for half floats, against memcpy of as many single floats and
+//! against the engine's own operators for the activation as exported, in one run.
 //!
 //! Every call works on input that was just refilled, outside the clock: a function applied to its own output
 //! again and again is measured on subnormal numbers, on zeros or on infinities. The table that comes first
@@ -10,6 +10,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use oplat::activation::{Activation, kinds};
 use oplat::engine::Engine;
 use oplat::kernel::{Isa, Kernel};
@@ -38,24 +40,69 @@ fn numbers(n: usize) -> Vec<f32> {
 }
 
 /// Buffers that are refilled before each timing.
-struct Buffers {
-    fresh: Vec<f32>,
-    used: Vec<Vec<f32>>,
+struct Buffers<T> {
+    fresh: Vec<T>,
+    used: Vec<Vec<T>>,
 }
 
-impl Buffers {
-    fn new(n: usize) -> Self {
-        let fresh = numbers(n);
-        Self { used: vec![fresh.clone(); TIMED.div_ceil(n)], fresh }
+impl<T: Copy> Buffers<T> {
+    fn new(fresh: Vec<T>) -> Self {
+        Self { used: vec![fresh.clone(); TIMED.div_ceil(fresh.len())], fresh }
     }
 
     /// Time of one call, from one timing of as many as there are buffers.
-    fn time(&mut self, mut f: impl FnMut(&[f32], &mut [f32])) -> Duration {
+    fn time(&mut self, mut f: impl FnMut(&[T], &mut [T])) -> Duration {
         self.used.iter_mut().for_each(|xs| xs.copy_from_slice(&self.fresh));
         let start = Instant::now();
         self.used.iter_mut().for_each(|xs| f(&self.fresh, black_box(xs)));
         start.elapsed() / self.used.len() as u32
     }
+}
+
+/// The same numbers in both formats.
+struct Both {
+    single: Buffers<f32>,
+    half: Buffers<f16>,
+}
+
+impl Both {
+    fn new(n: usize) -> Self {
+        let single = numbers(n);
+        let mut half = vec![f16::ZERO; n];
+        half.convert_from_f32_slice(&single);
+        Self { single: Buffers::new(single), half: Buffers::new(half) }
+    }
+
+    fn time(&mut self, kernel: &Kernel, format: Format) -> Duration {
+        match format {
+            Format::Single => self.single.time(|_, xs| kernel.apply(xs)),
+            Format::Half => self.half.time(|_, xs| kernel.apply_f16(xs)),
+        }
+    }
+
+    fn copy(&mut self) -> Duration {
+        self.single.time(|fresh, xs| xs.copy_from_slice(fresh))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Single,
+    Half,
+}
+
+/// What a kernel is called by: `avx2`, `avx2-f16`.
+fn path(isa: Isa, format: Format) -> String {
+    match format {
+        Format::Single => isa.name().into(),
+        Format::Half => format!("{}-f16", isa.name()),
+    }
+}
+
+/// Every instruction set in both formats, the best for single floats last.
+fn paths() -> impl Iterator<Item = (Isa, Format)> {
+    let all = |format| Isa::available().into_iter().map(move |isa| (isa, format));
+    all(Format::Half).chain(all(Format::Single))
 }
 
 fn kernels(isa: Isa) -> impl Iterator<Item = (Activation, Kernel)> {
@@ -129,7 +176,7 @@ fn own(engine: &mut Engine, runs: u64) -> Option<u64> {
 /// One line of the table, while it is measured.
 struct Line {
     activation: Activation,
-    kernels: Vec<(Kernel, Vec<f64>)>,
+    kernels: Vec<(Kernel, Format, Vec<f64>)>,
     own: Option<Engine>,
     own_ns: Vec<f64>,
 }
@@ -137,13 +184,13 @@ struct Line {
 /// All of one size, in turns: ns an element, and how often memcpy fits in.
 fn table(n: usize, wanted: &dyn Fn(&Activation) -> bool) {
     const TURNS: usize = 25;
-    let mut buffers = Buffers::new(n);
+    let mut buffers = Both::new(n);
     let mut lines: Vec<Line> = kernels(Isa::Portable)
         .filter(|(activation, _)| wanted(activation))
         .map(|(activation, kernel)| {
-            let all = Isa::available().into_iter().filter_map(|isa| {
+            let all = paths().filter_map(|(isa, format)| {
                 let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
-                Some((Kernel::on(isa, kernel.name(), &parameters?)?, vec![]))
+                Some((Kernel::on(isa, kernel.name(), &parameters?)?, format, vec![]))
             });
             let (kernels, own) = (all.collect(), exported(&activation, n));
             Line { activation, kernels, own, own_ns: vec![] }
@@ -151,10 +198,10 @@ fn table(n: usize, wanted: &dyn Fn(&Activation) -> bool) {
         .collect();
     let mut copied = vec![];
     for _ in 0..TURNS {
-        copied.push(nanoseconds(buffers.time(|fresh, xs| xs.copy_from_slice(fresh)), n));
+        copied.push(nanoseconds(buffers.copy(), n));
         for line in &mut lines {
-            for (kernel, ns) in &mut line.kernels {
-                ns.push(nanoseconds(buffers.time(|_, xs| kernel.apply(xs)), n));
+            for (kernel, format, ns) in &mut line.kernels {
+                ns.push(nanoseconds(buffers.time(kernel, *format), n));
             }
             let ns = line.own.as_mut().and_then(|engine| own(engine, 1));
             line.own_ns.extend(ns.map(|ns| ns as f64 / n as f64));
@@ -165,12 +212,12 @@ fn table(n: usize, wanted: &dyn Fn(&Activation) -> bool) {
         "\n{n} elements: ns an element (times memcpy, which takes {copied:.3}); last, exported over kernel"
     );
     print!("{:<14}", "");
-    Isa::available().iter().for_each(|isa| print!("{:>17}", isa.name()));
+    paths().for_each(|(isa, format)| print!("{:>17}", path(isa, format)));
     println!("{:>17}{:>8}", "exported", "ratio");
     for line in lines {
         print!("{:<14}", line.activation.kind.name);
         let cell = |ns: f64| print!("{:>17}", format!("{ns:.3} ({:.1})", ns / copied));
-        let kernels: Vec<f64> = line.kernels.into_iter().map(|(_, ns)| median(ns)).collect();
+        let kernels: Vec<f64> = line.kernels.into_iter().map(|(.., ns)| median(ns)).collect();
         let own = median(line.own_ns);
         kernels.iter().copied().for_each(cell);
         cell(own);
@@ -182,7 +229,7 @@ fn criterion(c: &mut Criterion) {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     // As criterion has it, of names such as `9216/mish/avx2`.
     let wanted = |n: usize, activation: &Activation| {
-        let last = Isa::available().into_iter().map(Isa::name).chain(["exported"]);
+        let last = paths().map(|(isa, format)| path(isa, format)).chain(["exported".into()]);
         let mut names = last.map(|last| format!("{n}/{activation}/{last}"));
         filter.as_deref().is_none_or(|filter| names.any(|name| name.contains(filter)))
     };
@@ -191,15 +238,15 @@ fn criterion(c: &mut Criterion) {
         let mut group = c.benchmark_group(n.to_string());
         group.throughput(Throughput::Elements(n as u64)).sample_size(20);
         group.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(200));
-        let mut buffers = Buffers::new(n);
-        group.bench_function("memcpy", |b| {
-            b.iter_custom(|runs| (0..runs).map(|_| buffers.time(|fresh, xs| xs.copy_from_slice(fresh))).sum())
-        });
-        for (activation, kernel) in Isa::available().into_iter().flat_map(kernels) {
-            let id = BenchmarkId::new(activation.to_string(), kernel.isa().name());
-            group.bench_function(id, |b| {
-                b.iter_custom(|runs| (0..runs).map(|_| buffers.time(|_, xs| kernel.apply(xs))).sum())
-            });
+        let mut buffers = Both::new(n);
+        group.bench_function("memcpy", |b| b.iter_custom(|runs| (0..runs).map(|_| buffers.copy()).sum()));
+        for (isa, format) in paths() {
+            for (activation, kernel) in kernels(isa) {
+                let id = BenchmarkId::new(activation.to_string(), path(isa, format));
+                group.bench_function(id, |b| {
+                    b.iter_custom(|runs| (0..runs).map(|_| buffers.time(&kernel, format)).sum())
+                });
+            }
         }
         for (activation, _) in kernels(Isa::Portable).filter(|(a, _)| wanted(n, a)) {
             let Some(mut engine) = exported(&activation, n) else { continue };

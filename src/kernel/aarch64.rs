@@ -1,6 +1,7 @@
 //! Vectors of aarch64: NEON.
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 use super::functions::Function;
 use super::lanes::{Lanes, signs};
@@ -19,6 +20,22 @@ pub fn neon(f: impl Function, xs: &mut [f32]) {
 #[target_feature(enable = "neon")]
 fn neon_anywhere(f: impl Function, xs: &mut [f32]) {
     super::anywhere::<Neon>(f, xs);
+}
+
+/// No instruction, but the compiler takes it for one that needs both.
+#[inline]
+#[target_feature(enable = "neon")]
+fn neon_in_step(mut a: Neon, mut b: Neon) -> (Neon, Neon) {
+    // SAFETY: it does nothing.
+    unsafe {
+        asm!(
+            "/* {0:v} {1:v} */",
+            inout(vreg) a.0,
+            inout(vreg) b.0,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    (a, b)
 }
 
 signs!(Neon: vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32);
@@ -95,6 +112,11 @@ impl Lanes for Neon {
         Self(unsafe { vbslq_f32(mask, a.0, b.0) })
     }
     #[inline(always)]
+    fn select_negative(x: Self, a: Self, b: Self) -> Self {
+        let negative = unsafe { vcltzq_s32(vreinterpretq_s32_f32(x.0)) };
+        Self::select(negative, a, b)
+    }
+    #[inline(always)]
     fn exponent(self) -> Self {
         Self::of_bits(unsafe { vshlq_n_u32::<23>(self.bits()) })
     }
@@ -116,12 +138,16 @@ impl Lanes for Neon {
         unsafe { neon_anywhere(f, xs) };
     }
     #[inline(always)]
-    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
-        let mut most = Self::splat(0.0).0;
-        for x in vectors {
-            // The maximum of anything and NaN is NaN.
-            most = unsafe { vmaxq_f32(most, x.abs().0) };
-        }
-        unsafe { vminvq_u32(vcleq_f32(most, vdupq_n_f32(limit))) != 0 }
+    fn in_step(a: Self, b: Self) -> (Self, Self) {
+        unsafe { neon_in_step(a, b) }
+    }
+    /// The maximum of anything and NaN is NaN.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        Self(unsafe { vmaxq_f32(self.abs().0, other.abs().0) })
+    }
+    #[inline(always)]
+    fn within(self, limit: f32) -> bool {
+        unsafe { vminvq_u32(vcleq_f32(self.abs().0, vdupq_n_f32(limit))) != 0 }
     }
 }

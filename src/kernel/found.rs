@@ -39,11 +39,11 @@ impl Function for TanhSoft1 {
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        math::tanh_near(x * L::splat(self.alpha)) * softplus_near(x).0
+        math::tanh(x * L::splat(self.alpha)) * softplus_near(x).0
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
-        Some(NEAR.min(math::TANH_NEAR / self.alpha.abs()))
+        Some(NEAR)
     }
 }
 
@@ -80,7 +80,7 @@ impl Function for TanhSoft2 {
         let (near_one, power) =
             exp_of_product_near(x, L::splat(self.gamma[0]), Some(L::splat(self.gamma[1])));
         let u = near_one * power * L::splat(self.beta);
-        math::tanh_near(clamp(u, -math::TANH_NEAR, math::TANH_NEAR)) * x
+        math::tanh(u) * x
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -185,7 +185,7 @@ impl Function for AconC {
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) =
             exp_of_product_near(x, L::splat(-self.inner[0]), Some(L::splat(-self.inner[1])));
-        let sigmoid = L::splat(1.0).over(near_one.fma(power, L::splat(1.0)));
+        let sigmoid = near_one.fma(power, L::splat(1.0)).inverse();
         let half = (x * L::splat(self.d)).fma(sigmoid, x * L::splat(self.p2));
         half + half
     }

@@ -2,8 +2,8 @@
 
 use super::lanes::Lanes;
 use super::math::{
-    self, LEAST, NEAR, NEARER, clamp, exp, exp_m1_of_negative, exp_of_minus_near, exp_of_minus_nearer,
-    exp_of_product, exp_of_product_near, polynomial,
+    self, LEAST, NEAR, NEARER, clamp, exp, exp_of_minus_nearer, exp_of_product, exp_of_product_near,
+    one_minus_exp_of_negative, polynomial,
 };
 use super::tables;
 
@@ -72,6 +72,19 @@ impl Function for LeakyRelu {
     }
 }
 
+/// The same where alpha is positive and at most 1: max(x, alpha x)
+#[derive(Clone, Copy)]
+pub struct Leak {
+    pub alpha: f32,
+}
+
+impl Function for Leak {
+    #[inline(always)]
+    fn at<L: Lanes>(self, x: L) -> L {
+        x.max(x * L::splat(self.alpha))
+    }
+}
+
 /// min(max(alpha x + beta, 0), 1)
 #[derive(Clone, Copy)]
 pub struct HardSigmoid {
@@ -117,7 +130,7 @@ impl Function for Softsign {
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        x.over(x.abs() + L::splat(1.0))
+        x * (x.abs() + L::splat(1.0)).inverse()
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -137,12 +150,12 @@ impl Function for Sigmoid {
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        let (near_one, power) = exp_of_minus_near(x);
-        L::splat(1.0).over(near_one.fma(power, L::splat(1.0)))
+        let (near_one, power) = math::exp_for_sigmoid(x);
+        near_one.fma(power, L::splat(1.0)).inverse()
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
-        Some(NEAR)
+        Some(math::sigmoid_reach::<L>())
     }
 }
 
@@ -158,12 +171,12 @@ impl Function for Silu {
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        let (near_one, power) = exp_of_minus_near(x);
+        let (near_one, power) = math::exp_for_sigmoid(x);
         x.over(near_one.fma(power, L::splat(1.0)))
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
-        Some(NEAR)
+        Some(math::sigmoid_reach::<L>())
     }
 }
 
@@ -237,17 +250,10 @@ impl Function for Tanh {
     fn at<L: Lanes>(self, x: L) -> L {
         math::tanh(x)
     }
-    #[inline(always)]
-    fn near<L: Lanes>(self, x: L) -> L {
-        math::tanh_near(x)
-    }
-    #[inline(always)]
-    fn reach<L: Lanes>(self) -> Option<f32> {
-        (!L::LOOKS_UP).then_some(math::TANH_NEAR)
-    }
 }
 
-/// above · x if x ≥ 0, else below (eˣ - 1): ELU and SELU.
+/// above · x if x ≥ 0, else below (eˣ - 1): ELU and SELU. (Where the compiler sees that x is kept it writes only
+/// the others, which is slow.)
 #[derive(Clone, Copy)]
 pub struct Elu {
     pub above: f32,
@@ -257,8 +263,8 @@ pub struct Elu {
 impl Function for Elu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let below = exp_m1_of_negative(x) * L::splat(self.below);
-        L::select(x.less(L::splat(0.0)), below, x * L::splat(self.above))
+        let below = one_minus_exp_of_negative(x) * L::splat(-self.below);
+        L::select_negative(x, below, x * L::splat(self.above))
     }
 }
 
@@ -279,8 +285,8 @@ impl Celu {
 impl Function for Celu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let below = exp_m1_of_negative(x * L::splat(self.inner)) * L::splat(self.alpha);
-        L::select(x.less(L::splat(0.0)), below, x.max(L::splat(0.0)))
+        let below = one_minus_exp_of_negative(x * L::splat(self.inner)) * L::splat(-self.alpha);
+        L::select_negative(x, below, x.max(L::splat(0.0)))
     }
 }
 
@@ -334,6 +340,13 @@ const GELU: ([f32; 5], [f32; 6]) = (
     [1.0, 1.674_878_6, 1.203_124_6, 4.698_66e-1, 1.019_854_5e-1, 1.033_678_2e-2],
 );
 
+/// The same for y in [0, `GELU_NEAR`], to a relative 1.1e-7.
+const NEAR_GELU: ([f32; 4], [f32; 5]) = (
+    [0.5, 3.394_216_6e-1, 1.070_036_3e-1, 1.417_511_9e-2],
+    [1.0, 1.476_724_3, 8.923_029e-1, 2.677_491_3e-1, 3.554_809_5e-2],
+);
+const GELU_NEAR: f32 = 7.0;
+
 impl Function for Gelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
@@ -350,14 +363,13 @@ impl Function for Gelu {
             return (-y).fma(math::piecewise(y, &tables::GELU), x.max(L::splat(0.0)));
         }
         let (near_one, power) = exp_of_product_near(y, y * L::splat(-0.5), None);
-        let (p, q) = GELU;
-        // The instruction, whose time the polynomials hide.
+        let (p, q) = NEAR_GELU;
         let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
         (-tail).fma(power, x.max(L::splat(0.0)))
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
-        Some(if L::LOOKS_UP { 6.15 } else { 13.0 })
+        Some(if L::LOOKS_UP { 6.15 } else { GELU_NEAR })
     }
 }
 

@@ -31,6 +31,8 @@ pub trait Lanes:
     /// `COUNT` floats can be written to `to`.
     unsafe fn store(self, to: *mut f32);
 
+    /// Whether `fma` is one instruction.
+    const FUSES: bool = true;
     /// self · b + c, rounded once where the processor has it in one instruction, twice elsewhere.
     fn fma(self, b: Self, c: Self) -> Self;
     /// self · b + c with the product exact, at whatever price.
@@ -47,6 +49,8 @@ pub trait Lanes:
     fn less(self, other: Self) -> Self::Mask;
     /// `a` where the mask is set, `b` elsewhere.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
+    /// `a` where the sign of `x` is set, -0 and NaN included, `b` elsewhere.
+    fn select_negative(x: Self, a: Self, b: Self) -> Self;
 
     /// The float whose bits are self's, 23 to the left: 2ⁿ for the integer n + 127 in the low bits.
     fn exponent(self) -> Self;
@@ -56,8 +60,11 @@ pub trait Lanes:
     /// Self with its sign changed where the lowest bit of `integer` is set.
     fn negate_if_odd(self, integer: Self) -> Self;
 
+    /// Of two floats the one of larger magnitude, of either sign; one that is NaN, or the other where the
+    /// instruction passes over it: the near path keeps it.
+    fn larger(self, other: Self) -> Self;
     /// Whether all floats are within ± `limit`, and none is NaN.
-    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool;
+    fn within(self, limit: f32) -> bool;
     /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
     /// keeps its registers.
     fn anywhere(f: impl Function, xs: &mut [f32]);
@@ -65,7 +72,33 @@ pub trait Lanes:
     /// in the last place.
     #[inline(always)]
     fn over(self, below: Self) -> Self {
-        self / below
+        // From a coarse estimate it takes as long as the instruction.
+        if Self::ESTIMATE_BITS < 14 {
+            return self / below;
+        }
+        let inverse = below.estimate();
+        let quotient = self * inverse;
+        // Taken negative: what is left of -0 is then +0, which leaves -0 its sign.
+        let rest = below.fma(quotient, -self);
+        (-rest).fma(inverse, quotient)
+    }
+    /// 1 / self, where that is in [1, 2¹²⁰]: to a unit in the last place.
+    #[inline(always)]
+    fn inverse(self) -> Self {
+        let (one, inverse) = (Self::splat(1.0), self.estimate());
+        let rest = (-self).fma(inverse, one);
+        match Self::ESTIMATE_BITS {
+            0 => one / self,
+            1..14 => rest.fma(rest, rest).fma(inverse, inverse),
+            _ => rest.fma(inverse, inverse),
+        }
+    }
+    /// How exact `estimate` is, where the processor has it.
+    const ESTIMATE_BITS: u32 = 0;
+    /// About 1 / self.
+    #[inline(always)]
+    fn estimate(self) -> Self {
+        self
     }
 
     /// Whether `look_up` is one instruction.
@@ -84,6 +117,12 @@ pub trait Lanes:
     #[inline(always)]
     fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
         (math::exp_of_rest(r), rounded.exponent())
+    }
+
+    /// Both, and neither before the other: what keeps the compiler from undoing a [`super::pair::Pair`].
+    #[inline(always)]
+    fn in_step(a: Self, b: Self) -> (Self, Self) {
+        (a, b)
     }
 
     /// A vector computed float by float, for what is too rare to be worth an instruction.

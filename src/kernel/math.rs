@@ -19,6 +19,8 @@ const ROUND: f32 = 12_582_912.0;
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 /// (eʳ - 1 - r) / r² for |r| ≤ ln 2 / 2: eʳ - 1 to a relative 1.4e-8.
 const EXP: [f32; 5] = [4.999_999_7e-1, 1.666_654_2e-1, 4.166_720_4e-2, 8.366_692e-3, 1.388_248_9e-3];
+/// eʳ for such r, to a relative 9.5e-8.
+const NEAR_EXP: [f32; 6] = [1.0, 9.999_997e-1, 4.999_915e-1, 1.666_763_7e-1, 4.189_798_6e-2, 8.290_313e-3];
 /// (ln(1 + n) / n - 1) / n for n in [0, 1]: ln(1 + n) to a relative 5.1e-9.
 const LOG_1P: [f32; 9] = [
     -4.999_993e-1,
@@ -98,8 +100,7 @@ impl<L: Lanes> Exp<L> {
 
     #[inline(always)]
     fn new(reduced: L, integer: L) -> Self {
-        let tail = polynomial(reduced, &EXP).fma(reduced, L::splat(1.0));
-        Self { near_one: tail.fma(reduced, L::splat(1.0)), scales: integer.exponent_halves() }
+        Self { near_one: exp_of_rest_closely(reduced), scales: integer.exponent_halves() }
     }
 }
 
@@ -133,6 +134,13 @@ pub fn exp_of_product<L: Lanes>(x: L, factor: L, rest: L) -> Exp<L> {
 /// eʳ for |r| ≤ ln 2 / 2.
 #[inline(always)]
 pub fn exp_of_rest<L: Lanes>(r: L) -> L {
+    // Where each step is rounded twice, with a term more.
+    if L::FUSES { polynomial(r, &NEAR_EXP) } else { exp_of_rest_closely(r) }
+}
+
+/// The same by the longer polynomial.
+#[inline(always)]
+pub fn exp_of_rest_closely<L: Lanes>(r: L) -> L {
     polynomial(r, &EXP).fma(r, L::splat(1.0)).fma(r, L::splat(1.0))
 }
 
@@ -161,6 +169,18 @@ pub fn exp_of_minus_nearer<L: Lanes>(x: L) -> (L, L) {
     L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR[0]), -x))
 }
 
+/// e⁻ˣ for |x| ≤ `sigmoid_reach`: with finer steps the exponential is exact enough to go without the last term
+/// that far.
+#[inline(always)]
+pub fn exp_for_sigmoid<L: Lanes>(x: L) -> (L, L) {
+    if L::LOOKS_UP { exp_of_minus_nearer(x) } else { exp_of_minus_near(x) }
+}
+
+#[inline(always)]
+pub fn sigmoid_reach<L: Lanes>() -> f32 {
+    if L::LOOKS_UP { 16.0 } else { NEAR }
+}
+
 /// e^(x·(factor + rest)) for a product within ±87, as `exp_of_product`, and in two factors as above.
 #[inline(always)]
 pub fn exp_of_product_near<L: Lanes>(x: L, factor: L, rest: Option<L>) -> (L, L) {
@@ -172,16 +192,16 @@ pub fn exp_of_product_near<L: Lanes>(x: L, factor: L, rest: Option<L>) -> (L, L)
     L::exp_parts(rounded, r)
 }
 
-/// eˣ - 1 for x ≤ 0, exact near 0; any number for others.
+/// 1 - eˣ for x ≤ 0, exact near 0, and +0 for ±0; any number for others.
 #[inline(always)]
-pub fn exp_m1_of_negative<L: Lanes>(x: L) -> L {
+pub fn one_minus_exp_of_negative<L: Lanes>(x: L) -> L {
     let x = x.max(L::splat(-20.0));
     let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_ONE));
     let n = integer - L::splat(ROUND_ONE);
     let r = n.fma(L::splat(-LN_2_NEAR[0]), x);
     let m1 = (polynomial(r, &EXP) * r).fma(r, r);
     let scale = integer.exponent();
-    m1.fma(scale, scale - L::splat(1.0))
+    (-m1).fma(scale, L::splat(1.0) - scale)
 }
 
 /// ln(1 + n) / n for n in [0, 1], times `factor`. The leading 1 comes in last: its product is rounded once.
@@ -190,37 +210,29 @@ pub fn log_1p_over<L: Lanes>(n: L, factor: L) -> L {
     (factor * n).fma(polynomial(n, &LOG_1P), factor)
 }
 
-/// (tanh r - r) / r³ in r² for |r| ≤ ln 2 / 4: the tangent to a relative 5.5e-8.
-const TANH: [f32; 2] = [-3.333_127e-1, 1.311_043_8e-1];
+/// 2 tanh(x/2) / x in x², as a quotient: what tanh x makes of it is off by a relative 7.7e-9 for |x| ≤ `TANH_END`.
+/// With a first term of 1.3 roundings are smaller beside the values near 1/4 than with 1.
+const TANH_OF_HALF: ([f32; 3], [f32; 4]) =
+    ([1.3, 3.870_981_6e-2, 1.486_144_9e-4], [1.3, 1.470_431_1e-1, 1.568_920_4e-3, 1.599_486e-6]);
+/// From there on the tangent rounds to ±1.
+const TANH_END: f32 = 9.01;
 
-/// tanh x for |x| ≤ `TANH_NEAR`: with e²ˣ = 2ⁿ (1 + h) / (1 - h), h = tanh r, it is
-/// (2ⁿ - 1 + h (2ⁿ + 1)) / (2ⁿ + 1 + h (2ⁿ - 1)).
-#[inline(always)]
-pub fn tanh_near<L: Lanes>(x: L) -> L {
-    if L::LOOKS_UP {
-        return tanh(x);
-    }
-    let integer = x.fma(L::splat(2.0 * LOG2_E), L::splat(ROUND_ONE));
-    let n = integer - L::splat(ROUND_ONE);
-    let r = n.fma(L::splat(LN_2_NEAR[0] / -2.0), x);
-    let square = r * r;
-    let h = (square * r).fma(polynomial(square, &TANH), r);
-    let power = integer.exponent();
-    let (less, more) = (power - L::splat(1.0), power + L::splat(1.0));
-    h.fma(more, less).over(h.fma(less, more)).copysign(x)
-}
-
-/// The tangent is ±1 long before.
-pub const TANH_NEAR: f32 = 20.0;
-
-/// tanh x.
+/// tanh x = 2t / (1 + t²), t = tanh(x/2): where that is nearly ±1, what is wrong with t, as with a quotient of
+/// polynomials whose last place is that of ±1, no longer counts.
 #[inline(always)]
 pub fn tanh<L: Lanes>(x: L) -> L {
     if L::LOOKS_UP {
         return piecewise(x.abs().min(L::splat(9.3)), &tables::TANH).copysign(x);
     }
-    let m1 = exp_m1_of_negative(x.abs() * L::splat(-2.0));
-    (m1 / (m1 + L::splat(2.0))).copysign(x)
+    let x = clamp(x, -TANH_END, TANH_END);
+    let square = x * x;
+    let twice = x * polynomial(square, &TANH_OF_HALF.0);
+    let above = twice * L::splat(0.5);
+    let below = polynomial(square, &TANH_OF_HALF.1);
+    // The instruction, whose time the polynomials hide.
+    let tangent = twice * below / below.fma(below, above * above);
+    // Where a step is rounded twice it may come out above 1.
+    if L::FUSES { tangent } else { clamp(tangent, -1.0, 1.0) }
 }
 
 /// How far x·factor goes in `sin_of_product`.

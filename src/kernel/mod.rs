@@ -8,7 +8,11 @@
 //! Most numbers in a network are of ordinary size. Where all of a block of vectors are, it takes a function's
 //! `near` form, without clamps, tails that end in subnormal numbers, or overflow; where one isn't, the block
 //! takes both forms and each float keeps its own. A kernel's time hangs on its data to that degree: beyond the
-//! reach (`reach`: 40 to 80 for most, for GELU 6 or 13) a block costs two to three times as much.
+//! reach (`reach`: 16 to 80 for most, for GELU 6 or 7) a block costs two to three times as much.
+//!
+//! The vectors of a block are computed in step (`pair`), since each is a chain of instructions that wait for one
+//! another. On a Zen 1 processor that and shorter polynomials for ordinary numbers took a quarter off ELU, a third
+//! off GELU and half off softplus.
 //!
 //! The bottleneck of AVX-512 is two ports that compute: what counts is how many instructions a vector takes.
 //! There the exponential looks a power of two up in a table in registers and is left with two terms of its
@@ -16,14 +20,15 @@
 //! cycles.
 //!
 //! Why not a crate: at 9,216 elements in place, one thread of a Zen 1 processor with AVX2, the sigmoid takes
-//! 1.00 ns an element here and 1.48 in `rten-vecmath` 0.27, the SiLU 1.03 and 1.47, the tangent 0.93 and 2.62,
-//! GELU 1.99 and 2.15; ELU, 1.00 and 1.42, is there off by 400 units in the last place near 0. The other twenty
-//! would be written here anyhow. The near sigmoid without the test of range takes 0.86 both through `pulp` 0.22
-//! and as a plain loop compiled for AVX2: abstractions cost nothing, and loops that the compiler makes vectors
-//! of do as well where no step is special. Tables in registers, estimates of inverses and a test of a block
-//! are special. So what decides is size: some twenty operations for three instruction sets, without a dependency
-//! that sets the compiler's version. (`rten-simd` is what `rten-vecmath` is made of; `fearless_simd` was not
-//! measured.) The portable path keeps the bounds as well, and is several times slower.
+//! 0.87 ns an element here and 1.48 in `rten-vecmath` 0.27, the SiLU 0.91 and 1.47, the tangent 0.82 and 2.62,
+//! GELU 1.36 and 2.15; ELU, 0.77 and 1.42, is there off by 400 units in the last place near 0. The other twenty
+//! would be written here anyhow. The near sigmoid, a term longer and without the test of range, takes 0.86 both
+//! through `pulp` 0.22 and as a plain loop compiled for AVX2: abstractions cost nothing, and loops that the
+//! compiler makes vectors of do as well where no step is special. Tables in registers, estimates of inverses, a
+//! test of a block and vectors in step are special. So what decides is size: some twenty operations for three
+//! instruction sets, without a dependency that sets the compiler's version. (`rten-simd` is what `rten-vecmath`
+//! is made of; `fearless_simd` was not measured.) The portable path keeps the bounds as well, and is several
+//! times slower.
 //!
 //! What is promised: every kernel keeps within its bound ([`Kernel::bound`]) of the exact value for every
 //! finite single float; NaN stays NaN (a step's comparison apart); zeros keep the sign that the formula gives;
@@ -40,6 +45,7 @@ mod found;
 mod functions;
 mod lanes;
 mod math;
+mod pair;
 mod portable;
 mod tables;
 #[cfg(target_arch = "x86_64")]
@@ -57,6 +63,7 @@ use half::slice::HalfFloatSliceExt;
 use found::*;
 use functions::*;
 use lanes::{Lanes, MOST};
+use pair::Pair;
 
 /// An instruction set for which there are kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +145,7 @@ struct Row {
 
 const ROWS: &[Row] = &[
     Row { name: "relu", bound: ulp(0.0), make: |_| pass_of(Relu) },
-    Row { name: "leaky_relu", bound: ulp(2.0), make: |p| pass_of(LeakyRelu { alpha: *p.first()? as f32 }) },
+    Row { name: "leaky_relu", bound: ulp(2.0), make: |p| leaky_relu(*p.first()? as f32) },
     Row { name: "relu6", bound: ulp(0.0), make: |_| pass_of(Clip { low: 0.0, high: 6.0 }) },
     Row { name: "hard_tanh", bound: ulp(0.0), make: |_| pass_of(Clip { low: -1.0, high: 1.0 }) },
     Row { name: "elu", bound: ulp(4.0), make: |p| pass_of(Elu { above: 1.0, below: *p.first()? as f32 }) },
@@ -179,6 +186,10 @@ const ROWS: &[Row] = &[
 
 /// As the ONNX operator rounds its parameters.
 const SELU: Elu = Elu { above: 1.050_701, below: (1.050_701_022_148_132_3 * 1.673_263_192_176_818_8) as f32 };
+
+fn leaky_relu(alpha: f32) -> Option<Arc<dyn Pass>> {
+    if alpha > 0.0 && alpha <= 1.0 { pass_of(Leak { alpha }) } else { pass_of(LeakyRelu { alpha }) }
+}
 
 fn pass_of(f: impl Function) -> Option<Arc<dyn Pass>> {
     Some(Arc::new(f))
@@ -301,8 +312,8 @@ impl<F: Function> Pass for F {
     }
 }
 
-/// Vectors that are tested together for whether the near path does.
-const BLOCK: usize = 4;
+/// Vectors that are computed in step, having been tested together for whether the near path does.
+type Block<L> = Pair<Pair<L>>;
 
 /// The function over a slice, vector by vector, each at an address that is a multiple of its size: loops
 /// without closures, which the compiler doesn't always put in line, where the instruction set is known.
@@ -312,30 +323,21 @@ fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
     let (first, xs) = xs.split_at_mut(start);
     part::<L>(f, first);
     let reach = f.reach::<L>();
-    let mut blocks = xs.chunks_exact_mut(BLOCK * L::COUNT);
+    let mut blocks = xs.chunks_exact_mut(Block::<L>::COUNT);
     for block in &mut blocks {
-        let Some(limit) = reach else {
-            for vector in block.chunks_exact_mut(L::COUNT) {
-                let at = vector.as_mut_ptr();
-                // SAFETY: the chunk holds as many floats as the vector.
-                unsafe { f.at(L::load(at)).store(at) };
+        let at = block.as_mut_ptr();
+        // SAFETY: the chunk holds as many floats as the block.
+        let x = unsafe { Block::<L>::load(at) };
+        let y = match reach {
+            None => f.at(x),
+            Some(limit) if x.within(limit) => f.near(x),
+            Some(_) => {
+                L::anywhere(f, block);
+                continue;
             }
-            continue;
         };
-        let mut all = [L::splat(0.0); BLOCK];
-        for (i, x) in all.iter_mut().enumerate() {
-            // SAFETY: the block holds as many vectors as the array.
-            *x = unsafe { L::load(block.as_ptr().add(i * L::COUNT)) };
-        }
-        if !L::within(all, limit) {
-            L::anywhere(f, block);
-            continue;
-        }
-        for vector in block.chunks_exact_mut(L::COUNT) {
-            let at = vector.as_mut_ptr();
-            // SAFETY: as above.
-            unsafe { f.near(L::load(at)).store(at) };
-        }
+        // SAFETY: as above.
+        unsafe { y.store(at) };
     }
     let rest = blocks.into_remainder();
     let (rest, last) = rest.split_at_mut(rest.len() / L::COUNT * L::COUNT);
@@ -366,7 +368,7 @@ fn anywhere<L: Lanes>(f: impl Function, xs: &mut [f32]) {
         let x = unsafe { L::load(at) };
         let y = match reach {
             None => f.at(x),
-            Some(limit) if L::within([x], limit) => f.near(x),
+            Some(limit) if x.within(limit) => f.near(x),
             Some(limit) => L::select(L::splat(limit).less(x.abs()), f.at(x), f.near(x)),
         };
         // SAFETY: as above.

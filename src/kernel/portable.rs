@@ -22,6 +22,7 @@ impl Lanes for f32 {
         // SAFETY: the caller's promise.
         unsafe { to.write(self) }
     }
+    const FUSES: bool = false;
     /// Not `mul_add`, which is a slow function call where the processor lacks the instruction.
     #[inline(always)]
     fn fma(self, b: Self, c: Self) -> Self {
@@ -61,6 +62,10 @@ impl Lanes for f32 {
         if mask { a } else { b }
     }
     #[inline(always)]
+    fn select_negative(x: Self, a: Self, b: Self) -> Self {
+        if x.is_sign_negative() { a } else { b }
+    }
+    #[inline(always)]
     fn exponent(self) -> Self {
         f32::from_bits(self.to_bits() << 23)
     }
@@ -79,7 +84,12 @@ impl Lanes for f32 {
         super::anywhere::<Self>(f, xs);
     }
     #[inline(always)]
-    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
-        vectors.iter().all(|x| x.abs() <= limit)
+    fn larger(self, other: Self) -> Self {
+        let (a, b) = (f32::abs(self), f32::abs(other));
+        if a > b || a.is_nan() { a } else { b }
+    }
+    #[inline(always)]
+    fn within(self, limit: f32) -> bool {
+        f32::abs(self) <= limit
     }
 }

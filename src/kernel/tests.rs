@@ -8,7 +8,17 @@ use crate::onnx::formula::erf;
 
 /// The activations with kernels, with parameters that are tried.
 fn activations() -> Vec<Activation> {
-    let others = ["swish:1.5", "swish:-0.7", "elu:0.3", "celu:2.5", "softplus:3", "softplus:0.2", "sine:1"];
+    let others = [
+        "leaky_relu:1.5",
+        "leaky_relu:-0.2",
+        "swish:1.5",
+        "swish:-0.7",
+        "elu:0.3",
+        "celu:2.5",
+        "softplus:3",
+        "softplus:0.2",
+        "sine:1",
+    ];
     let defaults = kinds().map(Activation::new);
     let others = others.iter().map(|text| Activation::parse(text).unwrap());
     let with_kernel = |a: &Activation| {
@@ -155,6 +165,16 @@ fn large_values_pass_self_gated_functions_unchanged() {
         let mut is = xs;
         kernel.apply(&mut is);
         assert_eq!(is, xs, "{name}");
+    }
+}
+
+#[test]
+fn the_tangent_stays_within_one() {
+    let xs: Vec<f32> = (0..200_000).map(|i| i as f32 / 10_000.0 - 10.0).collect();
+    for isa in Isa::available() {
+        let mut is = xs.clone();
+        Kernel::on(isa, "tanh", &[]).unwrap().apply(&mut is);
+        assert!(is.iter().all(|y| y.abs() <= 1.0), "{}", isa.name());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Vectors of x86-64: AVX2 with FMA, and AVX-512.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::functions::Function;
@@ -24,6 +25,22 @@ pub fn avx2(f: impl Function, xs: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 fn avx2_anywhere(f: impl Function, xs: &mut [f32]) {
     super::anywhere::<Avx2>(f, xs);
+}
+
+/// No instruction, but the compiler takes it for one that needs both.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn avx2_in_step(mut a: Avx2, mut b: Avx2) -> (Avx2, Avx2) {
+    // SAFETY: it does nothing.
+    unsafe {
+        asm!(
+            "/* {0} {1} */",
+            inout(ymm_reg) a.0,
+            inout(ymm_reg) b.0,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    (a, b)
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
@@ -125,6 +142,10 @@ impl Lanes for Avx2 {
         Self(unsafe { _mm256_blendv_ps(b.0, a.0, mask) })
     }
     #[inline(always)]
+    fn select_negative(x: Self, a: Self, b: Self) -> Self {
+        Self(unsafe { _mm256_blendv_ps(b.0, a.0, x.0) })
+    }
+    #[inline(always)]
     fn exponent(self) -> Self {
         Self::of_bits(unsafe { _mm256_slli_epi32::<23>(self.bits()) })
     }
@@ -147,15 +168,25 @@ impl Lanes for Avx2 {
     }
     /// As integers, whose order is that of magnitudes, with NaN the largest.
     #[inline(always)]
-    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
-        let mut most = unsafe { _mm256_setzero_si256() };
-        for x in vectors {
-            most = unsafe { _mm256_max_epi32(most, x.abs().bits()) };
-        }
+    fn larger(self, other: Self) -> Self {
+        Self::of_bits(unsafe { _mm256_max_epi32(self.abs().bits(), other.abs().bits()) })
+    }
+    #[inline(always)]
+    fn within(self, limit: f32) -> bool {
         unsafe {
-            let beyond = _mm256_cmpgt_epi32(most, Self::splat(limit).bits());
+            let beyond = _mm256_cmpgt_epi32(self.abs().bits(), Self::splat(limit).bits());
             _mm256_testz_si256(beyond, beyond) != 0
         }
+    }
+
+    const ESTIMATE_BITS: u32 = 12;
+    #[inline(always)]
+    fn estimate(self) -> Self {
+        Self(unsafe { _mm256_rcp_ps(self.0) })
+    }
+    #[inline(always)]
+    fn in_step(a: Self, b: Self) -> (Self, Self) {
+        unsafe { avx2_in_step(a, b) }
     }
 }
 
@@ -224,6 +255,10 @@ impl Lanes for Avx512 {
         Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
     }
     #[inline(always)]
+    fn select_negative(x: Self, a: Self, b: Self) -> Self {
+        Self(unsafe { _mm512_mask_blend_ps(_mm512_movepi32_mask(x.bits()), b.0, a.0) })
+    }
+    #[inline(always)]
     fn exponent(self) -> Self {
         Self::of_bits(unsafe { _mm512_slli_epi32::<23>(self.bits()) })
     }
@@ -244,25 +279,21 @@ impl Lanes for Avx512 {
     fn anywhere(f: impl Function, xs: &mut [f32]) {
         unsafe { avx512_anywhere(f, xs) };
     }
-    /// The instruction for the larger magnitude passes over a quiet NaN, which the near path may have, and
-    /// gives NaN for a signalling one.
+    /// The instruction passes over a quiet NaN, and gives NaN for a signalling one.
     #[inline(always)]
-    fn within<const N: usize>(vectors: [Self; N], limit: f32) -> bool {
+    fn larger(self, other: Self) -> Self {
         const LARGER_MAGNITUDE: i32 = 0b1011;
-        let mut most = vectors[0];
-        for x in &vectors[1..] {
-            most = Self(unsafe { _mm512_range_ps::<LARGER_MAGNITUDE>(most.0, x.0) });
-        }
-        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(most.abs().0, Self::splat(limit).0) == 0 }
+        Self(unsafe { _mm512_range_ps::<LARGER_MAGNITUDE>(self.0, other.0) })
     }
-    /// An estimate of 14 bits and one step of Newton's: a third of the division's time. The rest is taken
-    /// negative: that of -0 is then +0, which leaves -0 its sign.
     #[inline(always)]
-    fn over(self, below: Self) -> Self {
-        let inverse = Self(unsafe { _mm512_rcp14_ps(below.0) });
-        let estimate = self * inverse;
-        let rest = unsafe { _mm512_fmsub_ps(below.0, estimate.0, self.0) };
-        Self(unsafe { _mm512_fnmadd_ps(rest, inverse.0, estimate.0) })
+    fn within(self, limit: f32) -> bool {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.abs().0, Self::splat(limit).0) == 0 }
+    }
+
+    const ESTIMATE_BITS: u32 = 14;
+    #[inline(always)]
+    fn estimate(self) -> Self {
+        Self(unsafe { _mm512_rcp14_ps(self.0) })
     }
 
     const LOOKS_UP: bool = true;
