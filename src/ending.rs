@@ -1,6 +1,6 @@
 //! What is still to be done when the process ends by a panic.
 //!
-//! The release is built without unwinding: its tables and landing pads would be a quarter of the program that is pushed
+//! The release is built without unwinding: its tables and landing pads would be an eighth of the program that is pushed
 //! to devices. So a panic ends the process in every build, by one hook, and nothing is dropped any more. What must not
 //! stay behind (a temporary file, what was pushed to a device, a mode that a device was put into) is a [`Duty`]: done
 //! when it is dropped, or by the hook.
