@@ -4,7 +4,8 @@
 use super::functions::{Function, reach, split};
 use super::lanes::Lanes;
 use super::math::{
-    self, Exp, LEAST, NEAR, clamp, exp, exp_of_minus_near, exp_of_product, exp_of_product_near, polynomial,
+    self, Exp, LEAST, NEAR, clamp, exp, exp_of_minus_near_closely, exp_of_product, exp_of_product_near,
+    polynomial,
 };
 
 /// ln(1 + eˣ), from n = e^-|x|.
@@ -16,7 +17,7 @@ fn softplus<L: Lanes>(x: L, n: Exp<L>) -> L {
 /// The same for |x| ≤ `NEAR`, and n.
 #[inline(always)]
 fn softplus_near<L: Lanes>(x: L) -> (L, L) {
-    let (near_one, power) = exp_of_minus_near(x.abs());
+    let (near_one, power) = exp_of_minus_near_closely(x.abs());
     let n = near_one * power;
     (math::log_1p_over(n, near_one).fma(power, x.max(L::splat(0.0))), n)
 }

@@ -158,6 +158,18 @@ pub fn exp_of_minus_near<L: Lanes>(x: L) -> (L, L) {
     L::exp_parts(rounded, n.fma(L::splat(-LN_2_NEAR[1]), r))
 }
 
+/// The same, where what it goes into makes more of its error.
+#[inline(always)]
+pub fn exp_of_minus_near_closely<L: Lanes>(x: L) -> (L, L) {
+    if L::LOOKS_UP {
+        return exp_of_minus_near(x);
+    }
+    let rounded = x.fma(L::splat(-LOG2_E), L::splat(ROUND_ONE));
+    let n = rounded - L::splat(ROUND_ONE);
+    let r = n.fma_exact(L::splat(-LN_2_NEAR[0]), -x);
+    (exp_of_rest_closely(n.fma(L::splat(-LN_2_NEAR[1]), r)), rounded.exponent())
+}
+
 /// How far x goes in `exp_of_minus_nearer`.
 pub const NEARER: f32 = 40.0;
 
