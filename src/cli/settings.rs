@@ -13,7 +13,7 @@ use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::report::{Format, Options};
 use crate::swap::{Lowerings, Selection};
-use crate::{target, units};
+use crate::{measure, target, units};
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -59,7 +59,8 @@ pub struct Args {
     /// How long to measure: 40s, 2m, 500ms
     #[arg(long, value_name = "TIME", default_value = "40s", value_parser = units::parse_duration)]
     pub time: Duration,
-    /// Fresh processes for each variant: the intervals' sample size [default: 8; with --cold as many as fit]
+    /// Fresh processes for each variant: the intervals' sample size [default: up to 16, as many as
+    /// are worth their start; with --cold as many as fit]
     #[arg(long, value_name = "N")]
     pub forks: Option<usize>,
     /// Pause before every fork but the first, so that a device without a fan doesn't measure its own heat
@@ -132,9 +133,6 @@ pub struct Settings {
     pub resume: bool,
 }
 
-/// Fresh processes of each variant, unless told.
-const FORKS: usize = 8;
-
 /// More of either is a slip of the finger.
 pub(super) const MOST_FORKS: usize = 1000;
 pub(super) const MOST_THREADS: usize = 1024;
@@ -155,7 +153,7 @@ impl Settings {
         if args.tune && args.models.len() > 1 {
             return Err(Error::input("--tune is for one model at a time: give one"));
         }
-        let forks = args.forks.unwrap_or(if args.cold { MOST_FORKS } else { FORKS });
+        let forks = args.forks.unwrap_or(if args.cold { MOST_FORKS } else { measure::FORKS });
         within("--forks", forks, MOST_FORKS)?;
         within("--threads", args.threads, MOST_THREADS)?;
         check_time("--time", args.time)?;

@@ -27,7 +27,7 @@ pub struct Config {
     #[serde(default = "forty_seconds", deserialize_with = "time")]
     pub time: Duration,
     /// Fresh processes for each variant of a measurement.
-    #[serde(default = "eight")]
+    #[serde(default = "usual_forks")]
     pub forks: usize,
     #[serde(default)]
     pub seed: u64,
@@ -136,8 +136,8 @@ fn forty_seconds() -> Duration {
     Duration::from_secs(40)
 }
 
-fn eight() -> usize {
-    8
+fn usual_forks() -> usize {
+    crate::measure::FORKS
 }
 
 fn yes() -> bool {
@@ -237,7 +237,7 @@ mod tests {
             ["yolov5s-threads1", "yolov5s-threads2", "my-net-threads1", "my-net-threads2"]
         );
         let config = Config::parse(text, "e.yaml").unwrap();
-        assert_eq!((config.time, config.forks), (Duration::from_secs(120), 8));
+        assert_eq!((config.time, config.forks), (Duration::from_secs(120), crate::measure::FORKS));
         let rules: Vec<Vec<String>> = config
             .measurements()
             .unwrap()

@@ -66,6 +66,10 @@ pub struct Experiment {
     pub rest: Rest,
 }
 
+/// Processes of each variant, unless a user says how many, where time allows as many. Processes of one program differ, by
+/// where their memory lies if by nothing else, and only further processes average that out.
+pub const FORKS: usize = 16;
+
 /// A pause before every fork but the first, so that a device without a fan doesn't measure its own heat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rest {

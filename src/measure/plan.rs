@@ -12,6 +12,9 @@ const FEWEST_FORKS: usize = 3;
 /// Forks that go before rounds: with so many, Student's t is not far from what it is with more.
 const GOOD_FORKS: usize = 5;
 
+/// Forks for which the time may be overrun: with more of them, it only has to be filled.
+const PLENTY: usize = 8;
+
 /// Forks that are made whatever they take: without two there is no interval at all.
 const LAST_RESORT: usize = 2;
 
@@ -29,6 +32,9 @@ const OVERRUN_FOR_FEWEST: f64 = 1.4;
 
 /// Timed runs of a turn should take this long together, so that the untimed one doesn't dominate.
 const TURN: Duration = Duration::from_millis(15);
+
+/// Timed runs for one untimed one that make good use of the time.
+const GOOD_RUNS: u32 = 3;
 
 /// Models are warmed up for about this long if run times settle at once; those of which not one run fits in it are warm
 /// after their first.
@@ -77,7 +83,7 @@ pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, want
         whole.as_secs_f64() <= time.as_secs_f64() * overrun
     };
     let most_of = |rounds, overrun| (1..=most).rev().find(|&forks| fits(forks, rounds, overrun));
-    let single = most_of(1, OVERRUN).unwrap_or(1);
+    let single = most_of(1, 1.0).unwrap_or(1).max(most_of(1, OVERRUN).unwrap_or(1).min(at_least(PLENTY)));
     let enough = match balance(costs) {
         1 => single,
         rounds => most_of(rounds, 1.0).unwrap_or(0).max(single.min(at_least(GOOD_FORKS))),
@@ -158,9 +164,17 @@ pub fn settled(steps: &[Duration]) -> bool {
     last.as_secs_f64() > (1.0 - SETTLED) * before.as_secs_f64()
 }
 
-/// Timed runs of a turn, from the run time of the fastest variant.
-pub fn runs_per_turn(fastest: Duration) -> u32 {
-    (runs_in(TURN, fastest) + 1).min(100)
+/// Timed runs of a turn, from the run time of the fastest variant: enough for the untimed one not to dominate, but of a
+/// slow model only as many as leave plenty of forks, or those that fewer would leave.
+pub fn runs_per_turn(fastest: Duration, forks: impl Fn(u32) -> usize) -> u32 {
+    let least = (runs_in(TURN, fastest) + 1).min(100);
+    let more = (least + 1..=GOOD_RUNS).rev().find(|&runs| forks(runs) >= forks(least).min(PLENTY));
+    more.unwrap_or(least)
+}
+
+/// Profiled runs of a turn of so many: attribution needs fewer than a verdict does.
+pub fn profiled_runs(runs_per_turn: u32) -> u32 {
+    runs_per_turn.div_ceil(3)
 }
 
 /// Whole runs of this length that fit in the time; many if the length is unknown.
@@ -288,10 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn turns_of_fast_models_have_many_runs_and_slow_ones_a_single_run() {
+    fn more_forks_than_plenty_fill_the_time_and_do_not_overrun_it() {
+        let slow = costs(0.9, 1.6, 0.4, 1.2);
+        let plan = schedule(slow, Duration::from_secs(30), slow.fork, 0, 16);
+        let whole = (slow.fork + plan.left(slow, 0)).as_secs_f64();
+        assert!((9..16).contains(&plan.forks) && whole <= 30.0, "{} forks in {whole} s", plan.forks);
+    }
+
+    #[test]
+    fn turns_of_fast_models_have_many_runs_and_slow_ones_as_many_as_cost_no_forks() {
         let ms = Duration::from_millis;
-        let runs = [ms(400), ms(15), ms(5), Duration::from_micros(3), Duration::ZERO].map(runs_per_turn);
-        assert_eq!(runs, [1, 2, 4, 100, 100]);
+        let all = [ms(400), ms(15), ms(5), Duration::from_micros(3), Duration::ZERO];
+        assert_eq!(all.map(|run| runs_per_turn(run, |_| 8)), [3, 3, 4, 100, 100]);
+        assert_eq!(all.map(|run| runs_per_turn(run, |runs| 6 - runs as usize)), [1, 2, 4, 100, 100]);
+        assert_eq!(runs_per_turn(ms(400), |runs| 20 - 3 * runs as usize), 3, "eight forks are plenty");
+        assert_eq!([1, 3, 4, 100].map(profiled_runs), [1, 1, 2, 34]);
         assert_eq!([ms(400), ms(30), ms(1), Duration::ZERO].map(warm_up_runs), [0, 2, 50, 50]);
     }
 

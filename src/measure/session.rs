@@ -149,8 +149,11 @@ impl Session<'_, '_> {
             let began = self.clock.elapsed();
             self.round(schedule, fork, round, &mut lanes)?;
             let now = self.clock.elapsed();
-            let timed = if schedule.turns(fork, round) == Turns::Plain { 1 } else { 2 };
-            units.push((now - began).as_secs_f64() / f64::from(timed * self.raw.runs_per_turn + 1));
+            let profiled = match schedule.turns(fork, round) {
+                Turns::Plain => 0,
+                _ => plan::profiled_runs(self.raw.runs_per_turn),
+            };
+            units.push((now - began).as_secs_f64() / f64::from(1 + self.raw.runs_per_turn + profiled));
             let left = schedule.left(self.costs, round + 1);
             self.progress.advance(share(now, left), left);
         }
@@ -178,18 +181,27 @@ impl Session<'_, '_> {
         // The first had no rest, all others have.
         self.costs.fork = if fork == self.first { took + self.experiment.rest.pause } else { took };
         if fork == self.first {
+            self.costs.survey = all * SURVEY_RUNS;
             if self.raw.runs_per_turn == 0 {
-                self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default());
+                let forks = |runs: u32| {
+                    let costs = Costs {
+                        turn: all * (runs + 1),
+                        profile: all * plan::profiled_runs(runs),
+                        ..self.costs
+                    };
+                    let now = self.clock.elapsed();
+                    plan::schedule(costs, self.time(), now, fork, self.experiment.forks).forks
+                };
+                self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default(), forks);
             }
             self.cost_of_turns(all);
-            self.costs.survey = all * SURVEY_RUNS;
         }
     }
 
     /// Notes what turns cost, from that of one run of every variant.
     pub(super) fn cost_of_turns(&mut self, run: Duration) {
         let runs = self.raw.runs_per_turn;
-        (self.costs.turn, self.costs.profile) = (run * (runs + 1), run * runs);
+        (self.costs.turn, self.costs.profile) = (run * (runs + 1), run * plan::profiled_runs(runs));
     }
 
     /// Wall time for what is still to be measured.
@@ -263,7 +275,7 @@ impl Session<'_, '_> {
 
     fn profiled_turn(&mut self, lane: &mut Lane, round: usize) -> Result<(), Trouble> {
         let warm = self.is_warm(lane)?;
-        let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
+        let (variant, runs) = (lane.variant, plan::profiled_runs(self.raw.runs_per_turn));
         let profile = lane.profile(runs, warm, self.patience(variant, runs))?;
         if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
             raw.fork.profiled_rounds.push(ProfiledRound {
