@@ -5,8 +5,10 @@
 //! are after the rounding.
 
 /// (eʳ - 1) / r for |r| ≤ ln 2 / 64: eʳ to a relative 5.3e-8.
+#[cfg(target_arch = "x86_64")]
 pub const SHORT_EXP: [f32; 2] = [1.000_014_7, 5.000_043_5e-1];
 /// 2^(j/32) / (1 + j/32)
+#[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 pub const POWERS: [f32; 32] = [
     1.0, 0.990_930_56, 0.982_845_9, 0.975_671_23, 0.969_340_2, 0.963_793_93, 0.958_979_9, 0.954_851_15,
