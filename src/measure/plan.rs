@@ -165,11 +165,16 @@ pub fn settled(steps: &[Duration]) -> bool {
 }
 
 /// Timed runs of a turn, from the run time of the fastest variant: enough for the untimed one not to dominate, but of a
-/// slow model only as many as leave plenty of forks, or those that fewer would leave.
-pub fn runs_per_turn(fastest: Duration, forks: impl Fn(u32) -> usize) -> u32 {
+/// slow model only as many as leave time for plenty of forks.
+pub fn runs_per_turn(fastest: Duration, leave_plenty: impl Fn(u32) -> bool) -> u32 {
     let least = (runs_in(TURN, fastest) + 1).min(100);
-    let more = (least + 1..=GOOD_RUNS).rev().find(|&runs| forks(runs) >= forks(least).min(PLENTY));
-    more.unwrap_or(least)
+    (least + 1..=GOOD_RUNS).rev().find(|&runs| leave_plenty(runs)).unwrap_or(least)
+}
+
+/// Whether plenty of forks, or all that are wanted, fit into the time with a round each.
+pub fn has_plenty(costs: Costs, time: Duration, spent: Duration, done: usize, wanted: usize) -> bool {
+    let forks = wanted.min(PLENTY).saturating_sub(done).max(1);
+    spent + Schedule { done, forks, rounds: 1 }.left(costs, 0) <= time
 }
 
 /// Profiled runs of a turn of so many: attribution needs fewer than a verdict does.
@@ -313,9 +318,13 @@ mod tests {
     fn turns_of_fast_models_have_many_runs_and_slow_ones_as_many_as_cost_no_forks() {
         let ms = Duration::from_millis;
         let all = [ms(400), ms(15), ms(5), Duration::from_micros(3), Duration::ZERO];
-        assert_eq!(all.map(|run| runs_per_turn(run, |_| 8)), [3, 3, 4, 100, 100]);
-        assert_eq!(all.map(|run| runs_per_turn(run, |runs| 6 - runs as usize)), [1, 2, 4, 100, 100]);
-        assert_eq!(runs_per_turn(ms(400), |runs| 20 - 3 * runs as usize), 3, "eight forks are plenty");
+        assert_eq!(all.map(|run| runs_per_turn(run, |_| true)), [3, 3, 4, 100, 100]);
+        assert_eq!(all.map(|run| runs_per_turn(run, |_| false)), [1, 2, 4, 100, 100]);
+        assert_eq!(runs_per_turn(ms(400), |runs| runs < 3), 2);
+        let slow = |runs: u32| costs(5.0, 2.4 * f64::from(runs + 1), 2.4, 7.0);
+        assert!(!has_plenty(slow(1), FORTY, slow(1).fork, 0, 16), "a slow model takes what it can get");
+        assert!(has_plenty(slow(2), 4 * FORTY, slow(2).fork, 0, 16));
+        assert!(has_plenty(slow(2), FORTY, slow(2).fork, 0, 2), "no more are wanted");
         assert_eq!([1, 3, 4, 100].map(profiled_runs), [1, 1, 2, 34]);
         assert_eq!([ms(400), ms(30), ms(1), Duration::ZERO].map(warm_up_runs), [0, 2, 50, 50]);
     }

@@ -183,16 +183,13 @@ impl Session<'_, '_> {
         if fork == self.first {
             self.costs.survey = all * SURVEY_RUNS;
             if self.raw.runs_per_turn == 0 {
-                let forks = |runs: u32| {
-                    let costs = Costs {
-                        turn: all * (runs + 1),
-                        profile: all * plan::profiled_runs(runs),
-                        ..self.costs
-                    };
-                    let now = self.clock.elapsed();
-                    plan::schedule(costs, self.time(), now, fork, self.experiment.forks).forks
+                let now = self.clock.elapsed();
+                let leave_plenty = |runs: u32| {
+                    let (turn, profile) = (all * (runs + 1), all * plan::profiled_runs(runs));
+                    let costs = Costs { turn, profile, ..self.costs };
+                    plan::has_plenty(costs, self.time(), now, fork, self.experiment.forks)
                 };
-                self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default(), forks);
+                self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default(), leave_plenty);
             }
             self.cost_of_turns(all);
         }
