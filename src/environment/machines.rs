@@ -82,11 +82,13 @@ fn a_board_that_was_undervolted_before_is_fit_until_it_is_again() {
     set("sys/class/thermal/thermal_zone0/temp", "86112\n");
     watch.look(None);
     set("sys/class/thermal/thermal_zone0/temp", "60000\n");
+    set("proc/meminfo", "MemTotal: 3884376 kB\nMemAvailable: 9 kB\n");
     set("sys/class/thermal/cooling_device0/cur_state", "4\n");
     let e = watch.look(None).0;
     let heat = e.temperature_mc["0 (cpu-thermal)"];
     assert_eq!((heat.before, heat.after, heat.highest), (Some(45_277), Some(60_000), Some(86_112)));
     assert_eq!(e.frequency_khz["3"].highest, Some(1_800_000));
+    assert_eq!(e.available_bytes, Some(3_450_044 << 10), "what there was before the measurement");
     let all = told(&e).join("\n");
     for part in ["supply voltage", "reached 86 °C", "cooling 0 (cpufreq-cpu0), up to level 4"] {
         assert!(all.contains(part), "{part} in {all}");

@@ -33,6 +33,7 @@ impl Session<'_, '_> {
         if lanes.iter().any(|lane| self.raw.variants[lane.variant].memory.is_none()) {
             self.survey(lanes)?;
         }
+        self.watch.look();
         self.somebody()?;
         let now = self.clock.elapsed();
         let schedule = plan::schedule(self.costs, self.time(), now, fork, self.experiment.forks);

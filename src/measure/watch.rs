@@ -93,9 +93,11 @@ impl<'t> Watch<'t> {
     /// instruction sets that the engine says it uses.
     pub fn finish(mut self, isa: &[String]) -> Environment {
         let ticks = |before| Some(environment::own_ticks()?.saturating_sub(before));
-        let request = Request::Watched { own_ticks: self.own_ticks.and_then(ticks) };
-        if let Ok(Reply::Machine(machine)) = self.worker.ask(&request, PATIENCE) {
-            self.machine = *machine;
+        let own_ticks = self.own_ticks.and_then(ticks);
+        if let Ok(Reply::Machine(machine)) = self.worker.ask(&Request::Watched { own_ticks }, PATIENCE) {
+            // Where the machine has to tell its workers by itself, it could as long as they lived.
+            let others = if own_ticks.is_some() { machine.others } else { self.machine.others };
+            self.machine = Machine { others, ..*machine };
         }
         environment::complete(self.machine, &self.target.name(), self.target.emulated(), isa)
     }
