@@ -51,8 +51,11 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     for op in shown {
         let mut cells = vec![what(variant, op), op.node.clone()];
         if timed {
+            let mean = time.text(op.mean_ns);
+            // One that is below what is shown needs no second mark.
+            let marked = is_short(op) && !mean.starts_with('<');
             cells.extend([
-                if is_short(op) { format!("~{}", time.text(op.mean_ns)) } else { time.text(op.mean_ns) },
+                if marked { format!("~{mean}") } else { mean },
                 units::share(op.share),
                 when(counted, time.text(op.allocator_ns)),
             ]);
@@ -84,7 +87,7 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
         });
     }
     let short = format!(
-        "~ less than {SHORT} readings of the clock, one of which ({}) is in it",
+        "~ less than {SHORT} times the step or the reading of the clock ({}); one reading is in it",
         units::time(clock_ns)
     );
     if timed && shown.iter().any(|op| is_short(op)) {

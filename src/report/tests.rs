@@ -111,6 +111,16 @@ fn a_tiny_model_is_shown_in_microseconds() {
 }
 
 #[test]
+fn an_op_that_the_clock_can_hardly_time_is_marked() {
+    let mut record = record();
+    assert!(!table(&record, &Options::default()).contains('~'));
+    record.environment.clock_ns = Some(9 * MS);
+    let text = table(&record, &Options::default());
+    assert!(text.contains("~85.0") && !text.contains("~120.0"), "{text}");
+    assert!(text.contains("~ less than 10 times the step") && !text.contains("~<"), "{text}");
+}
+
+#[test]
 fn an_emulated_target_shows_no_times() {
     let mut record = record();
     record.environment.emulated = true;
