@@ -12,8 +12,6 @@ pub struct Lane {
     worker: Box<dyn Worker>,
     /// Ops of the graph, once it is loaded.
     ops: usize,
-    /// Loaded and not run yet.
-    pub fresh: bool,
 }
 
 /// Why there is no answer.
@@ -33,7 +31,7 @@ type Answer<T> = Result<T, Trouble>;
 
 impl Lane {
     pub fn new(variant: usize, worker: Box<dyn Worker>) -> Self {
-        Self { variant, worker, ops: 0, fresh: true }
+        Self { variant, worker, ops: 0 }
     }
 
     pub fn load(&mut self, load: Load, patience: Duration) -> Answer<Loaded> {
@@ -48,7 +46,6 @@ impl Lane {
 
     /// One run; with `trace` it announces every node before it is evaluated.
     pub fn run(&mut self, trace: bool, patience: Duration) -> Answer<Runs> {
-        self.fresh = false;
         self.runs(&Request::Run { trace }, 1, patience)
     }
 

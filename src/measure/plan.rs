@@ -3,14 +3,18 @@
 //! The fork is the unit of replication, so forks come before rounds: with few of them Student's t makes
 //! intervals wide. But a fork of a slow model costs a cold start of every variant, so their number falls
 //! when time is short: a user who gave a minute wants an answer in about that, with the interval it allows.
+//!
+//! What else happens on a machine lasts for a second or a few, so variants must follow one another faster than that.
+//! A fast model's turn is several runs after an untimed one, which finds the caches as the run before it left them. Of a
+//! slow model a turn is a single run: it refills caches in a hundredth of its time, while a second run would double the
+//! time between variants.
 
 use std::time::Duration;
 
+use crate::stats::t_quantile;
+
 /// Forks below which intervals get very wide: made even if they take a good deal more than the time.
 const FEWEST_FORKS: usize = 3;
-
-/// Forks that go before rounds: with so many, Student's t is not far from what it is with more.
-const GOOD_FORKS: usize = 5;
 
 /// Forks for which the time may be overrun: with more of them, it only has to be filled.
 const PLENTY: usize = 8;
@@ -20,6 +24,9 @@ const LAST_RESORT: usize = 2;
 
 /// Rounds that a fork has at most: its median is as good as it gets long before.
 const MOST_ROUNDS: usize = 1000;
+
+/// How far rounds scatter beside forks, as variances.
+const ROUND_SCATTER: f64 = 2.0;
 
 /// One round in so many has a profiled turn beside the plain one.
 const PROFILE_EVERY: usize = 3;
@@ -35,6 +42,9 @@ const TURN: Duration = Duration::from_millis(15);
 
 /// Timed runs for one untimed one that make good use of the time.
 const GOOD_RUNS: u32 = 3;
+
+/// A run that takes this long is a turn of its own.
+const LONG_RUN: Duration = Duration::from_millis(100);
 
 /// Models are warmed up for about this long if run times settle at once; those of which not one run fits in it are warm
 /// after their first.
@@ -71,7 +81,7 @@ pub struct Schedule {
     pub rounds: usize,
 }
 
-/// Plans the rest, when a fork has been loaded: as many forks as the time allows, then as many rounds.
+/// Plans the rest, when a fork has been loaded: the forks and rounds that fit the time and promise the narrowest interval.
 ///
 /// `time` is that of the whole measurement, of which `spent` is gone; `done` forks of at most `wanted` are
 /// finished.
@@ -82,32 +92,34 @@ pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, want
         let whole = spent + Schedule { done, forks, rounds }.left(costs, 0);
         whole.as_secs_f64() <= time.as_secs_f64() * overrun
     };
-    let most_of = |rounds, overrun| (1..=most).rev().find(|&forks| fits(forks, rounds, overrun));
-    let single = most_of(1, 1.0).unwrap_or(1).max(most_of(1, OVERRUN).unwrap_or(1).min(at_least(PLENTY)));
-    let enough = match balance(costs) {
-        1 => single,
-        rounds => most_of(rounds, 1.0).unwrap_or(0).max(single.min(at_least(GOOD_FORKS))),
-    };
-    let fewest = (1..=at_least(FEWEST_FORKS)).rev().find(|&forks| fits(forks, 1, OVERRUN_FOR_FEWEST));
-    let forks = enough.max(fewest.unwrap_or(1)).max(at_least(LAST_RESORT));
-    let (mut rounds, mut too_many) = (1, MOST_ROUNDS + 1);
-    while too_many - rounds > 1 {
-        let middle = rounds.midpoint(too_many);
-        if fits(forks, middle, 1.0) {
-            rounds = middle;
-        } else {
-            too_many = middle;
+    let rounds_of = |forks: usize| {
+        let (mut rounds, mut too_many) = (0, MOST_ROUNDS + 1);
+        while too_many - rounds > 1 {
+            let middle = rounds.midpoint(too_many);
+            if fits(forks, middle, 1.0) {
+                rounds = middle;
+            } else {
+                too_many = middle;
+            }
         }
-    }
+        let overrun = forks <= at_least(PLENTY) && fits(forks, 1, OVERRUN);
+        (rounds > 0 || overrun).then_some(rounds.max(1))
+    };
+    let width = |forks| Some((forks, half_width(done, forks, rounds_of(forks)?)));
+    let best = (1..=most).filter_map(width).min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let fewest = (1..=at_least(FEWEST_FORKS)).rev().find(|&forks| fits(forks, 1, OVERRUN_FOR_FEWEST));
+    let forks = best.map_or(1, |(forks, _)| forks).max(fewest.unwrap_or(1)).max(at_least(LAST_RESORT));
+    let rounds = rounds_of(forks).unwrap_or(1);
     Schedule { done, forks, rounds }
 }
 
-/// Rounds of a fork that are worth their time: where a fork takes long to start, what its few runs scatter costs more
-/// than the forks that more of them would leave no time for. With as much scatter from fork to fork as from round to
-/// round, the best number is the root of what a start costs over what a round costs.
-fn balance(costs: Costs) -> usize {
-    let rounds = (costs.fork.as_secs_f64() / costs.turn.as_secs_f64().max(1e-9)).sqrt().round();
-    (rounds as usize).clamp(1, MOST_ROUNDS)
+/// Half the interval that may be expected when so many forks of so many rounds have joined those that are done (of a
+/// round each: where they have many, time is not short), in units of what forks scatter. Where a fork takes long to
+/// start, what its few runs scatter costs more than the forks that more of them leave no time for.
+fn half_width(done: usize, forks: usize, rounds: usize) -> f64 {
+    let scatter = |forks: usize, rounds: usize| (1.0 + ROUND_SCATTER / rounds as f64) * forks as f64;
+    let all = (done + forks) as f64;
+    t_quantile(0.995, all - 1.0) * (scatter(done, 1) + scatter(forks, rounds)).sqrt() / all
 }
 
 impl Schedule {
@@ -115,8 +127,10 @@ impl Schedule {
     pub fn left(&self, costs: Costs, rounds: usize) -> Duration {
         let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let turns = self.forks * self.rounds - rounds.min(self.rounds);
-        let profiled = |fork: usize, from: usize| {
-            (from..self.rounds).filter(|&round| self.turns(fork, round) != Turns::Plain).count()
+        // As `turns` has them.
+        let profiled = |fork: usize, from: usize| match self.rounds {
+            1 => usize::from(from == 0 && fork.is_multiple_of(2)),
+            rounds => rounds.div_ceil(PROFILE_EVERY) - from.min(rounds).div_ceil(PROFILE_EVERY),
         };
         let profiles: usize =
             (0..self.forks).map(|i| profiled(self.done + i, if i == 0 { rounds } else { 0 })).sum();
@@ -165,10 +179,18 @@ pub fn settled(steps: &[Duration]) -> bool {
 }
 
 /// Timed runs of a turn, from the run time of the fastest variant: enough for the untimed one not to dominate, but of a
-/// slow model only as many as leave time for plenty of forks.
+/// slow model a single one, and so of one for which more would leave no time for plenty of forks.
 pub fn runs_per_turn(fastest: Duration, leave_plenty: impl Fn(u32) -> bool) -> u32 {
     let least = (runs_in(TURN, fastest) + 1).min(100);
-    (least + 1..=GOOD_RUNS).rev().find(|&runs| leave_plenty(runs)).unwrap_or(least)
+    match least {
+        1 if fastest >= LONG_RUN || !leave_plenty(GOOD_RUNS) => 1,
+        _ => least.max(GOOD_RUNS),
+    }
+}
+
+/// Untimed runs before that many timed ones of a worker that wasn't the last to run.
+pub fn untimed_runs(runs_per_turn: u32) -> u32 {
+    u32::from(runs_per_turn > 1)
 }
 
 /// Whether plenty of forks, or all that are wanted, fit into the time with a round each.
@@ -187,8 +209,14 @@ fn runs_in(time: Duration, run: Duration) -> u32 {
     u32::try_from(time.as_nanos() / run.as_nanos().max(1)).unwrap_or(u32::MAX - 1)
 }
 
-/// The order in which the variants have their turns: a random permutation, the same for the same seed.
+/// The order in which the variants have their turns: a random permutation, the same for the same seed, and its reverse
+/// in the round after it, so that a machine that gets slower all the while slows all variants alike.
 pub fn order(seed: u64, fork: usize, round: usize, variants: &[usize]) -> Vec<usize> {
+    if !round.is_multiple_of(2) {
+        let mut order = order(seed, fork, round - 1, variants);
+        order.reverse();
+        return order;
+    }
     let mut state = seed ^ mix(((fork as u64) << 32) | round as u64);
     let mut order = variants.to_vec();
     for last in (1..order.len()).rev() {
@@ -249,7 +277,7 @@ mod tests {
         let time = Duration::from_secs(10);
         let costs = costs(1.6, 0.19, 0.12, 0.2);
         let plan = schedule(costs, time, costs.fork, 0, 8);
-        assert_eq!(plan.forks, 5);
+        assert_eq!(plan.forks, 6);
         let plan = schedule(costs, 3 * time, costs.fork, 0, 12);
         assert!(plan.forks >= 10 && plan.rounds >= 3, "{plan:?}");
     }
@@ -294,6 +322,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_holds_the_turns_that_will_be_profiled() {
+        let costs = costs(0.0, 0.0, 1.0, 0.0);
+        for (done, rounds, from) in
+            [(0, 1, 0), (1, 1, 0), (0, 1, 1), (0, 7, 0), (3, 9, 1), (2, 10, 4), (1, 4, 4)]
+        {
+            let plan = Schedule { done, forks: 3, rounds };
+            let turns = |fork: usize, from| {
+                (from..rounds).filter(|&round| plan.turns(fork, round) != Turns::Plain).count() as f64
+            };
+            let profiled = turns(done, from) + turns(done + 1, 0) + turns(done + 2, 0);
+            assert_eq!(plan.left(costs, from).as_secs_f64(), profiled, "{plan:?} from {from}");
+        }
+    }
+
+    #[test]
     fn one_round_in_three_is_profiled_before_and_after_by_turns() {
         use Turns::*;
         let turns = |rounds: usize, fork: usize| -> Vec<Turns> {
@@ -315,12 +358,12 @@ mod tests {
     }
 
     #[test]
-    fn turns_of_fast_models_have_many_runs_and_slow_ones_as_many_as_cost_no_forks() {
+    fn turns_of_fast_models_have_many_runs_and_those_of_slow_ones_a_single_one() {
         let ms = Duration::from_millis;
-        let all = [ms(400), ms(15), ms(5), Duration::from_micros(3), Duration::ZERO];
-        assert_eq!(all.map(|run| runs_per_turn(run, |_| true)), [3, 3, 4, 100, 100]);
-        assert_eq!(all.map(|run| runs_per_turn(run, |_| false)), [1, 2, 4, 100, 100]);
-        assert_eq!(runs_per_turn(ms(400), |runs| runs < 3), 2);
+        let all = [ms(400), ms(16), ms(15), ms(5), Duration::from_micros(3), Duration::ZERO];
+        assert_eq!(all.map(|run| runs_per_turn(run, |_| true)), [1, 3, 3, 4, 100, 100]);
+        assert_eq!(all.map(|run| runs_per_turn(run, |_| false)), [1, 1, 3, 4, 100, 100]);
+        assert_eq!([1, 2, 100].map(untimed_runs), [0, 1, 1]);
         let slow = |runs: u32| costs(5.0, 2.4 * f64::from(runs + 1), 2.4, 7.0);
         assert!(!has_plenty(slow(1), FORTY, slow(1).fork, 0, 16), "a slow model takes what it can get");
         assert!(has_plenty(slow(2), 4 * FORTY, slow(2).fork, 0, 16));
@@ -332,11 +375,13 @@ mod tests {
     #[test]
     fn every_order_is_as_likely_and_the_seed_fixes_it() {
         let mut seen: HashMap<Vec<usize>, u32> = HashMap::new();
-        for round in 0..6000 {
+        for round in (0..12000).step_by(2) {
             *seen.entry(order(7, 0, round, &[0, 1, 2])).or_default() += 1;
         }
         assert_eq!(seen.len(), 6);
         assert!(seen.values().all(|&n| (850..1150).contains(&n)), "{seen:?}");
-        assert_eq!(order(7, 3, 5, &[0, 2, 4, 6]), order(7, 3, 5, &[0, 2, 4, 6]));
+        let [once, again, next] = [4, 4, 5].map(|round| order(7, 3, round, &[0, 2, 4, 6]));
+        assert_eq!(once, again);
+        assert!(next.iter().eq(once.iter().rev()), "a round is the reverse of the one before it");
     }
 }

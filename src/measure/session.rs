@@ -149,11 +149,12 @@ impl Session<'_, '_> {
             let began = self.clock.elapsed();
             self.round(schedule, fork, round, &mut lanes)?;
             let now = self.clock.elapsed();
+            let runs = self.raw.runs_per_turn;
             let profiled = match schedule.turns(fork, round) {
                 Turns::Plain => 0,
-                _ => plan::profiled_runs(self.raw.runs_per_turn),
+                _ => plan::profiled_runs(runs),
             };
-            units.push((now - began).as_secs_f64() / f64::from(1 + self.raw.runs_per_turn + profiled));
+            units.push((now - began).as_secs_f64() / f64::from(runs + plan::untimed_runs(runs) + profiled));
             let left = schedule.left(self.costs, round + 1);
             self.progress.advance(share(now, left), left);
         }
@@ -185,7 +186,8 @@ impl Session<'_, '_> {
             if self.raw.runs_per_turn == 0 {
                 let now = self.clock.elapsed();
                 let leave_plenty = |runs: u32| {
-                    let (turn, profile) = (all * (runs + 1), all * plan::profiled_runs(runs));
+                    let turn = all * (runs + plan::untimed_runs(runs));
+                    let profile = all * plan::profiled_runs(runs);
                     let costs = Costs { turn, profile, ..self.costs };
                     plan::has_plenty(costs, self.time(), now, fork, self.experiment.forks)
                 };
@@ -198,7 +200,8 @@ impl Session<'_, '_> {
     /// Notes what turns cost, from that of one run of every variant.
     pub(super) fn cost_of_turns(&mut self, run: Duration) {
         let runs = self.raw.runs_per_turn;
-        (self.costs.turn, self.costs.profile) = (run * (runs + 1), run * plan::profiled_runs(runs));
+        self.costs.turn = run * (runs + plan::untimed_runs(runs));
+        self.costs.profile = run * plan::profiled_runs(runs);
     }
 
     /// Wall time for what is still to be measured.
@@ -249,16 +252,13 @@ impl Session<'_, '_> {
     }
 
     /// Whether the variant needs no untimed run before its turn.
-    fn is_warm(&mut self, lane: &mut Lane) -> Result<bool, Trouble> {
-        if lane.fresh {
-            self.first_run(lane)?;
-        }
-        Ok(self.last.replace(lane.variant) == Some(lane.variant))
+    fn is_warm(&mut self, variant: usize) -> bool {
+        self.last.replace(variant) == Some(variant) || plan::untimed_runs(self.raw.runs_per_turn) == 0
     }
 
     fn plain_turn(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
-        let warm = self.is_warm(lane)?;
         let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
+        let warm = self.is_warm(variant);
         let answer = lane.turn(runs, warm, self.patience(variant, runs))?;
         if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
             note_usage(fork, &answer);
@@ -271,8 +271,8 @@ impl Session<'_, '_> {
     }
 
     fn profiled_turn(&mut self, lane: &mut Lane, round: usize) -> Result<(), Trouble> {
-        let warm = self.is_warm(lane)?;
         let (variant, runs) = (lane.variant, plan::profiled_runs(self.raw.runs_per_turn));
+        let warm = self.is_warm(variant);
         let profile = lane.profile(runs, warm, self.patience(variant, runs))?;
         if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
             raw.fork.profiled_rounds.push(ProfiledRound {

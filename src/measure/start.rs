@@ -116,15 +116,6 @@ impl Session<'_, '_> {
         };
         self.raw.variants[variant].loaded.get_or_insert(loaded);
         self.raw.variants[variant].forks.push(RawFork { fork, ops_ns: vec![vec![]; ops] });
-        self.last = None;
-        // The first run of a slow model is the untimed one of its first turn, too.
-        let is_slow =
-            !self.experiment.cold && self.run[variant].is_some_and(|run| plan::warm_up_runs(run) == 0);
-        if is_slow { Ok(()) } else { self.first_run(lane) }
-    }
-
-    pub(super) fn first_run(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
-        let variant = lane.variant;
         let first = lane.run(false, self.patience(variant, 0))?;
         self.last = Some(variant);
         let first_run_ns = first.runs_ns[0];
@@ -143,7 +134,7 @@ impl Session<'_, '_> {
             let variant = lane.variant;
             let first = session.raw.variants[variant].forks.last().map_or(0, |f| f.fork.first_run_ns);
             let runs = plan::warm_up_runs(Duration::from_nanos(first));
-            if lane.fresh || runs == 0 {
+            if runs == 0 {
                 return Ok(());
             }
             let mut steps = vec![];

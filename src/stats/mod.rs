@@ -9,6 +9,7 @@ pub mod series;
 mod student;
 
 pub use estimate::{Estimate, Interval, Welch, mean_estimate};
+pub use student::t_quantile;
 
 /// Finite numbers in ascending order, at least one.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,8 +19,8 @@ pub enum Request {
     /// With `trace`, announce each op's ONNX node on stderr (`at NODE_INDEX`) before it is evaluated, so that
     /// a crash can be named.
     Run { trace: bool },
-    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`]. A `warm` worker was the
-    /// last to run, so it needs no untimed run.
+    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`]. A `warm` worker needs no
+    /// untimed run: it was the last to run, or its runs take so long that what others left in the caches is nothing.
     Turn {
         runs: u32,
         #[serde(default)]

@@ -6,9 +6,16 @@ use super::*;
 
 const DAYS: u64 = 60;
 
+/// When a machine gets too hot.
+const NOON: Duration = Duration::from_secs(13);
+
 /// A measurement of two variants of which the second takes so many times as long.
 fn measured_on(day: u64, climate: Climate, ratio: f64, time: u64) -> Record {
-    let ns = 10.0 * MS as f64;
+    measured_with(10 * MS, day, climate, ratio, time)
+}
+
+fn measured_with(ns: u64, day: u64, climate: Climate, ratio: f64, time: u64) -> Record {
+    let ns = ns as f64;
     let world = World::on_day(&[ns as u64, (ns * ratio) as u64], climate, day * 7919 + 1);
     let two = Experiment {
         variants: vec![planned("original", Role::Original), planned("mish", Role::Swap)].into(),
@@ -23,12 +30,16 @@ fn verdict(record: &Record) -> Verdict {
     record.variants[1].delta.as_ref().expect("compared").verdict
 }
 
-/// Days on which a difference was called.
-fn called(climate: Climate, ratio: f64) -> usize {
+/// Days on which a difference was called, of a model that takes so long.
+fn called_of(ns: u64, climate: Climate, ratio: f64) -> usize {
     let calls = |day: &u64| {
-        matches!(verdict(&measured_on(*day, climate, ratio, 30)), Verdict::Slower | Verdict::Faster)
+        matches!(verdict(&measured_with(ns, *day, climate, ratio, 30)), Verdict::Slower | Verdict::Faster)
     };
     (0..DAYS).filter(calls).count()
+}
+
+fn called(climate: Climate, ratio: f64) -> usize {
+    called_of(10 * MS, climate, ratio)
 }
 
 const CLIMATES: [Climate; 7] = [
@@ -37,7 +48,7 @@ const CLIMATES: [Climate; 7] = [
     Climate::Warming(2e-4),
     Climate::TwoModes,
     Climate::Waves,
-    Climate::Throttled(Duration::from_secs(13)),
+    Climate::Throttled(NOON),
     Climate::Interrupted,
 ];
 
@@ -59,6 +70,18 @@ fn two_per_cent_are_seen_on_a_machine_that_is_not_made_of_two() {
     let record = measured_on(1, Climate::TwoModes, 1.02, 30);
     let seen = record.variants[1].delta.as_ref().and_then(|d| d.resolution).expect("eight forks");
     assert!(seen > 0.05, "±{seen}");
+}
+
+#[test]
+fn a_slow_model_has_as_many_false_verdicts_and_two_per_cent_are_seen_of_it_too() {
+    for climate in CLIMATES {
+        let wrong = called_of(250 * MS, climate, 1.0);
+        assert!(wrong <= 3, "{climate:?}: {wrong} false verdicts on {DAYS} days");
+    }
+    for climate in [Climate::Usual, Climate::Warming(2e-4), Climate::Waves, Climate::Throttled(NOON)] {
+        let right = called_of(250 * MS, climate, 1.02);
+        assert!(right >= 45, "{climate:?}: seen on {right} of {DAYS} days");
+    }
 }
 
 #[test]
