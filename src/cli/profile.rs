@@ -59,7 +59,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
                     worst(&mut trouble, error);
                 }
                 measured.push((name, record));
-                told.extend(found);
+                let of = if names.len() > 1 { format!("{name}: ") } else { String::new() };
+                told.extend(found.iter().map(|line| format!("{of}{line}")));
             }
             Err(error) => worst(&mut trouble, named(error)),
         }

@@ -3,7 +3,6 @@
 //! First a short look at where the time goes, then the knobs that could change it measured beside the model as it is,
 //! then those that helped together.
 
-use super::note;
 use crate::engine::knobs::{self, Knobs};
 use crate::error::{Error, Result};
 use crate::measure::{self, Candidate, Experiment, Interrupt, Planned, Progress};
@@ -53,7 +52,7 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
     }
     for candidate in &candidates {
         let (knobs, share) = (knobs::short(&candidate.knobs), units::share(candidate.share));
-        note(&format!("{knobs} changes {share} of the time: {}", candidate.ops.join(", ")));
+        place.progress.note(&format!("{knobs} changes {share} of the time: {}", candidate.ops.join(", ")));
     }
     let settings: Vec<Knobs> = candidates.iter().map(|c| c.knobs.clone()).collect();
     let tried = measured(&stage(TRIALS, experiment.forks, &settings), place)?;
