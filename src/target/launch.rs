@@ -91,7 +91,7 @@ impl Target for Command {
 }
 
 fn start(mut command: process::Command, name: &str, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
-    command.arg("worker").env("RUST_BACKTRACE", "0");
+    command.arg("worker");
     let connection = Connection::open(&mut command, interrupt).map_err(|error| {
         let program = command.get_program().display();
         Error::lost(format!("target {name}: cannot start {program}: {error}; check that it can be run"))

@@ -241,11 +241,7 @@ impl<S: Shell> Target for Remote<S> {
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
         let borrowed = self.there.borrow();
         let there = borrowed.as_ref().ok_or_else(|| self.not_open())?;
-        let script = format!(
-            "cd {} && RUST_BACKTRACE=0 {} worker --leash",
-            quote(&there.session),
-            quote(&there.runner)
-        );
+        let script = format!("cd {} && {} worker --leash", quote(&there.session), quote(&there.runner));
         let mut command = self.shell.command(&shell::line(&script));
         let connection = Connection::remote(&mut command, interrupt).map_err(|e| {
             let program = command.get_program().display();
