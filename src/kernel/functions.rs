@@ -47,14 +47,14 @@ impl Function for Clip {
     }
 }
 
-/// max(x, 0), where the sum makes -0 the formula's 0
+/// max(x, 0)
 #[derive(Clone, Copy)]
 pub struct Relu;
 
 impl Function for Relu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        x.max(L::splat(0.0)) + L::splat(0.0)
+        x.positive()
     }
 }
 

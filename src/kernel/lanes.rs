@@ -46,6 +46,12 @@ pub trait Lanes:
     fn copysign(self, sign: Self) -> Self;
     fn max(self, other: Self) -> Self;
     fn min(self, other: Self) -> Self;
+    /// Self where it is positive or NaN, +0 elsewhere.
+    #[inline(always)]
+    fn positive(self) -> Self {
+        // Of two zeros `max` may give either, of which the sum makes +0.
+        self.max(Self::splat(0.0)) + Self::splat(0.0)
+    }
     fn less(self, other: Self) -> Self::Mask;
     /// `a` where the mask is set, `b` elsewhere.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;

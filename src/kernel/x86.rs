@@ -133,6 +133,14 @@ impl Lanes for Avx2 {
     fn min(self, other: Self) -> Self {
         Self(unsafe { _mm256_min_ps(other.0, self.0) })
     }
+    /// A bit faster than the sum, whose result takes longer.
+    #[inline(always)]
+    fn positive(self) -> Self {
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            Self(_mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(self.0, zero), self.0))
+        }
+    }
     #[inline(always)]
     fn less(self, other: Self) -> __m256 {
         unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0) }
@@ -245,6 +253,13 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn min(self, other: Self) -> Self {
         Self(unsafe { _mm512_min_ps(other.0, self.0) })
+    }
+    #[inline(always)]
+    fn positive(self) -> Self {
+        unsafe {
+            let positive = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(self.0, _mm512_setzero_ps());
+            Self(_mm512_maskz_mov_ps(positive, self.0))
+        }
     }
     #[inline(always)]
     fn less(self, other: Self) -> __mmask16 {
