@@ -70,7 +70,7 @@ impl Bench {
     /// processor lacks the instruction set that is asked for.
     pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> Result<(Self, SolosReady), Failure> {
         let isa = isa(asked.isa.as_deref()).map_err(failure::plain)?;
-        settle_allocator();
+        Counting::settle();
         let make = |(i, solo): (usize, &protocol::Solo)| match asked.failed.get(&i) {
             Some(why) => Err(why.clone()),
             None => making(i, || Solo::new(solo, isa)),
@@ -278,14 +278,6 @@ fn kernel(activation: &Activation, isa: Isa) -> TractResult<Kernel> {
     let parameters: Option<Vec<f64>> = activation.parameters.iter().copied().collect();
     let kernel = parameters.and_then(|p| Kernel::on(isa, activation.kind.name, &p));
     kernel.with_context(|| format!("no kernel for {activation}"))
-}
-
-/// Brings the allocator into the state that it has in a process that runs a network: blocks are used again and
-/// not given back to the system. glibc raises its limits when the first large block is freed; without this, what
-/// a small size costs would depend on which larger ones are measured beside it.
-fn settle_allocator() {
-    const LARGEST_THAT_COUNTS: usize = 31 << 20;
-    drop(black_box(Vec::<u8>::with_capacity(LARGEST_THAT_COUNTS)));
 }
 
 /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself.

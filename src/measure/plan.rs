@@ -28,8 +28,8 @@ const MOST_ROUNDS: usize = 1000;
 /// How far rounds scatter beside forks, as variances.
 const ROUND_SCATTER: f64 = 2.0;
 
-/// One round in so many has a profiled turn beside the plain one.
-const PROFILE_EVERY: usize = 3;
+/// One round in so many has a profiled turn beside the plain one: what says where time goes needs fewer than a verdict.
+const PROFILE_EVERY: usize = 6;
 
 /// How far the time may be overrun for another fork.
 const OVERRUN: f64 = 1.2;
@@ -44,7 +44,7 @@ const TURN: Duration = Duration::from_millis(15);
 const GOOD_RUNS: u32 = 3;
 
 /// A run that takes this long is a turn of its own.
-const LONG_RUN: Duration = Duration::from_millis(100);
+const LONG_RUN: Duration = Duration::from_millis(80);
 
 /// Models are warmed up for about this long if run times settle at once; those of which not one run fits in it are warm
 /// after their first.
@@ -140,7 +140,7 @@ impl Schedule {
             + costs.survey
     }
 
-    /// What a round of this or a later fork gives a variant. Profiled turns come beside every third plain one
+    /// What a round of this or a later fork gives a variant. Profiled turns come beside every sixth plain one
     /// (where a fork has but one round, in every other fork), before and after it by turns: a drift then cancels.
     pub fn turns(&self, fork: usize, round: usize) -> Turns {
         let single = self.rounds == 1;
@@ -325,7 +325,7 @@ mod tests {
     fn what_is_left_holds_the_turns_that_will_be_profiled() {
         let costs = costs(0.0, 0.0, 1.0, 0.0);
         for (done, rounds, from) in
-            [(0, 1, 0), (1, 1, 0), (0, 1, 1), (0, 7, 0), (3, 9, 1), (2, 10, 4), (1, 4, 4)]
+            [(0, 1, 0), (1, 1, 0), (0, 1, 1), (0, 13, 0), (3, 19, 1), (2, 20, 7), (1, 4, 4)]
         {
             let plan = Schedule { done, forks: 3, rounds };
             let turns = |fork: usize, from| {
@@ -337,13 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn one_round_in_three_is_profiled_before_and_after_by_turns() {
+    fn one_round_in_six_is_profiled_before_and_after_by_turns() {
         use Turns::*;
         let turns = |rounds: usize, fork: usize| -> Vec<Turns> {
             let plan = Schedule { done: 0, forks: 8, rounds };
             (0..rounds).map(|round| plan.turns(fork, round)).collect()
         };
-        assert_eq!(turns(5, 0), [PlainThenProfiled, Plain, Plain, ProfiledThenPlain, Plain]);
+        let six = [&[PlainThenProfiled][..], &[Plain; 5]].concat();
+        assert_eq!(turns(8, 0), [&six[..], &[ProfiledThenPlain, Plain]].concat());
         assert_eq!(turns(2, 1), [ProfiledThenPlain, Plain]);
         let single: Vec<_> = (0..5).flat_map(|fork| turns(1, fork)).collect();
         assert_eq!(single, [PlainThenProfiled, Plain, ProfiledThenPlain, Plain, PlainThenProfiled]);

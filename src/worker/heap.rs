@@ -6,6 +6,7 @@
 //! [`Counting::watch`] asks for it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64};
 use std::time::Instant;
@@ -47,6 +48,19 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 static TIME: AtomicU64 = AtomicU64::new(0);
 
 impl Counting {
+    /// Brings the system's allocator into the state of a process that has freed large blocks before: memory is used
+    /// again and not given back.
+    ///
+    /// glibc raises its limits when a large block is freed, to at most 32 MiB. In a process without such a history it
+    /// hangs on the size of the model's file, of which a buffer was freed, and on what was left where in the heap,
+    /// whether a run gives memory back at its end and asks for it again page by page. On yolov5n at 640 that made
+    /// 3,500 page faults a run, 8% of its time, and most of what differed between processes; a variant that needs a
+    /// little more memory could pay it where the original does not.
+    pub fn settle() {
+        const LARGEST_THAT_COUNTS: usize = 31 << 20;
+        drop(black_box(Vec::<u8>::with_capacity(LARGEST_THAT_COUNTS)));
+    }
+
     /// Chooses what is counted from now on.
     pub fn watch(what: Watch) {
         WATCH.store(what as u8, Relaxed);
