@@ -111,7 +111,7 @@ fn lines(tried: &Record, last: &Record, candidates: &[Candidate], command: &[Str
             let flags = set.iter().flat_map(|set| ["--knob".to_owned(), set.clone()]);
             let words: Vec<String> = command.iter().cloned().chain(flags).map(|word| quoted(&word)).collect();
             lines.push(format!("  {}", words.join(" ")));
-            lines.push("  (in your own program: the same names as environment variables)".to_owned());
+            lines.push(format!("  (in your own program: {})", knobs::elsewhere(best)));
         }
     }
     let shown = |knobs: &Knobs| last.variants.iter().any(|v| v.knobs == *knobs);

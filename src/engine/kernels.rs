@@ -11,7 +11,7 @@ use tract_onnx::tract_hir::tract_core::ops::element_wise::ElementWiseMiniOp;
 use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::par_chunks_mut;
 
 use super::operators::Built;
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
 use crate::onnx::for_each_node_mut;
 use crate::onnx::messages::{AttributeProto, ModelProto, NodeProto, attribute_type};
 use crate::swap;
@@ -90,6 +90,7 @@ impl ElementWiseMiniOp for KernelOp {
                 let len = xs.len();
                 par_chunks_mut(xs, 1, len, |_, chunk| {
                     self.kernel.apply(chunk);
+                    kernel::use_vectors();
                     Ok(())
                 })
             }
@@ -99,6 +100,7 @@ impl ElementWiseMiniOp for KernelOp {
                 let len = xs.len();
                 par_chunks_mut(xs, 1, len, |_, chunk| {
                     self.kernel.apply_f16(chunk);
+                    kernel::use_vectors();
                     Ok(())
                 })
             }
@@ -203,6 +205,21 @@ mod tests {
         let (_, kernel) = run("if_branches.onnx", &mish, Lowering::Kernel, 1);
         let (_, exported) = run("if_branches.onnx", &mish, Lowering::Exported, 1);
         assert!(distance(&kernel, &exported) <= 1e-4);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_kernel_cleans_no_vectors_for_other_ops() {
+        use super::*;
+        let op = KernelOp { name: "oplat.Silu".to_owned(), kernel: Kernel::best("silu", &[]).unwrap() };
+        let mut tensor = Tensor::zero::<f32>(&[1000]).unwrap();
+        kernel::clean_vectors();
+        if kernel::vectors_in_use() == Some(false) {
+            op.eval_in_place(&mut tensor, None).unwrap();
+            assert_eq!(kernel::vectors_in_use(), Some(true));
+        }
+        kernel::clean_vectors();
+        assert_ne!(kernel::vectors_in_use(), Some(true));
     }
 
     #[test]

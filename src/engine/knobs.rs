@@ -1,11 +1,13 @@
-//! tract's own knobs: documented settings by which it can be told to choose otherwise.
+//! tract's own knobs: documented settings by which it can be told to choose otherwise; and one of ours.
 //!
 //! tract reads them from its environment, once for a process. A worker is given them with its model instead, so
 //! that variants with other knobs are measured beside each other, and so that every target takes them.
 
 use tract_onnx::tract_hir::tract_core::knobs as tract;
+use tract_onnx::tract_hir::tract_core::tract_data::declare_knob;
 
 use crate::error::{Error, Result};
+use crate::worker::protocol::Op;
 use crate::yaml::nearest;
 
 /// Knob settings by name: `TRACT_DISABLE_DIRECT_SPATIAL` to `1`.
@@ -14,11 +16,19 @@ pub type Knobs = std::collections::BTreeMap<String, String>;
 /// What tract's knobs start with; people may leave it out.
 const PREFIX: &str = "TRACT_";
 
+declare_knob!(
+    OPLAT_CLEAN_VECTORS,
+    bool,
+    false,
+    "After each op, clear the upper halves of x86's vector registers. tract's assembly leaves them in use, and \
+     whatever is compiled without AVX, as by default most of tract is, is slower after it."
+);
+
 /// A knob as tract describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Knob {
     pub name: &'static str,
-    /// What it is for, in tract's words.
+    /// What it is for, in its maker's words.
     pub about: &'static str,
     /// `bool`, `usize`, `string`, …
     pub kind: &'static str,
@@ -36,9 +46,10 @@ pub fn all() -> Vec<Knob> {
 /// or with what the knob takes.
 pub fn check(name: &str, value: &str) -> Result<&'static str> {
     let known = tract::all();
-    let full = if name.starts_with(PREFIX) { name.to_owned() } else { format!("{PREFIX}{name}") };
-    let Some(knob) = known.iter().find(|k| k.name == full) else {
-        let near = nearest(&full, known.iter().map(|k| k.name));
+    let full = format!("{PREFIX}{name}");
+    let Some(knob) = known.iter().find(|k| k.name == name || k.name == full) else {
+        let names = || known.iter().map(|k| k.name);
+        let near = nearest(name, names()).or_else(|| nearest(&full, names()));
         let near = near.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
         return Err(Error::input(format!("tract has no knob {name}{near}: `oplat knobs` lists them")));
     };
@@ -58,11 +69,20 @@ pub fn short(knobs: &Knobs) -> String {
     knobs.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
+/// How a program that isn't this one has the settings.
+pub fn elsewhere(knobs: &Knobs) -> String {
+    let (own, engine): (Vec<_>, Vec<_>) =
+        knobs.keys().partition(|name| name.as_str() == OPLAT_CLEAN_VECTORS.name);
+    let engine = (!engine.is_empty()).then_some("the same names as environment variables");
+    let own = (!own.is_empty()).then_some("compiled with -C target-cpu=x86-64-v3, it needs no clean vectors");
+    engine.into_iter().chain(own).collect::<Vec<_>>().join("; ")
+}
+
 /// A setting that may make a model faster without changing what it computes.
 pub struct Trial {
     pub knobs: Knobs,
-    /// The op that it is about, where it works while the model runs and the plan doesn't show it.
-    pub about: Option<&'static str>,
+    /// The ops that it is about, where it works while the model runs and the plan doesn't show it.
+    pub about: Option<fn(&Op) -> bool>,
 }
 
 /// What is worth a try: of each knob that chooses between ways to compute the same, the other ways. Those that are
@@ -80,9 +100,12 @@ const CHOICES: &[(&str, &[&str])] = &[
 /// Knobs that work while a model runs, and only where it runs on several threads.
 const OF_THREADS: &[(&str, &[&str])] = &[("TRACT_MMM_CHUNKS_PER_THREAD", &["1", "2", "4", "8"])];
 
+/// Those that work while a model runs, and hang on what was compiled without x86's wide vectors.
+const OF_VECTORS: &[(&str, &[&str])] = &[("OPLAT_CLEAN_VECTORS", &["1"])];
+
 pub fn trials(threads: usize) -> Vec<Trial> {
     let known: Vec<&str> = tract::all().into_iter().map(|k| k.name).collect();
-    let of = |choices: &'static [(&'static str, &'static [&'static str])], about| {
+    let of = |choices: &'static [(&'static str, &'static [&'static str])], about: Option<fn(&Op) -> bool>| {
         let known = known.clone();
         let choices = choices.iter().filter(move |(name, _)| known.contains(name));
         choices.flat_map(move |&(name, values)| {
@@ -91,8 +114,9 @@ pub fn trials(threads: usize) -> Vec<Trial> {
                 .map(move |value| Trial { knobs: [(name.to_owned(), value.to_string())].into(), about })
         })
     };
-    let threaded = of(OF_THREADS, Some("OptMatMul")).filter(|_| threads > 1);
-    of(CHOICES, None).filter(|t| has_effect(&t.knobs)).chain(threaded).collect()
+    let threaded = of(OF_THREADS, Some(|op| op.op == "OptMatMul")).filter(|_| threads > 1);
+    let vectors = of(OF_VECTORS, Some(|op| op.kernel.is_none()));
+    of(CHOICES, None).chain(threaded).chain(vectors).filter(|t| has_effect(&t.knobs)).collect()
 }
 
 /// Whether this machine's architecture knows the setting.
@@ -100,6 +124,7 @@ fn has_effect(knobs: &Knobs) -> bool {
     let of = |name: &str, value: &str| match name {
         "TRACT_CPU_AARCH64_KIND" => cfg!(target_arch = "aarch64"),
         "TRACT_CPU_ISA" => value.contains("sve") == cfg!(target_arch = "aarch64"),
+        "OPLAT_CLEAN_VECTORS" => cfg!(target_arch = "x86_64"),
         _ => true,
     };
     knobs.iter().all(|(name, value)| of(name, value))
@@ -129,6 +154,7 @@ mod tests {
         for name in ["TRACT_DISABLE_DIRECT_SPATIAL", "DISABLE_DIRECT_SPATIAL"] {
             assert_eq!(check(name, "1").expect("a knob"), "TRACT_DISABLE_DIRECT_SPATIAL");
         }
+        assert_eq!(check("OPLAT_CLEAN_VECTORS", "1").expect("a knob of ours"), "OPLAT_CLEAN_VECTORS");
         let all = all();
         assert!(all.iter().any(|k| k.name == "TRACT_CPU_ISA") && all.iter().all(|k| !k.about.is_empty()));
     }
@@ -136,11 +162,21 @@ mod tests {
     #[test]
     fn all_that_is_tried_are_settings_that_tract_takes() {
         assert!(trials(2).len() > trials(1).len());
+        let vectors = trials(1).iter().any(|t| t.knobs.contains_key("OPLAT_CLEAN_VECTORS"));
+        assert_eq!(vectors, cfg!(target_arch = "x86_64"));
         for trial in trials(2) {
             for (name, value) in &trial.knobs {
                 check(name, value).expect("a knob and a value for it");
             }
         }
+    }
+
+    #[test]
+    fn a_knob_is_to_be_had_elsewhere() {
+        let knobs = |names: &[&str]| names.iter().map(|name| (name.to_string(), "1".to_owned())).collect();
+        assert_eq!(elsewhere(&knobs(&["TRACT_CPU_ISA"])), "the same names as environment variables");
+        let both = elsewhere(&knobs(&["OPLAT_CLEAN_VECTORS", "TRACT_CPU_ISA"]));
+        assert!(both.contains("variables; compiled with -C target-cpu=x86-64-v3"), "{both}");
     }
 
     #[test]

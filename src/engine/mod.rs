@@ -45,6 +45,8 @@ pub struct Engine {
     weights_bytes: u64,
     /// Bytes held when the first run began.
     held_at_first_run: Option<i64>,
+    /// As [`knobs::OPLAT_CLEAN_VECTORS`] says.
+    clean_vectors: bool,
 }
 
 /// The ONNX node that a traced run is at, for whoever catches a panic.
@@ -121,7 +123,9 @@ impl Engine {
         let weights_bytes = prepared.weights_bytes;
         // After loading, whose large blocks go back to the system.
         Counting::settle();
-        let engine = Self { state, rows, labels, inputs, weights_bytes, held_at_first_run: None };
+        let clean_vectors = knobs::OPLAT_CLEAN_VECTORS.get();
+        let engine =
+            Self { state, rows, labels, inputs, weights_bytes, held_at_first_run: None, clean_vectors };
         Ok((engine, loaded))
     }
 

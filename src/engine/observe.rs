@@ -11,6 +11,7 @@ use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::plan;
 
 use super::{AT, Engine};
+use crate::kernel;
 use crate::worker::heap::{Counters, Counting, Watch};
 use crate::worker::protocol::{Failure, Profile};
 
@@ -44,7 +45,7 @@ impl Engine {
         self.counted_run(eval).map(|run| (run.ns, run.outputs))
     }
 
-    fn counted_run<F>(&mut self, eval: F) -> Result<Run, Failure>
+    fn counted_run<F>(&mut self, mut eval: F) -> Result<Run, Failure>
     where
         F: FnMut(
             &EvalContext,
@@ -54,6 +55,15 @@ impl Engine {
         ) -> TractResult<TVec<TValue>>,
     {
         self.held_at_first_run.get_or_insert_with(|| Counting::counters().held);
+        let clean = self.clean_vectors;
+        let eval =
+            |ctx: &EvalContext, state: Option<&mut (dyn OpState + 'static)>, node: &TypedNode, inputs| {
+                let outputs = eval(ctx, state, node, inputs);
+                if clean {
+                    kernel::clean_vectors();
+                }
+                outputs
+            };
         let inputs = self.fresh_inputs();
         let before = Counting::counters();
         let start = Instant::now();

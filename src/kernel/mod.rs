@@ -51,6 +51,9 @@ mod tables;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(all(test, target_arch = "x86_64"))]
+pub use x86::vectors_in_use;
+
 #[cfg(test)]
 mod tests;
 
@@ -107,6 +110,28 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "neon",
         }
+    }
+}
+
+/// Clears the upper halves of x86's vector registers. While they are in use, whatever is compiled without AVX is
+/// slower: each of its instructions keeps an upper half that nobody reads.
+#[inline]
+pub fn clean_vectors() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx") {
+        // SAFETY: the processor has the instruction.
+        unsafe { x86::clean_vectors() };
+    }
+}
+
+/// Leaves them in use, as tract's assembly does. A kernel in a network would otherwise be credited with what other
+/// ops gain from its having cleaned them.
+#[inline]
+pub fn use_vectors() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx") {
+        // SAFETY: as above.
+        unsafe { x86::use_vectors() };
     }
 }
 

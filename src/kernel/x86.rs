@@ -55,6 +55,33 @@ fn avx512_anywhere(f: impl Function, xs: &mut [f32]) {
     super::anywhere::<Avx512>(f, xs);
 }
 
+#[inline]
+#[target_feature(enable = "avx")]
+pub fn clean_vectors() {
+    _mm256_zeroupper();
+}
+
+/// # Safety
+/// The processor must have AVX. The compiler must not know, or it would clean up at the end.
+#[inline]
+pub unsafe fn use_vectors() {
+    // SAFETY: the register is given up, and the flags stay.
+    unsafe { asm!("vorps ymm15, ymm15, ymm15", out("xmm15") _, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Whether the upper halves are in use; `None` where the processor doesn't keep account.
+#[cfg(test)]
+pub fn vectors_in_use() -> Option<bool> {
+    const AVX_STATE: u32 = 1 << 2;
+    let keeps_account = is_x86_feature_detected!("xsavec") && __cpuid_count(0xd, 1).eax & 1 << 2 != 0;
+    keeps_account.then(|| {
+        let state: u32;
+        // SAFETY: the processor has the instruction, and this register of it.
+        unsafe { asm!("xgetbv", in("ecx") 1, out("eax") state, out("edx") _, options(nomem, nostack)) };
+        state & AVX_STATE != 0
+    })
+}
+
 signs!(Avx2: _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps);
 signs!(Avx512: _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps);
 

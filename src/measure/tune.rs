@@ -68,7 +68,7 @@ pub fn candidates(
         progress.phase(&format!("trying {}", knobs::short(&trial.knobs)));
         // A knob that works while the model runs changes no op: what it is about is known.
         let changed: Vec<usize> = if let Some(about) = trial.about {
-            (0..usual.ops.len()).filter(|&at| usual.ops[at].op == about).collect()
+            (0..usual.ops.len()).filter(|&at| about(&usual.ops[at])).collect()
         } else {
             let Some(loaded) = load(&trial.knobs)? else { continue };
             if seen.contains(&loaded.ops) {
