@@ -201,7 +201,8 @@ impl Bench {
 impl Solo {
     fn new(asked: &protocol::Solo, isa: Isa) -> TractResult<Self> {
         let shape = asked.shape.clone();
-        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= 1 << 32);
+        let elements =
+            shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= 1 << 32);
         ensure!(elements.is_some(), "a tensor of shape {shape:?} is too large");
         let Some(text) = &asked.activation else { return Ok(Self { work: Work::Copy, shape }) };
         let own = |e: crate::error::Error| format_err!("{e}");

@@ -148,6 +148,7 @@ pub trait Lanes:
 pub const MOST: usize = 16;
 
 /// The arithmetic signs for a vector type that wraps an instruction set's own.
+#[allow(unused_macros)] // without SIMD there is nothing to wrap
 macro_rules! signs {
     ($type:ident: $add:ident, $sub:ident, $mul:ident, $div:ident) => {
         signs!($type, Add, add, $add);
@@ -166,5 +167,5 @@ macro_rules! signs {
         }
     };
 }
-#[allow(unused_imports)] // without SIMD there is nothing to wrap
+#[allow(unused_imports)] // as above
 pub(super) use signs;

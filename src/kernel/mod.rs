@@ -83,6 +83,7 @@ pub enum Isa {
 impl Isa {
     /// All that this processor has, the best last.
     pub fn available() -> Vec<Self> {
+        #[allow(unused_mut)] // without SIMD there is nothing to add
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
