@@ -1,4 +1,4 @@
-//! tract's own knobs: documented settings by which it can be told to choose otherwise; and one of ours.
+//! tract's own knobs: documented settings by which it can be told to choose otherwise; and two of ours.
 //!
 //! tract reads them from its environment, once for a process. A worker is given them with its model instead, so
 //! that variants with other knobs are measured beside each other, and so that every target takes them.
@@ -7,6 +7,7 @@ use tract_onnx::tract_hir::tract_core::knobs as tract;
 use tract_onnx::tract_hir::tract_core::tract_data::declare_knob;
 
 use crate::error::{Error, Result};
+use crate::worker::heap::Counting;
 use crate::worker::protocol::Op;
 use crate::yaml::nearest;
 
@@ -15,6 +16,14 @@ pub type Knobs = std::collections::BTreeMap<String, String>;
 
 /// What tract's knobs start with; people may leave it out.
 const PREFIX: &str = "TRACT_";
+
+declare_knob!(
+    OPLAT_KEEP_MEMORY,
+    bool,
+    true,
+    "Runs use the memory again that the runs before them freed. Else glibc may give it back after each run, which hangs \
+     on the size of the model's file; so it is in a program that has freed no larger block."
+);
 
 declare_knob!(
     OPLAT_CLEAN_VECTORS,
@@ -67,6 +76,13 @@ pub fn check(name: &str, value: &str) -> Result<&'static str> {
 pub fn short(knobs: &Knobs) -> String {
     let one = |(name, value): (&String, &String)| format!("{}={value}", name.trim_start_matches(PREFIX));
     knobs.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Brings this process' memory into the state that [`OPLAT_KEEP_MEMORY`] asks for.
+pub(super) fn settle_memory() {
+    if OPLAT_KEEP_MEMORY.get() {
+        Counting::settle();
+    }
 }
 
 /// How a program that isn't this one has the settings.

@@ -33,7 +33,6 @@ use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::Executor;
 use crate::onnx::index::Index;
 use crate::onnx::{Model, for_each_node, label};
 use crate::worker::cpu;
-use crate::worker::heap::Counting;
 use crate::worker::protocol::{Failure, Load, Loaded};
 
 /// A loaded model, ready to run.
@@ -122,7 +121,7 @@ impl Engine {
         };
         let weights_bytes = prepared.weights_bytes;
         // After loading, whose large blocks go back to the system.
-        Counting::settle();
+        knobs::settle_memory();
         let clean_vectors = knobs::OPLAT_CLEAN_VECTORS.get();
         let engine =
             Self { state, rows, labels, inputs, weights_bytes, held_at_first_run: None, clean_vectors };

@@ -24,7 +24,7 @@ use pool::{Pool, floats, values};
 use timing::{clock_ns, repeated};
 
 use super::chain::Chain;
-use super::{failure, inputs};
+use super::{failure, inputs, knobs};
 use crate::activation::Activation;
 use crate::kernel::{Isa, Kernel};
 use crate::swap::{self, Lowering};
@@ -70,7 +70,7 @@ impl Bench {
     /// processor lacks the instruction set that is asked for.
     pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> Result<(Self, SolosReady), Failure> {
         let isa = isa(asked.isa.as_deref()).map_err(failure::plain)?;
-        Counting::settle();
+        knobs::settle_memory();
         let make = |(i, solo): (usize, &protocol::Solo)| match asked.failed.get(&i) {
             Some(why) => Err(why.clone()),
             None => making(i, || Solo::new(solo, isa)),
