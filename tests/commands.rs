@@ -199,7 +199,7 @@ fn tuning_says_what_was_tried_or_how_to_have_it() {
     let output = oplat(&["profile", &model("minidet_silu"), "--tune", "--time", "2s", "--forks", "3"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let told = text(&output.stderr);
-    let found = told.contains("fastest with TRACT_") && told.contains("--knob TRACT_");
+    let found = told.contains("fastest with ") && told.contains(" --knob ");
     assert!(
         found || told.contains("no setting made it faster") || told.contains("no knob of the engine"),
         "{told}"
@@ -220,7 +220,7 @@ fn a_cold_measurement_has_one_run_a_process() {
 
 /// Whether glibc gives memory back at the end of a run would else depend on the size of the model's file.
 #[test]
-#[cfg(target_env = "gnu")]
+#[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 fn runs_use_the_memory_of_the_runs_before_them() {
     let (model, input) = (model("minidet_silu_dynamic"), "input=1x3x512x512");
     let record =

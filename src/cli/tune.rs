@@ -52,7 +52,7 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
     }
     for candidate in &candidates {
         let (knobs, share) = (knobs::short(&candidate.knobs), units::share(candidate.share));
-        place.progress.note(&format!("{knobs} changes {share} of the time: {}", candidate.ops.join(", ")));
+        place.progress.note(&format!("{knobs} is about {share} of the time: {}", candidate.ops.join(", ")));
     }
     let settings: Vec<Knobs> = candidates.iter().map(|c| c.knobs.clone()).collect();
     let tried = measured(&stage(TRIALS, experiment.forks, &settings), place)?;

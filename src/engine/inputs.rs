@@ -47,7 +47,7 @@ pub fn generate(inputs: &[Input], seed: u64) -> Result<Vec<Tensor>> {
 }
 
 fn tensor(input: &Input, random: &mut SplitMix64) -> Result<Tensor> {
-    /// Whose bytes can be counted, however wide they are.
+    /// The most elements of an input, whose bytes can still be counted.
     const MOST: u64 = if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 27 };
     let n = input.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= MOST);
     let n =

@@ -11,7 +11,7 @@ use tract_onnx::tract_hir::tract_core::ops::element_wise::ElementWiseMiniOp;
 use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::par_chunks_mut;
 
 use super::operators::Built;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Isa, Kernel};
 use crate::onnx::for_each_node_mut;
 use crate::onnx::messages::{AttributeProto, ModelProto, NodeProto, attribute_type};
 use crate::swap;
@@ -75,6 +75,13 @@ impl KernelOp {
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }
+
+    /// A kernel has cleared the upper halves of vectors. What other ops gain from that is not its own merit.
+    fn leave(&self) {
+        if self.kernel.isa() != Isa::Portable {
+            kernel::use_vectors();
+        }
+    }
 }
 
 impl ElementWiseMiniOp for KernelOp {
@@ -90,7 +97,7 @@ impl ElementWiseMiniOp for KernelOp {
                 let len = xs.len();
                 par_chunks_mut(xs, 1, len, |_, chunk| {
                     self.kernel.apply(chunk);
-                    kernel::use_vectors();
+                    self.leave();
                     Ok(())
                 })
             }
@@ -100,7 +107,7 @@ impl ElementWiseMiniOp for KernelOp {
                 let len = xs.len();
                 par_chunks_mut(xs, 1, len, |_, chunk| {
                     self.kernel.apply_f16(chunk);
-                    kernel::use_vectors();
+                    self.leave();
                     Ok(())
                 })
             }

@@ -29,11 +29,12 @@ declare_knob!(
     OPLAT_CLEAN_VECTORS,
     bool,
     false,
-    "After each op, clear the upper halves of x86's vector registers. tract's assembly leaves them in use, and \
-     whatever is compiled without AVX, as by default most of tract is, is slower after it."
+    "After each op, clear the upper halves of the vector registers of x86, on the thread that goes through the ops. \
+     tract's assembly leaves them in use, and whatever is compiled without AVX, as by default most of tract is, is \
+     slower after it."
 );
 
-/// A knob as tract describes it.
+/// A knob as its maker describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Knob {
     pub name: &'static str,
@@ -44,7 +45,7 @@ pub struct Knob {
     pub default: String,
 }
 
-/// Every knob that this tract has, by name.
+/// Every knob that there is, by name.
 pub fn all() -> Vec<Knob> {
     let of =
         |k: &tract::KnobInfo| Knob { name: k.name, about: k.doc, kind: k.type_name, default: (k.default)() };
@@ -60,7 +61,7 @@ pub fn check(name: &str, value: &str) -> Result<&'static str> {
         let names = || known.iter().map(|k| k.name);
         let near = nearest(name, names()).or_else(|| nearest(&full, names()));
         let near = near.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
-        return Err(Error::input(format!("tract has no knob {name}{near}: `oplat knobs` lists them")));
+        return Err(Error::input(format!("there is no knob {name}{near}: `oplat knobs` lists them")));
     };
     if !(knob.parses)(value) {
         let default = (knob.default)();
@@ -72,7 +73,7 @@ pub fn check(name: &str, value: &str) -> Result<&'static str> {
     Ok(knob.name)
 }
 
-/// The settings as names and tables have them, without the prefix that all share.
+/// The settings as names and tables have them, without the prefix of tract's.
 pub fn short(knobs: &Knobs) -> String {
     let one = |(name, value): (&String, &String)| format!("{}={value}", name.trim_start_matches(PREFIX));
     knobs.iter().map(one).collect::<Vec<_>>().join(" ")
@@ -90,7 +91,8 @@ pub fn elsewhere(knobs: &Knobs) -> String {
     let (own, engine): (Vec<_>, Vec<_>) =
         knobs.keys().partition(|name| name.as_str() == OPLAT_CLEAN_VECTORS.name);
     let engine = (!engine.is_empty()).then_some("the same names as environment variables");
-    let own = (!own.is_empty()).then_some("compiled with -C target-cpu=x86-64-v3, it needs no clean vectors");
+    let own = (!own.is_empty())
+        .then_some("built with -C target-cpu=x86-64-v3 it has no code without AVX to slow down");
     engine.into_iter().chain(own).collect::<Vec<_>>().join("; ")
 }
 
@@ -116,7 +118,7 @@ const CHOICES: &[(&str, &[&str])] = &[
 /// Knobs that work while a model runs, and only where it runs on several threads.
 const OF_THREADS: &[(&str, &[&str])] = &[("TRACT_MMM_CHUNKS_PER_THREAD", &["1", "2", "4", "8"])];
 
-/// Those that work while a model runs, and hang on what was compiled without x86's wide vectors.
+/// Those that work while a model runs, on one thread, and matter to code that is compiled without AVX.
 const OF_VECTORS: &[(&str, &[&str])] = &[("OPLAT_CLEAN_VECTORS", &["1"])];
 
 pub fn trials(threads: usize) -> Vec<Trial> {
@@ -131,7 +133,7 @@ pub fn trials(threads: usize) -> Vec<Trial> {
         })
     };
     let threaded = of(OF_THREADS, Some(|op| op.op == "OptMatMul")).filter(|_| threads > 1);
-    let vectors = of(OF_VECTORS, Some(|op| op.kernel.is_none()));
+    let vectors = of(OF_VECTORS, Some(|op| op.kernel.is_none())).filter(|_| threads == 1);
     of(CHOICES, None).chain(threaded).chain(vectors).filter(|t| has_effect(&t.knobs)).collect()
 }
 
@@ -192,7 +194,7 @@ mod tests {
         let knobs = |names: &[&str]| names.iter().map(|name| (name.to_string(), "1".to_owned())).collect();
         assert_eq!(elsewhere(&knobs(&["TRACT_CPU_ISA"])), "the same names as environment variables");
         let both = elsewhere(&knobs(&["OPLAT_CLEAN_VECTORS", "TRACT_CPU_ISA"]));
-        assert!(both.contains("variables; compiled with -C target-cpu=x86-64-v3"), "{both}");
+        assert!(both.contains("variables; built with -C target-cpu=x86-64-v3"), "{both}");
     }
 
     #[test]

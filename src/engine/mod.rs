@@ -120,7 +120,7 @@ impl Engine {
             engine: description(),
         };
         let weights_bytes = prepared.weights_bytes;
-        // After loading, whose large blocks go back to the system.
+        // Not before loading, or its large blocks would stay in the heap.
         knobs::settle_memory();
         let clean_vectors = knobs::OPLAT_CLEAN_VECTORS.get();
         let engine =

@@ -26,7 +26,7 @@ use timing::{clock_ns, repeated};
 use super::chain::Chain;
 use super::{failure, inputs, knobs};
 use crate::activation::Activation;
-use crate::kernel::{Isa, Kernel};
+use crate::kernel::{self, Isa, Kernel};
 use crate::swap::{self, Lowering};
 use crate::worker::heap::{Counting, Watch};
 use crate::worker::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady};
@@ -70,6 +70,7 @@ impl Bench {
     /// processor lacks the instruction set that is asked for.
     pub fn new(asked: &Solos, cache_bytes: Option<u64>) -> Result<(Self, SolosReady), Failure> {
         let isa = isa(asked.isa.as_deref()).map_err(failure::plain)?;
+        // Or what a small size costs would hang on the larger ones beside it.
         knobs::settle_memory();
         let make = |(i, solo): (usize, &protocol::Solo)| match asked.failed.get(&i) {
             Some(why) => Err(why.clone()),
@@ -201,8 +202,7 @@ impl Bench {
 impl Solo {
     fn new(asked: &protocol::Solo, isa: Isa) -> TractResult<Self> {
         let shape = asked.shape.clone();
-        let elements =
-            shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= 1 << 32);
+        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= 1 << 28);
         ensure!(elements.is_some(), "a tensor of shape {shape:?} is too large");
         let Some(text) = &asked.activation else { return Ok(Self { work: Work::Copy, shape }) };
         let own = |e: crate::error::Error| format_err!("{e}");
@@ -262,6 +262,8 @@ impl Solo {
             Work::Ops(chain) => {
                 let mut inputs: Vec<TValue> = pool.buffers.drain(..batch).map(Tensor::into_tvalue).collect();
                 let mut outputs = Vec::with_capacity(batch);
+                // As a matrix product before them would, whatever was measured last.
+                kernel::use_vectors();
                 let start = Instant::now();
                 for x in inputs.drain(..) {
                     outputs.push(chain.forward(x)?);

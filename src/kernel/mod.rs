@@ -114,8 +114,8 @@ impl Isa {
     }
 }
 
-/// Clears the upper halves of x86's vector registers. While they are in use, whatever is compiled without AVX is
-/// slower: each of its instructions keeps an upper half that nobody reads.
+/// Clears the upper halves of x86's vector registers, of the thread that calls it. While they are in use, whatever is
+/// compiled without AVX is slower.
 #[inline]
 pub fn clean_vectors() {
     #[cfg(target_arch = "x86_64")]
@@ -125,8 +125,7 @@ pub fn clean_vectors() {
     }
 }
 
-/// Leaves them in use, as tract's assembly does. A kernel in a network would otherwise be credited with what other
-/// ops gain from its having cleaned them.
+/// Has the upper halves of x86's vector registers in use, as tract's assembly leaves them.
 #[inline]
 pub fn use_vectors() {
     #[cfg(target_arch = "x86_64")]

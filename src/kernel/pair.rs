@@ -105,6 +105,10 @@ impl<L: Lanes> Lanes for Pair<L> {
         self.with(other, L::min)
     }
     #[inline(always)]
+    fn positive(self) -> Self {
+        self.each_half(L::positive)
+    }
+    #[inline(always)]
     fn less(self, other: Self) -> Self::Mask {
         (self.0.less(other.0), self.1.less(other.1))
     }

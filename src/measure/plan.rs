@@ -140,8 +140,9 @@ impl Schedule {
             + costs.survey
     }
 
-    /// What a round of this or a later fork gives a variant. Profiled turns come beside every sixth plain one
-    /// (where a fork has but one round, in every other fork), before and after it by turns: a drift then cancels.
+    /// What a round of this or a later fork gives a variant. Profiled turns come beside one plain one in
+    /// [`PROFILE_EVERY`] (where a fork has but one round, in every other fork), before and after it by turns: a drift
+    /// then cancels.
     pub fn turns(&self, fork: usize, round: usize) -> Turns {
         let single = self.rounds == 1;
         let (profiled, count) = if single {
