@@ -224,6 +224,41 @@ fn observing_changes_neither_the_order_nor_what_is_allocated() {
 }
 
 #[test]
+fn repeating_ops_changes_nothing_and_leaves_out_what_has_a_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    for name in ["minidet_silu.onnx", "rnn_lstm_gru.onnx"] {
+        let ops = worker.load(load(name)).ops;
+        let mut plain = |worker: &mut Worker| match worker.ask(&Request::Turn { runs: 1, warm: false }) {
+            Reply::Runs(runs) => (runs.allocations, runs.allocated_bytes, worker.outputs(dir.path()).0),
+            other => panic!("{other:?}"),
+        };
+        let before = plain(&mut worker);
+        let asked: Vec<usize> = (0..ops.len()).skip(1).collect();
+        let Reply::Batched(batched) = worker.ask(&Request::Batched { ops: asked.clone(), least_ns: 1 })
+        else {
+            panic!("batches")
+        };
+        assert_eq!(plain(&mut worker), before, "{name}");
+        let coarse = Request::Batched { ops: asked, least_ns: 3_600_000_000_000 };
+        let Reply::Batched(none) = worker.ask(&coarse) else { panic!("batches") };
+        assert!(none.ops_ns.iter().all(Option::is_none), "no batch takes an hour");
+        assert_eq!((batched.ops_ns.len(), batched.ops_ns[0]), (ops.len(), None));
+        for (op, ns) in ops.iter().zip(&batched.ops_ns).skip(1) {
+            if op.op.contains("Scan") || op.op == "GruSeq" {
+                assert_eq!(*ns, None, "{name}: {op:?}");
+            } else if op.elements < 1000 || op.op == "IntoShape" {
+                assert!(ns.is_some_and(|ns| ns > 0), "{name}: {op:?}");
+            }
+        }
+    }
+    let Reply::Error(failure) = worker.ask(&Request::Batched { ops: vec![9999], least_ns: 1 }) else {
+        panic!("refused")
+    };
+    assert!(failure.message.contains("no op 9999"));
+}
+
+#[test]
 fn memory_adds_up() {
     let mut worker = Worker::start();
     let loaded = worker.load(load("minidet_silu.onnx"));

@@ -1,9 +1,10 @@
 //! The engine: tract, and all that is known of it. Nothing else in the program imports it.
 //!
 //! A model is copied and made concrete (`prepare`), translated (`operators`), optimised, described
-//! (`ops`, `attribution`) and then run from one kept state, plain or observed (`observe`, `memory`).
+//! (`ops`, `attribution`) and then run from one kept state, plain or observed (`observe`, `memory`, `batched`).
 
 mod attribution;
+mod batched;
 mod chain;
 mod failure;
 mod inline;

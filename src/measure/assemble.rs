@@ -209,6 +209,9 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable:
             op.minor_faults = memory.minor_faults;
         }
     }
+    if let Some(batched) = &raw.batched {
+        ops.iter_mut().zip(&batched.ops_ns).for_each(|(op, &ns)| op.batched_ns = ns);
+    }
     let skipped = planned.variant.skipped.iter().map(|s| Skipped {
         node: s.node.clone(),
         op: s.op.clone(),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::target::{Lost, Worker};
-use crate::worker::protocol::{Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs};
+use crate::worker::protocol::{
+    Batched, Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs,
+};
 
 /// A worker that lives, and whose it is.
 pub struct Lane {
@@ -81,6 +83,13 @@ impl Lane {
         }
     }
 
+    pub fn batched(&mut self, ops: Vec<usize>, least_ns: u64, patience: Duration) -> Answer<Batched> {
+        match self.ask(&Request::Batched { ops, least_ns }, patience)? {
+            Reply::Batched(batched) if batched.ops_ns.len() == self.ops => Ok(batched),
+            other => nonsense(&other),
+        }
+    }
+
     pub fn outputs(&mut self, file: String, patience: Duration) -> Answer<Outputs> {
         match self.ask(&Request::Outputs { file }, patience)? {
             Reply::Outputs(outputs) => Ok(outputs),
@@ -104,6 +113,7 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Runs(_) => "runs",
         Reply::Profile(_) => "profile",
         Reply::Memory(_) => "memory",
+        Reply::Batched(_) => "batched",
         Reply::Outputs(_) => "outputs",
         Reply::Machine(_) => "machine",
         Reply::Solos(_) => "solos",

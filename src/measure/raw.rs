@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Experiment;
 use crate::error::{Error, Result};
 use crate::record::{Fork, OutputChange, Record, Variant};
-use crate::worker::protocol::{Loaded, Memory};
+use crate::worker::protocol::{Batched, Loaded, Memory};
 
 /// A measurement's raw data.
 #[derive(Debug, Default)]
@@ -31,6 +31,7 @@ pub struct RawVariant {
     /// From the first fork on, without a gap: a variant that failed isn't started again.
     pub forks: Vec<RawFork>,
     pub memory: Option<Memory>,
+    pub batched: Option<Batched>,
     pub change: Option<OutputChange>,
     pub error: Option<Failed>,
 }

@@ -15,8 +15,8 @@ use crate::target::Target;
 use crate::units;
 use crate::worker::protocol::{Load, Runs};
 
-/// Runs that the memory and outputs passes come to.
-const SURVEY_RUNS: u32 = 3;
+/// Runs that the memory, batches and outputs passes come to.
+const SURVEY_RUNS: u32 = 4;
 
 /// How often a connection may break before its target is given up.
 const MOST_BREAKS: usize = 3;
@@ -285,17 +285,32 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Memory and outputs, once, when the timing of the fork is done and can't be disturbed.
+    /// Memory, short ops and outputs, once, when the timing of the fork is done and can't be disturbed.
     pub(super) fn survey(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
         self.progress.phase("memory and outputs");
         let outcome = self.each(lanes, None, |session, lane| {
             let variant = lane.variant;
             let memory = lane.memory(session.patience(variant, SURVEY_RUNS))?;
             session.raw.variants[variant].memory = Some(memory);
+            let short = session.short_ops(variant);
+            if !short.is_empty() {
+                let least_ns = session.watch.environment().least_ns();
+                let batched = lane.batched(short, least_ns, session.patience(variant, SURVEY_RUNS))?;
+                session.raw.variants[variant].batched = Some(batched);
+            }
             session.outputs(lane)
         });
         self.originals.fill(None);
         outcome
+    }
+
+    /// Ops that this fork's profiled runs can hardly have timed.
+    fn short_ops(&self, variant: usize) -> Vec<usize> {
+        let ops = self.raw.variants[variant].forks.last().map_or(&[][..], |fork| &fork.ops_ns);
+        let is_short = |op: &usize| {
+            Samples::from_ns(&ops[*op]).is_some_and(|s| self.watch.environment().is_short(s.mean()))
+        };
+        (0..ops.len()).filter(is_short).collect()
     }
 
     fn outputs(&mut self, lane: &mut Lane) -> Result<(), Trouble> {

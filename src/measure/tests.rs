@@ -125,6 +125,21 @@ fn ops_explain_the_profiled_time_and_the_rest_is_unaccounted() {
 }
 
 #[test]
+fn an_op_that_is_too_short_for_the_clock_is_timed_in_batches() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    // The convolution takes 0.75 of a run, the activation 0.24: about 25 and 8 steps.
+    world.timer_ns.set(MS * 3 / 10);
+    let record = measured(&world, &Interrupt::default()).expect("measured");
+    for variant in &record.variants {
+        let batched: Vec<Option<u64>> = variant.ops.iter().map(|op| op.batched_ns).collect();
+        assert_eq!(batched, [None, Some(2_222_222)], "{}", variant.name);
+        assert!(variant.ops.iter().all(|op| op.mean_ns > 2 * MS), "what was seen in the run stays");
+    }
+    let usual = by_the_book(&[10 * MS, 11 * MS, 9 * MS]);
+    assert!(usual.variants.iter().flat_map(|v| &v.ops).all(|op| op.batched_ns.is_none()));
+}
+
+#[test]
 fn a_record_says_what_was_done_and_can_be_read_back() {
     let record = by_the_book(&[10 * MS, 11 * MS, 9 * MS]);
     assert_eq!((record.model.inputs[0].shape.as_slice(), record.model.macs), (&[1, 4][..], Some(99)));

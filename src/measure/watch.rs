@@ -56,6 +56,11 @@ impl<'t> Watch<'t> {
         self.target
     }
 
+    /// The machine as it was when it was last looked at.
+    pub fn environment(&self) -> &Environment {
+        &self.machine.environment
+    }
+
     /// The CPUs to pin to.
     pub fn cpus(&self) -> &[usize] {
         &self.machine.environment.affinity

@@ -59,6 +59,26 @@ pub struct Environment {
     pub warnings: Vec<String>,
 }
 
+impl Environment {
+    /// An op that takes less than so many readings of the clock is timed no better than to a tenth.
+    pub const SHORT: u64 = 10;
+
+    /// The finest that the clock can tell: its step, or what reading it takes, ns.
+    pub fn reading_ns(&self) -> u64 {
+        self.timer_ns.max(self.clock_ns.unwrap_or(0))
+    }
+
+    /// The shortest time that the clock can well tell, ns.
+    pub fn least_ns(&self) -> u64 {
+        Self::SHORT * self.reading_ns()
+    }
+
+    /// Whether a time is too short for the clock.
+    pub fn is_short(&self, ns: f64) -> bool {
+        ns < self.least_ns() as f64
+    }
+}
+
 /// What Android says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Android {

@@ -374,6 +374,10 @@ pub struct Op {
     pub sd_ns: u64,
     pub min_ns: u64,
     pub p90_ns: u64,
+    /// One evaluation of many between two readings of the clock, on inputs of their own, for an op that is too short to
+    /// be timed within a run; null for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batched_ns: Option<u64>,
     /// Of the profiled run's mean wall time.
     pub share: f64,
     pub output_bytes: u64,

@@ -59,6 +59,8 @@ columns! {
     /// Of what no op explains.
     before_ops_ns, between_ops_ns, after_ops_ns,
     output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults,
+    /// Of an op that is too short for the clock within a run.
+    batched_ns,
     weights_bytes, peak_live_bytes, peak_heap_bytes, retained_bytes, peak_rss_bytes,
     error,
 }
@@ -230,6 +232,7 @@ fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
         row.p90_ns = op.p90_ns.to_string();
         row.share = number(op.share);
         row.allocator_ns = op.allocator_ns.to_string();
+        row.batched_ns = known(op.batched_ns);
     }
     row
 }

@@ -4,11 +4,8 @@ use super::facts;
 use super::grid::Grid;
 use super::section::Section;
 use super::types::profiled_run;
-use crate::record::{Op, Record, Variant};
+use crate::record::{Environment, Op, Record, Variant};
 use crate::units::{self, Scale};
-
-/// An op that takes less than so many readings of the clock is timed no better than to a tenth.
-const SHORT: u64 = 10;
 
 pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     facts::broken_down(record).map(|v| section(record, v, top)).collect()
@@ -45,17 +42,12 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
         grid = grid.number(&format!("{title}\n{}", size.unit));
     }
     let counted = variant.memory.is_some();
-    let clock_ns = record.environment.timer_ns.max(record.environment.clock_ns.unwrap_or(0));
-    let is_short = |op: &Op| op.mean_ns > 0 && op.mean_ns < SHORT * clock_ns;
     let when = |known: bool, text: String| if known { text } else { "-".into() };
     for op in shown {
         let mut cells = vec![what(variant, op), op.node.clone()];
         if timed {
-            let mean = time.text(op.mean_ns);
-            // One that is below what is shown needs no second mark.
-            let marked = is_short(op) && !mean.starts_with('<');
             cells.extend([
-                if marked { format!("~{mean}") } else { mean },
+                mean(&record.environment, op, &time),
                 units::share(op.share),
                 when(counted, time.text(op.allocator_ns)),
             ]);
@@ -86,18 +78,39 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
             false => "alloc: of which inside the allocator, from a run of its own",
         });
     }
-    let short = format!(
-        "~ less than {SHORT} times the step or the reading of the clock ({}); one reading is in it",
-        units::time(clock_ns)
-    );
-    if timed && shown.iter().any(|op| is_short(op)) {
-        notes.push(short.as_str());
-    }
+    let reading = units::time(record.environment.reading_ns());
+    let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
+    let batch = format!("= less than {short}: one of many evaluations in a batch of their own");
+    let within = format!("~ less than {short}; one reading is in it");
+    let marked = |with: char| timed && shown.iter().any(|op| mark(&record.environment, op) == Some(with));
+    notes.extend([batch.as_str()].into_iter().filter(|_| marked(BATCH)));
+    notes.extend([within.as_str()].into_iter().filter(|_| marked(WITHIN)));
     if shown.iter().any(|o| o.generic_kernel) {
         notes.push("! generic kernel: portable code without this processor's vector instructions");
     }
     let notes = (!notes.is_empty()).then(|| notes.join("; "));
     Section::headed(title).table(grid).lines(notes)
+}
+
+/// What marks a time that a batch gave, and one that is within the run and too short for the clock.
+const BATCH: char = '=';
+const WITHIN: char = '~';
+
+/// The mark of an op that the clock can hardly time.
+fn mark(environment: &Environment, op: &Op) -> Option<char> {
+    match op.batched_ns {
+        _ if !environment.is_short(op.mean_ns as f64) => None,
+        Some(_) => Some(BATCH),
+        None => (op.mean_ns > 0).then_some(WITHIN),
+    }
+}
+
+fn mean(environment: &Environment, op: &Op, time: &Scale) -> String {
+    let mark = mark(environment, op);
+    let text = time.text(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
+    // One that is below what is shown needs no second mark.
+    let mark = mark.filter(|_| !text.starts_with('<'));
+    mark.map_or_else(|| text.clone(), |mark| format!("{mark}{text}"))
 }
 
 /// The op, its kernel, and the activation that it computes or that was folded into it.

@@ -118,6 +118,13 @@ fn an_op_that_the_clock_can_hardly_time_is_marked() {
     let text = table(&record, &Options::default());
     assert!(text.contains("~85.0") && !text.contains("~120.0"), "{text}");
     assert!(text.contains("~ less than 10 times the step") && !text.contains("~<"), "{text}");
+    assert!(!text.contains("= less than"), "{text}");
+    for op in record.variants.iter_mut().flat_map(|v| &mut v.ops) {
+        op.batched_ns = Some(op.mean_ns / 10 * 8);
+    }
+    let text = table(&record, &Options::default());
+    assert!(text.contains("=68.0") && text.contains("120.0") && !text.contains('~'), "{text}");
+    assert!(text.contains("= less than 10 times the step"), "{text}");
 }
 
 #[test]

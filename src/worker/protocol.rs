@@ -35,6 +35,9 @@ pub enum Request {
     /// One run in which allocations are attributed to ops, and one in which the time inside the allocator is.
     /// Answer: [`Reply::Memory`].
     Memory,
+    /// One run in which these ops, by index, are each evaluated many times between two readings of the clock. A
+    /// batch that takes less than `least_ns` tells nothing. Answer: [`Reply::Batched`].
+    Batched { ops: Vec<usize>, least_ns: u64 },
     /// One run; its outputs are written to `file` (see [`Outputs`]). Answer: [`Reply::Outputs`].
     Outputs { file: String },
     /// Choose CPUs, note the state of the machine and say what it is. Needs no model. Answer:
@@ -143,6 +146,7 @@ pub enum Reply {
     Runs(Runs),
     Profile(Profile),
     Memory(Memory),
+    Batched(Batched),
     Outputs(Outputs),
     Machine(Box<Machine>),
     Solos(SolosReady),
@@ -283,6 +287,13 @@ pub struct OpMemory {
     pub allocator_ns: u64,
     /// Minor page faults inside the op, where the system counts them.
     pub minor_faults: Option<u64>,
+}
+
+/// Ops that are too short for the clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batched {
+    /// `ops_ns[op]`: one evaluation, ns; null for an op that wasn't asked for, that can't be repeated or that is too short even so.
+    pub ops_ns: Vec<Option<u64>>,
 }
 
 /// A run's outputs: `file` holds the outputs one after another as little-endian f64.

@@ -140,6 +140,7 @@ impl Worker {
             }
             Request::Profile { runs, warm } => Reply::Profile(engine.profile(runs as usize, warm)?),
             Request::Memory => Reply::Memory(engine.memory()?),
+            Request::Batched { ops, least_ns } => Reply::Batched(engine.batched(&ops, least_ns)?),
             Request::Outputs { file } => Reply::Outputs(engine.outputs(Path::new(&file))?),
         })
     }

@@ -15,7 +15,7 @@ use crate::record::{self, InTurns, Role};
 use crate::swap::{Variant, VariantSite};
 use crate::target::{End, Lost, Target, Worker};
 use crate::worker::protocol::{
-    self, Failure, Load, Loaded, Memory, OpMemory, Outputs, Profile, Reply, Request, Runs,
+    self, Batched, Failure, Load, Loaded, Memory, OpMemory, Outputs, Profile, Reply, Request, Runs,
 };
 
 /// What a scripted worker knows when it is asked.
@@ -42,6 +42,8 @@ pub struct World {
     pub startable: Cell<usize>,
     /// Whether the target can be reached when it is looked for.
     pub reachable: Cell<bool>,
+    /// Step of its clock.
+    pub timer_ns: Cell<u64>,
     /// Memory that the machine says it has to give.
     pub available_bytes: Cell<Option<u64>>,
     files: RefCell<HashMap<String, Vec<u8>>>,
@@ -93,6 +95,7 @@ impl World {
             alive: Cell::default(),
             startable: Cell::new(usize::MAX),
             reachable: Cell::new(true),
+            timer_ns: Cell::default(),
             available_bytes: Cell::default(),
             files: RefCell::default(),
             noise: Cell::new(1),
@@ -280,6 +283,11 @@ impl FakeWorker {
                 retained_bytes: 44,
                 ops: vec![OpMemory { scratch_bytes: 5, ..Default::default() }, OpMemory::default()],
             }),
+            // The second op is the only one that is ever too short.
+            Request::Batched { ops, least_ns } => {
+                assert_eq!((ops.as_slice(), *least_ns), (&[1][..], 10 * self.world.timer_ns.get()));
+                Reply::Batched(Batched { ops_ns: vec![None, Some(2_222_222)] })
+            }
             Request::Outputs { file } => {
                 let values = [3.0, 4.0 + 0.5 * self.moment.variant as f64];
                 let bytes = values.iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
@@ -291,6 +299,7 @@ impl FakeWorker {
                 environment: record::Environment {
                     affinity: vec![1],
                     available_bytes: self.world.available_bytes.get(),
+                    timer_ns: self.world.timer_ns.get(),
                     ..Default::default()
                 },
                 others: None,
