@@ -292,6 +292,17 @@ fn one_seed_gives_one_output_in_any_process_and_another_seed_another() {
     assert_ne!(b.outputs(dir.path()).0, first);
 }
 
+#[test]
+fn a_recurrent_network_begins_every_run_from_the_same_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    worker.load(load("rnn_lstm_gru.onnx"));
+    let (first, _) = worker.outputs(dir.path());
+    worker.ask(&Request::Turn { runs: 2, warm: false });
+    worker.ask(&Request::Profile { runs: 1, warm: false });
+    assert_eq!(worker.outputs(dir.path()).0, first);
+}
+
 /// `models/expected/*.f32` are the outputs of ONNX Runtime 1.32, unoptimised, for the inputs of seed 1.
 #[test]
 fn outputs_are_those_of_another_engine() {
