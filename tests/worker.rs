@@ -229,7 +229,7 @@ fn repeating_ops_changes_nothing_and_leaves_out_what_has_a_state() {
     let mut worker = Worker::start();
     for name in ["minidet_silu.onnx", "rnn_lstm_gru.onnx"] {
         let ops = worker.load(load(name)).ops;
-        let mut plain = |worker: &mut Worker| match worker.ask(&Request::Turn { runs: 1, warm: false }) {
+        let plain = |worker: &mut Worker| match worker.ask(&Request::Turn { runs: 1, warm: false }) {
             Reply::Runs(runs) => (runs.allocations, runs.allocated_bytes, worker.outputs(dir.path()).0),
             other => panic!("{other:?}"),
         };
