@@ -59,7 +59,7 @@ pub struct Args {
     /// How long to measure: 40s, 2m, 500ms
     #[arg(long, value_name = "TIME", default_value = "40s", value_parser = units::parse_duration)]
     pub time: Duration,
-    /// Fresh processes for each variant: the intervals' sample size [default: up to 16, as many as
+    /// Fresh processes for each variant: the intervals' sample size [default: up to 24, as many as
     /// are worth their start; with --cold as many as fit]
     #[arg(long, value_name = "N")]
     pub forks: Option<usize>,

@@ -104,11 +104,12 @@ impl Engine {
         let load_ns = start.elapsed().as_nanos() as u64;
 
         let start = Instant::now();
-        let decluttered = typed.into_decluttered().map_err(named("simplify"))?;
-        let macs = macs::count(&decluttered);
-        let optimised = decluttered.into_optimized().map_err(named("optimise"))?;
+        // What `into_optimized` does, which would simplify a second time what has to be simplified for counting.
+        typed.declutter().map_err(named("simplify"))?;
+        let macs = macs::count(&typed);
+        typed.optimize().map_err(named("optimise"))?;
         let options = RunOptions { executor: Some(executor(load)?), ..RunOptions::default() };
-        let plan = TypedSimplePlan::new_with_options(optimised, &options).map_err(named("plan"))?;
+        let plan = TypedSimplePlan::new_with_options(typed, &options).map_err(named("plan"))?;
         let state = plan.spawn().map_err(named("plan"))?;
         let optimise_ns = start.elapsed().as_nanos() as u64;
 

@@ -68,7 +68,7 @@ pub struct Experiment {
 
 /// Processes of each variant, unless a user says how many, where time allows as many. Processes of one program differ, by
 /// where their memory lies if by nothing else, and only further processes average that out.
-pub const FORKS: usize = 16;
+pub const FORKS: usize = 24;
 
 /// A pause before every fork but the first, so that a device without a fan doesn't measure its own heat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -25,10 +25,11 @@ const LAST_RESORT: usize = 2;
 /// Rounds that a fork has at most: its median is as good as it gets long before.
 const MOST_ROUNDS: usize = 1000;
 
-/// How far rounds scatter beside forks, as variances.
-const ROUND_SCATTER: f64 = 2.0;
+/// How far the ratios of single runs scatter beside those of forks, as variances: on a virtual machine, 3.0% and 1.3%.
+const RUN_SCATTER: f64 = 5.0;
 
 /// One round in so many has a profiled turn beside the plain one: what says where time goes needs fewer than a verdict.
+/// Where forks have fewer rounds, every other fork has one.
 const PROFILE_EVERY: usize = 6;
 
 /// How far the time may be overrun for another fork.
@@ -83,9 +84,16 @@ pub struct Schedule {
 
 /// Plans the rest, when a fork has been loaded: the forks and rounds that fit the time and promise the narrowest interval.
 ///
-/// `time` is that of the whole measurement, of which `spent` is gone; `done` forks of at most `wanted` are
-/// finished.
-pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, wanted: usize) -> Schedule {
+/// A turn has `runs` timed runs; `time` is that of the whole measurement, of which `spent` is gone; `done` forks of at
+/// most `wanted` are finished.
+pub fn schedule(
+    costs: Costs,
+    runs: u32,
+    time: Duration,
+    spent: Duration,
+    done: usize,
+    wanted: usize,
+) -> Schedule {
     let most = wanted.saturating_sub(done).max(1);
     let at_least = |forks: usize| forks.min(wanted).saturating_sub(done).max(1);
     let fits = |forks: usize, rounds: usize, overrun: f64| {
@@ -105,7 +113,7 @@ pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, want
         let overrun = forks <= at_least(PLENTY) && fits(forks, 1, OVERRUN);
         (rounds > 0 || overrun).then_some(rounds.max(1))
     };
-    let width = |forks| Some((forks, half_width(done, forks, rounds_of(forks)?)));
+    let width = |forks| Some((forks, half_width(done, forks, rounds_of(forks)?, runs)));
     let best = (1..=most).filter_map(width).min_by(|(_, a), (_, b)| a.total_cmp(b));
     let fewest = (1..=at_least(FEWEST_FORKS)).rev().find(|&forks| fits(forks, 1, OVERRUN_FOR_FEWEST));
     let forks = best.map_or(1, |(forks, _)| forks).max(fewest.unwrap_or(1)).max(at_least(LAST_RESORT));
@@ -116,8 +124,9 @@ pub fn schedule(costs: Costs, time: Duration, spent: Duration, done: usize, want
 /// Half the interval that may be expected when so many forks of so many rounds have joined those that are done (of a
 /// round each: where they have many, time is not short), in units of what forks scatter. Where a fork takes long to
 /// start, what its few runs scatter costs more than the forks that more of them leave no time for.
-fn half_width(done: usize, forks: usize, rounds: usize) -> f64 {
-    let scatter = |forks: usize, rounds: usize| (1.0 + ROUND_SCATTER / rounds as f64) * forks as f64;
+fn half_width(done: usize, forks: usize, rounds: usize, runs: u32) -> f64 {
+    let round = RUN_SCATTER / f64::from(runs.max(1));
+    let scatter = |forks: usize, rounds: usize| (1.0 + round / rounds as f64) * forks as f64;
     let all = (done + forks) as f64;
     t_quantile(0.995, all - 1.0) * (scatter(done, 1) + scatter(forks, rounds)).sqrt() / all
 }
@@ -129,7 +138,7 @@ impl Schedule {
         let turns = self.forks * self.rounds - rounds.min(self.rounds);
         // As `turns` has them.
         let profiled = |fork: usize, from: usize| match self.rounds {
-            1 => usize::from(from == 0 && fork.is_multiple_of(2)),
+            ..PROFILE_EVERY => usize::from(from == 0 && fork.is_multiple_of(2)),
             rounds => rounds.div_ceil(PROFILE_EVERY) - from.min(rounds).div_ceil(PROFILE_EVERY),
         };
         let profiles: usize =
@@ -141,12 +150,10 @@ impl Schedule {
     }
 
     /// What a round of this or a later fork gives a variant. Profiled turns come beside one plain one in
-    /// [`PROFILE_EVERY`] (where a fork has but one round, in every other fork), before and after it by turns: a drift
-    /// then cancels.
+    /// [`PROFILE_EVERY`], before and after it by turns: a drift then cancels.
     pub fn turns(&self, fork: usize, round: usize) -> Turns {
-        let single = self.rounds == 1;
-        let (profiled, count) = if single {
-            (fork.is_multiple_of(2), fork / 2)
+        let (profiled, count) = if self.rounds < PROFILE_EVERY {
+            (round == 0 && fork.is_multiple_of(2), fork / 2)
         } else {
             (round.is_multiple_of(PROFILE_EVERY), fork + round / PROFILE_EVERY)
         };
@@ -249,7 +256,7 @@ mod tests {
 
     /// Forks and rounds, and seconds in all, if the first fork's load took as long as the others' do.
     fn planned(costs: Costs) -> (usize, usize, f64) {
-        let plan = schedule(costs, FORTY, costs.fork, 0, 8);
+        let plan = schedule(costs, 3, FORTY, costs.fork, 0, 8);
         (plan.forks, plan.rounds, (costs.fork + plan.left(costs, 0)).as_secs_f64())
     }
 
@@ -277,9 +284,9 @@ mod tests {
         // Four variants of yolov5n at 160 in ten seconds: 1.6 s to start, 0.19 s a turn.
         let time = Duration::from_secs(10);
         let costs = costs(1.6, 0.19, 0.12, 0.2);
-        let plan = schedule(costs, time, costs.fork, 0, 8);
+        let plan = schedule(costs, 4, time, costs.fork, 0, 8);
         assert_eq!(plan.forks, 6);
-        let plan = schedule(costs, 3 * time, costs.fork, 0, 12);
+        let plan = schedule(costs, 4, 3 * time, costs.fork, 0, 12);
         assert!(plan.forks >= 10 && plan.rounds >= 3, "{plan:?}");
     }
 
@@ -292,7 +299,7 @@ mod tests {
 
     #[test]
     fn fewer_forks_are_made_only_if_asked_for_or_made_already() {
-        let forks = |costs, spent, done, wanted| schedule(costs, FORTY, spent, done, wanted).forks;
+        let forks = |costs, spent, done, wanted| schedule(costs, 1, FORTY, spent, done, wanted).forks;
         assert_eq!(forks(costs(0.1, 0.1, 0.1, 0.1), Duration::ZERO, 0, 1), 1);
         assert_eq!(forks(costs(60.0, 30.0, 15.0, 60.0), FORTY, 0, 1), 1);
         assert_eq!(forks(costs(60.0, 30.0, 15.0, 0.0), FORTY, 3, 8), 1);
@@ -308,18 +315,18 @@ mod tests {
 
     #[test]
     fn an_estimate_of_nothing_is_still_a_plan() {
-        let plan = schedule(Costs::default(), FORTY, Duration::ZERO, 0, 8);
+        let plan = schedule(Costs::default(), 1, FORTY, Duration::ZERO, 0, 8);
         assert_eq!((plan.forks, plan.rounds), (8, MOST_ROUNDS));
     }
 
     #[test]
     fn what_is_left_shrinks_by_what_was_done() {
         let costs = costs(1.0, 2.0, 0.5, 3.0);
-        let plan = Schedule { done: 0, forks: 2, rounds: 4 };
+        let plan = Schedule { done: 0, forks: 2, rounds: 6 };
         assert_eq!(plan.left(costs, 0) - plan.left(costs, 1), costs.turn + costs.profile);
         assert_eq!(plan.left(costs, 1) - plan.left(costs, 2), costs.turn);
-        let rest = Schedule { done: 1, forks: 1, rounds: 4 };
-        assert_eq!(plan.left(costs, 4) - rest.left(costs, 0), costs.fork);
+        let rest = Schedule { done: 1, forks: 1, rounds: 6 };
+        assert_eq!(plan.left(costs, 6) - rest.left(costs, 0), costs.fork);
     }
 
     #[test]
@@ -346,7 +353,8 @@ mod tests {
         };
         let six = [&[PlainThenProfiled][..], &[Plain; 5]].concat();
         assert_eq!(turns(8, 0), [&six[..], &[ProfiledThenPlain, Plain]].concat());
-        assert_eq!(turns(2, 1), [ProfiledThenPlain, Plain]);
+        assert_eq!(turns(5, 2), [&[ProfiledThenPlain][..], &[Plain; 4]].concat());
+        assert_eq!(turns(5, 3), [Plain; 5]);
         let single: Vec<_> = (0..5).flat_map(|fork| turns(1, fork)).collect();
         assert_eq!(single, [PlainThenProfiled, Plain, ProfiledThenPlain, Plain, PlainThenProfiled]);
     }
@@ -354,7 +362,7 @@ mod tests {
     #[test]
     fn more_forks_than_plenty_fill_the_time_and_do_not_overrun_it() {
         let slow = costs(0.9, 1.6, 0.4, 1.2);
-        let plan = schedule(slow, Duration::from_secs(30), slow.fork, 0, 16);
+        let plan = schedule(slow, 1, Duration::from_secs(30), slow.fork, 0, 16);
         let whole = (slow.fork + plan.left(slow, 0)).as_secs_f64();
         assert!((9..16).contains(&plan.forks) && whole <= 30.0, "{} forks in {whole} s", plan.forks);
     }

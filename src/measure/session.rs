@@ -15,8 +15,8 @@ use crate::target::Target;
 use crate::units;
 use crate::worker::protocol::{Load, Runs};
 
-/// Runs that the memory, batches and outputs passes come to.
-const SURVEY_RUNS: u32 = 4;
+/// Runs that the memory and outputs passes come to.
+const SURVEY_RUNS: u32 = 3;
 
 /// How often a connection may break before its target is given up.
 const MOST_BREAKS: usize = 3;
@@ -140,7 +140,8 @@ impl Session<'_, '_> {
         self.warm_up(&mut lanes)?;
         self.estimate(fork, self.clock.elapsed() - began);
         let now = self.clock.elapsed();
-        let schedule = plan::schedule(self.costs, self.time(), now, fork, self.experiment.forks);
+        let schedule =
+            plan::schedule(self.costs, self.raw.runs_per_turn, self.time(), now, fork, self.experiment.forks);
         self.announce(fork, schedule, now);
         self.raw.order.push(vec![]);
         let mut units = vec![];

@@ -36,7 +36,7 @@ impl Session<'_, '_> {
         self.watch.look();
         self.somebody()?;
         let now = self.clock.elapsed();
-        let schedule = plan::schedule(self.costs, self.time(), now, fork, self.experiment.forks);
+        let schedule = plan::schedule(self.costs, 1, self.time(), now, fork, self.experiment.forks);
         self.announce(fork, schedule, now);
         Ok(schedule)
     }
