@@ -305,13 +305,13 @@ impl Session<'_, '_> {
         outcome
     }
 
-    /// Ops that this fork's profiled runs can hardly have timed.
+    /// Ops that profiled runs can hardly have timed. All forks tell: one that goes on from a record may have no such run.
     fn short_ops(&self, variant: usize) -> Vec<usize> {
-        let ops = self.raw.variants[variant].forks.last().map_or(&[][..], |fork| &fork.ops_ns);
-        let is_short = |op: &usize| {
-            Samples::from_ns(&ops[*op]).is_some_and(|s| self.watch.environment().is_short(s.mean()))
-        };
-        (0..ops.len()).filter(is_short).collect()
+        let forks = &self.raw.variants[variant].forks;
+        let ops = forks.iter().map(|fork| fork.ops_ns.len()).max().unwrap_or(0);
+        let runs = |op: usize| forks.iter().filter_map(move |fork| fork.ops_ns.get(op)).flatten();
+        let mean = |op: usize| Samples::from_ns(runs(op)).map(|s| s.mean());
+        (0..ops).filter(|&op| mean(op).is_some_and(|ns| self.watch.environment().is_short(ns))).collect()
     }
 
     fn outputs(&mut self, lane: &mut Lane) -> Result<(), Trouble> {

@@ -319,6 +319,26 @@ fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
 }
 
 #[test]
+fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
+    let slow = [2000 * MS, 2200 * MS, 1800 * MS];
+    let world = World::new(&slow, |m, request| {
+        let now = (m.variant, m.start) == (1, 2) && matches!(request, Request::Turn { .. });
+        now.then(|| died(End::Disconnected, None)).flatten()
+    });
+    world.reachable.set(false);
+    let cut = measured(&world, &Interrupt::default()).expect("a fork is there");
+    assert_eq!(cut.settings.forks, 1);
+
+    let fake = Fake(World::new(&slow, |_, _| None));
+    fake.0.timer_ns.set(60 * MS);
+    let whole = measure_by(&fake.0, &experiment(), Some(&cut), &fake, &mut Silent, &Interrupt::default());
+    for variant in &whole.expect("whole").variants {
+        assert!(variant.forks[0].profiled_rounds.len() == 1 && variant.forks[1].profiled_rounds.is_empty());
+        assert_eq!(variant.ops[1].batched_ns, Some(2_222_222), "{}", variant.name);
+    }
+}
+
+#[test]
 fn an_interrupt_keeps_the_rounds_that_are_complete() {
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
