@@ -376,7 +376,7 @@ pub struct Op {
     pub p90_ns: u64,
     /// One evaluation of many between two readings of the clock, on inputs of their own, for an op that is too short to
     /// be timed within a run; null for all others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub batched_ns: Option<u64>,
     /// Of the profiled run's mean wall time.
     pub share: f64,

@@ -80,11 +80,16 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     }
     let reading = units::time(record.environment.reading_ns());
     let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
-    let batch = format!("= less than {short}: one of many evaluations in a batch of their own");
+    let batch =
+        format!("= less than {short}: one of many evaluations in a batch, its share as read in the run");
     let within = format!("~ less than {short}; one reading is in it");
     let marked = |with: char| timed && shown.iter().any(|op| mark(&record.environment, op) == Some(with));
-    notes.extend([batch.as_str()].into_iter().filter(|_| marked(BATCH)));
-    notes.extend([within.as_str()].into_iter().filter(|_| marked(WITHIN)));
+    if marked(BATCH) {
+        notes.push(&batch);
+    }
+    if marked(WITHIN) {
+        notes.push(&within);
+    }
     if shown.iter().any(|o| o.generic_kernel) {
         notes.push("! generic kernel: portable code without this processor's vector instructions");
     }

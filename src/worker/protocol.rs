@@ -292,7 +292,8 @@ pub struct OpMemory {
 /// Ops that are too short for the clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batched {
-    /// `ops_ns[op]`: one evaluation, ns; null for an op that wasn't asked for, that can't be repeated or that is too short even so.
+    /// `ops_ns[op]`: one evaluation, ns; null for an op that wasn't asked for, that can't be repeated or that is too short
+    /// even so.
     pub ops_ns: Vec<Option<u64>>,
 }
 
