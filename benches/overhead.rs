@@ -1,96 +1,187 @@
 //! What measuring costs: our runs against a bare loop around the engine's plan, and profiled runs against plain ones.
 //!
-//! All three are of one process and take turns; the ratios of their medians, turn by turn, are printed, since a
-//! machine's speed drifts more between two criterion groups than any of this costs. Criterion times them as well.
+//! Everybody is a process of its own, started anew for each fork, pinned to the same CPU and on the clock by turns, since
+//! processes of one program differ more than any of this costs. There are two bare loops. glibc may give a run's memory
+//! back at its end, page by page, or keep it; which of them a program gets hangs on the blocks that it has freed before
+//! (see [`oplat::worker::heap::Counting::settle`]). So one is left alone, and one is told to keep memory, as ours does.
 
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use oplat::engine::Engine;
-use oplat::worker::protocol::{Input, Load};
-use oplat::zoo;
+use oplat::environment::default_cpus;
+use oplat::stats::{Samples, mean_estimate};
+use oplat::target::{self, Interrupt, Target, Worker};
+use oplat::worker::protocol::{Input, Load, Reply, Request};
+use oplat::{worker::cpu, zoo};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{TypedSimplePlan, TypedSimpleState};
+use tract_onnx::tract_hir::internal::TypedSimplePlan;
 
-const TURNS: usize = 30;
-const RUNS: usize = 5;
+const FORKS: usize = 24;
+const ROUNDS: usize = 4;
+const CONFIDENCE: f64 = 0.99;
+/// What a turn takes, about, but it has two timed runs at least.
+const TURN: Duration = Duration::from_millis(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The bare loop: what anybody would write around tract.
+/// The argument that makes this program the bare loop.
+const BARE: &str = "bare-loop";
+/// What makes glibc keep memory, from README.
+const KEEP: [(&str, &str); 2] = [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "100000000")];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [first, file, size, cpu] if first == BARE => {
+            let (size, cpu) = (size.parse().expect("a size"), cpu.parse().expect("a CPU"));
+            bare_loop(Path::new(file), size, cpu).expect("the bare loop runs");
+        }
+        _ => [160, 320, 640].into_iter().for_each(compare),
+    }
+}
+
+fn shape(size: usize) -> [usize; 4] {
+    [1, 3, size, size]
+}
+
+/// What anybody would write around tract. Each line that is read says how many runs to time; the answer is their times in
+/// ns.
+fn bare_loop(file: &Path, size: usize, cpu: usize) -> TractResult<()> {
+    cpu::pin(&[cpu]).expect("a CPU that is there");
+    let model = tract_onnx::onnx().model_for_path(file)?.with_input_fact(0, f32::fact(shape(size)).into())?;
+    let mut state = TypedSimplePlan::new(model.into_optimized()?)?.spawn()?;
+    let values: Vec<f32> = (0..shape(size).iter().product()).map(|i| (i % 251) as f32 / 251.0).collect();
+    let input = Tensor::from_shape(&shape(size), &values)?;
+    let mut run = || -> TractResult<u128> {
+        let input = input.clone().into_tvalue();
+        let start = Instant::now();
+        state.run(tvec![input])?;
+        Ok(start.elapsed().as_nanos())
+    };
+    for line in std::io::stdin().lock().lines() {
+        run()?;
+        let times: Vec<u128> = (0..line?.parse()?).map(|_| run()).collect::<TractResult<_>>()?;
+        println!("{}", times.iter().map(u128::to_string).collect::<Vec<_>>().join(" "));
+    }
+    Ok(())
+}
+
+/// One of those that take turns.
+trait Runner {
+    /// One run that isn't timed, and `runs` that are, ns.
+    fn turn(&mut self, runs: u32) -> Vec<u64>;
+}
+
 struct Bare {
-    state: TypedSimpleState,
-    input: Tensor,
+    child: Child,
+    orders: ChildStdin,
+    times: BufReader<ChildStdout>,
 }
 
 impl Bare {
-    fn load(file: &std::path::Path, size: usize) -> TractResult<Self> {
-        let shape = [1, 3, size, size];
-        let model = tract_onnx::onnx().model_for_path(file)?.with_input_fact(0, f32::fact(shape).into())?;
-        let state = TypedSimplePlan::new(model.into_optimized()?)?.spawn()?;
-        let values: Vec<f32> = (0..shape.iter().product()).map(|i| (i % 251) as f32 / 251.0).collect();
-        Ok(Self { state, input: Tensor::from_shape(&shape, &values)? })
-    }
-
-    fn run(&mut self) -> u64 {
-        let input = self.input.clone().into_tvalue();
-        let start = Instant::now();
-        self.state.run(tvec![input]).expect("runs");
-        start.elapsed().as_nanos() as u64
+    fn start(file: &Path, size: usize, cpu: usize, memory: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args([BARE, file.to_str().expect("a path in UTF-8"), &size.to_string(), &cpu.to_string()])
+            .envs(memory.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a bare loop starts");
+        let orders = child.stdin.take().expect("piped");
+        let times = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, orders, times }
     }
 }
 
-fn ours(file: &std::path::Path, size: usize) -> Engine {
-    let load = Load {
-        model: file.display().to_string(),
-        inputs: vec![Input { name: "images".into(), shape: vec![1, 3, size, size], dtype: None }],
-        ..Load::default()
-    };
-    Engine::load(&load).expect("the engine loads it").0
+impl Runner for Bare {
+    fn turn(&mut self, runs: u32) -> Vec<u64> {
+        let mut times = String::new();
+        writeln!(self.orders, "{runs}").expect("the bare loop listens");
+        self.times.read_line(&mut times).expect("the bare loop answers");
+        times.split_whitespace().map(|ns| ns.parse().expect("nanoseconds")).collect()
+    }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+impl Drop for Bare {
+    fn drop(&mut self) {
+        // What can't be ended has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
-fn of(runs_ns: Vec<u64>) -> f64 {
-    median(runs_ns.into_iter().map(|ns| ns as f64).collect())
+/// Our worker, plain or profiled.
+struct Ours {
+    worker: Box<dyn Worker>,
+    profiled: bool,
 }
 
-fn overhead(c: &mut Criterion) {
-    for size in [160, 320] {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("model.onnx");
-        let shape = [1, 3, size as i64, size as i64];
-        zoo::build("yolov5n", Some(&shape)).and_then(|m| m.write(&file)).expect("a built-in model");
-        let (mut bare, mut engine) = (Bare::load(&file, size).expect("tract loads it"), ours(&file, size));
-        let (mut against_bare, mut profiled_against_plain) = (vec![], vec![]);
-        for turn in 0..TURNS {
-            // By turns first and last, so that a drift cancels.
-            let mut loose = || {
-                bare.run();
-                of((0..RUNS).map(|_| bare.run()).collect())
-            };
-            let before = (turn % 2 == 0).then(&mut loose);
-            let plain = of(engine.turn(RUNS, false).expect("runs").runs_ns);
-            let profiled = of(engine.profile(RUNS, true).expect("runs").runs_ns);
-            let loose = before.unwrap_or_else(loose);
-            against_bare.push(plain / loose);
-            profiled_against_plain.push(profiled / plain);
+impl Ours {
+    fn start(file: &Path, size: usize, cpu: usize, profiled: bool) -> Self {
+        let target = target::Command::new(env!("CARGO_BIN_EXE_oplat")).expect("a path");
+        let mut worker = target.start(&Interrupt::default()).expect("a worker starts");
+        let load = Load {
+            model: file.display().to_string(),
+            inputs: vec![Input { name: "images".into(), shape: shape(size).to_vec(), dtype: None }],
+            cpus: vec![cpu],
+            ..Load::default()
+        };
+        worker.ask(&Request::Load(load), PATIENCE).expect("the worker loads it");
+        Self { worker, profiled }
+    }
+}
+
+impl Runner for Ours {
+    fn turn(&mut self, runs: u32) -> Vec<u64> {
+        let request = match self.profiled {
+            false => Request::Turn { runs, warm: false },
+            true => Request::Profile { runs, warm: false },
+        };
+        match self.worker.ask(&request, PATIENCE).expect("the worker runs") {
+            Reply::Runs(runs) => runs.runs_ns,
+            Reply::Profile(profile) => profile.runs_ns,
+            other => panic!("the worker says {other:?}"),
         }
-        println!(
-            "yolov5n at {size}: ours/bare {:.4}, profiled/plain {:.4} (medians of {TURNS} turns)",
-            median(against_bare),
-            median(profiled_against_plain)
-        );
-
-        let mut group = c.benchmark_group(format!("yolov5n at {size}"));
-        group.sample_size(20).measurement_time(Duration::from_secs(6));
-        group.bench_function("bare loop", |b| b.iter(|| bare.run()));
-        group.bench_function("plain", |b| b.iter(|| engine.run(false).expect("runs")));
-        group.bench_function("profiled", |b| b.iter(|| engine.profile(1, true).expect("runs")));
-        group.finish();
     }
 }
 
-criterion_group!(benches, overhead);
-criterion_main!(benches);
+/// The median of each of the four in one fork, ns.
+fn fork(file: &Path, size: usize, cpu: usize) -> [f64; 4] {
+    let mut all: [Box<dyn Runner>; 4] = [
+        Box::new(Bare::start(file, size, cpu, &[])),
+        Box::new(Bare::start(file, size, cpu, &KEEP)),
+        Box::new(Ours::start(file, size, cpu, false)),
+        Box::new(Ours::start(file, size, cpu, true)),
+    ];
+    let first = all.iter_mut().map(|one| one.turn(1)[0]).min().expect("there are four");
+    let runs = (TURN.as_nanos() as u64 / first).max(2) as u32;
+    let mut times = [const { Vec::<u64>::new() }; 4];
+    for round in 0..ROUNDS {
+        for turn in 0..all.len() {
+            let who = (round + turn) % all.len();
+            times[who].extend(all[who].turn(runs));
+        }
+    }
+    times.map(|times| Samples::from_ns(&times).expect("there were runs").median())
+}
+
+fn compare(size: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("model.onnx");
+    zoo::build("yolov5n", Some(&shape(size).map(|n| n as i64)))
+        .and_then(|model| model.write(&file))
+        .expect("a built-in model");
+    let cpu = default_cpus(1)[0];
+    let forks: Vec<[f64; 4]> = (0..FORKS).map(|_| fork(&file, size, cpu)).collect();
+    let ratio = |of: usize, to: usize| {
+        let ratios = Samples::new(forks.iter().map(|fork| (fork[of] / fork[to]).ln())).expect("forks");
+        let ratio = mean_estimate(&ratios, CONFIDENCE).exp();
+        let interval = ratio.interval.expect("more than one fork");
+        format!("{:.4} [{:.4}, {:.4}]", ratio.point, interval.low, interval.high)
+    };
+    println!("yolov5n at {size}, {FORKS} forks:");
+    println!("  ours / bare loop that keeps memory  {}", ratio(2, 1));
+    println!("  ours / bare loop left alone         {}", ratio(2, 0));
+    println!("  profiled / plain                    {}", ratio(3, 2));
+}
