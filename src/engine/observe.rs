@@ -15,7 +15,7 @@ use crate::kernel;
 use crate::worker::heap::{Counters, Counting, Watch};
 use crate::worker::protocol::{Failure, Profile};
 
-/// Plain runs: wall times, and what the last one allocated.
+/// Plain runs: wall times, and what the untimed one allocated (0 where there was none): counting takes time.
 pub struct Plain {
     pub runs_ns: Vec<u64>,
     pub allocations: u64,
@@ -82,7 +82,6 @@ impl Engine {
 
     /// One run; with `trace`, each operator's ONNX node is announced on stderr before it is evaluated.
     pub fn run(&mut self, trace: bool) -> Result<Plain, Failure> {
-        Counting::watch(Watch::Counts);
         let run = if trace {
             let last: Vec<Option<usize>> = self.rows.ops.iter().map(|op| op.onnx.last().copied()).collect();
             let rows = self.rows.row_of_node.clone();
@@ -98,7 +97,6 @@ impl Engine {
         } else {
             self.counted_run(plan::eval)
         };
-        Counting::watch(Watch::Nothing);
         let run = run?;
         Ok(Plain {
             runs_ns: vec![run.ns],
@@ -111,12 +109,14 @@ impl Engine {
     pub fn turn(&mut self, runs: usize, warm: bool) -> Result<Plain, Failure> {
         let mut plain = Plain { runs_ns: Vec::with_capacity(runs), allocations: 0, allocated_bytes: 0 };
         if !warm {
-            self.run(false)?;
+            Counting::watch(Watch::Counts);
+            let run = self.run(false);
+            Counting::watch(Watch::Nothing);
+            let run = run?;
+            (plain.allocations, plain.allocated_bytes) = (run.allocations, run.allocated_bytes);
         }
         for _ in 0..runs {
-            let run = self.run(false)?;
-            plain.runs_ns.extend(run.runs_ns);
-            (plain.allocations, plain.allocated_bytes) = (run.allocations, run.allocated_bytes);
+            plain.runs_ns.extend(self.run(false)?.runs_ns);
         }
         Ok(plain)
     }

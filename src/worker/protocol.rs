@@ -238,7 +238,7 @@ pub struct Runs {
     /// What came to pass during this turn, where the system counts it.
     #[serde(default)]
     pub in_turn: Option<InTurns>,
-    /// Allocations, and bytes allocated, in the last timed run (to show that observing changes nothing).
+    /// Allocations, and bytes allocated, in the untimed run (to show that observing changes nothing); 0 without one.
     pub allocations: u64,
     pub allocated_bytes: u64,
 }
