@@ -12,23 +12,22 @@ use tract_onnx::tract_hir::tract_core::plan;
 
 use super::{AT, Engine};
 use crate::kernel;
-use crate::worker::heap::{Counters, Counting, Watch};
-use crate::worker::protocol::{Failure, Profile};
+use crate::worker::heap::{Counting, Watch};
+use crate::worker::protocol::{Allocated, Failure, Profile};
 
-/// Plain runs: wall times, and what the untimed one allocated (0 where there was none): counting takes time.
+/// Plain runs.
 pub struct Plain {
+    /// Wall time of each timed run, ns.
     pub runs_ns: Vec<u64>,
-    pub allocations: u64,
-    pub allocated_bytes: u64,
+    /// By the untimed run, if there was one.
+    pub allocated: Option<Allocated>,
 }
 
-/// One run's wall time and outputs, and the counters around it.
+/// One run's wall time and outputs.
 struct Run {
     start: Instant,
     ns: u64,
     outputs: TVec<TValue>,
-    before: Counters,
-    after: Counters,
 }
 
 impl Engine {
@@ -42,10 +41,10 @@ impl Engine {
             TVec<TValue>,
         ) -> TractResult<TVec<TValue>>,
     {
-        self.counted_run(eval).map(|run| (run.ns, run.outputs))
+        self.timed_run(eval).map(|run| (run.ns, run.outputs))
     }
 
-    fn counted_run<F>(&mut self, mut eval: F) -> Result<Run, Failure>
+    fn timed_run<F>(&mut self, mut eval: F) -> Result<Run, Failure>
     where
         F: FnMut(
             &EvalContext,
@@ -65,13 +64,11 @@ impl Engine {
                 outputs
             };
         let inputs = self.fresh_inputs();
-        let before = Counting::counters();
         let start = Instant::now();
         let result = self.state.run_plan_with_eval(inputs, eval);
         let ns = start.elapsed().as_nanos() as u64;
-        let after = Counting::counters();
         match result {
-            Ok(outputs) => Ok(Run { start, ns, outputs, before, after }),
+            Ok(outputs) => Ok(Run { start, ns, outputs }),
             Err(error) => {
                 // What the failed run left behind must not be taken for the next one's values.
                 let _ = self.state.reset_turn();
@@ -80,95 +77,109 @@ impl Engine {
         }
     }
 
-    /// One run; with `trace`, each operator's ONNX node is announced on stderr before it is evaluated.
-    pub fn run(&mut self, trace: bool) -> Result<Plain, Failure> {
-        let run = if trace {
-            let last: Vec<Option<usize>> = self.rows.ops.iter().map(|op| op.onnx.last().copied()).collect();
-            let rows = self.rows.row_of_node.clone();
-            let traced = self.counted_run(|ctx, state, node, inputs| {
-                if let Some(onnx) = rows[node.id].and_then(|row| last[row]) {
-                    AT.store(onnx, Ordering::Relaxed);
-                    eprintln!("at {onnx}");
-                }
-                plan::eval(ctx, state, node, inputs)
-            });
-            AT.store(usize::MAX, Ordering::Relaxed);
-            traced
-        } else {
-            self.counted_run(plan::eval)
-        };
-        let run = run?;
-        Ok(Plain {
-            runs_ns: vec![run.ns],
-            allocations: run.after.allocations - run.before.allocations,
-            allocated_bytes: run.after.bytes - run.before.bytes,
-        })
+    /// One run, ns; with `trace`, each operator's ONNX node is announced on stderr before it is evaluated.
+    pub fn run(&mut self, trace: bool) -> Result<u64, Failure> {
+        if !trace {
+            return self.timed_run(plan::eval).map(|run| run.ns);
+        }
+        let last: Vec<Option<usize>> = self.rows.ops.iter().map(|op| op.onnx.last().copied()).collect();
+        let rows = self.rows.row_of_node.clone();
+        let traced = self.timed_run(|ctx, state, node, inputs| {
+            if let Some(onnx) = rows[node.id].and_then(|row| last[row]) {
+                AT.store(onnx, Ordering::Relaxed);
+                eprintln!("at {onnx}");
+            }
+            plan::eval(ctx, state, node, inputs)
+        });
+        AT.store(usize::MAX, Ordering::Relaxed);
+        traced.map(|run| run.ns)
     }
 
     /// One untimed run, unless it is `warm`, and `runs` timed ones.
     pub fn turn(&mut self, runs: usize, warm: bool) -> Result<Plain, Failure> {
-        let mut plain = Plain { runs_ns: Vec::with_capacity(runs), allocations: 0, allocated_bytes: 0 };
-        if !warm {
-            Counting::watch(Watch::Counts);
-            let run = self.run(false);
-            Counting::watch(Watch::Nothing);
-            let run = run?;
-            (plain.allocations, plain.allocated_bytes) = (run.allocations, run.allocated_bytes);
-        }
+        let allocated = if warm { None } else { Some(self.counted(|engine| engine.run(false))?) };
+        let mut runs_ns = Vec::with_capacity(runs);
         for _ in 0..runs {
-            plain.runs_ns.extend(self.run(false)?.runs_ns);
+            runs_ns.push(self.run(false)?);
         }
-        Ok(plain)
+        Ok(Plain { runs_ns, allocated })
     }
 
-    /// One untimed run, unless it is `warm`, and `runs` observed ones.
+    /// One untimed run, unless it is `warm`, and `runs` timed ones, all of them observed.
     pub fn profile(&mut self, runs: usize, warm: bool) -> Result<Profile, Failure> {
+        let rows = std::mem::take(&mut self.rows.row_of_node);
+        let profile = self.observe(runs, warm, &rows);
+        self.rows.row_of_node = rows;
+        profile
+    }
+
+    fn observe(&mut self, runs: usize, warm: bool, rows: &[Option<usize>]) -> Result<Profile, Failure> {
+        let mut profile = self.blank(runs);
         if !warm {
-            self.run(false)?;
+            let mut untimed = self.blank(1);
+            let run = |engine: &mut Self| engine.observed_run(0, rows, &mut untimed);
+            profile.allocated = Some(self.counted(run)?);
         }
+        for run in 0..runs {
+            self.observed_run(run, rows, &mut profile)?;
+        }
+        Ok(profile)
+    }
+
+    /// What so many runs will be written to.
+    fn blank(&self, runs: usize) -> Profile {
         let ops = self.rows.ops.len();
-        let mut profile = Profile {
+        Profile {
             runs_ns: Vec::with_capacity(runs),
             ops_ns: vec![vec![0; runs]; ops],
             around_ns: Vec::with_capacity(runs),
-            allocations: 0,
-            allocated_bytes: 0,
+            allocated: None,
             order: Vec::with_capacity(ops),
-        };
-        let rows = std::mem::take(&mut self.rows.row_of_node);
-        let observed = self.observe(runs, &rows, &mut profile);
-        self.rows.row_of_node = rows;
-        observed.map(|()| profile)
+        }
     }
 
-    fn observe(&mut self, runs: usize, rows: &[Option<usize>], profile: &mut Profile) -> Result<(), Failure> {
-        for run in 0..runs {
-            let (samples, order) = (&mut profile.ops_ns, &mut profile.order);
-            order.clear();
-            let mut ends: Option<(Instant, Instant)> = None;
-            Counting::watch(Watch::Counts);
-            let result = self.counted_run(|ctx, state, node, inputs| {
-                let start = Instant::now();
-                let outputs = plan::eval(ctx, state, node, inputs);
-                let end = Instant::now();
-                if let Some(row) = rows[node.id] {
-                    samples[row][run] = (end - start).as_nanos() as u64;
-                    order.push(row);
-                    ends = Some((ends.map_or(start, |(first, _)| first), end));
-                }
-                outputs
-            });
-            Counting::watch(Watch::Nothing);
-            let result = result?;
-            profile.runs_ns.push(result.ns);
-            let around = ends.map_or([0; 2], |(first, last)| {
-                let before = (first - result.start).as_nanos() as u64;
-                [before, result.ns.saturating_sub((last - result.start).as_nanos() as u64)]
-            });
-            profile.around_ns.push(around);
-            profile.allocations = result.after.allocations - result.before.allocations;
-            profile.allocated_bytes = result.after.bytes - result.before.bytes;
-        }
+    /// What a run allocates. Counting takes time, so no run that is timed is counted.
+    fn counted<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<Allocated, Failure> {
+        let before = Counting::counters();
+        Counting::watch(Watch::Counts);
+        let result = run(self);
+        Counting::watch(Watch::Nothing);
+        let after = Counting::counters();
+        result.map(|_| Allocated {
+            allocations: after.allocations - before.allocations,
+            bytes: after.bytes - before.bytes,
+        })
+    }
+
+    fn observed_run(
+        &mut self,
+        run: usize,
+        rows: &[Option<usize>],
+        profile: &mut Profile,
+    ) -> Result<(), Failure> {
+        let (samples, order) = (&mut profile.ops_ns, &mut profile.order);
+        order.clear();
+        let mut ends: Option<(Instant, Instant)> = None;
+        let result = self.timed_run(|ctx, state, node, inputs| {
+            let start = Instant::now();
+            let outputs = plan::eval(ctx, state, node, inputs);
+            let end = Instant::now();
+            if let Some(row) = rows[node.id] {
+                samples[row][run] = (end - start).as_nanos() as u64;
+                order.push(row);
+                ends = Some((ends.map_or(start, |(first, _)| first), end));
+            }
+            outputs
+        })?;
+        profile.runs_ns.push(result.ns);
+        let around = ends.map_or([0; 2], |(first, last)| {
+            let before = (first - result.start).as_nanos() as u64;
+            [before, result.ns.saturating_sub((last - result.start).as_nanos() as u64)]
+        });
+        profile.around_ns.push(around);
         Ok(())
     }
 }

@@ -391,14 +391,8 @@ fn an_interrupt_before_any_round_is_a_loss() {
 #[test]
 fn an_answer_that_does_not_fit_the_question_is_an_error_of_its_variant() {
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
-        let none = Profile {
-            runs_ns: vec![],
-            ops_ns: vec![],
-            around_ns: vec![],
-            allocations: 0,
-            allocated_bytes: 0,
-            order: vec![],
-        };
+        let none =
+            Profile { runs_ns: vec![], ops_ns: vec![], around_ns: vec![], allocated: None, order: vec![] };
         (m.variant == 2 && matches!(request, Request::Profile { .. })).then_some(Ok(Reply::Profile(none)))
     });
     let record = measured(&world, &Interrupt::default()).expect("two are measured");

@@ -238,9 +238,16 @@ pub struct Runs {
     /// What came to pass during this turn, where the system counts it.
     #[serde(default)]
     pub in_turn: Option<InTurns>,
-    /// Allocations, and bytes allocated, in the untimed run (to show that observing changes nothing); 0 without one.
+    /// By the untimed run, if there was one.
+    #[serde(default)]
+    pub allocated: Option<Allocated>,
+}
+
+/// What a run allocated, inputs included: observing must not change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocated {
     pub allocations: u64,
-    pub allocated_bytes: u64,
+    pub bytes: u64,
 }
 
 /// Profiled runs.
@@ -253,8 +260,9 @@ pub struct Profile {
     /// Of each run, the time before its first op and after its last one, ns.
     #[serde(default)]
     pub around_ns: Vec<[u64; 2]>,
-    pub allocations: u64,
-    pub allocated_bytes: u64,
+    /// By the untimed run, if there was one; it is observed like the timed ones.
+    #[serde(default)]
+    pub allocated: Option<Allocated>,
     /// Indices of the ops in the order in which the last run evaluated them.
     pub order: Vec<usize>,
 }

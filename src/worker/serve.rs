@@ -130,7 +130,10 @@ impl Worker {
             | Request::Stop => {
                 return Err(Failure::new("unexpected"));
             }
-            Request::Run { trace } => Reply::Runs(runs(engine.run(trace)?, None)),
+            Request::Run { trace } => {
+                let plain = engine::Plain { runs_ns: vec![engine.run(trace)?], allocated: None };
+                Reply::Runs(runs(plain, None))
+            }
             Request::Turn { runs: n, warm } => {
                 // Before the untimed run, so that reading it doesn't cool what that one warms.
                 let before = usage();
@@ -231,8 +234,7 @@ fn runs(plain: engine::Plain, before: Option<(u64, (u64, u64))>) -> Runs {
         minor_faults: after.map(|(faults, _)| faults),
         involuntary_switches: after.map(|(_, switches)| switches),
         in_turn,
-        allocations: plain.allocations,
-        allocated_bytes: plain.allocated_bytes,
+        allocated: plain.allocated,
     }
 }
 

@@ -228,8 +228,7 @@ impl FakeWorker {
             minor_faults: Some(7),
             involuntary_switches: None,
             in_turn: Some(InTurns { runs: u64::from(runs), minor_faults: 2, involuntary_switches: 0 }),
-            allocations: 0,
-            allocated_bytes: 0,
+            allocated: None,
         })
     }
 
@@ -271,8 +270,7 @@ impl FakeWorker {
                     ops_ns: vec![part(0.75), part(0.24)],
                     runs_ns,
                     around_ns,
-                    allocations: 0,
-                    allocated_bytes: 0,
+                    allocated: None,
                     order: vec![0, 1],
                 })
             }
