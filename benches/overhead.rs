@@ -127,8 +127,10 @@ impl Ours {
             cpus: vec![cpu],
             ..Load::default()
         };
-        worker.ask(&Request::Load(load), PATIENCE).expect("the worker loads it");
-        Self { worker, profiled }
+        match worker.ask(&Request::Load(load), PATIENCE).expect("a worker answers") {
+            Reply::Loaded(_) => Self { worker, profiled },
+            other => panic!("the worker says {other:?}"),
+        }
     }
 }
 
@@ -158,7 +160,9 @@ fn fork(file: &Path, size: usize, cpu: usize) -> [f64; 4] {
     let runs = (TURN.as_nanos() as u64 / first).max(2) as u32;
     let mut times = [const { Vec::<u64>::new() }; 4];
     for round in 0..ROUNDS {
+        // Everybody is first, and last, and comes after others than in the round before.
         for turn in 0..all.len() {
+            let turn = if round % 2 == 0 { turn } else { all.len() - 1 - turn };
             let who = (round + turn) % all.len();
             times[who].extend(all[who].turn(runs));
         }
