@@ -43,7 +43,7 @@ impl Chain {
     /// Fails if the engine refuses it, or leaves nothing of it.
     pub fn new(model: &Model) -> TractResult<Self> {
         let prepared = prepare::prepare(model, &nothing_asked()).map_err(|e| format_err!("{e}"))?;
-        let mut read = super::read(&prepared, model)?;
+        let mut read = super::read(prepared.proto, model.dir.as_deref())?;
         read.analyse(false)?;
         let plan = TypedSimplePlan::new(read.into_typed()?.into_optimized()?)?;
         let model = plan.model();

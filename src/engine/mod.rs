@@ -34,9 +34,11 @@ use tract_onnx::tract_hir::tract_core::ops::scan::Scan;
 use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::Executor;
 
 use crate::onnx::index::Index;
+use crate::onnx::messages::ModelProto;
 use crate::onnx::{Model, for_each_node, label};
 use crate::worker::cpu;
 use crate::worker::protocol::{Failure, Load, Loaded};
+use prepare::Prepared;
 
 /// A loaded model, ready to run.
 pub struct Engine {
@@ -94,9 +96,10 @@ impl Engine {
             let labels = &labels;
             move |error: TractError| labels.failure(doing, &error)
         };
-        let prepared = prepare::prepare(&model, load).map_err(|e| own(e.context(path.display())))?;
-        let inputs = inputs::generate(&prepared.inputs, load.seed).map_err(own)?;
-        let mut read = read(&prepared, &model).map_err(named("translate"))?;
+        let Prepared { proto, inputs: asked, weights_bytes } =
+            prepare::prepare(&model, load).map_err(|e| own(e.context(path.display())))?;
+        let inputs = inputs::generate(&asked, load.seed).map_err(own)?;
+        let mut read = read(proto, model.dir.as_deref()).map_err(named("translate"))?;
         read.analyse(false).map_err(named("translate"))?;
         let shapes = ops::shapes(&read, &model);
         let mut typed = read.into_typed().map_err(named("translate"))?;
@@ -117,14 +120,13 @@ impl Engine {
         let loaded = Loaded {
             load_ns,
             optimise_ns,
-            inputs: prepared.inputs,
+            inputs: asked,
             ops: rows.ops.clone(),
             shapes,
             macs,
             rss_bytes: None,
             engine: description(),
         };
-        let weights_bytes = prepared.weights_bytes;
         // Not before loading, or its large blocks would stay in the heap.
         knobs::settle_memory();
         let clean_vectors = knobs::OPLAT_CLEAN_VECTORS.get();
@@ -152,10 +154,21 @@ fn forget_between_runs(model: &mut TypedModel) {
     }
 }
 
-fn read(prepared: &prepare::Prepared, model: &Model) -> TractResult<InferenceModel> {
+/// Translates a model whose external files lie in `dir`.
+///
+/// Weights are handed over one by one, as tract's own reader makes them. Were they in one block that is freed before they
+/// are packed, glibc would from then on keep blocks of that size in its heap, and what they leave there once they are
+/// packed would be strewn with activations: YOLOv5n at 160 took 1.0% (0.6 to 1.5) longer and 7 MB more.
+fn read(mut proto: ModelProto, dir: Option<&Path>) -> TractResult<InferenceModel> {
     use prost::Message;
-    let proto = tract_onnx::pb::ModelProto::decode(prepared.proto.encode_to_vec().as_slice())?;
-    let dir = match &model.dir {
+    let own = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+    let weights: Vec<_> = own.map(|tensor| tensor.raw_data.take()).collect();
+    let mut proto = tract_onnx::pb::ModelProto::decode(proto.encode_to_vec().as_slice())?;
+    let theirs = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+    for (tensor, bytes) in theirs.zip(weights) {
+        tensor.raw_data = bytes.map_or(vec![], |bytes| bytes.to_vec());
+    }
+    let dir = match dir {
         None => None,
         Some(dir) if dir.as_os_str().is_empty() => Some("."),
         Some(dir) => {
