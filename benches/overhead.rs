@@ -2,8 +2,9 @@
 //!
 //! Everybody is a process of its own, started anew for each fork, pinned to the same CPU and on the clock by turns, since
 //! processes of one program differ more than any of this costs. There are two bare loops. glibc may give a run's memory
-//! back at its end, page by page, or keep it; which of them a program gets hangs on the blocks that it has freed before
-//! (see [`oplat::worker::heap::Counting::settle`]). So one is left alone, and one is told to keep memory, as ours does.
+//! back at its end, page by page, or keep it; which of them a program gets hangs on the blocks that it has freed before.
+//! So one is left alone, and one frees a large block once it has loaded, as ours does
+//! (see [`oplat::worker::heap::Counting::settle`]).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,12 +14,15 @@ use std::time::{Duration, Instant};
 use oplat::environment::default_cpus;
 use oplat::stats::{Samples, mean_estimate};
 use oplat::target::{self, Interrupt, Target, Worker};
+use oplat::worker::heap::Counting;
 use oplat::worker::protocol::{Input, Load, Reply, Request};
 use oplat::{worker::cpu, zoo};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::TypedSimplePlan;
 
-const FORKS: usize = 24;
+/// Forks are started for so long, each size on its own, and there are so many at least.
+const TIME: Duration = Duration::from_secs(180);
+const LEAST_FORKS: usize = 12;
 const ROUNDS: usize = 4;
 const CONFIDENCE: f64 = 0.99;
 /// What a turn takes, about, but it has two timed runs at least.
@@ -27,15 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The argument that makes this program the bare loop.
 const BARE: &str = "bare-loop";
-/// What makes glibc keep memory, from README.
-const KEEP: [(&str, &str); 2] = [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "100000000")];
+/// Its last argument: whether memory is kept from run to run.
+const KEPT: &str = "kept";
+const LEFT: &str = "left";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [first, file, size, cpu] if first == BARE => {
+        [first, file, size, cpu, memory] if first == BARE => {
             let (size, cpu) = (size.parse().expect("a size"), cpu.parse().expect("a CPU"));
-            bare_loop(Path::new(file), size, cpu).expect("the bare loop runs");
+            bare_loop(Path::new(file), size, cpu, memory == KEPT).expect("the bare loop runs");
         }
         _ => [160, 320, 640].into_iter().for_each(compare),
     }
@@ -47,10 +52,13 @@ fn shape(size: usize) -> [usize; 4] {
 
 /// What anybody would write around tract. Each line that is read says how many runs to time; the answer is their times in
 /// ns.
-fn bare_loop(file: &Path, size: usize, cpu: usize) -> TractResult<()> {
+fn bare_loop(file: &Path, size: usize, cpu: usize, kept: bool) -> TractResult<()> {
     cpu::pin(&[cpu]).expect("a CPU that is there");
     let model = tract_onnx::onnx().model_for_path(file)?.with_input_fact(0, f32::fact(shape(size)).into())?;
     let mut state = TypedSimplePlan::new(model.into_optimized()?)?.spawn()?;
+    if kept {
+        Counting::settle();
+    }
     let values: Vec<f32> = (0..shape(size).iter().product()).map(|i| (i % 251) as f32 / 251.0).collect();
     let input = Tensor::from_shape(&shape(size), &values)?;
     let mut run = || -> TractResult<u128> {
@@ -80,10 +88,15 @@ struct Bare {
 }
 
 impl Bare {
-    fn start(file: &Path, size: usize, cpu: usize, memory: &[(&str, &str)]) -> Self {
+    fn start(file: &Path, size: usize, cpu: usize, memory: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
-            .args([BARE, file.to_str().expect("a path in UTF-8"), &size.to_string(), &cpu.to_string()])
-            .envs(memory.iter().copied())
+            .args([
+                BARE,
+                file.to_str().expect("a path in UTF-8"),
+                &size.to_string(),
+                &cpu.to_string(),
+                memory,
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -151,8 +164,8 @@ impl Runner for Ours {
 /// The median of each of the four in one fork, ns.
 fn fork(file: &Path, size: usize, cpu: usize) -> [f64; 4] {
     let mut all: [Box<dyn Runner>; 4] = [
-        Box::new(Bare::start(file, size, cpu, &[])),
-        Box::new(Bare::start(file, size, cpu, &KEEP)),
+        Box::new(Bare::start(file, size, cpu, LEFT)),
+        Box::new(Bare::start(file, size, cpu, KEPT)),
         Box::new(Ours::start(file, size, cpu, false)),
         Box::new(Ours::start(file, size, cpu, true)),
     ];
@@ -177,15 +190,19 @@ fn compare(size: usize) {
         .and_then(|model| model.write(&file))
         .expect("a built-in model");
     let cpu = default_cpus(1)[0];
-    let forks: Vec<[f64; 4]> = (0..FORKS).map(|_| fork(&file, size, cpu)).collect();
+    let start = Instant::now();
+    let mut forks: Vec<[f64; 4]> = vec![];
+    while forks.len() < LEAST_FORKS || start.elapsed() < TIME {
+        forks.push(fork(&file, size, cpu));
+    }
     let ratio = |of: usize, to: usize| {
         let ratios = Samples::new(forks.iter().map(|fork| (fork[of] / fork[to]).ln())).expect("forks");
         let ratio = mean_estimate(&ratios, CONFIDENCE).exp();
         let interval = ratio.interval.expect("more than one fork");
         format!("{:.4} [{:.4}, {:.4}]", ratio.point, interval.low, interval.high)
     };
-    println!("yolov5n at {size}, {FORKS} forks:");
-    println!("  ours / bare loop that keeps memory  {}", ratio(2, 1));
-    println!("  ours / bare loop left alone         {}", ratio(2, 0));
-    println!("  profiled / plain                    {}", ratio(3, 2));
+    println!("yolov5n at {size}, {} forks:", forks.len());
+    println!("  ours / bare loop with memory kept  {}", ratio(2, 1));
+    println!("  ours / bare loop left alone        {}", ratio(2, 0));
+    println!("  profiled / plain                   {}", ratio(3, 2));
 }
