@@ -220,7 +220,7 @@ fn a_cold_measurement_has_one_run_a_process() {
     }
 }
 
-/// Whether glibc gives memory back at the end of a run would else depend on the size of the model's file.
+/// Whether glibc gives memory back at the end of a run would else depend on the model's largest weight.
 #[test]
 #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 fn runs_use_the_memory_of_the_runs_before_them() {

@@ -22,7 +22,7 @@ declare_knob!(
     bool,
     true,
     "Runs use the memory again that the runs before them freed. Else glibc may give it back after each run, which hangs \
-     on the size of the model's file; so it is in a program that has freed no larger block."
+     on the model's largest weight; so it is in a program that has freed no larger block."
 );
 
 declare_knob!(

@@ -52,10 +52,10 @@ impl Counting {
     /// again and not given back.
     ///
     /// glibc raises its limits when a large block is freed, to at most 32 MiB on 64 bits; musl doesn't. In a process
-    /// without such a history it hangs on the size of the model's file, of which a buffer was freed, and on what was
-    /// left where in the heap, whether a run gives memory back at its end and asks for it again page by page. On
-    /// yolov5n at 640 that made 3,700 page faults a run, 4% of its time, and most of what differed between processes; a
-    /// variant that needs a little more memory could pay it where the original does not.
+    /// without such a history it hangs on the largest weight, and on what was left where in the heap, whether a run gives
+    /// memory back at its end and asks for it again page by page. With yolov5n at 640 one process had 700 page faults a
+    /// run and the next 5,200, for 1.3% of its time per thousand: most of what differed between processes. A variant that
+    /// needs a little more memory could pay it where the original does not.
     pub fn settle() {
         const LARGEST_THAT_COUNTS: usize = 31 << 20;
         drop(black_box(Vec::<u8>::with_capacity(LARGEST_THAT_COUNTS)));
