@@ -219,17 +219,3 @@ fn a_cold_measurement_has_one_run_a_process() {
         assert!(fork["loaded_rss_bytes"].as_u64() <= fork["first_run_rss_bytes"].as_u64());
     }
 }
-
-/// Whether glibc gives memory back at the end of a run would else depend on the model's largest weight.
-#[test]
-#[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
-fn runs_use_the_memory_of_the_runs_before_them() {
-    let (model, input) = (model("minidet_silu_dynamic"), "input=1x3x512x512");
-    let record =
-        json(&["profile", &model, "--input", input, "--time", "1s", "--forks", "2", "--format", "json"]);
-    for fork in record["variants"][0]["forks"].as_array().expect("forks") {
-        let of = |field: &str| fork["in_turns"][field].as_u64().expect("known on Linux");
-        // A run that finds none has 17,000.
-        assert!(of("minor_faults") / of("runs") < 4_000, "{fork}");
-    }
-}

@@ -280,6 +280,32 @@ fn memory_adds_up() {
     }
 }
 
+/// Else glibc may give it back at the end of a run, depending on the blocks that the process has freed before.
+#[test]
+#[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
+fn runs_use_the_memory_of_the_runs_before_them() {
+    let faults_a_run = |keep: &str| -> u64 {
+        let mut worker = Worker::start();
+        worker.load(Load {
+            inputs: vec![Input { name: "input".into(), shape: vec![1, 3, 256, 256], dtype: None }],
+            knobs: [("OPLAT_KEEP_MEMORY".to_owned(), keep.to_owned())].into(),
+            ..load("minidet_silu_dynamic.onnx")
+        });
+        let mut turn = || match worker.ask(&Request::Turn { runs: 19, warm: false }) {
+            Reply::Runs(runs) => runs.in_turn.expect("Linux counts them"),
+            other => panic!("{other:?}"),
+        };
+        // Memory that a run asks for is new to the process until about then.
+        turn();
+        let settled = turn();
+        settled.minor_faults / settled.runs
+    };
+    let of_processes = |keep| -> u64 { (0..4).map(|_| faults_a_run(keep)).sum() };
+    let (kept, given_back) = (of_processes("1"), of_processes("0"));
+    // About 0 and 7,000.
+    assert!(kept < 40 && kept * 8 < given_back, "{kept} faults where memory is kept, else {given_back}");
+}
+
 #[test]
 fn one_seed_gives_one_output_in_any_process_and_another_seed_another() {
     let dir = tempfile::tempdir().unwrap();
