@@ -204,5 +204,6 @@ fn compare(size: usize) {
     println!("yolov5n at {size}, {} forks:", forks.len());
     println!("  ours / bare loop with memory kept  {}", ratio(2, 1));
     println!("  ours / bare loop left alone        {}", ratio(2, 0));
+    println!("  left alone / with memory kept      {}", ratio(0, 1));
     println!("  profiled / plain                   {}", ratio(3, 2));
 }
