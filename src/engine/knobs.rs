@@ -22,7 +22,7 @@ declare_knob!(
     bool,
     true,
     "Runs use the memory again that the runs before them freed. Else glibc may give it back after each run, which hangs \
-     on the model's largest weight; so it is in a program that has freed no larger block."
+     on the largest block that the process has freed: with this knob off the model's file, elsewhere a weight."
 );
 
 declare_knob!(
