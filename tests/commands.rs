@@ -111,6 +111,28 @@ fn profile_gives_a_record_in_which_everything_is_accounted_for() {
 }
 
 #[test]
+fn models_whose_external_data_has_one_name_keep_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = PathBuf::from(model("minidet_silu_external"));
+    let data = model.with_extension("onnx.data");
+    let weights = std::fs::read(&data).unwrap();
+    let version = |name: &str, weights: &[u8]| -> String {
+        let own = folder.path().join(name);
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join(data.file_name().unwrap()), weights).unwrap();
+        let copy = own.join(format!("{name}.onnx"));
+        std::fs::copy(&model, &copy).unwrap();
+        copy.display().to_string()
+    };
+    let (one, same, zeros) =
+        (version("one", &weights), version("same", &weights), version("zeros", &vec![0; weights.len()]));
+    let record = json(&["profile", &one, &same, &zeros, "--time", "1s", "--forks", "2", "--format", "json"]);
+    let change = |variant: usize| record["variants"][variant]["output_change"]["relative_l2"].as_f64();
+    assert_eq!(change(1), Some(0.0));
+    assert!(change(2) > Some(0.1), "{:?}", change(2));
+}
+
+#[test]
 fn bad_input_is_one_line_that_names_it_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| -> PathBuf {

@@ -1,13 +1,11 @@
 //! Every variant as an ONNX file that workers can reach, for as long as the measurement lasts.
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use super::Planned;
 use crate::error::{Error, Result};
 use crate::files::Folder;
-use crate::onnx::messages::{AttributeProto, EXTERNAL, GraphProto, TensorProto};
-use crate::onnx::{Model, bodies};
+use crate::onnx::{Model, external};
 use crate::target::Target;
 
 /// A temporary folder with all variants; removed when dropped.
@@ -15,25 +13,32 @@ pub struct Files {
     _folder: Folder,
     /// The folder on the workers' side.
     there: String,
+    /// Each variant's model in it.
+    models: Vec<String>,
 }
 
 impl Files {
     /// Writes the variants and makes their external data reachable beside them.
     pub fn write(variants: &[Planned], target: &dyn Target) -> Result<Self> {
         let folder = Folder::temporary()?;
+        let mut models = vec![];
         for (number, planned) in variants.iter().enumerate() {
+            // Two models may keep different weights in files of one name.
+            let own = folder.path().join(planned.subject.to_string());
+            std::fs::create_dir_all(&own).map_err(|e| Error::file("make", &own, &e))?;
             let model = &planned.variant.model;
-            let path = folder.path().join(model_name(number));
+            let path = own.join(format!("variant-{number}.onnx"));
             std::fs::write(&path, model.encode()).map_err(|e| Error::file("write", &path, &e))?;
-            link_external(model, folder.path())?;
+            link_external(model, &own)?;
+            models.push(format!("{}/variant-{number}.onnx", planned.subject));
         }
         let there = target.put(folder.path())?;
-        Ok(Self { _folder: folder, there })
+        Ok(Self { _folder: folder, there, models })
     }
 
     /// Path of a variant's model on the workers' side.
     pub fn model(&self, variant: usize) -> String {
-        format!("{}/{}", self.there, model_name(variant))
+        format!("{}/{}", self.there, self.models[variant])
     }
 
     /// Path for a variant's outputs on the workers' side.
@@ -42,21 +47,10 @@ impl Files {
     }
 }
 
-fn model_name(variant: usize) -> String {
-    format!("variant-{variant}.onnx")
-}
-
 /// Puts every file of external data that the model names where it looks for it.
 fn link_external(model: &Model, folder: &Path) -> Result<()> {
-    for location in external_locations(model.graph()) {
-        let relative = PathBuf::from(&location);
-        let inside = relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-        let Some(dir) = model.dir.as_deref().filter(|_| inside) else {
-            return Err(Error::input(format!(
-                "external data {location:?} is outside the model's folder: put it beside the model"
-            )));
-        };
-        let (from, to) = (dir.join(&relative), folder.join(&relative));
+    for location in external::locations(model) {
+        let (from, to) = (external::resolve(model.dir.as_deref(), &location)?, folder.join(&location));
         if to.exists() {
             continue;
         }
@@ -76,29 +70,10 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(|_| ()))
 }
 
-/// The files that the graph's tensors, in bodies and attributes too, keep their bytes in.
-fn external_locations(graph: &GraphProto) -> BTreeSet<String> {
-    fn collect(graph: &GraphProto, found: &mut BTreeSet<String>) {
-        let sparse = graph.sparse_initializer.iter().flat_map(|s| s.values.iter().chain(&s.indices));
-        let attributes = graph.node.iter().flat_map(|n| &n.attribute);
-        let in_attributes = attributes.flat_map(|a: &AttributeProto| a.t.iter().chain(&a.tensors));
-        found.extend(graph.initializer.iter().chain(sparse).chain(in_attributes).filter_map(location));
-        graph.node.iter().flat_map(bodies).for_each(|body| collect(body, found));
-    }
-    let mut found = BTreeSet::new();
-    collect(graph, &mut found);
-    found
-}
-
-fn location(tensor: &TensorProto) -> Option<String> {
-    let entry = || tensor.external_data.iter().find(|e| e.key.as_deref() == Some("location"));
-    (tensor.data_location == Some(EXTERNAL)).then(entry).flatten()?.value.clone()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::messages::{ModelProto, StringStringEntryProto};
+    use crate::onnx::messages::{EXTERNAL, GraphProto, ModelProto, StringStringEntryProto, TensorProto};
     use tempfile::TempDir;
 
     fn model(location: &str, dir: &Path) -> Model {

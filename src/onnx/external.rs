@@ -24,7 +24,9 @@ pub fn resolve(dir: Option<&Path>, location: &str) -> Result<PathBuf> {
         Path::new(location).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     match dir {
         Some(dir) if inside => Ok(dir.join(location)),
-        Some(_) => Err(Error::input(format!("external data `{location}` is outside the model's folder"))),
+        Some(_) => Err(Error::input(format!(
+            "external data `{location}` is outside the model's folder: put it beside the model"
+        ))),
         None => Err(Error::input(format!("external data `{location}`: the model has no folder"))),
     }
 }
