@@ -118,18 +118,27 @@ fn settings(record: &Record, planned: &Experiment) -> Option<String> {
     };
     let time = |ns: u64| units::duration(std::time::Duration::from_nanos(ns));
     let now_ns = u64::try_from(planned.time.as_nanos()).unwrap_or(u64::MAX);
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let denormals = if load.flush_denormals { "flush" } else { "keep" };
     let forks = was.forks_wanted.map_or("unknown".into(), |n| n.to_string());
     changed("the time", time(was.time_limit_ns), time(now_ns))
         .or_else(|| changed("the number of forks", forks, planned.forks.to_string()))
         .or_else(|| changed("the seed", was.seed.to_string(), load.seed.to_string()))
         .or_else(|| changed("denormals", was.denormals.clone(), denormals.into()))
+        .or_else(|| changed("first runs only", yes(was.cold), yes(planned.cold)))
         .or_else(|| changed("threads", was.threads.to_string(), load.threads.to_string()))
         .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))
 }
 
 fn variants(record: &Record, planned: &Experiment) -> Option<String> {
-    let was = record.variants.iter().map(|v| (&v.name, &v.rule, &v.lowering, &v.knobs));
-    let now = planned.variants.iter().map(|p| (&p.name, &p.rule, &p.lowering, &p.knobs));
-    (!was.eq(now)).then(|| "its variants were others".into())
+    let was: Vec<_> = record.variants.iter().map(|v| (&v.name, &v.rule, &v.lowering, &v.knobs)).collect();
+    let now: Vec<_> = planned.variants.iter().map(|p| (&p.name, &p.rule, &p.lowering, &p.knobs)).collect();
+    let cut_off = record.settings.interrupted || record.settings.lost.is_some();
+    let same = match record.settings.groups {
+        None => was == now,
+        Some(_) if cut_off => return Some("it was measured in groups, which can't be gone on with".into()),
+        // Each group has its own originals beside the planned variants.
+        Some(_) => now.iter().all(|planned| was.contains(planned)),
+    };
+    (!same).then(|| "its variants were others".into())
 }

@@ -165,6 +165,27 @@ fn a_record_of_another_plan_is_measured_again_and_said_why() {
 }
 
 #[test]
+fn a_record_in_groups_is_not_measured_again() {
+    let folder = tempfile::tempdir().unwrap();
+    Fake::new().run(folder.path(), false).expect("measured");
+    let mut grouped = record(folder.path(), NAMES[0]);
+    grouped.settings.groups = Some(2);
+    let mut original = grouped.variants[0].clone();
+    original.name += ", group 2";
+    grouped.variants.push(original);
+    let file = folder.path().join(format!("{}.json", NAMES[0]));
+    fs::write(&file, serde_json::to_string(&grouped).unwrap()).unwrap();
+    let mut again = Fake::new();
+    again.run(folder.path(), true).expect("nothing is left");
+    assert!(again.measured.is_empty());
+
+    grouped.variants.remove(1);
+    fs::write(&file, serde_json::to_string(&grouped).unwrap()).unwrap();
+    again.run(folder.path(), true).expect("measured");
+    assert_eq!(again.measured, [NAMES[0]]);
+}
+
+#[test]
 fn what_was_measured_is_not_thrown_away_unasked() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("b-threads2.json"), "precious").unwrap();

@@ -85,6 +85,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
         resumed: raw.resumed,
+        groups: None,
     }
 }
 

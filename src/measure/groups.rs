@@ -89,6 +89,7 @@ pub fn join(mut records: Vec<Record>) -> Option<Record> {
         whole.settings.forks = whole.settings.forks.min(record.settings.forks);
         whole.settings.rounds.extend(record.settings.rounds);
         whole.settings.interrupted |= record.settings.interrupted;
+        whole.settings.lost = whole.settings.lost.or(record.settings.lost);
         whole.settings.time_limit_ns += record.settings.time_limit_ns;
         whole.settings.elapsed_ns =
             whole.settings.elapsed_ns.zip(record.settings.elapsed_ns).map(|(a, b)| a + b);
@@ -97,13 +98,15 @@ pub fn join(mut records: Vec<Record>) -> Option<Record> {
                 whole.environment.warnings.push(warning);
             }
         }
-        for model in record.models {
-            if !whole.models.iter().any(|m| m.name == model.name) {
-                whole.models.push(model);
+        // All groups know all models, but a model's inputs only those that loaded it.
+        for (known, model) in whole.models.iter_mut().zip(record.models) {
+            if known.inputs.is_empty() {
+                *known = model;
             }
         }
     }
     if several > 1 {
+        whole.settings.groups = Some(several);
         whole.environment.warnings.push(format!(
             "memory is too small for all variants at once: measured in {several} groups, each against an original of its \
              own; compare variants of different groups with care"

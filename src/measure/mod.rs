@@ -12,6 +12,7 @@ mod groups;
 mod lane;
 mod plan;
 mod raw;
+mod resume;
 mod session;
 mod start;
 #[cfg(test)]
@@ -204,6 +205,9 @@ pub fn complete(record: &Record) -> Result<()> {
     }
     if let Some(why) = &record.settings.lost {
         let settings = &record.settings;
+        if settings.groups.is_some() {
+            return Err(Error::lost(format!("{why} (what was measured until then is kept)")));
+        }
         let wanted = settings.forks_wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
         return Err(Error::lost(format!(
             "{why} (after {}{wanted} forks, which are kept; --resume measures the rest)",
@@ -245,8 +249,13 @@ fn measure_by(
         let since = Since { clock, start: clock.elapsed() };
         let raw = earlier.map_or_else(|| Raw::new(group.variants.len()), Raw::from_record);
         match one_group(group, raw, &mut watch, progress, interrupt, &since) {
-            Ok(raw) => measured.push((group, raw)),
+            Ok(raw) => {
+                lost.clone_from(&raw.lost);
+                measured.push((group, raw));
+            }
             Err(error) if measured.is_empty() => return Err(error),
+            // The groups that are missing say so.
+            Err(_) if interrupt.is_raised() => {}
             Err(error) => lost = Some(error.message),
         }
         if lost.is_some() || interrupt.is_raised() {
@@ -254,7 +263,8 @@ fn measure_by(
         }
     }
     let loaded = measured.iter().flat_map(|(_, raw)| &raw.variants).find_map(|v| v.loaded.as_ref());
-    let engine = loaded.map(|l| l.engine.clone()).unwrap_or_default();
+    let engine =
+        loaded.map(|l| l.engine.clone()).or_else(|| Some(earlier?.engine.clone())).unwrap_or_default();
     let environment = watch.finish(&engine.isa);
     let missing = measured.len() < groups.len();
     let records = measured
@@ -264,10 +274,7 @@ fn measure_by(
     record.settings.interrupted |= missing && lost.is_none();
     record.settings.lost = record.settings.lost.take().or(lost);
     if let Some(earlier) = earlier {
-        record.started_at.clone_from(&earlier.started_at);
-        // A variant that failed then wasn't loaded again: what is known of it is what was known.
-        let failed = record.variants.iter_mut().zip(&earlier.variants).filter(|(_, was)| was.error.is_some());
-        failed.for_each(|(variant, was)| variant.clone_from(was));
+        resume::complete(&mut record, earlier);
     }
     Ok(record)
 }

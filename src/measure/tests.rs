@@ -2,6 +2,8 @@
 //! nothing waits, and the ratios to be found are known.
 
 mod climates;
+mod grouped;
+mod resumed;
 mod world;
 
 use std::rc::Rc;
@@ -290,55 +292,6 @@ fn a_connection_that_breaks_and_is_back_costs_the_fork_and_no_variant() {
 }
 
 #[test]
-fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
-    let world = breaking();
-    world.reachable.set(false);
-    let cut = measured(&world, &Interrupt::default()).expect("two forks are there");
-    assert_eq!((cut.settings.forks, cut.settings.lost.as_deref()), (2, Some("target fake: no route to it")));
-    assert!(cut.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 2));
-    let error = complete(&cut).expect_err("forks are missing");
-    assert_eq!(error.kind, Kind::Lost);
-    assert!(error.message.contains("after 2 of 8 forks"), "{error}");
-
-    // Through a file, as it would be.
-    let kept = serde_json::from_str(&serde_json::to_string(&cut).expect("JSON")).expect("a record");
-    let fake = Fake(World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None));
-    let whole = measure_by(&fake.0, &experiment(), Some(&kept), &fake, &mut Silent, &Interrupt::default())
-        .expect("whole");
-    assert_eq!((whole.settings.forks, whole.settings.lost.as_deref(), whole.settings.resumed), (8, None, 1));
-    for (now, before) in whole.variants.iter().zip(&cut.variants) {
-        assert_eq!(
-            now.forks[..2].iter().map(|f| &f.rounds).collect::<Vec<_>>(),
-            before.forks.iter().map(|f| &f.rounds).collect::<Vec<_>>()
-        );
-        assert_eq!(now.ops[0].fork_mean_ns[..2], before.ops[0].fork_mean_ns[..]);
-        assert_eq!(now.ops[0].fork_mean_ns.len(), 8);
-        assert!(now.memory.is_some() && now.forks.iter().all(|f| f.ops_ns.is_empty()));
-    }
-    assert!(complete(&whole).is_ok());
-}
-
-#[test]
-fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
-    let slow = [2000 * MS, 2200 * MS, 1800 * MS];
-    let world = World::new(&slow, |m, request| {
-        let now = (m.variant, m.start) == (1, 2) && matches!(request, Request::Turn { .. });
-        now.then(|| died(End::Disconnected, None)).flatten()
-    });
-    world.reachable.set(false);
-    let cut = measured(&world, &Interrupt::default()).expect("a fork is there");
-    assert_eq!(cut.settings.forks, 1);
-
-    let fake = Fake(World::new(&slow, |_, _| None));
-    fake.0.timer_ns.set(60 * MS);
-    let whole = measure_by(&fake.0, &experiment(), Some(&cut), &fake, &mut Silent, &Interrupt::default());
-    for variant in &whole.expect("whole").variants {
-        assert!(variant.forks[0].profiled_rounds.len() == 1 && variant.forks[1].profiled_rounds.is_empty());
-        assert_eq!(variant.ops[1].batched_ns, Some(2_222_222), "{}", variant.name);
-    }
-}
-
-#[test]
 fn an_interrupt_keeps_the_rounds_that_are_complete() {
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
@@ -510,46 +463,4 @@ fn a_cold_measurement_is_first_runs_and_nothing_else() {
         assert!(variant.memory.is_some() && variant.latency.is_some());
     }
     assert_eq!(record.variants[1].delta.as_ref().map(|d| d.verdict), Some(Verdict::Slower));
-}
-
-#[test]
-fn variants_that_do_not_fit_are_measured_in_groups_with_an_original_and_a_control_each() {
-    let mut six = experiment();
-    six.variants = vec![
-        planned("original", Role::Original),
-        planned("mish", Role::Swap),
-        planned("gelu", Role::Swap),
-        planned("silu", Role::Swap),
-        planned("elu", Role::Swap),
-        planned("control", Role::Control),
-    ]
-    .into();
-    // Workers of 64 MiB each, of which four fit.
-    let fitting = Some((4.2 * f64::from(64 << 20) / 0.7) as u64);
-    let names = |available| -> Vec<Vec<String>> {
-        let groups = groups::split(&six, available);
-        groups.iter().map(|g| g.variants.iter().map(|v| v.name.clone()).collect()).collect()
-    };
-    assert_eq!(names(None).len(), 1);
-    assert_eq!(names(Some(1 << 40)).len(), 1);
-    assert_eq!(
-        names(fitting),
-        [
-            vec!["original", "mish", "control", "gelu"],
-            vec!["original, group 2", "silu", "control, group 2", "elu"]
-        ]
-    );
-    assert_eq!(names(Some(1)).len(), 4, "one each, if not even two fit");
-
-    let world = World::new(&[10 * MS, 12 * MS, 9 * MS, 10 * MS], |_, _| None);
-    world.available_bytes.set(fitting);
-    let fake = Fake(Rc::clone(&world));
-    let record = measure_by(&world, &six, None, &fake, &mut Silent, &Interrupt::default()).expect("two");
-    assert!(!record.settings.interrupted && record.settings.lost.is_none());
-    let told: Vec<_> = record.variants.iter().map(|v| v.delta.as_ref().map(|d| d.against.as_str())).collect();
-    let (one, two) = (Some("original"), Some("original, group 2"));
-    assert_eq!(told, [None, one, one, one, None, two, two, two]);
-    assert!(record.variants.iter().all(|v| (v.role == Role::Control) != v.activation_cost.is_some()));
-    assert!(record.order.iter().flatten().flatten().any(|&v| v == 7));
-    assert!(record.environment.warnings.iter().any(|w| w.contains("measured in 2 groups")));
 }

@@ -106,6 +106,10 @@ pub struct Settings {
     /// How often it was gone on with after it had been cut off.
     #[serde(default)]
     pub resumed: usize,
+    /// In how many groups, one after another, the variants were measured, since they don't fit into memory together; null
+    /// where they do.
+    #[serde(default)]
+    pub groups: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,42 @@
+//! What a measurement that goes on knows from before, where it was cut off again before it had asked anew.
+
+use crate::record::{Op, Record, Variant};
+
+/// Completes the record of a measurement that went on from `earlier`.
+pub fn complete(record: &mut Record, earlier: &Record) {
+    record.started_at.clone_from(&earlier.started_at);
+    for (now, was) in record.variants.iter_mut().zip(&earlier.variants) {
+        if was.error.is_some() {
+            // It wasn't started again.
+            now.clone_from(was);
+        } else {
+            variant(now, was);
+        }
+    }
+    let models = std::iter::once(&mut record.model).chain(&mut record.models);
+    for (now, was) in models.zip(std::iter::once(&earlier.model).chain(&earlier.models)) {
+        if now.inputs.is_empty() {
+            now.clone_from(was);
+        }
+    }
+}
+
+fn variant(now: &mut Variant, was: &Variant) {
+    if now.ops.is_empty() {
+        // Not loaded, so it has no runs that were not there before.
+        now.ops.clone_from(&was.ops);
+        now.sites.clone_from(&was.sites);
+        now.profiled.clone_from(&was.profiled);
+    }
+    now.output_change = now.output_change.or(was.output_change);
+    let ops = now.ops.iter_mut().zip(&was.ops);
+    if now.memory.is_none() {
+        now.memory = was.memory;
+        ops.for_each(|(now, was)| {
+            let Op { output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults, .. } = *was;
+            (now.output_bytes, now.scratch_bytes, now.live_bytes) = (output_bytes, scratch_bytes, live_bytes);
+            (now.allocator_ns, now.minor_faults) = (allocator_ns, minor_faults);
+            now.batched_ns = now.batched_ns.or(was.batched_ns);
+        });
+    }
+}

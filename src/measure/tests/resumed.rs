@@ -1,0 +1,117 @@
+//! Measurements that go on from a record of one that was cut off.
+
+use super::*;
+
+/// Through a file, as it would be.
+fn kept(record: &Record) -> Record {
+    serde_json::from_str(&serde_json::to_string(record).expect("JSON")).expect("a record")
+}
+
+fn cut_off_after_two_forks() -> Record {
+    let world = breaking();
+    world.reachable.set(false);
+    kept(&measured(&world, &Interrupt::default()).expect("two forks are there"))
+}
+
+fn gone_on(world: &Rc<World>, earlier: &Record, interrupt: &Interrupt) -> Record {
+    let fake = Fake(Rc::clone(world));
+    measure_by(world, &experiment(), Some(earlier), &fake, &mut Silent, interrupt).expect("a record")
+}
+
+#[test]
+fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
+    let world = breaking();
+    world.reachable.set(false);
+    let cut = measured(&world, &Interrupt::default()).expect("two forks are there");
+    assert_eq!((cut.settings.forks, cut.settings.lost.as_deref()), (2, Some("target fake: no route to it")));
+    assert!(cut.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 2));
+    let error = complete(&cut).expect_err("forks are missing");
+    assert_eq!(error.kind, Kind::Lost);
+    assert!(error.message.contains("after 2 of 8 forks"), "{error}");
+
+    // Through a file, as it would be.
+    let kept = serde_json::from_str(&serde_json::to_string(&cut).expect("JSON")).expect("a record");
+    let fake = Fake(World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None));
+    let whole = measure_by(&fake.0, &experiment(), Some(&kept), &fake, &mut Silent, &Interrupt::default())
+        .expect("whole");
+    assert_eq!((whole.settings.forks, whole.settings.lost.as_deref(), whole.settings.resumed), (8, None, 1));
+    for (now, before) in whole.variants.iter().zip(&cut.variants) {
+        assert_eq!(
+            now.forks[..2].iter().map(|f| &f.rounds).collect::<Vec<_>>(),
+            before.forks.iter().map(|f| &f.rounds).collect::<Vec<_>>()
+        );
+        assert_eq!(now.ops[0].fork_mean_ns[..2], before.ops[0].fork_mean_ns[..]);
+        assert_eq!(now.ops[0].fork_mean_ns.len(), 8);
+        assert!(now.memory.is_some() && now.forks.iter().all(|f| f.ops_ns.is_empty()));
+    }
+    assert!(complete(&whole).is_ok());
+}
+
+#[test]
+fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
+    let slow = [2000 * MS, 2200 * MS, 1800 * MS];
+    let world = World::new(&slow, |m, request| {
+        let now = (m.variant, m.start) == (1, 2) && matches!(request, Request::Turn { .. });
+        now.then(|| died(End::Disconnected, None)).flatten()
+    });
+    world.reachable.set(false);
+    let cut = measured(&world, &Interrupt::default()).expect("a fork is there");
+    assert_eq!(cut.settings.forks, 1);
+
+    let fake = Fake(World::new(&slow, |_, _| None));
+    fake.0.timer_ns.set(60 * MS);
+    let whole = measure_by(&fake.0, &experiment(), Some(&cut), &fake, &mut Silent, &Interrupt::default());
+    for variant in &whole.expect("whole").variants {
+        assert!(variant.forks[0].profiled_rounds.len() == 1 && variant.forks[1].profiled_rounds.is_empty());
+        assert_eq!(variant.ops[1].batched_ns, Some(2_222_222), "{}", variant.name);
+    }
+}
+
+/// Its figures of the first sitting, but for what says that it was gone on with.
+fn loses_nothing(again: &Record, earlier: &Record) {
+    assert_eq!((again.settings.forks, again.settings.interrupted, again.settings.resumed), (2, true, 1));
+    assert_eq!(
+        (&again.engine, &again.model, &again.started_at),
+        (&earlier.engine, &earlier.model, &earlier.started_at)
+    );
+    for (now, was) in again.variants.iter().zip(&earlier.variants) {
+        assert_eq!(now, was);
+    }
+}
+
+#[test]
+fn going_on_that_is_interrupted_while_models_are_loaded_loses_nothing() {
+    let earlier = cut_off_after_two_forks();
+    assert!(earlier.variants.iter().all(|v| v.ops.len() == 2 && v.memory.is_some()));
+    for loading in 0..3 {
+        let interrupt = Interrupt::default();
+        let raised = interrupt.clone();
+        let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| {
+            (m.variant == loading && matches!(request, Request::Load(_))).then(|| {
+                raised.raise();
+                Err(Lost::Interrupted)
+            })
+        });
+        loses_nothing(&gone_on(&world, &earlier, &interrupt), &earlier);
+    }
+}
+
+#[test]
+fn going_on_that_is_interrupted_before_memory_is_asked_for_keeps_what_is_known_of_it() {
+    let earlier = cut_off_after_two_forks();
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |_, request| {
+        matches!(request, Request::Memory).then(|| {
+            raised.raise();
+            Err(Lost::Interrupted)
+        })
+    });
+    let again = gone_on(&world, &earlier, &interrupt);
+    assert_eq!(again.settings.forks, 3);
+    for (now, was) in again.variants.iter().zip(&earlier.variants) {
+        assert_eq!((now.forks.len(), now.output_change), (3, was.output_change));
+        assert_eq!(now.memory.map(|m| m.peak_heap_bytes), Some(33));
+        assert_eq!(now.ops[0].scratch_bytes, 5);
+    }
+}
