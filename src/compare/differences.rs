@@ -44,6 +44,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("oplat: debug assertions", |r| yes(r.oplat.debug_assertions)),
     ("settings: threads", |r| r.settings.threads.to_string()),
     ("settings: denormals", |r| r.settings.denormals.clone()),
+    ("settings: first runs only", |r| yes(r.settings.cold)),
     ("settings: seed", |r| r.settings.seed.to_string()),
     ("settings: forks", |r| r.settings.forks.to_string()),
     ("settings: time limit, s", |r| (r.settings.time_limit_ns as f64 / 1e9).to_string()),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::record::Delta;
+use crate::record::{Delta, Verdict};
 
 /// How much slower is allowed, as a share: `5%` is 0.05.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub enum Outcome {
     Within,
     /// The interval holds the limit, or there is no interval.
     Inconclusive,
-    /// The whole interval lies above the limit.
+    /// The whole interval lies above the limit, and beyond what records drift apart by.
     Regression,
 }
 
@@ -31,10 +31,12 @@ impl Limit {
     /// that are tried, so it is judged by the interval `together`; that nothing got slower needs every variant to
     /// be within by itself, for which the interval `alone` is as sure.
     pub fn judge(self, alone: Option<&Delta>, together: Option<&Delta>) -> Outcome {
-        let interval = |delta: Option<&Delta>| delta.and_then(|d| d.interval);
-        match (interval(alone), interval(together)) {
-            (_, Some([low, _])) if low > 1.0 + self.0 => Outcome::Regression,
-            (Some([_, high]), _) if high < 1.0 + self.0 => Outcome::Within,
+        let beyond =
+            |d: &Delta| d.verdict == Verdict::Slower && d.interval.is_some_and(|[low, _]| low > 1.0 + self.0);
+        let within = |d: &Delta| d.interval.is_some_and(|[_, high]| high < 1.0 + self.0);
+        match (alone, together) {
+            (_, Some(delta)) if beyond(delta) => Outcome::Regression,
+            (Some(delta), _) if within(delta) => Outcome::Within,
             _ => Outcome::Inconclusive,
         }
     }

@@ -189,6 +189,27 @@ fn an_interval_across_the_limit_cannot_be_told_and_a_regression_wins_over_it() {
 }
 
 #[test]
+fn a_limit_below_what_records_drift_apart_by_is_exceeded_only_beyond_that() {
+    let mut noise = Noise(12);
+    let base = measured(&mut noise, 8, 1.0);
+    let mut slower = |times: f64| {
+        let mut new = base.clone();
+        new.variants[1].forks = forks(&mut noise, CALM, 8, 52.0 * times, 0.0);
+        let compared = against(&base, &new, "0.5%".parse().ok());
+        let change =
+            compared.variants.iter().find(|m| m.name == "mish, exported").and_then(|m| m.change.clone());
+        (change.expect("measured"), compared.outcome)
+    };
+    let (change, outcome) = slower(1.025);
+    assert!(
+        change.interval.is_some_and(|[low, _]| low > 1.005) && change.verdict != Verdict::Slower,
+        "{change:?}"
+    );
+    assert_eq!(outcome, Some(Outcome::Inconclusive));
+    assert_eq!(slower(1.1).1, Some(Outcome::Regression));
+}
+
+#[test]
 fn what_has_no_interval_cannot_be_told() {
     let mut noise = Noise(11);
     let base = measured(&mut noise, 8, 1.0);
