@@ -26,20 +26,26 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
     let (mut all, interrupt) = (progress::several(&names), interrupt());
     // At once, each target in a thread of its own: devices don't disturb one another.
-    let results: Vec<Result<(Record, Vec<String>)>> = std::thread::scope(|scope| {
+    let results: Vec<Result<(Record, Vec<String>, Result<()>)>> = std::thread::scope(|scope| {
         let mut threads = vec![];
         for (number, (place, mut progress)) in places.into_iter().zip(all.drain(..)).enumerate() {
             let experiment = on(&place, &experiment, cpus.as_ref());
-            let (kept, interrupt) = (save.get(number).filter(|_| resume), &interrupt);
+            let (file, interrupt, options) = (save.get(number), &interrupt, &options);
             threads.push(scope.spawn(move || {
                 let (target, progress) = (place.target.as_ref(), progress.as_mut());
-                if tune {
+                let (record, lines) = if tune {
                     let mut place = tune::Place { target, interrupt, progress };
                     let tuned = tune::run(&experiment, &untuned(super::command_line()), &mut place)?;
-                    return Ok((tuned.record, tuned.lines));
-                }
-                let earlier = kept.map(|file| earlier(file, &experiment, progress)).transpose()?.flatten();
-                Ok((measure::resume(&experiment, earlier, target, progress, interrupt)?, vec![]))
+                    (tuned.record, tuned.lines)
+                } else {
+                    let kept = file.filter(|_| resume);
+                    let earlier =
+                        kept.map(|file| earlier(file, &experiment, progress)).transpose()?.flatten();
+                    (measure::resume(&experiment, earlier, target, progress, interrupt)?, vec![])
+                };
+                // Not when all are done: the others may take long, or never end.
+                let saved = file.map_or(Ok(()), |file| keep(&record, file, options));
+                Ok((record, lines, saved))
             }));
         }
         let ended = |thread: ScopedJoinHandle<_>| {
@@ -50,12 +56,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     drop(experiment);
     let mut trouble = None;
     let (mut measured, mut told) = (vec![], vec![]);
-    for (number, (name, result)) in names.iter().zip(results).enumerate() {
+    for (name, result) in names.iter().zip(results) {
         let named = |e: Error| if names.len() > 1 { e.context(name) } else { e };
         match result {
-            Ok((record, found)) => {
-                let kept = save.get(number).map_or(Ok(()), |file| keep(&record, file, &options));
-                if let Err(error) = kept.and_then(|()| measure::complete(&record)).map_err(named) {
+            Ok((record, found, saved)) => {
+                if let Err(error) = saved.and_then(|()| measure::complete(&record)).map_err(named) {
                     worst(&mut trouble, error);
                 }
                 measured.push((name, record));

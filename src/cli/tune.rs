@@ -42,10 +42,14 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
         ..experiment.clone()
     };
     let look = measured(&stage(LOOK, experiment.forks.min(2), &[]), place)?;
-    if look.settings.interrupted {
-        return Err(Error::lost("interrupted before any knob was tried"));
+    if look.settings.interrupted || look.settings.lost.is_some() {
+        return Ok(Tuned { record: look, lines: vec![] });
     }
-    let candidates = measure::candidates(experiment, &look, place.target, place.progress, place.interrupt)?;
+    let found = measure::candidates(experiment, &look, place.target, place.progress, place.interrupt);
+    let candidates = match found {
+        Ok(candidates) => candidates,
+        Err(error) => return Ok(Tuned { record: cut_off(look, error, place.interrupt), lines: vec![] }),
+    };
     if candidates.is_empty() {
         let lines = vec!["no knob of the engine changes what takes time here".to_owned()];
         return Ok(Tuned { record: look, lines });
@@ -55,18 +59,32 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
         place.progress.note(&format!("{knobs} is about {share} of the time: {}", candidate.ops.join(", ")));
     }
     let settings: Vec<Knobs> = candidates.iter().map(|c| c.knobs.clone()).collect();
-    let tried = measured(&stage(TRIALS, experiment.forks, &settings), place)?;
+    let tried = match measured(&stage(TRIALS, experiment.forks, &settings), place) {
+        Ok(tried) => tried,
+        Err(error) => return Ok(Tuned { record: cut_off(look, error, place.interrupt), lines: vec![] }),
+    };
     let helped = helped(&tried);
     let together = combined(&helped);
     let record = match &together {
-        Some(all) if !tried.settings.interrupted => {
+        Some(all) if !tried.settings.interrupted && tried.settings.lost.is_none() => {
             let settings: Vec<Knobs> = helped.iter().chain([all]).cloned().collect();
-            measured(&stage(1.0 - LOOK - TRIALS, experiment.forks, &settings), place)?
+            measured(&stage(1.0 - LOOK - TRIALS, experiment.forks, &settings), place)
+                .unwrap_or_else(|error| cut_off(tried.clone(), error, place.interrupt))
         }
         _ => tried.clone(),
     };
     let lines = lines(&tried, &record, &candidates, command);
     Ok(Tuned { record, lines })
+}
+
+/// What is there when a later step can't be taken.
+fn cut_off(mut record: Record, error: Error, interrupt: &Interrupt) -> Record {
+    if interrupt.is_raised() {
+        record.settings.interrupted = true;
+    } else {
+        record.settings.lost = Some(error.message);
+    }
+    record
 }
 
 fn measured(experiment: &Experiment, place: &mut Place) -> Result<Record> {
