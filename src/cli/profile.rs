@@ -26,7 +26,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
     let (mut all, interrupt) = (progress::several(&names), interrupt());
     // At once, each target in a thread of its own: devices don't disturb one another.
-    let results: Vec<Result<(Record, Vec<String>, Result<()>)>> = std::thread::scope(|scope| {
+    let results: Vec<Result<Done>> = std::thread::scope(|scope| {
         let mut threads = vec![];
         for (number, (place, mut progress)) in places.into_iter().zip(all.drain(..)).enumerate() {
             let experiment = on(&place, &experiment, cpus.as_ref());
@@ -45,7 +45,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
                 };
                 // Not when all are done: the others may take long, or never end.
                 let saved = file.map_or(Ok(()), |file| keep(&record, file, options));
-                Ok((record, lines, saved))
+                Ok(Done { record, lines, saved })
             }));
         }
         let ended = |thread: ScopedJoinHandle<_>| {
@@ -59,13 +59,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     for (name, result) in names.iter().zip(results) {
         let named = |e: Error| if names.len() > 1 { e.context(name) } else { e };
         match result {
-            Ok((record, found, saved)) => {
+            Ok(Done { record, lines, saved }) => {
                 if let Err(error) = saved.and_then(|()| measure::complete(&record)).map_err(named) {
                     worst(&mut trouble, error);
                 }
                 measured.push((name, record));
                 let of = if names.len() > 1 { format!("{name}: ") } else { String::new() };
-                told.extend(found.iter().map(|line| format!("{of}{line}")));
+                told.extend(lines.iter().map(|line| format!("{of}{line}")));
             }
             Err(error) => worst(&mut trouble, named(error)),
         }
@@ -80,6 +80,15 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     }
     told.iter().for_each(|line| note(line));
     trouble.map_or(Ok(()), Err)
+}
+
+/// What became of one target.
+struct Done {
+    record: Record,
+    /// What tuning has to say.
+    lines: Vec<String>,
+    /// Whether the record could be saved, where it was to be.
+    saved: Result<()>,
 }
 
 /// Keeps the first error, but one of something that was lost rather than one of what can't be done; others are
