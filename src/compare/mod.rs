@@ -6,7 +6,7 @@
 //! same. Ops and sites are attribution: both means are shown, and no verdict is given on them.
 //!
 //! A side may be several records (A B A B): then their forks are put together, and less drift has to be allowed for.
-//! Verdicts on the variants of a comparison hold together: each is as sure as Holm's procedure asks.
+//! Verdicts on the variants of one newer record hold together: each is as sure as Holm's procedure asks.
 
 mod breakdown;
 mod differences;
@@ -51,7 +51,7 @@ pub struct Comparison {
     /// Always `unpaired`: Welch over forks.
     pub method: &'static str,
     pub base: Source,
-    /// Confidence that all verdicts of a comparison hold together.
+    /// Confidence that all verdicts on one newer record hold together.
     pub confidence: f64,
     /// What was allowed, as a share: 0.05 is 5% slower.
     pub max_regression: Option<f64>,

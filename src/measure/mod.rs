@@ -240,6 +240,9 @@ fn measure_by(
     progress.phase("reaching the target");
     target.open(interrupt)?;
     let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
+    if let Some(earlier) = earlier {
+        resume::same_cpus(earlier, watch.cpus())?;
+    }
     let groups = match earlier {
         Some(_) => vec![experiment.clone()],
         None => groups::split(experiment, watch.available_bytes()),

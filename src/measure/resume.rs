@@ -1,6 +1,22 @@
 //! What a measurement that goes on knows from before, where it was cut off again before it had asked anew.
 
+use crate::error::{Error, Result};
 use crate::record::{Op, Record, Variant};
+
+/// Fails where the runs to come would be on other CPUs than those before.
+pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
+    let were = &earlier.environment.affinity;
+    if were.is_empty() || were == now {
+        return Ok(());
+    }
+    let list = |cpus: &[usize]| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    Err(Error::input(format!(
+        "--resume: it was measured on CPU {}, and would go on with {}: give --cpus {}",
+        list(were),
+        list(now),
+        list(were)
+    )))
+}
 
 /// Completes the record of a measurement that went on from `earlier`.
 pub fn complete(record: &mut Record, earlier: &Record) {

@@ -115,3 +115,12 @@ fn going_on_that_is_interrupted_before_memory_is_asked_for_keeps_what_is_known_o
         assert_eq!(now.ops[0].scratch_bytes, 5);
     }
 }
+
+#[test]
+fn going_on_with_other_cpus_is_refused() {
+    let mut earlier = cut_off_after_two_forks();
+    earlier.environment.affinity = vec![4, 5];
+    let fake = Fake(World::new(&[MS; 3], |_, _| None));
+    let error = measure_by(&fake.0, &experiment(), Some(&earlier), &fake, &mut Silent, &Interrupt::default());
+    assert!(error.expect_err("refused").message.ends_with("--cpus 4,5"));
+}
