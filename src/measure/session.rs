@@ -50,6 +50,7 @@ pub fn run(
         costs,
         run: vec![None; variants],
         last: None,
+        surveyed: false,
         originals: vec![None; experiment.subjects.len()],
         untold: vec![],
     };
@@ -101,6 +102,8 @@ pub(super) struct Session<'a, 't> {
     pub(super) run: Vec<Option<Duration>>,
     /// The variant that ran last, whose data may be in the caches.
     pub(super) last: Option<usize>,
+    /// Whether memory and outputs were asked for, of all that were alive then.
+    pub(super) surveyed: bool,
     /// The originals' outputs by model, as long as others are to be compared with them.
     originals: Vec<Option<Vec<f64>>>,
     /// Variants whose failure the user has not been told of.
@@ -166,7 +169,7 @@ impl Session<'_, '_> {
             self.cost_of_turns(Duration::from_secs_f64(unit));
         }
         // In the first fork, as a rule: it may have been cut off.
-        if lanes.iter().any(|lane| self.raw.variants[lane.variant].memory.is_none()) {
+        if !self.surveyed {
             self.survey(&mut lanes)?;
             self.watch.look();
             self.costs.survey = Duration::ZERO;
@@ -302,6 +305,7 @@ impl Session<'_, '_> {
             session.outputs(lane)
         });
         self.originals.fill(None);
+        self.surveyed = outcome.is_ok();
         outcome
     }
 

@@ -30,7 +30,7 @@ impl Session<'_, '_> {
             }
         }
         self.costs = Costs { fork: self.clock.elapsed() - began, ..Costs::default() };
-        if lanes.iter().any(|lane| self.raw.variants[lane.variant].memory.is_none()) {
+        if !self.surveyed {
             self.survey(lanes)?;
         }
         self.watch.look();

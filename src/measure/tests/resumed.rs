@@ -1,5 +1,7 @@
 //! Measurements that go on from a record of one that was cut off.
 
+use std::cell::Cell;
+
 use super::*;
 
 /// Through a file, as it would be.
@@ -123,4 +125,15 @@ fn going_on_with_other_cpus_is_refused() {
     let fake = Fake(World::new(&[MS; 3], |_, _| None));
     let error = measure_by(&fake.0, &experiment(), Some(&earlier), &fake, &mut Silent, &Interrupt::default());
     assert!(error.expect_err("refused").message.ends_with("--cpus 4,5"));
+}
+
+#[test]
+fn a_connection_that_breaks_before_the_last_outputs_are_there_costs_none() {
+    let broken = Cell::new(false);
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| {
+        let now = m.variant == 2 && matches!(request, Request::Outputs { .. }) && !broken.replace(true);
+        now.then(|| died(End::Disconnected, None)).flatten()
+    });
+    let record = measured(&world, &Interrupt::default()).expect("it is back");
+    assert!(record.variants.iter().all(|v| v.output_change.is_some()));
 }
