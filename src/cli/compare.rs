@@ -59,7 +59,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 /// The outcome as an error that names the variants it is about.
 fn judged(comparison: &Comparison) -> Result<()> {
-    let (Some(outcome), Some(limit)) = (comparison.outcome, comparison.max_regression) else { return Ok(()) };
+    let (Some(outcome), Some(share)) = (comparison.outcome, comparison.max_regression) else { return Ok(()) };
     let about: Vec<String> = comparison
         .against
         .iter()
@@ -67,7 +67,7 @@ fn judged(comparison: &Comparison) -> Result<()> {
         .filter(|(_, m)| m.outcome == Some(outcome))
         .map(|(a, m)| format!("{} ({})", m.name, a.new.name))
         .collect();
-    let (about, limit) = (about.join(" | "), units::percent(limit));
+    let (about, limit) = (about.join(" | "), units::percent(share));
     match outcome {
         Outcome::Within => Ok(()),
         Outcome::Regression => {
@@ -75,7 +75,10 @@ fn judged(comparison: &Comparison) -> Result<()> {
         }
         Outcome::Inconclusive => {
             let emulated = comparison.against.iter().find_map(|a| a.no_latency.as_deref());
-            let why = emulated.unwrap_or("give more --time or --forks, and an idle machine");
+            let drifting = comparison.against.iter().any(|a| a.drift > share).then_some(
+                "records drift apart by more than that: give several a side (--base, --pool), or measure both sides in one profile",
+            );
+            let why = emulated.or(drifting).unwrap_or("give more --time or --forks, and an idle machine");
             let message = format!("can't tell whether slower by more than {limit}%: {about}; {why}");
             Err(Error { kind: Kind::Inconclusive, message })
         }

@@ -68,13 +68,28 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
     let record = match &together {
         Some(all) if !tried.settings.interrupted && tried.settings.lost.is_none() => {
             let settings: Vec<Knobs> = helped.iter().chain([all]).cloned().collect();
-            measured(&stage(1.0 - LOOK - TRIALS, experiment.forks, &settings), place)
-                .unwrap_or_else(|error| cut_off(tried.clone(), error, place.interrupt))
+            match measured(&stage(1.0 - LOOK - TRIALS, experiment.forks, &settings), place) {
+                Ok(last) if !last.settings.interrupted && last.settings.lost.is_none() => last,
+                // The trials are whole and tell more than a part of what came after them.
+                Ok(last) => {
+                    let why = Error::lost(last.settings.lost.unwrap_or_default());
+                    cut_off(tried.clone(), why, place.interrupt)
+                }
+                Err(error) => cut_off(tried.clone(), error, place.interrupt),
+            }
         }
         _ => tried.clone(),
     };
     let lines = lines(&tried, &record, &candidates, command);
     Ok(Tuned { record, lines })
+}
+
+/// As [`measure::complete`]; what was lost can't be gone on with.
+pub fn complete(record: &Record) -> Result<()> {
+    match &record.settings.lost {
+        Some(why) => Err(Error::lost(format!("{why} (what was measured until then is kept)"))),
+        None => measure::complete(record),
+    }
 }
 
 /// What is there when a later step can't be taken.

@@ -90,6 +90,10 @@ pub fn planned_otherwise(record: &Record, planned: &Experiment) -> Option<String
         let now = &planned.target;
         return Some(format!("it was measured on target {}, this is {now}", record.environment.target));
     }
+    let cut_off = record.settings.interrupted || record.settings.lost.is_some();
+    if cut_off && record.settings.groups.is_some() {
+        return Some("it was measured in groups, which can't be gone on with".into());
+    }
     model(record, planned).or_else(|| settings(record, planned)).or_else(|| variants(record, planned))
 }
 
@@ -133,10 +137,8 @@ fn settings(record: &Record, planned: &Experiment) -> Option<String> {
 fn variants(record: &Record, planned: &Experiment) -> Option<String> {
     let was: Vec<_> = record.variants.iter().map(|v| (&v.name, &v.rule, &v.lowering, &v.knobs)).collect();
     let now: Vec<_> = planned.variants.iter().map(|p| (&p.name, &p.rule, &p.lowering, &p.knobs)).collect();
-    let cut_off = record.settings.interrupted || record.settings.lost.is_some();
     let same = match record.settings.groups {
         None => was == now,
-        Some(_) if cut_off => return Some("it was measured in groups, which can't be gone on with".into()),
         // Each group has its own originals beside the planned variants.
         Some(_) => now.iter().all(|planned| was.contains(planned)),
     };

@@ -3,6 +3,7 @@
 //! All workers of a fork are alive at once, since they take turns; a machine that swaps measures its disk. Each group
 //! has an original of its own, and the control, so that every comparison stays a paired one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Experiment, Planned};
@@ -57,13 +58,14 @@ pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment>
         return vec![experiment.clone()];
     }
     let whole: usize = groups.iter().map(Vec::len).sum();
+    let mut known = HashSet::new();
     let of = |(number, mut variants): (usize, Vec<Planned>)| {
         let time =
             experiment.time.mul_f64(variants.len() as f64 / whole as f64).max(Duration::from_millis(1));
-        if number > 0 {
-            variants.iter_mut().filter(|v| is_base(v) || v.role == Role::Control).for_each(|v| {
-                v.name = format!("{}, group {}", v.name, number + 1);
-            });
+        for variant in &mut variants {
+            if !known.insert(variant.name.clone()) {
+                variant.name = format!("{}, group {}", variant.name, number + 1);
+            }
         }
         Experiment { variants: variants.into(), time, ..experiment.clone() }
     };
@@ -75,8 +77,9 @@ fn need(experiment: &Experiment, variant: &Planned) -> u64 {
     WORKER + TIMES_WEIGHTS * 4 * experiment.subjects[variant.subject].model.parameters
 }
 
-/// The groups' records as one: variants one group after another, each compared within its own.
-pub fn join(mut records: Vec<Record>) -> Option<Record> {
+/// The groups' records as one: variants one group after another, each compared within its own. So many groups were
+/// planned; the last ones may be missing.
+pub fn join(mut records: Vec<Record>, planned: usize) -> Option<Record> {
     let several = records.len();
     let mut rest = records.split_off(1.min(records.len())).into_iter();
     let mut whole = records.pop()?;
@@ -105,8 +108,8 @@ pub fn join(mut records: Vec<Record>) -> Option<Record> {
             }
         }
     }
+    whole.settings.groups = (planned > 1).then_some(planned);
     if several > 1 {
-        whole.settings.groups = Some(several);
         whole.environment.warnings.push(format!(
             "memory is too small for all variants at once: measured in {several} groups, each against an original of its \
              own; compare variants of different groups with care"

@@ -273,7 +273,8 @@ fn measure_by(
     let records = measured
         .into_iter()
         .map(|(group, raw)| assemble::record(group, raw, engine.clone(), environment.clone(), started));
-    let mut record = groups::join(records.collect()).ok_or_else(|| Error::lost("nothing was measured"))?;
+    let mut record =
+        groups::join(records.collect(), groups.len()).ok_or_else(|| Error::lost("nothing was measured"))?;
     record.settings.interrupted |= missing && lost.is_none();
     record.settings.lost = record.settings.lost.take().or(lost);
     if let Some(earlier) = earlier {

@@ -45,14 +45,15 @@ fn variant(now: &mut Variant, was: &Variant) {
         now.profiled.clone_from(&was.profiled);
     }
     now.output_change = now.output_change.or(was.output_change);
-    let ops = now.ops.iter_mut().zip(&was.ops);
     if now.memory.is_none() {
         now.memory = was.memory;
-        ops.for_each(|(now, was)| {
+        now.ops.iter_mut().zip(&was.ops).for_each(|(now, was)| {
             let Op { output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults, .. } = *was;
             (now.output_bytes, now.scratch_bytes, now.live_bytes) = (output_bytes, scratch_bytes, live_bytes);
             (now.allocator_ns, now.minor_faults) = (allocator_ns, minor_faults);
-            now.batched_ns = now.batched_ns.or(was.batched_ns);
         });
+    }
+    if now.ops.iter().all(|op| op.batched_ns.is_none()) {
+        now.ops.iter_mut().zip(&was.ops).for_each(|(now, was)| now.batched_ns = was.batched_ns);
     }
 }

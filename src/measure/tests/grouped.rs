@@ -99,7 +99,28 @@ fn an_interrupt_before_the_second_group_has_a_round_is_an_interrupt() {
     };
     let record = in_two_groups(&six(), second, &interrupt);
     assert_eq!((record.settings.interrupted, record.settings.lost.as_deref()), (true, None));
-    assert_eq!(record.variants.len(), 4);
+    assert_eq!((record.variants.len(), record.settings.groups), (4, Some(2)));
+}
+
+#[test]
+fn a_control_that_only_a_later_group_has_keeps_its_name() {
+    let mut two = experiment();
+    two.subjects.push(subject("other"));
+    let of_other = |name, role| Planned { subject: 1, ..planned(name, role) };
+    let variants = [
+        planned("original", Role::Original),
+        planned("mish", Role::Swap),
+        planned("control", Role::Control),
+        of_other("other", Role::Original),
+        of_other("other: mish", Role::Swap),
+        of_other("other: control", Role::Control),
+    ];
+    two.variants = variants.to_vec().into();
+    let groups = groups::split(&two, four_fit());
+    let names: Vec<&str> = groups.iter().flat_map(|g| g.variants.iter()).map(|v| v.name.as_str()).collect();
+    assert!(groups.len() > 1 && two.variants.iter().all(|v| names.contains(&v.name.as_str())), "{names:?}");
+    let once: std::collections::HashSet<&&str> = names.iter().collect();
+    assert_eq!(once.len(), names.len());
 }
 
 #[test]

@@ -119,6 +119,24 @@ fn going_on_that_is_interrupted_before_memory_is_asked_for_keeps_what_is_known_o
 }
 
 #[test]
+fn going_on_that_is_interrupted_while_short_ops_are_timed_keeps_their_times() {
+    let mut earlier = cut_off_after_two_forks();
+    earlier.variants.iter_mut().for_each(|v| v.ops[1].batched_ns = Some(7));
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |_, request| {
+        matches!(request, Request::Batched { .. }).then(|| {
+            raised.raise();
+            Err(Lost::Interrupted)
+        })
+    });
+    world.timer_ns.set(MS / 3);
+    let again = gone_on(&world, &earlier, &interrupt);
+    assert!(again.settings.interrupted && again.variants[0].memory.is_some());
+    assert!(again.variants.iter().all(|v| v.ops[1].batched_ns == Some(7)));
+}
+
+#[test]
 fn going_on_with_other_cpus_is_refused() {
     let mut earlier = cut_off_after_two_forks();
     earlier.environment.affinity = vec![4, 5];
