@@ -89,7 +89,11 @@ fn profile_gives_a_record_in_which_everything_is_accounted_for() {
         // What ops take and what they don't is the profiled run's time.
         let ops = variant["ops"].as_array().expect("ops");
         let share: f64 = ops.iter().filter_map(|op| op["share"].as_f64()).sum();
-        assert!((0.5..=1.0).contains(&share), "{share}");
+        assert!(share <= 1.0, "{share}");
+        // By medians: among other tests one run may wait for longer than it runs.
+        let p50 = |of: &Value| of["p50_ns"].as_f64().expect("measured");
+        let most = ops.iter().map(p50).sum::<f64>() / p50(&variant["profiled"]);
+        assert!(most >= 0.5, "{most}");
         let of = |field: &str| variant["profiled"]["bookkeeping"][field].as_u64().expect("known");
         let parts = of("before_ns") + of("between_ns") + of("after_ns");
         let whole = variant["profiled"]["unaccounted_ns"].as_u64().expect("known");
