@@ -54,14 +54,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         threads.into_iter().map(ended).collect()
     });
     drop(experiment);
-    let complete = if tune { tune::complete } else { measure::complete };
     let mut trouble = None;
     let (mut measured, mut told) = (vec![], vec![]);
     for (name, result) in names.iter().zip(results) {
         let named = |e: Error| if names.len() > 1 { e.context(name) } else { e };
         match result {
             Ok(Done { record, lines, saved }) => {
-                if let Err(error) = saved.and_then(|()| complete(&record)).map_err(named) {
+                if let Err(error) = saved.and_then(|()| measure::complete(&record, !tune)).map_err(named) {
                     worst(&mut trouble, error);
                 }
                 measured.push((name, record));

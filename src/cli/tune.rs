@@ -84,14 +84,6 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
     Ok(Tuned { record, lines })
 }
 
-/// As [`measure::complete`]; what was lost can't be gone on with.
-pub fn complete(record: &Record) -> Result<()> {
-    match &record.settings.lost {
-        Some(why) => Err(Error::lost(format!("{why} (what was measured until then is kept)"))),
-        None => measure::complete(record),
-    }
-}
-
 /// What is there when a later step can't be taken.
 fn cut_off(mut record: Record, error: Error, interrupt: &Interrupt) -> Record {
     if interrupt.is_raised() {

@@ -156,9 +156,9 @@ fn forget_between_runs(model: &mut TypedModel) {
 
 /// Translates a model whose external files lie in `dir`.
 ///
-/// The graph's weights are handed over one by one, as tract's own reader makes them. Were they in one block that is freed before they
-/// are packed, glibc would from then on keep blocks of that size in its heap, and what they leave there once they are
-/// packed would be strewn with activations: YOLOv5n at 160 took 1.0% (0.6 to 1.5) longer and 7 MB more.
+/// The graph's weights are handed over one by one, as tract's own reader makes them. Were they in one block that is freed
+/// before they are packed, glibc would from then on keep blocks of that size in its heap, and what they leave there once
+/// they are packed would be strewn with activations: YOLOv5n at 160 took 1.0% (0.6 to 1.5) longer and 7 MB more.
 fn read(mut proto: ModelProto, dir: Option<&Path>) -> TractResult<InferenceModel> {
     use prost::Message;
     let own = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer);

@@ -134,7 +134,7 @@ fn one(
         lab.note(&format!("{error}; {name} is printed instead"));
         lab.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;
     }
-    let complete = measure::complete(&record).map_err(|e| e.context(name));
+    let complete = measure::complete(&record, true).map_err(|e| e.context(name));
     Ok((record, kept.and(complete)))
 }
 

@@ -92,7 +92,6 @@ pub fn join(mut records: Vec<Record>, planned: usize) -> Option<Record> {
         whole.settings.forks = whole.settings.forks.min(record.settings.forks);
         whole.settings.rounds.extend(record.settings.rounds);
         whole.settings.interrupted |= record.settings.interrupted;
-        whole.settings.lost = whole.settings.lost.or(record.settings.lost);
         whole.settings.time_limit_ns += record.settings.time_limit_ns;
         whole.settings.elapsed_ns =
             whole.settings.elapsed_ns.zip(record.settings.elapsed_ns).map(|(a, b)| a + b);

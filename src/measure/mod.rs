@@ -198,14 +198,14 @@ pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> R
 }
 
 /// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it
-/// (bad input) or something was lost.
-pub fn complete(record: &Record) -> Result<()> {
+/// (bad input) or something was lost. Where --resume can go on, that is the remedy.
+pub fn complete(record: &Record, resumable: bool) -> Result<()> {
     if record.settings.interrupted {
         return Err(Error::lost("interrupted: what was measured until then is reported"));
     }
     if let Some(why) = &record.settings.lost {
         let settings = &record.settings;
-        if settings.groups.is_some() {
+        if !resumable || settings.groups.is_some() {
             return Err(Error::lost(format!("{why} (what was measured until then is kept)")));
         }
         let wanted = settings.forks_wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
@@ -276,7 +276,7 @@ fn measure_by(
     let mut record =
         groups::join(records.collect(), groups.len()).ok_or_else(|| Error::lost("nothing was measured"))?;
     record.settings.interrupted |= missing && lost.is_none();
-    record.settings.lost = record.settings.lost.take().or(lost);
+    record.settings.lost = lost;
     if let Some(earlier) = earlier {
         resume::complete(&mut record, earlier);
     }

@@ -1,7 +1,7 @@
 //! What a measurement that goes on knows from before, where it was cut off again before it had asked anew.
 
 use crate::error::{Error, Result};
-use crate::record::{Op, Record, Variant};
+use crate::record::{Memory, Op, Record, Variant};
 
 /// Fails where the runs to come would be on other CPUs than those before.
 pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
@@ -46,7 +46,8 @@ fn variant(now: &mut Variant, was: &Variant) {
     }
     now.output_change = now.output_change.or(was.output_change);
     if now.memory.is_none() {
-        now.memory = was.memory;
+        let peak_rss_bytes = now.forks.iter().filter_map(|fork| fork.peak_rss_bytes).max();
+        now.memory = was.memory.map(|memory| Memory { peak_rss_bytes, ..memory });
         now.ops.iter_mut().zip(&was.ops).for_each(|(now, was)| {
             let Op { output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults, .. } = *was;
             (now.output_bytes, now.scratch_bytes, now.live_bytes) = (output_bytes, scratch_bytes, live_bytes);

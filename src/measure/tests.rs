@@ -418,7 +418,7 @@ fn what_all_variants_share_is_said_once_and_what_one_has_by_name() {
     assert_eq!(notes, ["mish: the engine can't run it: no such operator"]);
     let record = one.expect("two are measured");
     assert!(record.variants[1].refused && !record.variants[0].refused);
-    let error = complete(&record).expect_err("one is missing");
+    let error = complete(&record, true).expect_err("one is missing");
     assert_eq!(error, Error::input("mish: the engine can't run it: no such operator"));
 }
 
@@ -430,13 +430,13 @@ fn something_lost_outweighs_something_refused() {
         _ => None,
     });
     let record = measured(&world, &Interrupt::default()).expect("one is measured");
-    let error = complete(&record).expect_err("two are missing");
+    let error = complete(&record, true).expect_err("two are missing");
     assert_eq!(error.kind, Kind::Lost);
     assert!(
         error.message.starts_with("control: worker killed") && error.message.contains("2 of 3"),
         "{error}"
     );
-    complete(&by_the_book(&[10 * MS; 3])).expect("all there");
+    complete(&by_the_book(&[10 * MS; 3]), true).expect("all there");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_target_that_is_lost_in_the_last_group_is_lost() {
     let record = in_two_groups(&six(), second, &Interrupt::default());
     assert!(record.settings.lost.is_some() && !record.settings.interrupted);
     assert_eq!(record.variants.len(), 8, "what was measured of the second group is kept");
-    let error = complete(&record).expect_err("not complete");
+    let error = complete(&record, true).expect_err("not complete");
     assert!(error.kind == Kind::Lost && !error.message.contains("--resume"), "{error}");
 }
 

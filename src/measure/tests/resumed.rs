@@ -27,15 +27,12 @@ fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
     let cut = measured(&world, &Interrupt::default()).expect("two forks are there");
     assert_eq!((cut.settings.forks, cut.settings.lost.as_deref()), (2, Some("target fake: no route to it")));
     assert!(cut.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 2));
-    let error = complete(&cut).expect_err("forks are missing");
+    let error = complete(&cut, true).expect_err("forks are missing");
     assert_eq!(error.kind, Kind::Lost);
     assert!(error.message.contains("after 2 of 8 forks"), "{error}");
 
-    // Through a file, as it would be.
-    let kept = serde_json::from_str(&serde_json::to_string(&cut).expect("JSON")).expect("a record");
-    let fake = Fake(World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None));
-    let whole = measure_by(&fake.0, &experiment(), Some(&kept), &fake, &mut Silent, &Interrupt::default())
-        .expect("whole");
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    let whole = gone_on(&world, &kept(&cut), &Interrupt::default());
     assert_eq!((whole.settings.forks, whole.settings.lost.as_deref(), whole.settings.resumed), (8, None, 1));
     for (now, before) in whole.variants.iter().zip(&cut.variants) {
         assert_eq!(
@@ -46,7 +43,7 @@ fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
         assert_eq!(now.ops[0].fork_mean_ns.len(), 8);
         assert!(now.memory.is_some() && now.forks.iter().all(|f| f.ops_ns.is_empty()));
     }
-    assert!(complete(&whole).is_ok());
+    assert!(complete(&whole, true).is_ok());
 }
 
 #[test]
@@ -69,18 +66,6 @@ fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
     }
 }
 
-/// Its figures of the first sitting, but for what says that it was gone on with.
-fn loses_nothing(again: &Record, earlier: &Record) {
-    assert_eq!((again.settings.forks, again.settings.interrupted, again.settings.resumed), (2, true, 1));
-    assert_eq!(
-        (&again.engine, &again.model, &again.started_at),
-        (&earlier.engine, &earlier.model, &earlier.started_at)
-    );
-    for (now, was) in again.variants.iter().zip(&earlier.variants) {
-        assert_eq!(now, was);
-    }
-}
-
 #[test]
 fn going_on_that_is_interrupted_while_models_are_loaded_loses_nothing() {
     let earlier = cut_off_after_two_forks();
@@ -94,13 +79,27 @@ fn going_on_that_is_interrupted_while_models_are_loaded_loses_nothing() {
                 Err(Lost::Interrupted)
             })
         });
-        loses_nothing(&gone_on(&world, &earlier, &interrupt), &earlier);
+        let again = gone_on(&world, &earlier, &interrupt);
+        assert_eq!((again.settings.forks, again.settings.interrupted, again.settings.resumed), (2, true, 1));
+        assert_eq!(
+            (again.engine, again.model, again.started_at, again.variants),
+            (
+                earlier.engine.clone(),
+                earlier.model.clone(),
+                earlier.started_at.clone(),
+                earlier.variants.clone()
+            )
+        );
     }
 }
 
 #[test]
 fn going_on_that_is_interrupted_before_memory_is_asked_for_keeps_what_is_known_of_it() {
-    let earlier = cut_off_after_two_forks();
+    let mut earlier = cut_off_after_two_forks();
+    for variant in &mut earlier.variants {
+        variant.forks.iter_mut().for_each(|fork| fork.peak_rss_bytes = Some(900));
+        variant.memory.as_mut().expect("asked for").peak_rss_bytes = Some(900);
+    }
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |_, request| {
@@ -113,7 +112,8 @@ fn going_on_that_is_interrupted_before_memory_is_asked_for_keeps_what_is_known_o
     assert_eq!(again.settings.forks, 3);
     for (now, was) in again.variants.iter().zip(&earlier.variants) {
         assert_eq!((now.forks.len(), now.output_change), (3, was.output_change));
-        assert_eq!(now.memory.map(|m| m.peak_heap_bytes), Some(33));
+        let memory = now.memory.expect("known from before");
+        assert_eq!((memory.peak_heap_bytes, memory.peak_rss_bytes), (33, Some(1001)), "the third fork's");
         assert_eq!(now.ops[0].scratch_bytes, 5);
     }
 }
