@@ -13,15 +13,16 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use oplat::activation::{Activation, kinds};
-use oplat::engine::Engine;
+use oplat::engine::LoadedModel;
+use oplat::engines;
 use oplat::kernel::{Isa, Kernel};
 use oplat::onnx::Model;
 use oplat::onnx::messages::{
     Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto,
     TensorType, TypeProto, TypeValue, ValueInfoProto, data_type,
 };
+use oplat::protocol::Load;
 use oplat::swap::{self, Lowering};
-use oplat::worker::protocol::Load;
 
 const SIZES: [usize; 3] = [1_152, 9_216, 102_400];
 /// Calls of fewer elements are too short for the clock, and are timed together.
@@ -114,7 +115,7 @@ fn kernels(isa: Isa) -> impl Iterator<Item = (Activation, Kernel)> {
 }
 
 /// The activation as exported, alone in a network, in the engine.
-fn exported(activation: &Activation, n: usize) -> Option<Engine> {
+fn exported(activation: &Activation, n: usize) -> Option<Box<dyn LoadedModel>> {
     let value = |name: &str| ValueInfoProto {
         name: Some(name.into()),
         r#type: Some(TypeProto {
@@ -155,7 +156,7 @@ fn exported(activation: &Activation, n: usize) -> Option<Engine> {
     let file = folder.path().join("alone.onnx");
     variant.model.write(&file).ok()?;
     let load = Load { model: file.display().to_string(), ..Load::default() };
-    Some(Engine::load(&load).ok()?.0)
+    Some(engines::default().load(&load).ok()?.0)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -168,8 +169,8 @@ fn nanoseconds(duration: Duration, n: usize) -> f64 {
 }
 
 /// One run of the engine's operators, in ns.
-fn own(engine: &mut Engine, runs: u64) -> Option<u64> {
-    let turn = engine.turn(runs as usize, true).ok()?;
+fn own(model: &mut dyn LoadedModel, runs: u64) -> Option<u64> {
+    let turn = model.turn(runs as usize, true).ok()?;
     Some(turn.runs_ns.iter().sum())
 }
 
@@ -177,7 +178,7 @@ fn own(engine: &mut Engine, runs: u64) -> Option<u64> {
 struct Line {
     activation: Activation,
     kernels: Vec<(Kernel, Format, Vec<f64>)>,
-    own: Option<Engine>,
+    own: Option<Box<dyn LoadedModel>>,
     own_ns: Vec<f64>,
 }
 
@@ -203,7 +204,7 @@ fn table(n: usize, wanted: &dyn Fn(&Activation) -> bool) {
             for (kernel, format, ns) in &mut line.kernels {
                 ns.push(nanoseconds(buffers.time(kernel, *format), n));
             }
-            let ns = line.own.as_mut().and_then(|engine| own(engine, 1));
+            let ns = line.own.as_mut().and_then(|engine| own(engine.as_mut(), 1));
             line.own_ns.extend(ns.map(|ns| ns as f64 / n as f64));
         }
     }
@@ -251,7 +252,7 @@ fn criterion(c: &mut Criterion) {
         for (activation, _) in kernels(Isa::Portable).filter(|(a, _)| wanted(n, a)) {
             let Some(mut engine) = exported(&activation, n) else { continue };
             group.bench_function(BenchmarkId::new(activation.to_string(), "exported"), |b| {
-                b.iter_custom(|runs| Duration::from_nanos(own(&mut engine, runs).unwrap_or_default()))
+                b.iter_custom(|runs| Duration::from_nanos(own(engine.as_mut(), runs).unwrap_or_default()))
             });
         }
         group.finish();

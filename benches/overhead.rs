@@ -3,22 +3,21 @@
 //! Everybody is a process of its own, started anew for each fork, pinned to the same CPU and on the clock by turns, since
 //! processes of one program differ more than any of this costs. There are two bare loops. glibc may give a run's memory
 //! back at its end, page by page, or keep it; which of them a program gets hangs on the blocks that it has freed before.
-//! So one is left alone, and one frees a large block once it has loaded, as ours does
-//! (see [`oplat::worker::heap::Counting::settle`]).
+//! So one is left alone, and one is told to keep it once it has loaded, as ours is
+//! (see [`oplat::process::heap::Counting::settle`]).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use oplat::device::{self, Interrupt, Target, Worker};
 use oplat::environment::default_cpus;
+use oplat::process::cpu;
+use oplat::protocol::{Input, Load, Reply, Request};
 use oplat::stats::{Samples, mean_estimate};
-use oplat::target::{self, Interrupt, Target, Worker};
-use oplat::worker::heap::Counting;
-use oplat::worker::protocol::{Input, Load, Reply, Request};
-use oplat::{worker::cpu, zoo};
-use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::TypedSimplePlan;
+use oplat::zoo;
+use oplat_tract::bare;
 
 /// With yolov5n at 640 a fork's ratio scatters by 2 to 3%, and an interval should show a difference of 1%.
 const FORKS: usize = 100;
@@ -39,7 +38,8 @@ fn main() {
     match arguments.as_slice() {
         [first, file, size, cpu, memory] if first == BARE => {
             let (size, cpu) = (size.parse().expect("a size"), cpu.parse().expect("a CPU"));
-            bare_loop(Path::new(file), size, cpu, memory == KEPT).expect("the bare loop runs");
+            cpu::pin(&[cpu]).expect("a CPU that is there");
+            bare::serve(Path::new(file), &shape(size), memory == KEPT).expect("the bare loop runs");
         }
         // Cargo adds an argument of its own.
         asked => {
@@ -52,32 +52,6 @@ fn main() {
 
 fn shape(size: usize) -> [usize; 4] {
     [1, 3, size, size]
-}
-
-/// What anybody would write around tract. Each line that is read says how many runs to time; the answer is their times in
-/// ns.
-fn bare_loop(file: &Path, size: usize, cpu: usize, kept: bool) -> TractResult<()> {
-    cpu::pin(&[cpu]).expect("a CPU that is there");
-    let model = tract_onnx::onnx().model_for_path(file)?.with_input_fact(0, f32::fact(shape(size)).into())?;
-    let mut state = TypedSimplePlan::new(model.into_optimized()?)?.spawn()?;
-    if kept {
-        Counting::settle();
-    }
-    let values: Vec<f32> = (0..shape(size).iter().product()).map(|i| (i % 251) as f32 / 251.0).collect();
-    let input = Tensor::from_shape(&shape(size), &values)?;
-    let mut run = || -> TractResult<u128> {
-        let input = input.clone().into_tvalue();
-        let start = Instant::now();
-        // As ours does, it frees the outputs when the clock has stopped.
-        let _outputs = state.run(tvec![input])?;
-        Ok(start.elapsed().as_nanos())
-    };
-    for line in std::io::stdin().lock().lines() {
-        run()?;
-        let times: Vec<u128> = (0..line?.parse()?).map(|_| run()).collect::<TractResult<_>>()?;
-        println!("{}", times.iter().map(u128::to_string).collect::<Vec<_>>().join(" "));
-    }
-    Ok(())
 }
 
 /// One of those that take turns.
@@ -137,7 +111,7 @@ struct Ours {
 
 impl Ours {
     fn start(file: &Path, size: usize, cpu: usize, profiled: bool) -> Self {
-        let target = target::Command::new(env!("CARGO_BIN_EXE_oplat")).expect("a path");
+        let target = device::Command::new(env!("CARGO_BIN_EXE_oplat")).expect("a path");
         let mut worker = target.start(&Interrupt::default()).expect("a worker starts");
         let load = Load {
             model: file.display().to_string(),

@@ -1,37 +1,35 @@
 //! oplat measures what each activation function costs in a neural network on the device that will run it.
 //!
-//! The floors, from the ground up; imports run downwards only:
+//! The floors, from the ground up; imports run downwards only, and `tests/floors.rs` holds that:
 //!
-//! - ground: [`error`], [`ending`] (what a panic leaves to do), [`files`], [`units`], [`stats`], [`record`]
-//! - graph: [`onnx`] (files, losslessly), [`activation`] (the registry), [`kernel`] (all SIMD),
-//!   [`swap`] (sites and variants),
-//!   [`zoo`] (built-in models), [`yaml`]
-//! - execution: [`engine`] (the only importer of tract), [`worker`] (the child process), [`target`] (how a
-//!   worker is started), [`measure`] (schedule and forks), [`environment`]
+//! - ground (a crate): [`error`], [`cleanup`], [`files`], [`units`], [`random`], [`suggest`],
+//!   [`stats`], [`record`], [`protocol`] (what crosses between parent and worker), [`process`] (allocator and CPUs)
+//! - kernels (a crate): [`kernel`], all SIMD
+//! - graph (a crate): [`onnx`] (files, losslessly), [`activation`] (the registry), [`swap`] (sites and variants)
+//! - engine (a crate): [`engine`], the seam between the program and what runs models; `oplat-tract` behind it is the only
+//!   importer of tract
+//! - models: [`yaml`], [`zoo`] (built-in models)
+//! - execution: [`engines`] (those that are linked in), [`environment`] (the machine), [`worker`] (the child process),
+//!   [`device`] (how a worker is started), [`measure`] (schedule and forks)
 //! - use: [`compare`] (record against record), [`report`], [`plot`], [`experiment`] (many measurements from one file),
 //!   [`mod@bench`] (activations on their own)
 //! - top: [`cli`]
 
-pub mod activation;
+pub use oplat_engine as engine;
+pub use oplat_graph::{activation, onnx, swap};
+pub use oplat_ground::{cleanup, error, files, process, protocol, random, record, stats, suggest, units};
+pub use oplat_kernels as kernel;
+
 pub mod bench;
 pub mod cli;
 pub mod compare;
-pub mod ending;
-pub mod engine;
+pub mod device;
+pub mod engines;
 pub mod environment;
-pub mod error;
 pub mod experiment;
-pub mod files;
-pub mod kernel;
 pub mod measure;
-pub mod onnx;
 pub mod plot;
-pub mod record;
 pub mod report;
-pub mod stats;
-pub mod swap;
-pub mod target;
-pub mod units;
 pub mod worker;
 pub mod yaml;
 pub mod zoo;

@@ -1,9 +1,15 @@
 //! YAML that a person writes: read strictly, and refused with the line, the key and the nearest key that
 //! would have been right.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserializer;
+use serde::de::{self, DeserializeOwned};
 
 use crate::error::{Error, Result};
+use crate::suggest::nearest;
+use crate::units;
 
 /// Reads a document. `name` is what the user knows it as, a file's name as a rule. The error names the line
 /// and, for a key or word that isn't known, those that are.
@@ -45,8 +51,8 @@ impl<'m> Unknown<'m> {
     }
 }
 
-impl std::fmt::Display for Unknown<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unknown {} `{}`", self.what, self.word)?;
         if !self.path.is_empty() {
             write!(f, " in {}", self.path)?;
@@ -59,15 +65,33 @@ impl std::fmt::Display for Unknown<'_> {
     }
 }
 
-/// The known word that is most like `word`, if one is like it at all.
-pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let word = word.to_lowercase();
-    known
-        .into_iter()
-        .map(|k| (strsim::normalized_damerau_levenshtein(&word, &k.to_lowercase()), k))
-        .filter(|(likeness, _)| *likeness >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, k)| k)
+/// A word that means something: what is wrong with it is said while it is read, so that its line is known.
+pub struct Word<T> {
+    /// What it should be.
+    pub what: &'static str,
+    pub parse: fn(&str) -> Result<T, String>,
+}
+
+impl<T> de::Visitor<'_> for Word<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<T, E> {
+        (self.parse)(word).map_err(E::custom)
+    }
+}
+
+/// A time: `40s`, `2m`, `500ms`.
+pub fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    text.deserialize_str(Word { what: "a time, as in 40s", parse: units::parse_duration })
+}
+
+/// The same where it may be left out.
+pub fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
+    time(text).map(Some)
 }
 
 #[cfg(test)]

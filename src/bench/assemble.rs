@@ -7,10 +7,10 @@ use super::figures::{self, interval};
 use super::plan::{Effort, Plan};
 use super::session::{Raw, RawRow};
 use crate::environment;
-use crate::record::Environment;
+use crate::protocol::Solo;
 use crate::record::bench::{Bench, Growth, LeftOut, Memcpy, Row, SCHEMA, Settings, Turns};
+use crate::record::{Environment, Lowering};
 use crate::units;
-use crate::worker::protocol::Solo;
 
 /// Bytes of a float.
 const FLOAT: u64 = 4;
@@ -38,19 +38,18 @@ pub fn record(
     let left_out = planned().filter_map(|(solo, row)| {
         Some(LeftOut {
             activation: solo.activation.clone()?,
-            lowering: solo.lowering.clone(),
+            lowering: solo.lowering,
             elements: elements(solo),
             reason: row.ready.error.clone()?,
         })
     });
-    let lowerings: Vec<&str> = plan.lowerings.iter().map(|l| l.name()).collect();
     Bench {
         schema: SCHEMA.into(),
         oplat: environment::this_program(),
         started_at: environment::rfc3339(started),
         command: plan.command.clone(),
         growth: growth(&rows, plan.confidence),
-        claims: claims::claims(&rows, &lowerings, raw.operator_ns, plan.confidence),
+        claims: claims::claims(&rows, &plan.lowerings, raw.operator_ns, plan.confidence),
         left_out: left_out.collect(),
         engine: raw.engine,
         environment,
@@ -74,7 +73,7 @@ fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
         forwards,
         time_limit_ns: time,
         elapsed_ns: elapsed.as_nanos() as u64,
-        denormals: if plan.flush_denormals { "flush" } else { "keep" }.into(),
+        denormals: plan.denormals,
         isa: plan.isa.clone(),
         threads: 1,
         confidence: plan.confidence,
@@ -115,7 +114,7 @@ fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64)
     let bytes = (FLOAT * (elements + ready.output_elements)) as f64;
     Some(Row {
         activation,
-        lowering: solo.lowering.clone(),
+        lowering: solo.lowering,
         elements,
         shape: solo.shape.clone(),
         ns_per_element: time.point,
@@ -125,7 +124,7 @@ fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64)
         memcpy_interval: None,
         ratio_to_relu: None,
         relu_interval: None,
-        kernel: kernel(&ready.ops, ready.isa.is_some()),
+        kernel: kernel(&ready.plain_ops, ready.isa.is_some()),
         isa: ready.isa.clone(),
         ops: ready.ops.clone(),
         output_elements: ready.output_elements,
@@ -147,31 +146,16 @@ fn forwards(turns: &Turns) -> u64 {
 fn kernel(ops: &[String], own: bool) -> String {
     match ops {
         [one] if own => format!("oplat.{one}"),
-        [one] => format!("1 op: {}", plain(one)),
-        several => {
-            format!(
-                "{} ops: {}",
-                several.len(),
-                several.iter().map(|op| plain(op)).collect::<Vec<_>>().join(" ")
-            )
-        }
+        _ => format!("{}: {}", units::count(ops.len(), "op"), ops.join(" ")),
     }
-}
-
-/// An operator without what the engine's name says of how it is specialised: OptAddByScalar is Add.
-fn plain(op: &str) -> &str {
-    let name = op.strip_prefix("Opt").unwrap_or(op);
-    let chain = name.strip_prefix("BinChain(").and_then(|steps| steps.strip_suffix(')'));
-    let name = chain.unwrap_or(name);
-    ["ByScalar", "Unicast"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
 }
 
 /// Works out the ratios to the copy and to relu of the same size (and lowering, where relu has it).
 fn relate(rows: &mut [Row], memcpy: &[Memcpy], confidence: f64) {
-    let relus: Vec<(u64, String, Turns)> = rows
+    let relus: Vec<(u64, Lowering, Turns)> = rows
         .iter()
         .filter(|r| r.activation == "relu")
-        .map(|r| (r.elements, r.lowering.clone(), r.turns.clone()))
+        .map(|r| (r.elements, r.lowering, r.turns.clone()))
         .collect();
     for row in rows {
         let copy = memcpy.iter().find(|copy| copy.elements == row.elements).map(|copy| &copy.turns);
@@ -201,7 +185,7 @@ fn growth(rows: &[Row], confidence: f64) -> Vec<Growth> {
         let ratio = figures::ratio(&to.turns, &row.turns, confidence)?;
         Some(Growth {
             activation: row.activation.clone(),
-            lowering: row.lowering.clone(),
+            lowering: row.lowering,
             from_elements: row.elements,
             to_elements: to.elements,
             ratio: ratio.point,
@@ -246,7 +230,7 @@ pub(super) mod tests {
     pub fn row(activation: &str, lowering: &str, elements: u64) -> Row {
         Row {
             activation: activation.into(),
-            lowering: lowering.into(),
+            lowering: lowering.parse().unwrap(),
             elements,
             shape: vec![1, elements as usize],
             ns_per_element: 1.0,
@@ -300,8 +284,8 @@ pub(super) mod tests {
 
     #[test]
     fn what_computed_a_row_is_said_in_a_few_words() {
-        let ops = ["Exp", "OptAddByScalar", "OptMulUnicast", "OptBinChain(Mul+Sub)"].map(String::from);
-        assert_eq!(kernel(&ops, false), "4 ops: Exp Add Mul Mul+Sub");
+        let ops = ["Exp", "Add", "Mul+Sub"].map(String::from);
+        assert_eq!(kernel(&ops, false), "3 ops: Exp Add Mul+Sub");
         assert_eq!(kernel(&ops[1..2], false), "1 op: Add");
         assert_eq!(kernel(&["mish".to_owned()], true), "oplat.mish");
     }

@@ -8,6 +8,7 @@
 //! advantage, a kernel is tried as the operator that it is in a network: with what that adds to a call.
 
 use super::figures;
+use crate::record::Lowering;
 use crate::record::bench::{Claim, Row, Verdict};
 use crate::stats::Estimate;
 use crate::units;
@@ -17,9 +18,9 @@ const STUDY: [&str; 7] = ["relu", "leaky_relu", "sigmoid", "silu", "hard_swish",
 
 /// The rows in these lowerings, tried against the study. A claim whose activations are not there is left out.
 /// `operator_ns` is what a kernel takes longer as an operator.
-pub fn claims(rows: &[Row], lowerings: &[&str], operator_ns: Option<f64>, confidence: f64) -> Vec<Claim> {
+pub fn claims(rows: &[Row], lowerings: &[Lowering], operator_ns: Option<f64>, confidence: f64) -> Vec<Claim> {
     let rows: Vec<Row> = rows.iter().map(|row| as_operator(row, operator_ns.unwrap_or(0.0))).collect();
-    let of = |lowering: &&str| Table::new(&rows, lowering, confidence).claims();
+    let of = |&lowering: &Lowering| Table::new(&rows, lowering, confidence).claims();
     lowerings.iter().flat_map(of).collect()
 }
 
@@ -35,7 +36,7 @@ fn as_operator(row: &Row, operator_ns: f64) -> Row {
 
 /// The rows of one lowering, by size. What has no kernel stands for itself in both.
 struct Table<'r> {
-    lowering: &'r str,
+    lowering: Lowering,
     sizes: Vec<Size<'r>>,
     confidence: f64,
 }
@@ -52,7 +53,7 @@ struct Finding {
 }
 
 impl<'r> Table<'r> {
-    fn new(rows: &'r [Row], lowering: &'r str, confidence: f64) -> Self {
+    fn new(rows: &'r [Row], lowering: Lowering, confidence: f64) -> Self {
         let mut elements: Vec<u64> = rows.iter().map(|row| row.elements).collect();
         elements.sort_unstable();
         elements.dedup();
@@ -76,7 +77,7 @@ impl<'r> Table<'r> {
             if !findings.is_empty() {
                 let verdict = all_of(&findings);
                 let figures: Vec<String> = telling(findings, verdict).chain(missing).collect();
-                let (claim, lowering) = (claim.into(), self.lowering.into());
+                let (claim, lowering) = (claim.into(), self.lowering);
                 claims.push(Claim { claim, lowering, verdict, figures: figures.join("; ") });
             }
         };
@@ -249,7 +250,7 @@ mod tests {
     }
 
     fn verdicts(rows: &[Row], lowering: &str) -> Vec<(String, Verdict)> {
-        let claims = claims(rows, &[lowering], None, 0.99);
+        let claims = claims(rows, &[lowering.parse().unwrap()], None, 0.99);
         claims.into_iter().map(|claim| (claim.claim, claim.verdict)).collect()
     }
 
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn claims_that_hold_are_confirmed_with_their_figures() {
         let rows = study();
-        let all = claims(&rows, &["exported"], None, 0.99);
+        let all = claims(&rows, &[Lowering::Exported], None, 0.99);
         assert_eq!(all.len(), 4);
         assert!(all.iter().all(|c| c.verdict == Verdict::Confirmed), "{all:#?}");
         assert!(all[0].figures.starts_with("at 1,152 it takes 1.22 [1.2"), "{}", all[0].figures);
@@ -295,7 +296,7 @@ mod tests {
             of("leaky_relu", "exported", 64, 290),
             of("hard_swish", "kernel", 64, 250),
         ];
-        let verdict = |operator_ns| claims(&rows, &["kernel"], operator_ns, 0.99)[0].verdict;
+        let verdict = |operator_ns| claims(&rows, &[Lowering::Kernel], operator_ns, 0.99)[0].verdict;
         assert_eq!(verdict(None), Verdict::Refuted);
         assert_eq!(verdict(Some(100.0)), Verdict::Confirmed);
     }
@@ -306,7 +307,7 @@ mod tests {
         for (elements, mish) in [(1, 500), (2, 500), (3, 90), (4, 500), (5, 90), (6, 500)] {
             rows.extend([of("relu", "exported", elements, 100), of("mish", "exported", elements, mish)]);
         }
-        let claim = &claims(&rows, &["exported"], None, 0.99)[0];
+        let claim = &claims(&rows, &[Lowering::Exported], None, 0.99)[0];
         assert_eq!(claim.verdict, Verdict::Refuted);
         let sizes: Vec<&str> =
             claim.figures.split("; ").filter_map(|figure| figure.split(' ').nth(1)).take(3).collect();
@@ -329,7 +330,7 @@ mod tests {
         assert_eq!(verdicts(&rows, "exported"), []);
         let rows = [of("relu", "exported", 8, 100), of("mish", "exported", 8, 300)];
         assert_eq!(verdicts(&rows, "exported"), [("Mish is the dearest".into(), Verdict::Confirmed)]);
-        let claim = &claims(&rows, &["exported"], None, 0.99)[0];
+        let claim = &claims(&rows, &[Lowering::Exported], None, 0.99)[0];
         assert!(claim.figures.ends_with("not among them: leaky_relu, sigmoid, silu, hard_swish, selu"));
     }
 }

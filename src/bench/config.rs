@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::activation::{Activation, kinds};
 use crate::error::Result;
-use crate::experiment::{Denormals, Word};
+use crate::record::Denormals;
 use crate::swap::Lowering;
-use crate::{experiment, yaml};
+use crate::yaml;
+use crate::yaml::Word;
 
 /// Settings as they are given; what is not, is as `plan` has it. `configs/README.md` is the reference for who
 /// writes a file.
@@ -24,7 +25,7 @@ pub struct Config {
     pub sizes: Option<Vec<u64>>,
     /// Forwards of each row in all; goes before `time`.
     pub forwards: Option<u64>,
-    #[serde(deserialize_with = "some_time")]
+    #[serde(deserialize_with = "yaml::some_time")]
     pub time: Option<Duration>,
     pub forks: Option<usize>,
     pub seed: Option<u64>,
@@ -130,11 +131,6 @@ impl<'de> Deserialize<'de> for Named {
     }
 }
 
-fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
-    experiment::time(text).map(Some)
-}
-
-/// `1` is a number to YAML, `0,2-3` a word.
 fn some_cpus<'de, D: Deserializer<'de>>(cpus: D) -> Result<Option<String>, D::Error> {
     struct Cpus;
     impl de::Visitor<'_> for Cpus {

@@ -23,10 +23,10 @@ use std::time::{Instant, SystemTime};
 pub use config::{Activations, Config};
 pub use plan::{Effort, Plan};
 
+use crate::device::Target;
 use crate::error::{Error, Result};
 use crate::measure::{Interrupt, Progress, Watch};
 use crate::record::bench::Bench;
-use crate::target::Target;
 
 /// Measures what is planned and makes the record of it.
 ///

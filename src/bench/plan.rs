@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::config::Config;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::experiment::Denormals;
+use crate::protocol::Solo;
+use crate::record::Denormals;
 use crate::swap::{self, Lowering};
-use crate::worker::protocol::Solo;
 use crate::zoo;
 
 /// The network whose shapes are measured where none are given.
@@ -44,7 +44,7 @@ pub struct Plan {
     pub forks: usize,
     pub seed: u64,
     pub cpus: Option<String>,
-    pub flush_denormals: bool,
+    pub denormals: Denormals,
     pub in_place: bool,
     pub isa: Option<String>,
     pub confidence: f64,
@@ -98,7 +98,7 @@ impl Plan {
             forks: config.forks.unwrap_or(FORKS),
             seed: config.seed.unwrap_or(0),
             cpus: config.cpus,
-            flush_denormals: config.denormals == Some(Denormals::Flush),
+            denormals: config.denormals.unwrap_or_default(),
             in_place: config.in_place.unwrap_or(false),
             isa: config.isa,
             confidence: CONFIDENCE,
@@ -135,20 +135,20 @@ fn solos(activations: &[Activation], lowerings: &[Lowering], shapes: &[Vec<usize
     let relu = Activation::parse("relu").ok().filter(|_| !activations.iter().any(is_relu));
     let mut solos = vec![];
     for shape in shapes {
-        let solo = |activation: Option<&Activation>, lowering: &str| Solo {
+        let solo = |activation: Option<&Activation>, lowering: Lowering| Solo {
             activation: activation.map(ToString::to_string),
-            lowering: lowering.to_owned(),
+            lowering,
             // What leaves fewer channels is written for values without rows and columns.
             shape: match activation.and_then(|a| a.kind.alone) {
                 Some(_) => vec![1, elements(shape)],
                 None => shape.clone(),
             },
         };
-        solos.push(solo(None, ""));
+        solos.push(solo(None, Lowering::Exported));
         for activation in relu.iter().chain(activations) {
-            let kernel = swap::has_kernel_alone(activation) || !lowerings.contains(&Lowering::Exported);
+            let kernel = swap::has_kernel(activation) || !lowerings.contains(&Lowering::Exported);
             for lowering in lowerings.iter().filter(|&&lowering| lowering == Lowering::Exported || kernel) {
-                solos.push(solo(Some(activation), lowering.name()));
+                solos.push(solo(Some(activation), *lowering));
             }
         }
     }
@@ -171,7 +171,10 @@ mod tests {
     fn names(plan: &Plan) -> Vec<String> {
         let name = |s: &Solo| {
             let elements: usize = s.shape.iter().product();
-            format!("{} {} {elements}", s.activation.as_deref().unwrap_or("copy"), s.lowering)
+            match &s.activation {
+                Some(activation) => format!("{activation} {} {elements}", s.lowering),
+                None => format!("copy  {elements}"),
+            }
         };
         plan.solos.iter().map(name).collect()
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::plan::{Effort, Plan};
+use crate::device::{Lost, Target, Worker};
 use crate::error::{Error, Result};
 use crate::measure::{self, Interrupt, Progress};
+use crate::protocol::{Failure, Reply, Request, SoloReady, Solos};
+use crate::record::Engine;
 use crate::record::bench::{InPlace, Turns};
-use crate::target::{Lost, Target, Worker};
 use crate::units;
-use crate::worker::protocol::{Engine, Failure, Reply, Request, SoloReady, Solos};
 
 /// Timed batches of a turn should take about this long: with the untimed one and the filling of buffers, a turn
 /// is two to three times as long.
@@ -187,7 +188,7 @@ impl Session<'_> {
                 survey: fork == 0,
                 seed: self.plan.seed,
                 cpus: self.cpus.to_vec(),
-                flush_denormals: self.plan.flush_denormals,
+                denormals: self.plan.denormals,
             });
             match self.answer(worker.as_mut(), &request, Duration::from_secs(300), WHAT)? {
                 Ok(Reply::Solos(ready)) if ready.solos.len() == self.plan.solos.len() => break ready,

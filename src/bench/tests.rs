@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::config::Activations;
 use super::*;
+use crate::device::{End, Lost, Worker};
 use crate::measure::Silent;
+use crate::protocol::{self, Batches, Failure, InPlace, Reply, Request, Solo, SoloReady, SolosReady};
+use crate::record::Lowering;
+use crate::record::bench::Values;
 use crate::record::bench::Verdict;
-use crate::target::{End, Lost, Worker};
-use crate::worker::protocol::{
-    self, Batches, Failure, InPlace, Reply, Request, Solo, SoloReady, SolosReady, Values,
-};
 
 /// A machine on which an element takes a copy 100 ns, relu 200, another kernel 400 and the rest 2,000; each process is
 /// slower than the one before.
@@ -59,10 +59,10 @@ impl Target for World {
 
 impl Process {
     fn forward_ns(&self, solo: &Solo) -> u64 {
-        let each = match (solo.activation.as_deref(), solo.lowering.as_str()) {
+        let each = match (solo.activation.as_deref(), solo.lowering) {
             (None, _) => 100,
             (Some("relu"), _) => 200,
-            (_, "kernel") => 400,
+            (_, Lowering::Kernel) => 400,
             _ => 2000,
         };
         each * solo.shape.iter().product::<usize>() as u64 * (9 + self.number) / 10
@@ -92,7 +92,8 @@ impl Worker for Process {
                 }
                 let ready = |solo: &Solo| SoloReady {
                     ops: solo.activation.iter().map(|name| format!("Opt{name}")).collect(),
-                    isa: (solo.lowering == "kernel").then(|| "avx2".into()),
+                    plain_ops: solo.activation.clone().into_iter().collect(),
+                    isa: (solo.lowering == Lowering::Kernel).then(|| "avx2".into()),
                     batch: 5,
                     batch_ns: 5 * self.forward_ns(solo),
                     batch_wall_ns: 6 * self.forward_ns(solo),
@@ -151,7 +152,7 @@ fn every_figure_is_what_was_measured_and_ratios_are_paired() {
     let bench = measured(&plan(&["mish", "identity"], |_| ()), &world).unwrap();
     assert_eq!((bench.settings.rounds.as_slice(), bench.rows.len()), (&[20; 3][..], 8));
     let row = &bench.rows[2];
-    assert_eq!((row.activation.as_str(), row.lowering.as_str(), row.elements), ("mish", "exported", 8));
+    assert_eq!((row.activation.as_str(), row.lowering, row.elements), ("mish", Lowering::Exported, 8));
     // 2,000 ns an element at speeds 1, 1.1 and 1.2.
     assert!((row.ns_per_element - 2000.0 * 1.32f64.cbrt()).abs() < 0.1, "{}", row.ns_per_element);
     assert!((row.gb_per_s * row.ns_per_element - 8.0).abs() < 1e-9);
@@ -168,7 +169,8 @@ fn every_figure_is_what_was_measured_and_ratios_are_paired() {
     assert!(bench.growth.iter().all(|g| (g.ratio - 8.0).abs() < 0.05 && g.linear == 8.0));
     let left: Vec<(&str, u64)> = bench.left_out.iter().map(|l| (l.activation.as_str(), l.elements)).collect();
     assert_eq!(left, [("identity", 8), ("identity", 64)]);
-    let verdict = bench.claims.iter().find(|c| c.claim.starts_with("Mish") && c.lowering == "exported");
+    let verdict =
+        bench.claims.iter().find(|c| c.claim.starts_with("Mish") && c.lowering == Lowering::Exported);
     assert_eq!(verdict.map(|c| c.verdict), Some(Verdict::Confirmed));
     assert!(complete(&bench).is_ok());
 }

@@ -8,11 +8,16 @@ use serde::Serialize;
 
 use super::{note, output};
 use crate::activation::{Activation, Exporter, Form, Kind, kinds};
+use crate::engine::Backend;
+use crate::engines;
 use crate::error::{Error, Result};
 use crate::files::Destination;
+use crate::onnx::Model;
 use crate::plot;
+use crate::protocol::Op;
 use crate::report::grid::{Grid, wrap};
-use crate::swap;
+use crate::swap::{self, Lowering};
+use crate::units::count;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,7 +61,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 /// What can be done with an activation, in the words of the tables.
 fn capabilities(kind: &'static Kind) -> Vec<&'static str> {
     let swapped = if kind.alone.is_none() { "swap" } else { "alone" };
-    let all = [(kind.found, "find"), (true, swapped), (swap::has_kernel(&Activation::new(kind)), "kernel")];
+    let all = [
+        (kind.found, "find"),
+        (true, swapped),
+        (swap::runs_kernel(&engines::default().about().1, &Activation::new(kind)), "kernel"),
+    ];
     all.into_iter().filter_map(|(can, word)| can.then_some(word)).collect()
 }
 
@@ -122,8 +131,60 @@ fn in_full(activation: &Activation) -> String {
     for (i, formula) in kind.recognised.iter().enumerate() {
         line(if i == 0 { "found as also" } else { "" }, formula);
     }
-    line("tract 0.23.9", kind.tract);
+    let engine = engines::default();
+    let name = engine.about().0;
+    line(&format!("{} {}", name.name, name.version), &Made::of(activation, engine).text());
     text
+}
+
+/// What an engine makes of an activation, tried: on its own, and behind a convolution that it could merge it into.
+#[derive(Serialize)]
+struct Made {
+    engine: String,
+    version: String,
+    /// The engine's operators, in order; null where it can't run the activation on its own.
+    alone: Option<Vec<String>>,
+    /// The same behind a convolution, without those of the convolution; none is left where it is merged into that. Null for
+    /// what can't stand there.
+    behind_convolution: Option<Vec<String>>,
+}
+
+impl Made {
+    fn of(activation: &Activation, engine: &dyn Backend) -> Self {
+        let about = engine.about().0;
+        let plan = |model: Result<Model>| engine.plan(&model.ok()?).ok();
+        let names = |ops: Vec<Op>| ops.iter().map(|op| engine.plain(&op.op).to_owned()).collect();
+        let shape: &[usize] = if activation.kind.alone.is_some() { &[1, 64] } else { &[1, 16, 8, 8] };
+        // The convolution is node 0.
+        let without_convolution =
+            |ops: Vec<Op>| ops.into_iter().filter(|op| !op.onnx.contains(&0)).collect::<Vec<_>>();
+        Self {
+            engine: about.name,
+            version: about.version,
+            alone: plan(swap::alone(activation, shape, Lowering::Exported)).map(names),
+            behind_convolution: plan(swap::behind_convolution(activation, 16))
+                .map(without_convolution)
+                .map(names),
+        }
+    }
+
+    /// `5 ops: Exp, Add, Ln, Tanh, Mul; merged into a convolution before it`
+    fn text(&self) -> String {
+        let list = |ops: &[String]| match ops {
+            [] => "no op".to_owned(),
+            ops => format!("{}: {}", count(ops.len(), "op"), ops.join(", ")),
+        };
+        let Some(alone) = &self.alone else { return "can't run it".into() };
+        match &self.behind_convolution {
+            Some(behind) if behind.is_empty() && !alone.is_empty() => {
+                format!("{}; merged into a convolution before it", list(alone))
+            }
+            Some(behind) if behind != alone => {
+                format!("{}; behind a convolution {}", list(alone), list(behind))
+            }
+            _ => list(alone),
+        }
+    }
 }
 
 /// Whether its parameters are those for which the registry knows range and monotony.
@@ -179,7 +240,7 @@ struct Row<'a> {
     beyond: Option<&'a str>,
     forms: Vec<Written<'a>>,
     recognised_forms: &'a [&'a str],
-    tract: &'a str,
+    engines: Vec<Made>,
     source: &'a str,
 }
 
@@ -231,13 +292,13 @@ fn row(activation: &Activation) -> Row<'static> {
         capabilities: Capabilities {
             recognised: kind.found,
             swapped_in: kind.alone.is_none(),
-            kernel: swap::has_kernel(&Activation::new(kind)),
+            kernel: swap::runs_kernel(&engines::default().about().1, &Activation::new(kind)),
             alone: kind.alone,
         },
         beyond: kind.beyond,
         forms: kind.exported.iter().map(written).collect(),
         recognised_forms: kind.recognised,
-        tract: kind.tract,
+        engines: vec![Made::of(activation, engines::default())],
         source: kind.source,
     }
 }

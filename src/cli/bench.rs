@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::interrupt;
-use super::settings::Denormals;
-use super::settings::{MOST_FORKS, check_time, within};
+use super::settings::{MOST_FORKS, check_time, denormals, within};
 use super::targets::Flags;
 use super::{output, progress};
 use crate::bench::{self, Activations, Config, Plan};
 use crate::error::{Error, Result};
 use crate::files::Destination;
+use crate::record::Denormals;
 use crate::report::{self, Format};
 use crate::swap::Lowerings;
 use crate::{environment, experiment, units};
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Whether the processor computes with subnormal numbers or takes them for zero [default: keep]
-    #[arg(long, value_enum, value_name = "MODE")]
+    #[arg(long, value_parser = denormals(), value_name = "MODE")]
     denormals: Option<Denormals>,
     /// Also run each activation on its own output over and over, as the study did, and show what that does
     #[arg(long)]
@@ -118,10 +118,7 @@ fn flags(args: Args) -> Result<Config> {
         time: args.time,
         forks: args.forks,
         seed: args.seed,
-        denormals: args.denormals.map(|mode| match mode {
-            Denormals::Keep => experiment::Denormals::Keep,
-            Denormals::Flush => experiment::Denormals::Flush,
-        }),
+        denormals: args.denormals,
         in_place: args.in_place.then_some(true),
         isa: args.isa,
         cpus: args.cpus,

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::onnx::messages::{Dimension, DimensionValue, TypeValue, ValueInfoProto, data_type};
 use crate::onnx::{Model, tensor};
+use crate::protocol::Input;
 use crate::record;
-use crate::worker::protocol::Input;
-use crate::yaml::nearest;
+use crate::suggest::nearest;
 
 /// `--input NAME=1x3x320x320[:f32]`.
 #[derive(Clone, Debug, PartialEq)]

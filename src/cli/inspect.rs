@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{self, DimFlag, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
+use crate::device::{Interrupt, Local, Target};
 use crate::error::Result;
 use crate::files::{Destination, Folder};
 use crate::onnx::for_each_node;
 use crate::onnx::index::Index;
+use crate::protocol::{Load, Loaded, Reply, Request};
 use crate::record;
 use crate::report::grid::{self, Grid};
 use crate::report::json;
 use crate::swap::{self, Found};
-use crate::target::{Interrupt, Local, Target};
 use crate::units;
-use crate::worker::protocol::{Load, Loaded, Reply, Request};
 
 /// The schema that `--format json` prints.
 const SCHEMA: &str = "oplat.inspect/1";
@@ -141,7 +141,7 @@ fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection
     };
     if let Some(loaded) = &loaded {
         model.macs = loaded.macs;
-        let input = |i: &crate::worker::protocol::Input| record::Input {
+        let input = |i: &crate::protocol::Input| record::Input {
             name: i.name.clone(),
             shape: i.shape.clone(),
             dtype: i.dtype.clone().unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::output;
 use crate::engine::knobs::{self, Knobs};
+use crate::engines;
 use crate::error::{Error, Result};
 use crate::experiment::combinations;
 use crate::report::grid;
@@ -21,13 +22,14 @@ impl FromStr for KnobFlag {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, values) = text.split_once('=').ok_or("give NAME=VALUE")?;
+        let known = engines::default().knobs();
         let mut own = "";
         let mut checked = vec![];
         // A value may hold commas itself (`-avx512f,-fma`): it is tried whole first.
-        let whole = knobs::check(name, values).ok().filter(|_| is_list(name));
+        let whole = knobs::check(&known, name, values).ok().filter(|_| is_list(name));
         let values: Vec<&str> = if whole.is_some() { vec![values] } else { values.split(',').collect() };
         for value in values {
-            own = knobs::check(name, value).map_err(|e| e.message)?;
+            own = knobs::check(&known, name, value).map_err(|e| e.message)?;
             checked.push(value.to_owned());
         }
         Ok(Self { name: own.to_owned(), values: checked })
@@ -52,7 +54,7 @@ pub fn settings(flags: &[KnobFlag]) -> Result<Vec<Knobs>> {
 
 pub fn run(out: &mut dyn Write) -> Result<()> {
     let mut text = String::new();
-    for knob in knobs::all() {
+    for knob in engines::default().knobs() {
         let default = if knob.default.is_empty() { "(unset)" } else { &knob.default };
         text += &format!("{} = {default}  [{}]\n", knob.name, knob.kind);
         text += &format!("    {}", grid::wrap(knob.about, "    "));

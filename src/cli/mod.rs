@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::ending;
+use crate::cleanup;
 use crate::error::{Error, Kind};
 use crate::measure::Interrupt;
 
@@ -72,7 +72,9 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    ending::on_panic(|message| note(&format!("oplat: a fault of oplat's own: {message}; please report it")));
+    cleanup::on_panic(|panic| {
+        note(&format!("oplat: a fault of oplat's own: {}; please report it", panic.message));
+    });
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(e) => return usage(&e),

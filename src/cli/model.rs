@@ -8,7 +8,7 @@ use super::inputs::InputFlag;
 use crate::error::{Error, Result};
 use crate::onnx::messages::{GraphProto, TensorProto};
 use crate::onnx::{Model, bodies};
-use crate::yaml::nearest;
+use crate::suggest::nearest;
 use crate::{record, zoo};
 
 /// A model and where it was found.

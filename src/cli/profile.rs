@@ -10,10 +10,10 @@ use crate::error::{Error, Kind, Result};
 use crate::experiment;
 use crate::files::Destination;
 use crate::measure::{self, Experiment, Progress, Rest};
+use crate::protocol::Load;
 use crate::record::Record;
 use crate::report::{self, Format, Named, Options};
 use crate::units;
-use crate::worker::protocol::Load;
 
 /// Confidence of every interval.
 pub(super) const CONFIDENCE: f64 = 0.99;
@@ -135,7 +135,7 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
         load: Load {
             seed: settings.seed,
             threads: settings.threads,
-            flush_denormals: settings.flush_denormals,
+            denormals: settings.denormals,
             ..Load::default()
         },
         target: String::new(),

@@ -15,12 +15,12 @@ use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
-use crate::experiment::{self, Config, Denormals, Folder, Lab, Measurement, Part, Place, Swaps};
+use crate::experiment::{self, Config, Folder, Lab, Measurement, Part, Place, Swaps};
 use crate::measure::{self, Experiment, Interrupt, Progress};
+use crate::protocol::Load;
 use crate::record::Record;
 use crate::swap::Selection;
 use crate::units;
-use crate::worker::protocol::Load;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -159,7 +159,7 @@ impl Lab for Here<'_> {
             load: Load {
                 seed: config.seed,
                 threads: measurement.threads,
-                flush_denormals: config.denormals == Denormals::Flush,
+                denormals: config.denormals,
                 ..Load::default()
             },
             target: place.target.name(),

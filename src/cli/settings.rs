@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{Flags, Where};
@@ -11,9 +13,10 @@ use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
 use crate::files::Destination;
+use crate::record::Denormals;
 use crate::report::{Format, Options};
 use crate::swap::{Lowerings, Selection};
-use crate::{measure, target, units};
+use crate::{device, measure, units};
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -70,7 +73,7 @@ pub struct Args {
     #[arg(long, value_name = "DEGREES")]
     pub max_temperature: Option<f64>,
     /// Whether the processor computes with subnormal numbers or takes them for zero
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    #[arg(long, value_parser = denormals(), default_value = Denormals::Keep.name(), value_name = "MODE")]
     pub denormals: Denormals,
     /// Measure all variants also with this knob of the engine set, to each of these values; may be repeated.
     /// `oplat knobs` lists them
@@ -100,11 +103,10 @@ pub struct Args {
     pub top: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Denormals {
-    #[default]
-    Keep,
-    Flush,
+/// The argument of `--denormals`.
+pub fn denormals() -> impl TypedValueParser<Value = Denormals> {
+    PossibleValuesParser::new(Denormals::ALL.map(Denormals::name))
+        .map(|text| Denormals::ALL.into_iter().find(|mode| mode.name() == text).unwrap_or_default())
 }
 
 /// Settings that can be acted on: names are known, files can be written, numbers are in range.
@@ -119,7 +121,7 @@ pub struct Settings {
     pub time: Duration,
     pub forks: usize,
     pub cold: bool,
-    pub flush_denormals: bool,
+    pub denormals: Denormals,
     pub tune: bool,
     pub seed: u64,
     /// Where it is measured; never empty.
@@ -169,7 +171,7 @@ impl Settings {
         }
         let mut places = args.targets.places()?;
         let limit =
-            args.max_temperature.map(|degrees| target::limit_mc("--max-temperature", degrees)).transpose()?;
+            args.max_temperature.map(|degrees| device::limit_mc("--max-temperature", degrees)).transpose()?;
         for place in &mut places {
             place.rest.pause = args.cool_down.unwrap_or(place.rest.pause);
             place.rest.below_mc = limit.or(place.rest.below_mc);
@@ -204,7 +206,7 @@ impl Settings {
             time: args.time,
             forks,
             cold: args.cold,
-            flush_denormals: args.denormals == Denormals::Flush,
+            denormals: args.denormals,
             tune: args.tune,
             seed: args.seed,
             places,

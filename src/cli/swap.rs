@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{model, note, output};
 use crate::activation::Activation;
+use crate::engines;
 use crate::error::{Error, Result};
 use crate::swap::{self, Found, Lowering, Selection};
 
@@ -19,7 +20,7 @@ pub struct Args {
     act: String,
     /// `exported`, as the model's exporter would write it, or `kernel`: one operator of domain `oplat`, and a
     /// function of that name in the file by which any engine can run it
-    #[arg(long, value_name = "LOWERING", default_value = "exported", value_parser = lowering)]
+    #[arg(long, value_name = "LOWERING", default_value = "exported")]
     lowering: Lowering,
     /// Where to write the model; external data goes beside it
     #[arg(short, long, value_name = "OUT.onnx")]
@@ -58,9 +59,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let named = |e: Error| e.context(&chosen.name);
     let found = swap::find(&chosen.model);
     let selected = selection.choose(&found).map_err(named)?;
-    let variant =
-        swap::rewrite(&chosen.model, &found, &selected, &activation, args.lowering).map_err(named)?;
-    if args.lowering == Lowering::Kernel && !swap::has_kernel(&activation) {
+    let lowering = swap::effective(args.lowering, &activation, &engines::default().about().1);
+    let variant = swap::rewrite(&chosen.model, &found, &selected, &activation, lowering).map_err(named)?;
+    if args.lowering != lowering {
         note(&format!("{activation} has no kernel, or is the engine's own: it is written as exported"));
     }
     let versions = [&chosen.model, &variant.model].map(|m| m.proto.ir_version.unwrap_or_default());
@@ -79,14 +80,6 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     }
     let counts = counts(&found, &swapped);
     output::print(out, &format!("{}: {counts} -> {activation}\n", args.output.display()))
-}
-
-fn lowering(text: &str) -> std::result::Result<Lowering, String> {
-    match text {
-        "exported" => Ok(Lowering::Exported),
-        "kernel" => Ok(Lowering::Kernel),
-        _ => Err("give `exported` or `kernel`".into()),
-    }
 }
 
 /// `57 silu`, `19 hard_swish, 14 relu`: the selected sites by kind.

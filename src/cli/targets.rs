@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{note, output};
+use crate::device::{self, Device, Lab, Options, Target};
 use crate::error::{Error, Result};
 use crate::measure::{self, Interrupt, Rest};
-use crate::target::{self, Device, Lab, Options, Target};
 
 /// The file in which names are looked up.
 const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
@@ -91,7 +91,7 @@ impl Flags {
         let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
         Ok(Where {
             name: name.into(),
-            target: target::parse(&device.target, &options)?,
+            target: device::parse(&device.target, &options)?,
             cpus: device.cpus,
             time: device.time,
             rest: Rest { pause: device.cool_down, below_mc },
@@ -128,7 +128,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         if flags.lab.is_some() || lab != Lab::examples() {
             flags.target.extend(lab.targets.into_keys());
         }
-        match target::phones() {
+        match device::phones() {
             Ok(serials) => flags.target.extend(serials.into_iter().map(|serial| format!("adb:{serial}"))),
             Err(why) => note(&format!("phones: {why}")),
         }

@@ -3,11 +3,12 @@
 //! First a short look at where the time goes, then the knobs that could change it measured beside the model as it is,
 //! then those that helped together.
 
+use crate::device::Target;
 use crate::engine::knobs::{self, Knobs};
+use crate::engines;
 use crate::error::{Error, Result};
 use crate::measure::{self, Candidate, Experiment, Interrupt, Planned, Progress};
 use crate::record::{Record, Verdict};
-use crate::target::Target;
 use crate::units;
 
 /// Shares of the time: the first look, and the measurement of the candidates.
@@ -55,7 +56,7 @@ pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Re
         return Ok(Tuned { record: look, lines });
     }
     for candidate in &candidates {
-        let (knobs, share) = (knobs::short(&candidate.knobs), units::share(candidate.share));
+        let (knobs, share) = (short(&candidate.knobs), units::share(candidate.share));
         place.progress.note(&format!("{knobs} is about {share} of the time: {}", candidate.ops.join(", ")));
     }
     let settings: Vec<Knobs> = candidates.iter().map(|c| c.knobs.clone()).collect();
@@ -99,8 +100,13 @@ fn measured(experiment: &Experiment, place: &mut Place) -> Result<Record> {
 }
 
 fn with(original: &Planned, knobs: &Knobs) -> Planned {
-    let name = format!("{}, {}", original.name, knobs::short(knobs));
+    let name = format!("{}, {}", original.name, short(knobs));
     Planned { name, knobs: knobs.clone(), ..original.clone() }
+}
+
+/// The settings as tables have them.
+fn short(knobs: &Knobs) -> String {
+    knobs::short(&engines::default().knobs(), knobs)
 }
 
 /// The settings that made it faster, the best first.
@@ -136,12 +142,15 @@ fn lines(tried: &Record, last: &Record, candidates: &[Candidate], command: &[Str
             let flags = set.iter().flat_map(|set| ["--knob".to_owned(), set.clone()]);
             let words: Vec<String> = command.iter().cloned().chain(flags).map(|word| quoted(&word)).collect();
             lines.push(format!("  {}", words.join(" ")));
-            lines.push(format!("  (in your own program: {})", knobs::elsewhere(best)));
+            lines.push(format!(
+                "  (in your own program: {})",
+                knobs::elsewhere(&engines::default().knobs(), best)
+            ));
         }
     }
     let shown = |knobs: &Knobs| last.variants.iter().any(|v| v.knobs == *knobs);
     for variant in tried.variants.iter().filter(|v| !v.knobs.is_empty() && !shown(&v.knobs)) {
-        let knobs = knobs::short(&variant.knobs);
+        let knobs = short(&variant.knobs);
         let outcome = match (&variant.delta, &variant.error) {
             (Some(delta), _) => units::ratio(delta.ratio, delta.interval),
             (None, Some(error)) => error.clone(),

@@ -65,10 +65,10 @@ struct Row {
 /// The keys up to this one are names, the rest are shapes.
 const BY_NAME: usize = 1;
 
-const KEYS: &[Key<Row>] = &[
-    |row| (!row.node.is_empty()).then(|| format!("{:?}", (&row.node, &row.what))),
-    |row| (!row.node.is_empty()).then(|| row.node.clone()),
-    |row| Some(format!("{:?}", (&row.what, &row.shape))),
+const KEYS: &[Key<Row, [String; 3]>] = &[
+    |row| (!row.node.is_empty()).then(|| [row.node.clone(), row.what.clone(), String::new()]),
+    |row| (!row.node.is_empty()).then(|| [row.node.clone(), String::new(), String::new()]),
+    |row| Some([String::new(), row.what.clone(), row.shape.clone()]),
 ];
 
 impl Breakdown {

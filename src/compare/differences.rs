@@ -43,7 +43,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("oplat: build profile", |r| r.oplat.profile.clone()),
     ("oplat: debug assertions", |r| yes(r.oplat.debug_assertions)),
     ("settings: threads", |r| r.settings.threads.to_string()),
-    ("settings: denormals", |r| r.settings.denormals.clone()),
+    ("settings: denormals", |r| r.settings.denormals.name().to_owned()),
     ("settings: first runs only", |r| yes(r.settings.cold)),
     ("settings: seed", |r| r.settings.seed.to_string()),
     ("settings: forks", |r| r.settings.forks.to_string()),
@@ -160,7 +160,7 @@ fn sites(base: &Record, new: &Record) -> Option<Difference> {
         format!("{}: {}", v.name, kinds.collect::<Vec<_>>().join(", "))
     };
     base.variants.iter().find_map(|b| {
-        let key = |v: &Variant| (v.model.clone(), v.role, v.rule.clone(), v.lowering.clone());
+        let key = |v: &Variant| (v.model.clone(), v.role, v.rule.clone(), v.lowering);
         let n = new.variants.iter().find(|n| key(n) == key(b))?;
         let chosen = |v: &Variant| -> BTreeSet<(String, String, String)> {
             v.sites.iter().map(|s| (s.node.clone(), s.from.clone(), s.to.clone())).collect()

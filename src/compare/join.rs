@@ -4,9 +4,10 @@
 //! alone. Things with the same key are joined in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 
 /// A key of a thing; `None` where it has none of this sort.
-pub type Key<T> = fn(&T) -> Option<String>;
+pub type Key<T, K> = fn(&T) -> Option<K>;
 
 #[derive(Debug)]
 pub struct Joined<'r, T> {
@@ -24,11 +25,11 @@ pub struct Joint<'r, T> {
     pub key: usize,
 }
 
-pub fn join<'r, T>(base: &'r [T], new: &'r [T], keys: &[Key<T>]) -> Joined<'r, T> {
+pub fn join<'r, T, K: Eq + Hash>(base: &'r [T], new: &'r [T], keys: &[Key<T, K>]) -> Joined<'r, T> {
     let mut partner: Vec<Option<(usize, usize)>> = vec![None; base.len()];
     let mut taken = vec![false; new.len()];
     for (which, key) in keys.iter().enumerate() {
-        let mut free: HashMap<String, VecDeque<usize>> = HashMap::new();
+        let mut free: HashMap<K, VecDeque<usize>> = HashMap::new();
         for (at, thing) in new.iter().enumerate().filter(|&(at, _)| !taken[at]) {
             if let Some(key) = key(thing) {
                 free.entry(key).or_default().push_back(at);
@@ -59,8 +60,8 @@ mod tests {
 
     #[test]
     fn a_better_key_goes_first_and_equals_are_joined_in_order() {
-        let whole: Key<&str> = |text| Some((*text).to_owned());
-        let first: Key<&str> = |text| text.chars().next().map(String::from);
+        let whole: Key<&str, String> = |text| Some((*text).to_owned());
+        let first: Key<&str, String> = |text| text.chars().next().map(String::from);
         let joined = join(&["a1", "a2", "b1", "c"], &["b9", "a2", "a7", "d", "b8"], &[whole, first]);
         let pairs: Vec<_> = joined.pairs.iter().map(|p| (*p.base, *p.new, p.key)).collect();
         assert_eq!(pairs, [("a1", "a7", 1), ("a2", "a2", 0), ("b1", "b9", 1)]);

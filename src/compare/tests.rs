@@ -50,7 +50,7 @@ fn variant(role: Role, rule: &str, forks: Vec<Fork>) -> Variant {
         name: if rule.is_empty() { "original".into() } else { format!("{rule}, exported") },
         role,
         rule: rule.into(),
-        lowering: "exported".into(),
+        lowering: crate::record::Lowering::Exported,
         threads: 1,
         knobs: Default::default(),
         sites: vec![],
@@ -303,13 +303,13 @@ fn everything_that_differs_is_named() {
     new.oplat.debug_assertions = true;
     new.model.sha256 = "f".repeat(64);
     new.settings.threads = 2;
-    new.settings.denormals = "flush".into();
+    new.settings.denormals = crate::record::Denormals::Flush;
     new.variants[0].sites = vec![site("relu")];
     let khz = |mhz: i64| crate::record::BeforeAfter::first(mhz * 1000);
     base.environment.frequency_khz.insert("0".into(), khz(3000));
     new.environment.frequency_khz.insert("0".into(), khz(2000));
     // What one record doesn't know differs from nothing.
-    base.settings.denormals = String::new();
+    base.engine.libc = String::new();
     base.oplat.profile = "dev".into();
     assert_eq!(
         told(&against(&base, &new, None)),
@@ -318,10 +318,10 @@ fn everything_that_differs_is_named() {
             "machine: CPU: A -> B",
             "machine: pinned to CPUs: none -> 2,3",
             "engine: tract 0.23.9 -> tract 0.24.0",
-            "engine: libc: glibc 2.36 -> musl 1.2",
             "oplat: build profile: dev -> release",
             "oplat: debug assertions: no -> yes",
             "settings: threads: 0 -> 2",
+            "settings: denormals: keep -> flush",
             "machine: mean frequency, MHz: 3000 -> 2000",
             "variants: sites: original: 1 silu -> original: 1 silu -> relu",
         ]

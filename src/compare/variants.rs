@@ -8,7 +8,7 @@ use super::breakdown::Breakdown;
 use super::join::Key;
 use super::latency::{PerFork, per_fork};
 use super::limit::Outcome;
-use crate::record::{Delta, Fork, Latency, Memory, Record, Role, Variant, steady};
+use crate::record::{Delta, Fork, Latency, Lowering, Memory, Record, Role, Variant, steady};
 
 /// A variant of a record, with what it takes to compare it.
 pub struct Row<'r> {
@@ -37,28 +37,48 @@ impl<'r> Row<'r> {
     }
 }
 
-/// What makes two variants one. Threads, knobs and names only tell variants of one record apart: across records
+/// What makes two variants one; `None` is left open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity<'r> {
+    /// Role, rule and lowering: what two variants must share.
+    same: Option<(Role, &'r str, Lowering)>,
+    model: Option<&'r str>,
+    settings: Option<(usize, &'r BTreeMap<String, String>)>,
+    name: Option<&'r str>,
+}
+
+impl<'r> Row<'r> {
+    fn identity(&self) -> Identity<'r> {
+        let Variant { role, rule, lowering, .. } = self.variant;
+        Identity { same: Some((*role, rule, *lowering)), ..Identity::default() }
+    }
+
+    fn model(&self) -> Option<&'r str> {
+        Some(self.model)
+    }
+
+    fn settings(&self) -> Option<(usize, &'r BTreeMap<String, String>)> {
+        Some((self.variant.threads, &self.variant.knobs))
+    }
+
+    fn name(&self) -> Option<&'r str> {
+        Some(&self.variant.name)
+    }
+}
+
+/// The keys by which variants are joined. Threads, knobs and names only tell variants of one record apart: across records
 /// they may differ, and are then named. So may the model, where it is the only one of either record.
-pub fn keys<'r>() -> [Key<Row<'r>>; 8] {
+pub fn keys<'r>() -> [Key<Row<'r>, Identity<'r>>; 8] {
     [
-        |r| Some(format!("{:?}", (r.model, same(r.variant), settings(r.variant), &r.variant.name))),
-        |r| Some(format!("{:?}", (r.model, same(r.variant), settings(r.variant)))),
-        |r| Some(format!("{:?}", (r.model, same(r.variant), &r.variant.name))),
-        |r| Some(format!("{:?}", (r.model, same(r.variant)))),
-        |r| r.only.then(|| format!("{:?}", (same(r.variant), settings(r.variant), &r.variant.name))),
-        |r| r.only.then(|| format!("{:?}", (same(r.variant), settings(r.variant)))),
-        |r| r.only.then(|| format!("{:?}", (same(r.variant), &r.variant.name))),
-        |r| r.only.then(|| format!("{:?}", same(r.variant))),
+        |r| Some(Identity { model: r.model(), settings: r.settings(), name: r.name(), ..r.identity() }),
+        |r| Some(Identity { model: r.model(), settings: r.settings(), ..r.identity() }),
+        |r| Some(Identity { model: r.model(), name: r.name(), ..r.identity() }),
+        |r| Some(Identity { model: r.model(), ..r.identity() }),
+        |r| r.only.then(|| Identity { settings: r.settings(), name: r.name(), ..r.identity() }),
+        |r| r.only.then(|| Identity { settings: r.settings(), ..r.identity() }),
+        |r| r.only.then(|| Identity { name: r.name(), ..r.identity() }),
+        |r| r.only.then(|| r.identity()),
     ]
-}
-
-/// What two variants must share.
-fn same(v: &Variant) -> (Role, &str, &str) {
-    (v.role, &v.rule, &v.lowering)
-}
-
-fn settings(v: &Variant) -> (usize, &BTreeMap<String, String>) {
-    (v.threads, &v.knobs)
 }
 
 /// A variant that both records have.
@@ -68,7 +88,7 @@ pub struct Matched {
     pub name: String,
     pub role: Role,
     pub rule: String,
-    pub lowering: String,
+    pub lowering: Lowering,
     pub base: Half,
     pub new: Half,
     /// The ratio new / base, unpaired, as sure as it must be for all to hold together; null where there are no
@@ -103,10 +123,10 @@ pub struct Figure {
 type SizeOf = fn(&Memory) -> Option<u64>;
 
 const MEMORY: [(&str, SizeOf); 5] = [
-    ("weights", |m| Some(m.weights_bytes)),
-    ("peak live", |m| Some(m.peak_live_bytes)),
-    ("peak heap", |m| Some(m.peak_heap_bytes)),
-    ("retained", |m| Some(m.retained_bytes)),
+    ("weights", |m| m.weights_bytes),
+    ("peak live", |m| m.peak_live_bytes),
+    ("peak heap", |m| m.peak_heap_bytes),
+    ("retained", |m| m.retained_bytes),
     ("peak resident", |m| m.peak_rss_bytes),
 ];
 
@@ -116,7 +136,7 @@ impl Matched {
             name: base.name.clone(),
             role: base.role,
             rule: base.rule.clone(),
-            lowering: base.lowering.clone(),
+            lowering: base.lowering,
             base: half(base),
             new: half(new),
             outcome,

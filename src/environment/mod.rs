@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::protocol;
 use crate::record::{Android, BeforeAfter, Environment, Oplat, Throttle};
-use crate::worker::protocol;
 
 pub use cpus::{default_cpus, parse_cpus};
 use kin::Kin;

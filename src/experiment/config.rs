@@ -3,7 +3,6 @@
 //! `configs/README.md` is the reference for who writes one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,9 +11,11 @@ use serde::{Deserialize, Deserializer, de};
 use super::variants::combinations;
 use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
+use crate::engines;
 use crate::error::{Error, Result};
+use crate::record::Denormals;
 use crate::swap::Lowering;
-use crate::{units, yaml};
+use crate::yaml;
 
 /// An experiment, as its file describes it. Each model is measured once for every number of threads, with all
 /// its variants paired.
@@ -24,7 +25,7 @@ pub struct Config {
     /// What it is for, in a few words.
     pub about: String,
     /// Wall time of each measurement.
-    #[serde(default = "forty_seconds", deserialize_with = "time")]
+    #[serde(default = "forty_seconds", deserialize_with = "yaml::time")]
     pub time: Duration,
     /// Fresh processes for each variant of a measurement.
     #[serde(default = "usual_forks")]
@@ -65,15 +66,6 @@ pub struct Entry {
     pub dims: BTreeMap<String, usize>,
     #[serde(default, deserialize_with = "some_activations")]
     activations: Option<Vec<Activation>>,
-}
-
-/// Whether processors compute with subnormal numbers or take them for zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Denormals {
-    #[default]
-    Keep,
-    Flush,
 }
 
 /// One measurement of an experiment.
@@ -152,25 +144,6 @@ fn as_exported() -> Vec<Lowering> {
     vec![Lowering::Exported]
 }
 
-/// A word that means something: what is wrong with it is said while it is read, so that its line is known.
-pub(crate) struct Word<T> {
-    /// What it should be.
-    pub what: &'static str,
-    pub parse: fn(&str) -> Result<T, String>,
-}
-
-impl<T> de::Visitor<'_> for Word<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.what)
-    }
-
-    fn visit_str<E: de::Error>(self, word: &str) -> Result<T, E> {
-        (self.parse)(word).map_err(E::custom)
-    }
-}
-
 /// A value as it is written: `1`, `true`, `-avx512f`.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -182,6 +155,7 @@ enum Value {
 
 fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
     let axes = BTreeMap::<String, Vec<Value>>::deserialize(axes)?;
+    let engine = engines::default().knobs();
     let axis = |(name, values): (String, Vec<Value>)| {
         let values = values.into_iter().map(|value| match value {
             Value::Bool(value) => value.to_string(),
@@ -190,7 +164,7 @@ fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
         });
         let values: Vec<String> = values.collect();
         let known = values.iter().try_fold(name, |name, value| {
-            knobs::check(&name, value).map(str::to_owned).map_err(|e| de::Error::custom(e.message))
+            knobs::check(&engine, &name, value).map(str::to_owned).map_err(|e| de::Error::custom(e.message))
         })?;
         Ok((known, values))
     };
@@ -198,16 +172,12 @@ fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
     Ok(combinations(&axes))
 }
 
-pub(crate) fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
-    text.deserialize_str(Word { what: "a time, as in 40s", parse: units::parse_duration })
-}
-
 struct Named(Activation);
 
 impl<'de> Deserialize<'de> for Named {
     fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
         let parse = |name: &str| Activation::parse(name).map(Self).map_err(|e| e.message);
-        name.deserialize_str(Word { what: "the name of an activation", parse })
+        name.deserialize_str(yaml::Word { what: "the name of an activation", parse })
     }
 }
 

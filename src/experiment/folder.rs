@@ -123,12 +123,11 @@ fn settings(record: &Record, planned: &Experiment) -> Option<String> {
     let time = |ns: u64| units::duration(std::time::Duration::from_nanos(ns));
     let now_ns = u64::try_from(planned.time.as_nanos()).unwrap_or(u64::MAX);
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    let denormals = if load.flush_denormals { "flush" } else { "keep" };
     let forks = was.forks_wanted.map_or("unknown".into(), |n| n.to_string());
     changed("the time", time(was.time_limit_ns), time(now_ns))
         .or_else(|| changed("the number of forks", forks, planned.forks.to_string()))
         .or_else(|| changed("the seed", was.seed.to_string(), load.seed.to_string()))
-        .or_else(|| changed("denormals", was.denormals.clone(), denormals.into()))
+        .or_else(|| changed("denormals", was.denormals.name().into(), load.denormals.name().into()))
         .or_else(|| changed("first runs only", yes(was.cold), yes(planned.cold)))
         .or_else(|| changed("threads", was.threads.to_string(), load.threads.to_string()))
         .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))

@@ -13,8 +13,7 @@ mod summary;
 mod tests;
 mod variants;
 
-pub use config::{Config, Denormals, Entry, Measurement};
-pub(crate) use config::{Word, time};
+pub use config::{Config, Entry, Measurement};
 pub use folder::{Folder, planned_otherwise};
 pub use run::{Lab, Part, Place, run};
 pub use variants::{Swaps, combinations, tell_apart, variants};

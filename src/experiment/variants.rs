@@ -2,6 +2,7 @@
 
 use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
+use crate::engines;
 use crate::error::Result;
 use crate::measure::Planned;
 use crate::onnx::Model;
@@ -41,6 +42,7 @@ pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>
 }
 
 fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
+    let (_, abilities) = engines::default().about();
     let found = swap::find(model);
     let selected = if swaps.activations.is_empty() { vec![] } else { swaps.selection.choose(&found)? };
     let planned = |name: &str, role, rule: &str, lowering: Lowering, variant| Planned {
@@ -48,7 +50,7 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         name: name.into(),
         role,
         rule: rule.into(),
-        lowering: lowering.name().into(),
+        lowering,
         knobs: Knobs::new(),
         variant,
     };
@@ -58,8 +60,9 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         if swaps.activations[..i].contains(activation) {
             continue;
         }
-        for lowering in swap::distinct(&swaps.lowerings, activation) {
-            let variant = swap::rewrite(model, &found, &selected, activation, lowering)?;
+        for lowering in swap::distinct(&swaps.lowerings, activation, &abilities) {
+            let effective = swap::effective(lowering, activation, &abilities);
+            let variant = swap::rewrite(model, &found, &selected, activation, effective)?;
             let rule = activation.to_string();
             let name = format!("{rule}, {}", lowering.name());
             variants.push(planned(&name, Role::Swap, &rule, lowering, variant));
@@ -77,7 +80,7 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
 fn with_knobs(name: String, knobs: &Knobs) -> String {
     match knobs.is_empty() {
         true => name,
-        false => format!("{name}, {}", knobs::short(knobs)),
+        false => format!("{name}, {}", knobs::short(&engines::default().knobs(), knobs)),
     }
 }
 

@@ -75,7 +75,7 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
         rounds: raw.order.iter().map(Vec::len).collect(),
         runs_per_turn: raw.runs_per_turn as usize,
         time_limit_ns: u64::try_from(experiment.time.as_nanos()).unwrap_or(u64::MAX),
-        denormals: if experiment.load.flush_denormals { "flush" } else { "keep" }.into(),
+        denormals: experiment.load.denormals,
         threads: experiment.load.threads,
         confidence: experiment.confidence,
         cool_down_ns: u64::try_from(experiment.rest.pause.as_nanos()).unwrap_or(u64::MAX),
@@ -172,7 +172,7 @@ fn model(experiment: &Experiment, subject: usize, raw: &Raw) -> Model {
     let of_it =
         experiment.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
     if let Some(loaded) = of_it.filter_map(|(_, raw)| raw.loaded.as_ref()).next() {
-        let input = |i: &crate::worker::protocol::Input| Input {
+        let input = |i: &crate::protocol::Input| Input {
             name: i.name.clone(),
             shape: i.shape.clone(),
             dtype: i.dtype.clone().unwrap_or_default(),
@@ -224,7 +224,7 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable:
         model: (experiment.subjects.len() > 1).then(|| model.name.clone()),
         role: planned.role,
         rule: planned.rule.clone(),
-        lowering: planned.lowering.clone(),
+        lowering: planned.lowering,
         threads: experiment.load.threads,
         knobs: planned.knobs.clone(),
         sites,
@@ -292,7 +292,7 @@ fn bookkeeping(forks: &[Fork], unaccounted_ns: f64) -> Option<Bookkeeping> {
     })
 }
 
-fn memory(memory: &crate::worker::protocol::Memory, forks: &[RawFork]) -> Memory {
+fn memory(memory: &crate::protocol::Memory, forks: &[RawFork]) -> Memory {
     Memory {
         weights_bytes: memory.weights_bytes,
         peak_live_bytes: memory.peak_live_bytes,

@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 
 use crate::onnx;
+use crate::protocol::{self, Loaded};
 use crate::record::{Op, Site};
 use crate::swap::{Variant, VariantSite};
-use crate::worker::protocol::{self, Loaded};
 
 /// The engine's ops under the user's names, and the sites with what became of them. Times and memory are
 /// still to be filled in.
@@ -145,7 +145,8 @@ mod tests {
             shapes,
             macs: None,
             rss_bytes: None,
-            engine: protocol::Engine::default(),
+            engine: crate::record::Engine::default(),
+            abilities: protocol::Abilities::default(),
         }
     }
 

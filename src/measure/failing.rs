@@ -3,8 +3,8 @@
 use super::lane::{Lane, Trouble};
 use super::raw::Failed;
 use super::session::{Session, Stop};
+use crate::device::{End, Lost};
 use crate::onnx;
-use crate::target::{End, Lost};
 
 impl Session<'_, '_> {
     /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::Planned;
+use crate::device::Target;
 use crate::error::{Error, Result};
 use crate::files::Folder;
 use crate::onnx::{Model, external};
-use crate::target::Target;
 
 /// A temporary folder with all variants; removed when dropped.
 pub struct Files {

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::target::{Lost, Worker};
-use crate::worker::protocol::{
-    Batched, Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs,
-};
+use crate::device::{Lost, Worker};
+use crate::protocol::{Batched, Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs};
 
 /// A worker that lives, and whose it is.
 pub struct Lane {
@@ -63,29 +61,35 @@ impl Lane {
         }
     }
 
-    pub fn profile(&mut self, runs: u32, warm: bool, patience: Duration) -> Answer<Profile> {
+    /// As [`turn`](Self::turn), with every op timed; `None` if the engine can't.
+    pub fn profile(&mut self, runs: u32, warm: bool, patience: Duration) -> Answer<Option<Profile>> {
         match self.ask(&Request::Profile { runs, warm }, patience)? {
             Reply::Profile(profile)
                 if profile.runs_ns.len() == runs as usize
                     && profile.ops_ns.len() == self.ops
                     && profile.ops_ns.iter().all(|op| op.len() == runs as usize) =>
             {
-                Ok(profile)
+                Ok(Some(profile))
             }
+            Reply::Unable => Ok(None),
             other => nonsense(&other),
         }
     }
 
-    pub fn memory(&mut self, patience: Duration) -> Answer<Memory> {
+    /// `None` if the engine tells nothing of memory.
+    pub fn memory(&mut self, patience: Duration) -> Answer<Option<Memory>> {
         match self.ask(&Request::Memory, patience)? {
-            Reply::Memory(memory) if memory.ops.len() == self.ops => Ok(memory),
+            Reply::Memory(memory) if memory.ops.len() == self.ops => Ok(Some(memory)),
+            Reply::Unable => Ok(None),
             other => nonsense(&other),
         }
     }
 
-    pub fn batched(&mut self, ops: Vec<usize>, least_ns: u64, patience: Duration) -> Answer<Batched> {
+    /// `None` if the engine can't repeat an op.
+    pub fn batched(&mut self, ops: Vec<usize>, least_ns: u64, patience: Duration) -> Answer<Option<Batched>> {
         match self.ask(&Request::Batched { ops, least_ns }, patience)? {
-            Reply::Batched(batched) if batched.ops_ns.len() == self.ops => Ok(batched),
+            Reply::Batched(batched) if batched.ops_ns.len() == self.ops => Ok(Some(batched)),
+            Reply::Unable => Ok(None),
             other => nonsense(&other),
         }
     }
@@ -119,6 +123,8 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Solos(_) => "solos",
         Reply::Batches(_) => "batches",
         Reply::InPlace(_) => "in place",
+        Reply::Unable => "unable",
+        Reply::Unknown { .. } => "unknown request",
         Reply::Error(_) => "error",
     };
     Err(Trouble::Other(format!(

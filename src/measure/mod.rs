@@ -24,15 +24,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::device::Target;
 use crate::error::{Error, Result};
-use crate::record::{self, Record, Role};
+use crate::protocol::{Input, Load};
+use crate::record::{self, Lowering, Record, Role};
 use crate::swap;
-use crate::target::Target;
-use crate::worker::protocol::{Input, Load};
 use raw::Raw;
 pub use watch::Watch;
 
-pub use crate::target::Interrupt;
+pub use crate::device::Interrupt;
 pub(crate) use plan::order;
 #[cfg(test)]
 pub(crate) use tests::scripted;
@@ -106,8 +106,7 @@ pub struct Planned {
     pub role: Role,
     /// The activation asked for; `identity` for the control, empty for the original.
     pub rule: String,
-    /// `exported` or `kernel`.
-    pub lowering: String,
+    pub lowering: Lowering,
     /// The engine's knobs that are set for it, by full name.
     pub knobs: BTreeMap<String, String>,
     pub variant: swap::Variant,

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::random::{SplitMix64, mix};
 use crate::stats::t_quantile;
 
 /// Forks below which intervals get very wide: made even if they take a good deal more than the time.
@@ -225,21 +226,9 @@ pub fn order(seed: u64, fork: usize, round: usize, variants: &[usize]) -> Vec<us
         order.reverse();
         return order;
     }
-    let mut state = seed ^ mix(((fork as u64) << 32) | round as u64);
     let mut order = variants.to_vec();
-    for last in (1..order.len()).rev() {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        // The modulo's bias is far below what a handful of variants could show.
-        order.swap(last, (mix(state) % (last as u64 + 1)) as usize);
-    }
+    SplitMix64::new(seed ^ mix(((fork as u64) << 32) | round as u64)).shuffle(&mut order);
     order
-}
-
-/// The finaliser of SplitMix64.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Experiment;
 use crate::error::{Error, Result};
+use crate::protocol::{Batched, Loaded, Memory};
 use crate::record::{Fork, OutputChange, Record, Variant};
-use crate::worker::protocol::{Batched, Loaded, Memory};
 
 /// A measurement's raw data.
 #[derive(Debug, Default)]

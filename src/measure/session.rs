@@ -8,12 +8,12 @@ use super::plan::{self, Costs, Schedule, Turns};
 use super::raw::{Raw, RawFork};
 use super::watch::Watch;
 use super::{Clock, Experiment, Interrupt, Planned, Progress};
+use crate::device::Target;
 use crate::error::{Error, Result};
-use crate::record::{Fork, OutputChange, ProfiledRound, Role};
+use crate::protocol::{Load, Runs};
+use crate::record::{Environment, Fork, OutputChange, ProfiledRound, Role};
 use crate::stats::Samples;
-use crate::target::Target;
 use crate::units;
-use crate::worker::protocol::{Load, Runs};
 
 /// Runs that the memory and outputs passes come to.
 const SURVEY_RUNS: u32 = 3;
@@ -277,7 +277,7 @@ impl Session<'_, '_> {
     fn profiled_turn(&mut self, lane: &mut Lane, round: usize) -> Result<(), Trouble> {
         let (variant, runs) = (lane.variant, plan::profiled_runs(self.raw.runs_per_turn));
         let warm = self.is_warm(variant);
-        let profile = lane.profile(runs, warm, self.patience(variant, runs))?;
+        let Some(profile) = lane.profile(runs, warm, self.patience(variant, runs))? else { return Ok(()) };
         if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
             raw.fork.profiled_rounds.push(ProfiledRound {
                 round,
@@ -295,12 +295,12 @@ impl Session<'_, '_> {
         let outcome = self.each(lanes, None, |session, lane| {
             let variant = lane.variant;
             let memory = lane.memory(session.patience(variant, SURVEY_RUNS))?;
-            session.raw.variants[variant].memory = Some(memory);
+            session.raw.variants[variant].memory = memory;
             let short = session.short_ops(variant);
             if !short.is_empty() {
-                let least_ns = session.watch.environment().least_ns();
+                let least_ns = session.least_ns(variant);
                 let batched = lane.batched(short, least_ns, session.patience(variant, SURVEY_RUNS))?;
-                session.raw.variants[variant].batched = Some(batched);
+                session.raw.variants[variant].batched = batched;
             }
             session.outputs(lane)
         });
@@ -309,13 +309,24 @@ impl Session<'_, '_> {
         outcome
     }
 
-    /// Ops that profiled runs can hardly have timed. All forks tell: one that goes on from a record may have no such run.
+    /// Ops that profiled runs can hardly have timed, where the engine can repeat them. All forks tell: one that goes on
+    /// from a record may have no such run.
     fn short_ops(&self, variant: usize) -> Vec<usize> {
+        if !self.raw.variants[variant].loaded.as_ref().is_some_and(|loaded| loaded.abilities.batched) {
+            return vec![];
+        }
         let forks = &self.raw.variants[variant].forks;
         let ops = forks.iter().map(|fork| fork.ops_ns.len()).max().unwrap_or(0);
         let runs = |op: usize| forks.iter().filter_map(move |fork| fork.ops_ns.get(op)).flatten();
         let mean = |op: usize| Samples::from_ns(runs(op)).map(|s| s.mean());
-        (0..ops).filter(|&op| mean(op).is_some_and(|ns| self.watch.environment().is_short(ns))).collect()
+        let least_ns = self.least_ns(variant) as f64;
+        (0..ops).filter(|&op| mean(op).is_some_and(|ns| ns < least_ns)).collect()
+    }
+
+    /// The shortest time of an op that can be told well: by the machine's clock, or by the engine's own if that is coarser.
+    fn least_ns(&self, variant: usize) -> u64 {
+        let engine = self.raw.variants[variant].loaded.as_ref().map_or(0, |l| l.abilities.op_clock_ns);
+        self.watch.environment().least_ns().max(Environment::SHORT * engine)
     }
 
     fn outputs(&mut self, lane: &mut Lane) -> Result<(), Trouble> {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::files::Files;
 use super::lane::{Lane, Trouble};
 use super::{Experiment, Interrupt, Progress};
+use crate::device::Target;
 use crate::engine::knobs::{self, Knobs};
+use crate::engines;
 use crate::error::{Error, Result};
+use crate::protocol::{Load, Loaded, Op};
 use crate::record::Record;
-use crate::target::Target;
-use crate::worker::protocol::{Load, Loaded, Op};
 
 /// Share of a run's time that the changed ops must have.
 const WORTH: f64 = 0.02;
@@ -64,8 +65,10 @@ pub fn candidates(
     let shares: Vec<f64> = record.variants[0].ops.iter().map(|op| op.share).collect();
     let mut found: Vec<Candidate> = vec![];
     let mut seen: Vec<Vec<Op>> = vec![usual.ops.clone()];
-    for trial in knobs::trials(experiment.load.threads) {
-        progress.phase(&format!("trying {}", knobs::short(&trial.knobs)));
+    let engine = engines::default();
+    let known = engine.knobs();
+    for trial in engine.trials(experiment.load.threads) {
+        progress.phase(&format!("trying {}", knobs::short(&known, &trial.knobs)));
         // A knob that works while the model runs changes no op: what it is about is known.
         let changed: Vec<usize> = if let Some(about) = trial.about {
             (0..usual.ops.len()).filter(|&at| about(&usual.ops[at])).collect()

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::Interrupt;
+use crate::device::{Lost, Target, Worker};
 use crate::environment;
 use crate::error::{Error, Result};
+use crate::protocol::{Machine, Reply, Request};
 use crate::record::Environment;
-use crate::target::{Lost, Target, Worker};
-use crate::worker::protocol::{Machine, Reply, Request};
 
 /// Far more than an emulated worker needs to start and to read some files.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,9 +36,7 @@ impl<'t> Watch<'t> {
         let request = Request::Watch { cpus: cpus.map(str::to_owned), threads };
         let machine = match worker.ask(&request, PATIENCE) {
             Ok(Reply::Machine(machine)) => *machine,
-            Ok(Reply::Error(failure)) if failure.message.starts_with("not a request") => {
-                return Err(stranger(target));
-            }
+            Ok(Reply::Unknown { .. }) => return Err(stranger(target)),
             Ok(Reply::Error(failure)) => return Err(Error::input(failure.message)),
             Ok(_) => return Err(stranger(target)),
             Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::grid::Grid;
 use super::header;
 use super::section::Section;
+use crate::record::Denormals;
 use crate::record::bench::{Bench, Claim, Memcpy, Row, Values, Verdict};
 use crate::units;
 
@@ -48,7 +49,8 @@ fn head(bench: &Bench) -> Section {
         units::duration(Duration::from_nanos(settings.elapsed_ns))
     );
     let place = header::place(settings.threads, &bench.environment);
-    let denormals = if settings.denormals == "flush" { ", subnormal numbers flushed to zero" } else { "" };
+    let denormals =
+        if settings.denormals == Denormals::Flush { ", subnormal numbers flushed to zero" } else { "" };
     let inputs = format!(
         "input: {} numbers, fresh for every forward, just written and as near in the caches as their size allows\
          {denormals}",
@@ -89,7 +91,7 @@ fn size(rows: &[&Row], copy: Option<&Memcpy>, timed: bool) -> Section {
         let known = |text: String| if timed { text } else { String::new() };
         grid.row([
             row.activation.clone(),
-            row.lowering.clone(),
+            row.lowering.to_string(),
             known(time(row.ns_per_element, row.interval)),
             known(figure(row.gb_per_s)),
             known(row.ratio_to_relu.map_or("-".into(), figure)),
@@ -168,7 +170,7 @@ fn growth(bench: &Bench, timed: bool) -> Section {
         let largest = bench.rows.iter().find(same);
         grid.row([
             growth.activation.clone(),
-            growth.lowering.clone(),
+            growth.lowering.to_string(),
             if timed { time(growth.ratio, growth.interval) } else { String::new() },
             largest.map_or(String::new(), |row| kilobytes(row.output_bytes)),
             largest.map_or(String::new(), |row| kilobytes(row.scratch_bytes)),
@@ -204,7 +206,7 @@ fn in_place(bench: &Bench, timed: bool) -> Section {
         };
         grid.row([
             row.activation.clone(),
-            row.lowering.clone(),
+            row.lowering.to_string(),
             units::integer(row.elements),
             known(figure(run.fresh_ns_per_element)),
             known(figure(run.ns_per_element)),

@@ -64,7 +64,7 @@ fn activation(common: &Row, of: &Measured, timed: bool) -> Row {
     let mut row = Row {
         row: "activation".into(),
         activation: of.activation.clone(),
-        lowering: of.lowering.clone(),
+        lowering: of.lowering.to_string(),
         elements: of.elements.to_string(),
         shape: crate::units::shape(&of.shape),
         kernel: of.kernel.clone(),

@@ -67,7 +67,7 @@ fn variant(common: &Row, method: &str, against: &Against, matched: &Matched, out
         variant: matched.name.clone(),
         role: role(matched.role),
         rule: matched.rule.clone(),
-        lowering: matched.lowering.clone(),
+        lowering: matched.lowering.to_string(),
         ..common.clone()
     };
     let errors = [&matched.base, &matched.new].map(|side| side.error.clone());

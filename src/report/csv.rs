@@ -139,11 +139,11 @@ fn common(name: &str, record: &Record, variant: &Variant) -> Row {
         target: record.environment.target.clone(),
         cpu: record.environment.cpu.clone().unwrap_or_default(),
         engine: format!("{} {}", record.engine.name, record.engine.version),
-        denormals: record.settings.denormals.clone(),
+        denormals: record.settings.denormals.name().to_owned(),
         variant: variant.name.clone(),
         role: role(variant.role),
         rule: variant.rule.clone(),
-        lowering: variant.lowering.clone(),
+        lowering: variant.lowering.name().to_owned(),
         threads: variant.threads.to_string(),
         knobs: knobs.collect::<Vec<_>>().join(" "),
         ..Row::default()
@@ -164,10 +164,10 @@ fn whole(common: &Row, variant: &Variant, timed: bool) -> Row {
         ..common.clone()
     };
     if let Some(memory) = &variant.memory {
-        row.weights_bytes = memory.weights_bytes.to_string();
-        row.peak_live_bytes = memory.peak_live_bytes.to_string();
-        row.peak_heap_bytes = memory.peak_heap_bytes.to_string();
-        row.retained_bytes = memory.retained_bytes.to_string();
+        row.weights_bytes = known(memory.weights_bytes);
+        row.peak_live_bytes = known(memory.peak_live_bytes);
+        row.peak_heap_bytes = known(memory.peak_heap_bytes);
+        row.retained_bytes = known(memory.retained_bytes);
         row.peak_rss_bytes = known(memory.peak_rss_bytes);
     }
     if !timed {
@@ -219,9 +219,9 @@ fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
         ..common.clone()
     };
     if variant.memory.is_some() {
-        row.output_bytes = op.output_bytes.to_string();
-        row.scratch_bytes = op.scratch_bytes.to_string();
-        row.live_bytes = op.live_bytes.to_string();
+        row.output_bytes = known(op.output_bytes);
+        row.scratch_bytes = known(op.scratch_bytes);
+        row.live_bytes = known(op.live_bytes);
         row.minor_faults = known(op.minor_faults);
     }
     if timed && !op.fork_mean_ns.is_empty() {
@@ -231,7 +231,7 @@ fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
         row.min_ns = op.min_ns.to_string();
         row.p90_ns = op.p90_ns.to_string();
         row.share = number(op.share);
-        row.allocator_ns = op.allocator_ns.to_string();
+        row.allocator_ns = known(op.allocator_ns);
         row.batched_ns = known(op.batched_ns);
     }
     row

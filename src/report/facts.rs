@@ -1,6 +1,6 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Record, Role, Variant};
+use crate::record::{Lowering, Record, Role, Variant};
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
 pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usize)> {
@@ -64,9 +64,9 @@ pub fn phrase(record: &Record, variant: &Variant) -> String {
 
 fn plain_phrase(record: &Record, variant: &Variant) -> String {
     let model = variant.model.as_ref().map_or(String::new(), |model| format!("{model} with "));
-    match (variant.role, variant.lowering.as_str()) {
-        (Role::Swap, "exported") => format!("{model}{} as exported", variant.rule),
-        (Role::Swap, "kernel") => format!("{model}{} as one kernel", variant.rule),
+    match (variant.role, variant.lowering) {
+        (Role::Swap, Lowering::Exported) => format!("{model}{} as exported", variant.rule),
+        (Role::Swap, Lowering::Kernel) => format!("{model}{} as one kernel", variant.rule),
         (Role::Control, _) if variant.model.is_none() => format!("the {}", variant.name),
         _ => label(record, variant),
     }

@@ -110,7 +110,7 @@ pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant 
         name: name.into(),
         role,
         rule: rule.into(),
-        lowering: "exported".into(),
+        lowering: Lowering::Exported,
         threads: 1,
         knobs: Default::default(),
         sites,
@@ -138,10 +138,10 @@ pub fn op(index: usize, op: &str, node: &str, mean_ns: u64) -> Op {
         onnx: vec![node.into()],
         mean_ns,
         share: mean_ns as f64 / (325.0 * MS as f64),
-        output_bytes: 13_107_200,
-        scratch_bytes: 74_000,
-        live_bytes: 41 * MB,
-        allocator_ns: mean_ns / 40,
+        output_bytes: Some(13_107_200),
+        scratch_bytes: Some(74_000),
+        live_bytes: Some(41 * MB),
+        allocator_ns: Some(mean_ns / 40),
         ..Default::default()
     }
 }
@@ -175,10 +175,10 @@ pub fn delta(ratio: f64, low: f64, high: f64, verdict: Verdict) -> Option<Delta>
 
 fn memory(heap: u64) -> Option<Memory> {
     Some(Memory {
-        weights_bytes: 28_903_540,
-        peak_live_bytes: heap - 4 * MB,
-        peak_heap_bytes: heap,
-        retained_bytes: 1_200_000,
+        weights_bytes: Some(28_903_540),
+        peak_live_bytes: Some(heap - 4 * MB),
+        peak_heap_bytes: Some(heap),
+        retained_bytes: Some(1_200_000),
         peak_rss_bytes: Some(heap + 56 * MB),
     })
 }
@@ -252,8 +252,8 @@ fn mish() -> Variant {
         output_change: Some(OutputChange {
             max_abs: 3.1,
             relative_l2: 0.412,
-            non_finite: 0,
-            subnormal: 12_345,
+            non_finite: Some(0),
+            subnormal: Some(12_345),
         }),
         ops,
         ..variant("mish, exported", Role::Swap, "mish", sites("mish", Some(2)))
@@ -266,7 +266,12 @@ fn control() -> Variant {
         delta: delta(0.976, 0.970, 0.982, Verdict::Faster),
         profiled: profiled(318.0, 900_000),
         memory: memory(41 * MB),
-        output_change: Some(OutputChange { max_abs: 9.4, relative_l2: 1.203, non_finite: 0, subnormal: 0 }),
+        output_change: Some(OutputChange {
+            max_abs: 9.4,
+            relative_l2: 1.203,
+            non_finite: Some(0),
+            subnormal: Some(0),
+        }),
         ops: vec![convolution(0, "/model.0/conv/Conv", 315 * MS)],
         ..variant("control", Role::Control, "identity", sites("identity", None))
     }

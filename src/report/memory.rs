@@ -11,10 +11,10 @@ use crate::units::Scale;
 type Figure = (&'static str, fn(&Memory) -> Option<u64>);
 
 const FIGURES: [Figure; 5] = [
-    ("weights", |m| Some(m.weights_bytes)),
-    ("peak live", |m| Some(m.peak_live_bytes)),
-    ("peak heap", |m| Some(m.peak_heap_bytes)),
-    ("retained", |m| Some(m.retained_bytes)),
+    ("weights", |m| m.weights_bytes),
+    ("peak live", |m| m.peak_live_bytes),
+    ("peak heap", |m| m.peak_heap_bytes),
+    ("retained", |m| m.retained_bytes),
     ("peak resident", |m| m.peak_rss_bytes),
 ];
 
@@ -47,8 +47,8 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// The bytes that tensors hold after each op, and the op at which they are the most.
 pub fn curve(record: &Record) -> Section {
     let variants: Vec<&Variant> =
-        facts::broken_down(record).filter(|v| v.ops.iter().any(|op| op.live_bytes > 0)).collect();
-    let top = variants.iter().flat_map(|v| &v.ops).map(|op| op.live_bytes).max().unwrap_or(0);
+        facts::broken_down(record).filter(|v| v.ops.iter().any(|op| op.live_bytes > Some(0))).collect();
+    let top = variants.iter().flat_map(|v| &v.ops).filter_map(|op| op.live_bytes).max().unwrap_or(0);
     let scale = Scale::bytes(top).coarse(2);
     let mut section = Section::details("live memory over the run");
     for variant in variants {
@@ -59,7 +59,7 @@ pub fn curve(record: &Record) -> Section {
         };
         let node = if peak.node.is_empty() { String::new() } else { format!(" {}", peak.node) };
         let (label, ops) = (facts::label(record, variant), variant.ops.len());
-        let most = format!("{} {}", scale.text(peak.live_bytes), scale.unit);
+        let most = format!("{} {}", scale.text(peak.live_bytes.unwrap_or(0)), scale.unit);
         let place = format!("op {} of {ops}: {}{node}", at + 1, peak.op);
         section = section
             .line(format!("{label}: live memory after each op, at most {most}, after {place}"))
@@ -73,7 +73,7 @@ fn bars(ops: &[Op], top: u64) -> String {
     let columns = COLUMNS.min(ops.len());
     let bar = |column: usize| {
         let (from, to) = (column * ops.len() / columns, (column + 1) * ops.len() / columns);
-        let most = ops[from..to].iter().map(|op| op.live_bytes).max().unwrap_or(0);
+        let most = ops[from..to].iter().filter_map(|op| op.live_bytes).max().unwrap_or(0);
         BARS[((most * 8).div_ceil(top.max(1)).max(1) - 1).min(7) as usize]
     };
     (0..columns).map(bar).collect()

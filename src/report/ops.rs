@@ -1,5 +1,7 @@
 //! A variant's operators by time: what the engine really runs, and where.
 
+use std::cmp::Reverse;
+
 use super::facts;
 use super::grid::Grid;
 use super::section::Section;
@@ -12,89 +14,138 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
 }
 
 fn section(record: &Record, variant: &Variant, top: usize) -> Section {
-    let timed = facts::timed(record);
-    let mut ops: Vec<&Op> = variant.ops.iter().collect();
-    if timed {
-        ops.sort_by_key(|o| std::cmp::Reverse(o.mean_ns));
-    } else {
-        ops.sort_by_key(|o| std::cmp::Reverse(o.output_bytes + o.scratch_bytes));
-    }
+    let table = Table::new(record, variant);
+    let ops = table.sorted();
     let (shown, rest) = ops.split_at(top.min(ops.len()));
-    let order = if timed { "by time" } else { "by memory" };
+    let mut grid = table.grid();
+    shown.iter().for_each(|op| grid.row(table.row(op)));
+    if table.timed && !rest.is_empty() {
+        grid.row(table.rest(rest));
+    }
+    let order = if table.timed { "by time" } else { "by memory" };
     let name = facts::label(record, variant);
     let title = format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op"));
+    Section::headed(title).table(grid).lines(table.notes(shown))
+}
 
-    let time = Scale::time(ops.iter().map(|o| o.mean_ns).max().unwrap_or(0));
-    let largest = ops.iter().map(|o| o.output_bytes.max(o.scratch_bytes).max(o.live_bytes)).max();
-    let size = Scale::bytes(largest.unwrap_or(0)).coarse(2);
-    let mut grid = Grid::new().name("op and kernel").name("node");
-    if timed {
-        grid = grid
-            .number(&format!("mean\n{}", time.unit))
-            .number("\nshare")
-            .number(&format!("alloc\n{}", time.unit));
+/// The columns that a variant's ops need.
+struct Table<'r> {
+    variant: &'r Variant,
+    environment: &'r Environment,
+    /// Whether times may be shown.
+    timed: bool,
+    /// Whether memory was counted.
+    counted: bool,
+    /// Whether any op had page faults.
+    faulting: bool,
+    time: Scale,
+    size: Scale,
+}
+
+impl<'r> Table<'r> {
+    fn new(record: &'r Record, variant: &'r Variant) -> Self {
+        let ops = &variant.ops;
+        let longest = ops.iter().map(|o| o.mean_ns).max().unwrap_or(0);
+        let largest = ops.iter().flat_map(sizes).flatten().max().unwrap_or(0);
+        Self {
+            variant,
+            environment: &record.environment,
+            timed: facts::timed(record),
+            counted: variant.memory.is_some(),
+            faulting: ops.iter().any(|o| o.minor_faults > Some(0)),
+            time: Scale::time(longest),
+            size: Scale::bytes(largest).coarse(2),
+        }
     }
-    let faulting = ops.iter().any(|o| o.minor_faults > Some(0));
-    if faulting {
-        grid = grid.number("page\nfaults");
+
+    /// The ops, the dearest first.
+    fn sorted(&self) -> Vec<&'r Op> {
+        let bytes = |op: &Op| op.output_bytes.unwrap_or(0) + op.scratch_bytes.unwrap_or(0);
+        let mut ops: Vec<&Op> = self.variant.ops.iter().collect();
+        ops.sort_by_key(|op| Reverse(if self.timed { op.mean_ns } else { bytes(op) }));
+        ops
     }
-    for title in ["output", "scratch", "live"] {
-        grid = grid.number(&format!("{title}\n{}", size.unit));
+
+    fn grid(&self) -> Grid {
+        let (time, size) = (self.time.unit, self.size.unit);
+        let mut grid = Grid::new().name("op and kernel").name("node");
+        if self.timed {
+            grid = grid.number(&format!("mean\n{time}")).number("\nshare").number(&format!("alloc\n{time}"));
+        }
+        if self.faulting {
+            grid = grid.number("page\nfaults");
+        }
+        let sizes = ["output", "scratch", "live"];
+        sizes.iter().fold(grid, |grid, title| grid.number(&format!("{title}\n{size}")))
     }
-    let counted = variant.memory.is_some();
-    let when = |known: bool, text: String| if known { text } else { "-".into() };
-    for op in shown {
-        let mut cells = vec![what(variant, op), op.node.clone()];
-        if timed {
+
+    fn row(&self, op: &Op) -> Vec<String> {
+        let mut cells = vec![what(self.variant, op), op.node.clone()];
+        if self.timed {
             cells.extend([
-                mean(&record.environment, op, &time),
+                mean(self.environment, op, &self.time),
                 units::share(op.share),
-                when(counted, time.text(op.allocator_ns)),
+                self.memory(op.allocator_ns, &self.time),
             ]);
         }
-        if faulting {
+        if self.faulting {
             cells.push(op.minor_faults.map_or("-".into(), units::integer));
         }
-        let sizes = [op.output_bytes, op.scratch_bytes, op.live_bytes];
-        cells.extend(sizes.map(|bytes| when(counted, size.text(bytes))));
-        grid.row(cells);
+        cells.extend(sizes(op).map(|bytes| self.memory(bytes, &self.size)));
+        cells
     }
-    if timed && !rest.is_empty() {
-        let sum = |of: fn(&Op) -> u64| rest.iter().map(|o| of(o)).sum::<u64>();
-        let run = profiled_run(variant).max(1);
-        let (mean, allocator) = (sum(|o| o.mean_ns), sum(|o| o.allocator_ns));
-        let share = units::share(mean as f64 / run as f64);
+
+    /// The ops that are not shown, as one row.
+    fn rest(&self, rest: &[&Op]) -> Vec<String> {
+        let mean = rest.iter().map(|op| op.mean_ns).sum::<u64>();
+        let allocator = rest.iter().map(|op| op.allocator_ns).sum::<Option<u64>>();
+        let share = units::share(mean as f64 / profiled_run(self.variant).max(1) as f64);
         let mut cells = vec![units::count(rest.len(), "more op"), String::new()];
-        cells.extend([time.text(mean), share, when(counted, time.text(allocator))]);
-        if faulting {
+        cells.extend([self.time.text(mean), share, self.memory(allocator, &self.time)]);
+        if self.faulting {
             cells.push(units::integer(rest.iter().filter_map(|o| o.minor_faults).sum()));
         }
-        grid.row(cells);
+        cells
     }
-    let mut notes = vec![];
-    if timed && counted {
-        notes.push(match faulting {
-            true => "alloc: of which inside the allocator, page faults: within, both from a run of their own",
-            false => "alloc: of which inside the allocator, from a run of its own",
-        });
+
+    /// A figure of the pass that counts memory.
+    fn memory(&self, figure: Option<u64>, scale: &Scale) -> String {
+        figure.filter(|_| self.counted).map_or("-".into(), |figure| scale.text(figure))
     }
-    let reading = units::time(record.environment.reading_ns());
-    let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
-    let batch =
-        format!("= less than {short}: one of many evaluations in a batch, its share as read in the run");
-    let within = format!("~ less than {short}; one reading is in it");
-    let marked = |with: char| timed && shown.iter().any(|op| mark(&record.environment, op) == Some(with));
-    if marked(BATCH) {
-        notes.push(&batch);
+
+    /// What the marks and columns mean that are there.
+    fn notes(&self, shown: &[&Op]) -> Option<String> {
+        let mut notes = vec![];
+        if self.timed && self.counted {
+            notes.push(match self.faulting {
+                true => {
+                    "alloc: of which inside the allocator, page faults: within, both from a run of their own"
+                }
+                false => "alloc: of which inside the allocator, from a run of its own",
+            });
+        }
+        let reading = units::time(self.environment.reading_ns());
+        let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
+        let batch =
+            format!("= less than {short}: one of many evaluations in a batch, its share as read in the run");
+        let within = format!("~ less than {short}; one reading is in it");
+        let marked =
+            |with: char| self.timed && shown.iter().any(|op| mark(self.environment, op) == Some(with));
+        if marked(BATCH) {
+            notes.push(&batch);
+        }
+        if marked(WITHIN) {
+            notes.push(&within);
+        }
+        if shown.iter().any(|o| o.generic_kernel) {
+            notes.push("! generic kernel: portable code without this processor's vector instructions");
+        }
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
-    if marked(WITHIN) {
-        notes.push(&within);
-    }
-    if shown.iter().any(|o| o.generic_kernel) {
-        notes.push("! generic kernel: portable code without this processor's vector instructions");
-    }
-    let notes = (!notes.is_empty()).then(|| notes.join("; "));
-    Section::headed(title).table(grid).lines(notes)
+}
+
+fn sizes(op: &Op) -> [Option<u64>; 3] {
+    [op.output_bytes, op.scratch_bytes, op.live_bytes]
 }
 
 /// What marks a time that a batch gave, and one that is within the run and too short for the clock.

@@ -93,8 +93,8 @@ fn a_tiny_model_is_shown_in_microseconds() {
         }
         for o in &mut v.ops {
             o.mean_ns /= 10_000;
-            o.allocator_ns /= 10_000;
-            (o.output_bytes, o.scratch_bytes, o.live_bytes) = (4608, 0, 13_824);
+            o.allocator_ns = o.allocator_ns.map(|ns| ns / 10_000);
+            (o.output_bytes, o.scratch_bytes, o.live_bytes) = (Some(4608), Some(0), Some(13_824));
         }
         if let Some(p) = &mut v.profiled {
             p.unaccounted_ns /= 10_000;
@@ -231,7 +231,7 @@ fn newer() -> Record {
     new.environment.warnings.truncate(1);
     let mish = &mut new.variants[1];
     mish.latency = mish.latency.map(|l| crate::record::Latency { p50_ns: l.p50_ns / 10 * 12, ..l });
-    mish.memory = mish.memory.map(|m| crate::record::Memory { peak_heap_bytes: 41 * MS, ..m });
+    mish.memory = mish.memory.map(|m| crate::record::Memory { peak_heap_bytes: Some(41 * MS), ..m });
     mish.ops.retain(|o| !matches!(o.op.as_str(), "Exp" | "Ln"));
     mish.ops.iter_mut().filter(|o| o.op == "Tanh").for_each(|o| o.mean_ns *= 9);
     mish.ops[0].node = "/model.0/renamed/Conv".into();

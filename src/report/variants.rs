@@ -92,8 +92,8 @@ fn notes(record: &Record) -> Vec<String> {
 }
 
 /// The variants that have such numbers, and how many.
-fn counts(record: &Record, of: fn(&OutputChange) -> u64) -> Option<String> {
-    let counts = record.variants.iter().filter_map(|v| Some((v, of(v.output_change.as_ref()?))));
+fn counts(record: &Record, of: fn(&OutputChange) -> Option<u64>) -> Option<String> {
+    let counts = record.variants.iter().filter_map(|v| Some((v, of(v.output_change.as_ref()?)?)));
     let counts = counts.filter(|&(_, n)| n > 0);
     let counts: Vec<String> = counts.map(|(v, n)| format!("{} {}", v.name, units::integer(n))).collect();
     (!counts.is_empty()).then(|| counts.join(" | "))

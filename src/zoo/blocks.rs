@@ -9,8 +9,8 @@ use super::proto::{float, int, text};
 use super::spec::Spec;
 use super::{detect, stages};
 use crate::error::{Error, Result};
+use crate::suggest;
 use crate::units;
-use crate::yaml;
 
 /// The network's graph and its output, for an input of this shape. Without `fill` the weights are left empty.
 pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> {
@@ -56,7 +56,7 @@ impl Wiring {
             let mut known: Vec<&str> =
                 self.named.keys().map(String::as_str).chain(["input", "previous"]).collect();
             known.sort_unstable();
-            let near = yaml::nearest(id, known.iter().copied());
+            let near = suggest::nearest(id, known.iter().copied());
             let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
             Error::input(format!("no block above has id `{id}`; {near}known here: {}", known.join(", ")))
         })

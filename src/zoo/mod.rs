@@ -18,7 +18,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, OperatorSetIdProto};
-use crate::yaml;
+use crate::suggest;
 use spec::Spec;
 
 /// The opset that the networks are written in.
@@ -112,7 +112,7 @@ fn spec(model: &str) -> Result<Spec> {
 }
 
 fn unknown(model: &str) -> Error {
-    let near = yaml::nearest(model.strip_suffix(".onnx").unwrap_or(model), names());
+    let near = suggest::nearest(model.strip_suffix(".onnx").unwrap_or(model), names());
     let near = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
     Error::input(format!("no built-in model `{model}`{near}; there are {}", names().join(", ")))
 }

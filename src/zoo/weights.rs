@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-use crate::onnx::random::Random;
+use crate::random::SplitMix64;
 
 /// Standard deviation of the biases, relative to that of the output.
 const BIAS: f64 = 0.1;
@@ -80,7 +80,7 @@ impl Filters {
     /// The weights, as raw little-endian f32.
     pub fn weights(self, name: &str) -> Bytes {
         let Self { count, length, input, deviation, centred } = self;
-        let mut random = Random::named(name);
+        let mut random = SplitMix64::named(name);
         let (count, length) = (count.max(0) as usize, length.max(1) as usize);
         let power = if centred { input.variance } else { input.variance + input.mean * input.mean };
         let target = deviation * deviation * (1.0 - BIAS * BIAS) / power.max(1e-6);
@@ -101,7 +101,7 @@ impl Filters {
 
     /// Small biases of both signs, as raw little-endian f32.
     pub fn biases(self, name: &str) -> Bytes {
-        let mut random = Random::named(name);
+        let mut random = SplitMix64::named(name);
         let scale = BIAS * self.deviation * 3f64.sqrt();
         let bias = |_| ((random.symmetric() * scale) as f32).to_le_bytes();
         (0..self.count).flat_map(bias).collect::<Vec<u8>>().into()

@@ -113,8 +113,12 @@ fn going_on_that_is_interrupted_before_memory_is_asked_for_keeps_what_is_known_o
     for (now, was) in again.variants.iter().zip(&earlier.variants) {
         assert_eq!((now.forks.len(), now.output_change), (3, was.output_change));
         let memory = now.memory.expect("known from before");
-        assert_eq!((memory.peak_heap_bytes, memory.peak_rss_bytes), (33, Some(1001)), "the third fork's");
-        assert_eq!(now.ops[0].scratch_bytes, 5);
+        assert_eq!(
+            (memory.peak_heap_bytes, memory.peak_rss_bytes),
+            (Some(33), Some(1001)),
+            "the third fork's"
+        );
+        assert_eq!(now.ops[0].scratch_bytes, Some(5));
     }
 }
 

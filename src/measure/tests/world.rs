@@ -7,16 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::device::{End, Lost, Target, Worker};
 use crate::error::{Error, Result};
 use crate::measure::{Clock, Experiment, Interrupt, Planned, Rest, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
-use crate::record::{self, InTurns, Role};
-use crate::swap::{Variant, VariantSite};
-use crate::target::{End, Lost, Target, Worker};
-use crate::worker::protocol::{
+use crate::protocol::{
     self, Batched, Failure, Load, Loaded, Memory, OpMemory, Outputs, Profile, Reply, Request, Runs,
 };
+use crate::record::{self, InTurns, Role};
+use crate::swap::{Variant, VariantSite};
 
 /// What a scripted worker knows when it is asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -254,7 +254,8 @@ impl FakeWorker {
                     macs: Some(99),
                     shapes: vec![],
                     rss_bytes: None,
-                    engine: protocol::Engine { name: "fake".into(), ..Default::default() },
+                    engine: record::Engine { name: "fake".into(), ..Default::default() },
+                    abilities: protocol::Abilities { batched: true, ..Default::default() },
                 })
             }
             Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
@@ -275,11 +276,11 @@ impl FakeWorker {
                 })
             }
             Request::Memory => Reply::Memory(Memory {
-                weights_bytes: 11,
-                peak_live_bytes: 22,
-                peak_heap_bytes: 33,
-                retained_bytes: 44,
-                ops: vec![OpMemory { scratch_bytes: 5, ..Default::default() }, OpMemory::default()],
+                weights_bytes: Some(11),
+                peak_live_bytes: Some(22),
+                peak_heap_bytes: Some(33),
+                retained_bytes: Some(44),
+                ops: vec![OpMemory { scratch_bytes: Some(5), ..Default::default() }, OpMemory::default()],
             }),
             // The second op is the only one that is ever too short.
             Request::Batched { ops, least_ns } => {
@@ -290,7 +291,7 @@ impl FakeWorker {
                 let values = [3.0, 4.0 + 0.5 * self.moment.variant as f64];
                 let bytes = values.iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
                 self.world.files.borrow_mut().insert(file.clone(), bytes);
-                Reply::Outputs(Outputs { elements: vec![2], non_finite: 0, subnormal: 6 })
+                Reply::Outputs(Outputs { elements: vec![2], non_finite: Some(0), subnormal: Some(6) })
             }
             Request::Watch { .. } | Request::Watched { .. } => Reply::Machine(Box::new(protocol::Machine {
                 oplat: crate::environment::this_program(),
@@ -353,7 +354,7 @@ pub fn planned(name: &str, role: Role) -> Planned {
         name: name.into(),
         role,
         rule: name.into(),
-        lowering: "exported".into(),
+        lowering: record::Lowering::Exported,
         knobs: Default::default(),
         variant,
     }

@@ -1,0 +1,56 @@
+//! ACON: smooth maxima of two linear functions, and the one that computes its own switch.
+
+use super::sigmoid::{sigmoid, sigmoid_slope};
+use super::{Form, Kind, Parameter};
+
+/// (p1 - p2) x σ(β (p1 - p2) x) + p2 x
+fn acon(x: f64, p1: f64, p2: f64, beta: f64) -> f64 {
+    let difference = (p1 - p2) * x;
+    difference * sigmoid(beta * difference) + p2 * x
+}
+
+fn acon_slope(x: f64, p1: f64, p2: f64, beta: f64) -> f64 {
+    let u = beta * (p1 - p2) * x;
+    (p1 - p2) * (sigmoid(u) + u * sigmoid_slope(u)) + p2
+}
+
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "acon_c",
+        aliases: &["acon"],
+        formula: "p2 x + d x sigmoid(beta d x), d = p1-p2",
+        derivative: "d (sigmoid(u) + u sigmoid(u) sigmoid(-u)) + p2, with u = beta d x and d = p1 - p2",
+        source: "arXiv 2009.04759 (all three are learnt for each channel)",
+        parameters: &[Parameter::new("p1", 1.2), Parameter::new("p2", -0.8), Parameter::new("beta", 1.0)],
+        value: |x, p| acon(x, p[0], p[1], p[2]),
+        slope: |x, p| acon_slope(x, p[0], p[1], p[2]),
+        range: [-0.010_033_648_59, f64::INFINITY],
+        exported: &[Form::since(1, "x * (p1 - p2) * Sigmoid(x * (p1 - p2) * beta) + x * p2")],
+        found: false,
+        ..Kind::PLAIN
+    },
+    Kind {
+        name: "meta_acon",
+        aliases: &["meta_acon_c"],
+        formula: "acon_c with beta a small network of x",
+        derivative: "that of acon_c, where beta is held",
+        source: "arXiv 2009.04759",
+        // The network seen from an element whose beta is half way.
+        value: |x, _| acon(x, 1.2, -0.8, 0.5),
+        slope: |x, _| acon_slope(x, 1.2, -0.8, 0.5),
+        range: [-0.020_067_297_18, f64::INFINITY],
+        exported: &[Form::since(
+            1,
+            "x * difference(1, channels, 1, 1) * Sigmoid(Sigmoid(Conv(Conv(\
+             ReduceMean(ReduceMean(x, axes=[2], keepdims=1), axes=[3], keepdims=1), \
+             fc1(hidden, channels, 1, 1), fc1_bias(hidden)), fc2(channels, hidden, 1, 1), fc2_bias(channels))) \
+             * (x * difference(1, channels, 1, 1))) + x * p2(1, channels, 1, 1)",
+        )],
+        found: false,
+        beyond: Some(
+            "beta comes from the means of all channels, through seeded weights (hidden: a sixteenth of the \
+             channels, at least 16); values are for beta 1/2, p1 1.2 and p2 -0.8",
+        ),
+        ..Kind::PLAIN
+    },
+];

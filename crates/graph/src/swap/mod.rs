@@ -1,0 +1,51 @@
+//! Sites: where a model applies an activation, and the same model with other activations there.
+
+mod alone;
+mod find;
+mod lowering;
+mod place;
+mod rewrite;
+mod select;
+
+pub use alone::{alone, behind_convolution};
+pub use find::{Found, NotSite, Refusal, Site, find};
+pub use lowering::{DOMAIN, Lowerings, distinct, effective, has_kernel, read, runs_kernel};
+pub use oplat_ground::record::Lowering;
+pub use rewrite::{exporter, original, rewrite};
+pub use select::Selection;
+
+use crate::onnx::Model;
+
+/// A model with activations swapped (or not, for the original), ready to be written or run.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    pub model: Model,
+    /// Every site that was found in the original, swapped or not, in the order of the graph.
+    pub sites: Vec<VariantSite>,
+    /// What looks like a site but can't be swapped.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One site, as it stands in a [`Variant`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariantSite {
+    /// Name of the ONNX node that put out the activation's value in the original: the site's identity.
+    pub node: String,
+    /// The activation before, spelled as a user would (`silu`, `leaky_relu:0.1`).
+    pub from: String,
+    /// The activation now; equal to `from` where it was left alone.
+    pub to: String,
+    /// Whether this site was selected for swapping (in the original: would have been).
+    pub selected: bool,
+    /// Indices (as [`crate::onnx::for_each_node`] counts) of the nodes of [`Variant::model`] that compute it,
+    /// ascending.
+    pub nodes: Vec<usize>,
+}
+
+/// What looks like a site but can't be swapped, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Skipped {
+    pub node: String,
+    pub op: String,
+    pub reason: String,
+}

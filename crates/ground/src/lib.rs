@@ -1,0 +1,12 @@
+//! What the whole program stands on: nothing here knows of models, engines or devices.
+
+pub mod cleanup;
+pub mod error;
+pub mod files;
+pub mod process;
+pub mod protocol;
+pub mod random;
+pub mod record;
+pub mod stats;
+pub mod suggest;
+pub mod units;

@@ -1,0 +1,407 @@
+//! What a parent and a worker say to each other: one JSON object a line, one reply to a request.
+//!
+//! The parent decides everything; a worker only obeys. It is the same on every target, so a reply holds
+//! numbers and names and nothing that needs the parent's memory or files.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::bench::Values;
+use crate::record::{Denormals, Engine, Environment, InTurns, Lowering, Oplat};
+
+/// What a parent asks for. A worker answers each with one [`Reply`], in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Read, optimise and plan a model; make its inputs. Must come first. Answer: [`Reply::Loaded`].
+    Load(Load),
+    /// Run once and say how long it took: the first run after `Load` is the cold one. Answer: [`Reply::Runs`].
+    /// With `trace`, announce each op's ONNX node on stderr (`at NODE_INDEX`) before it is evaluated, so that
+    /// a crash can be named.
+    Run { trace: bool },
+    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`]. A `warm` worker needs no
+    /// untimed run: it was the last to run, or its runs take so long that what others left in the caches is nothing.
+    Turn {
+        runs: u32,
+        #[serde(default)]
+        warm: bool,
+    },
+    /// As `Turn`, with every op timed. Answer: [`Reply::Profile`], or [`Reply::Unable`].
+    Profile {
+        runs: u32,
+        #[serde(default)]
+        warm: bool,
+    },
+    /// One run in which allocations are attributed to ops, and one in which the time inside the allocator is.
+    /// Answer: [`Reply::Memory`], or [`Reply::Unable`].
+    Memory,
+    /// One run in which these ops, by index, are each evaluated many times between two readings of the clock. A
+    /// batch that takes less than `least_ns` tells nothing. Answer: [`Reply::Batched`], or
+    /// [`Reply::Unable`].
+    Batched { ops: Vec<usize>, least_ns: u64 },
+    /// One run; its outputs are written to `file` (see [`Outputs`]). Answer: [`Reply::Outputs`].
+    Outputs { file: String },
+    /// Choose CPUs, note the state of the machine and say what it is. Needs no model. Answer:
+    /// [`Reply::Machine`].
+    Watch {
+        /// As `--cpus` has it; `None` for the default.
+        cpus: Option<String>,
+        threads: usize,
+    },
+    /// Say how the machine fared since `Watch`. Answer: [`Reply::Machine`].
+    Watched {
+        /// Ticks of the CPU that the measurement itself took meanwhile, where the parent knows them.
+        own_ticks: Option<u64>,
+    },
+    /// Make activations ready to be measured on their own. Needs no model. Answer: [`Reply::Solos`].
+    Solos(Solos),
+    /// One untimed batch of a solo and `batches` timed ones, of `batch` forwards each. Answer: [`Reply::Batches`].
+    Batches {
+        /// Index into the solos that were made ready.
+        solo: usize,
+        batch: u32,
+        batches: u32,
+    },
+    /// So many forwards of a solo, one after another, each on the last one's output. Answer: [`Reply::InPlace`].
+    InPlace { solo: usize, forwards: u64 },
+    /// End. No answer; the end of the input means the same.
+    Stop,
+}
+
+/// The model to load and how to run it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Path of an ONNX file on the worker's side.
+    pub model: String,
+    /// Shapes and element types that replace those of the file, by input name.
+    pub inputs: Vec<Input>,
+    /// Values for named dimensions (`--dim N=1`); `batch`-like first dimensions default to 1 in the parent.
+    pub dims: Vec<(String, i64)>,
+    /// Seed of the inputs: uniform in [0, 1) for floats; see `engine::inputs`.
+    pub seed: u64,
+    /// Threads that compute; up to 1 means no thread pool at all.
+    pub threads: usize,
+    /// CPUs to pin to; empty means unpinned.
+    pub cpus: Vec<usize>,
+    /// What every computing thread does with subnormal numbers.
+    pub denormals: Denormals,
+    /// The engine's own knobs, by full name. A process takes one set of them.
+    #[serde(default)]
+    pub knobs: BTreeMap<String, String>,
+}
+
+/// A concrete input: element type in ONNX's lower-case names (`f32`, `f16`, `i64`, `bool`, …).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// `None` keeps the file's.
+    pub dtype: Option<String>,
+}
+
+/// Activations to measure on their own, on inputs that are standard normal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solos {
+    pub solos: Vec<Solo>,
+    /// Those that aren't tried, by index, with the reason: a worker before this one ended at them.
+    #[serde(default)]
+    pub failed: BTreeMap<usize, String>,
+    /// The kernels' instruction set; `None` is the best one.
+    pub isa: Option<String>,
+    /// Whether to look at times, memory and values; else the reply says only what computes each.
+    pub survey: bool,
+    /// Seed of the inputs.
+    pub seed: u64,
+    /// CPUs to pin to; empty means unpinned.
+    pub cpus: Vec<usize>,
+    pub denormals: Denormals,
+}
+
+/// One of them, or the copy that they are compared with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Solo {
+    /// As a user spells it; `None` is a copy from one buffer to another.
+    pub activation: Option<String>,
+    /// An activation without a kernel is computed by the engine either way.
+    pub lowering: Lowering,
+    /// Of the input, f32.
+    pub shape: Vec<usize>,
+}
+
+/// What it is called in messages: `mish, kernel, 1,152 elements`.
+impl std::fmt::Display for Solo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let elements = crate::units::count(self.shape.iter().product(), "element");
+        match &self.activation {
+            None => write!(f, "memcpy of {elements}"),
+            Some(activation) => write!(f, "{activation}, {}, {elements}", self.lowering),
+        }
+    }
+}
+
+/// What a worker answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Loaded(Loaded),
+    Runs(Runs),
+    Profile(Profile),
+    Memory(Memory),
+    Batched(Batched),
+    Outputs(Outputs),
+    Machine(Box<Machine>),
+    Solos(SolosReady),
+    Batches(Batches),
+    InPlace(InPlace),
+    /// The engine can't tell. Nothing has failed: the figures stay unknown.
+    Unable,
+    /// The request can't be read, as where the two sides are of different versions.
+    Unknown {
+        why: String,
+    },
+    /// The request failed; the worker is still there to be stopped.
+    Error(Failure),
+}
+
+/// Why a request failed, with the ONNX node where it is known.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    pub message: String,
+    /// Index of the ONNX node (as `onnx::for_each_node` counts).
+    pub node: Option<usize>,
+    /// Index of the solo that was being made ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solo: Option<usize>,
+}
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+/// The model as the engine will run it, and what making it so cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Reading and translating the file, ns.
+    pub load_ns: u64,
+    /// Optimising and planning, ns.
+    pub optimise_ns: u64,
+    /// Inputs as they will be fed.
+    pub inputs: Vec<Input>,
+    /// The ops in the order in which they run.
+    pub ops: Vec<Op>,
+    /// Shape of the first output of every ONNX node, by index; null where the engine knows none (constants,
+    /// bodies).
+    #[serde(default)]
+    pub shapes: Vec<Option<Vec<usize>>>,
+    /// Multiply-accumulates of one run in convolutions and matrix products, before kernels are chosen.
+    pub macs: Option<u64>,
+    /// Resident set before the first run, bytes (null where the system doesn't say).
+    pub rss_bytes: Option<u64>,
+    pub engine: Engine,
+    pub abilities: Abilities,
+}
+
+/// What an engine can do and tell, as far as anything else depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// Whether it runs our kernels as operators of its own; else a `kernel` lowering would be its exported form.
+    pub own_kernels: bool,
+    /// Activations, by their name in the registry, that it merges into the operators before them: a network is better
+    /// off without a kernel for these.
+    pub merges: Vec<String>,
+    /// Where the memory of single ops is known from.
+    pub op_memory: OpMemorySource,
+    /// Step of the clock that times ops, ns, where that is the engine's own; 0 for the machine's clock.
+    pub op_clock_ns: u64,
+    /// Whether an op can be evaluated many times between two readings of the clock.
+    pub batched: bool,
+}
+
+/// Where the memory of single ops is known from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpMemorySource {
+    /// From this program's allocator.
+    Measured,
+    /// From what the engine says of itself.
+    Reported,
+    #[default]
+    Unknown,
+}
+
+/// One operator of the optimised graph.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// The engine's name of the operator (`OptMatMul`, `Silu`, …).
+    pub op: String,
+    /// The kernel that computes it, where there is a choice.
+    pub kernel: Option<String>,
+    /// True where that kernel is a portable fallback.
+    pub generic_kernel: bool,
+    /// Indices of the ONNX nodes that it computes, ascending; never empty. The last is the one it is named by.
+    pub onnx: Vec<usize>,
+    /// Element-wise functions that the engine merged into it, in the engine's words.
+    pub fused: Vec<String>,
+    /// `1x64x40x40xf32`, in order.
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+    /// Elements of the outputs.
+    pub elements: u64,
+}
+
+/// Wall times of timed runs, ns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    pub runs_ns: Vec<u64>,
+    /// High-water mark of the resident set so far, bytes.
+    pub peak_rss_bytes: Option<u64>,
+    /// Minor page faults and involuntary context switches since the process started.
+    pub minor_faults: Option<u64>,
+    pub involuntary_switches: Option<u64>,
+    /// What came to pass during this turn, where the system counts it.
+    #[serde(default)]
+    pub in_turn: Option<InTurns>,
+    /// By the untimed run, if there was one.
+    #[serde(default)]
+    pub allocated: Option<Allocated>,
+}
+
+/// What a run allocated, inputs included: observing must not change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocated {
+    pub allocations: u64,
+    pub bytes: u64,
+}
+
+/// Profiled runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Wall time of each profiled run, ns.
+    pub runs_ns: Vec<u64>,
+    /// `ops_ns[op][run]`: time inside each op's evaluation, ns.
+    pub ops_ns: Vec<Vec<u64>>,
+    /// Of each run, the time before its first op and after its last one, ns.
+    #[serde(default)]
+    pub around_ns: Vec<[u64; 2]>,
+    /// By the untimed run, if there was one; it is observed like the timed ones.
+    #[serde(default)]
+    pub allocated: Option<Allocated>,
+    /// Indices of the ops in the order in which the last run evaluated them.
+    pub order: Vec<usize>,
+}
+
+/// Memory, from a pass of its own. What the engine doesn't tell is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes of the model's weights as the engine holds them after loading.
+    pub weights_bytes: Option<u64>,
+    /// Most bytes that tensors held at once after any op.
+    pub peak_live_bytes: Option<u64>,
+    /// Most bytes allocated at once during a run, above what was held before it.
+    pub peak_heap_bytes: Option<u64>,
+    /// What the engine keeps between runs, beyond what it held after loading.
+    pub retained_bytes: Option<u64>,
+    pub ops: Vec<OpMemory>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OpMemory {
+    /// Bytes that the op newly allocated and that outlived it (0 where it works in place).
+    pub output_bytes: Option<u64>,
+    /// Most bytes allocated inside the op beyond what was live before it and its new outputs.
+    pub scratch_bytes: Option<u64>,
+    /// Bytes held by tensors after the op.
+    pub live_bytes: Option<u64>,
+    /// Allocations inside the op.
+    pub allocations: Option<u64>,
+    /// Time inside the allocator during the op, ns, from a run of its own.
+    pub allocator_ns: Option<u64>,
+    /// Minor page faults inside the op, where the system counts them.
+    pub minor_faults: Option<u64>,
+}
+
+/// Ops that are too short for the clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batched {
+    /// `ops_ns[op]`: one evaluation, ns; null for an op that wasn't asked for, that can't be repeated or that is too short
+    /// even so.
+    pub ops_ns: Vec<Option<u64>>,
+}
+
+/// A run's outputs: `file` holds the outputs one after another as little-endian f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Element counts of the outputs, in the model's order.
+    pub elements: Vec<u64>,
+    /// Non-finite and subnormal numbers among the floats that any op of the run put out; null where the engine doesn't
+    /// show them.
+    pub non_finite: Option<u64>,
+    pub subnormal: Option<u64>,
+}
+
+/// The machine on which the worker runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The program that answers.
+    pub oplat: Oplat,
+    /// What is known of the machine. Its target, the instruction sets that only the engine knows, and warnings are
+    /// the parent's to add.
+    pub environment: Environment,
+    /// Share of the used CPUs' time since `Watch` that programs other than ours took, 0 to 1.
+    pub others: Option<f64>,
+}
+
+/// What became of the solos.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SolosReady {
+    /// In the order in which they were asked for.
+    pub solos: Vec<SoloReady>,
+    /// Size of the second-level cache, as far as the system tells.
+    pub cache_bytes: Option<u64>,
+    /// What two readings of the clock cost, ns: it is taken off every batch.
+    pub clock_ns: u64,
+    /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself.
+    pub operator_ns: Option<f64>,
+    pub engine: Engine,
+}
+
+/// A solo that can be measured, or why it can't.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SoloReady {
+    /// The engine's operators in the order in which they run; one of ours; none for a copy.
+    pub ops: Vec<String>,
+    /// The same without what the engine's names say of how an operator is specialised.
+    pub plain_ops: Vec<String>,
+    /// The instruction set of our kernel, if it is one.
+    pub isa: Option<String>,
+    /// Most forwards of a batch whose buffers stay together in the cache that a single one stays in.
+    pub batch: u32,
+    /// Timed part of one such batch, ns, and wall time with everything around it.
+    pub batch_ns: u64,
+    pub batch_wall_ns: u64,
+    pub output_elements: u64,
+    /// Bytes that a forward newly allocates and leaves behind (0 if it works in place), and most bytes that it
+    /// allocates beyond these.
+    pub output_bytes: u64,
+    pub scratch_bytes: u64,
+    /// Of one forward from fresh input.
+    pub output: Values,
+    pub error: Option<String>,
+}
+
+/// Wall times of timed batches, ns, without the clock's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batches {
+    pub batch_ns: Vec<u64>,
+}
+
+/// What repeated forwards in one buffer took and left there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InPlace {
+    /// All forwards together, ns, without interruptions by other programs.
+    pub ns: u64,
+    pub end: Values,
+}

@@ -1,0 +1,190 @@
+//! The record of activations on their own (`oplat.bench/1`).
+//!
+//! As in [`super::Record`], what was measured stands beside what was derived from it. Figures for an element are
+//! fractions of a nanosecond, so they are floats; the batches that they come from are integer nanoseconds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Denormals, Engine, Environment, Lowering, Oplat};
+
+/// The schema that this version writes.
+pub const SCHEMA: &str = "oplat.bench/1";
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bench {
+    pub schema: String,
+    pub oplat: Oplat,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    pub command: Vec<String>,
+    pub engine: Engine,
+    pub environment: Environment,
+    pub settings: Settings,
+    /// The copy that rows are compared with, by size.
+    pub memcpy: Vec<Memcpy>,
+    /// By size, in the order in which they were asked for; relu is always among them.
+    pub rows: Vec<Row>,
+    /// From the smallest to the largest size.
+    pub growth: Vec<Growth>,
+    /// What the study says of these activations, where they allow to tell.
+    pub claims: Vec<Claim>,
+    pub left_out: Vec<LeftOut>,
+    /// What makes the figures less sure, beside what is said of the environment.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub seed: u64,
+    /// Processes that completed their rounds.
+    pub forks: usize,
+    pub forks_wanted: usize,
+    /// Rounds of each fork: in each, every row has one turn.
+    pub rounds: Vec<usize>,
+    /// Forwards that were asked for; null where a time was.
+    pub forwards: Option<u64>,
+    pub time_limit_ns: Option<u64>,
+    pub elapsed_ns: u64,
+    pub denormals: Denormals,
+    /// The instruction set of kernels that was asked for.
+    pub isa: Option<String>,
+    pub threads: usize,
+    /// Confidence of every interval, e.g. 0.99.
+    pub confidence: f64,
+    /// What the inputs are.
+    pub inputs: String,
+    /// The second-level cache, which the buffers of a batch half fill; null where the system doesn't say.
+    pub cache_bytes: Option<u64>,
+    /// What the clock's own readings cost: taken off each batch.
+    pub clock_ns: u64,
+    /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself: kernels are
+    /// timed bare, claims are tried with this added.
+    pub operator_ns: Option<f64>,
+    /// True if the measurement was ended early.
+    pub interrupted: bool,
+}
+
+/// Turns of a row: what was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Turns {
+    /// Forwards of a batch, and timed batches of a turn.
+    pub batch: u32,
+    pub batches: u32,
+    /// `forks[fork][round]`: the median batch of the turn, ns.
+    pub forks: Vec<Vec<u64>>,
+}
+
+/// A copy from one buffer to another by the C library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memcpy {
+    pub elements: u64,
+    pub ns_per_element: f64,
+    pub interval: Option<[f64; 2]>,
+    /// Bytes read and written, over the time.
+    pub gb_per_s: f64,
+    pub turns: Turns,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// As a user spells it: `mish`, `leaky_relu:0.1`.
+    pub activation: String,
+    /// `exported` or `kernel`.
+    pub lowering: Lowering,
+    /// Of the input.
+    pub elements: u64,
+    pub shape: Vec<usize>,
+    /// Time of a forward over its elements: the mean over forks of each one's median, as logarithms.
+    pub ns_per_element: f64,
+    pub interval: Option<[f64; 2]>,
+    /// Bytes of the input read and of the output written (4 for an element each), over the time. Passes between
+    /// them are not counted: what takes several passes moves more.
+    pub gb_per_s: f64,
+    /// Paired within forks, as are those to relu.
+    pub ratio_to_memcpy: Option<f64>,
+    pub memcpy_interval: Option<[f64; 2]>,
+    /// A kernel is timed bare; relu, if it has no kernel, as the engine's operator.
+    pub ratio_to_relu: Option<f64>,
+    pub relu_interval: Option<[f64; 2]>,
+    /// What computed it: our kernel, or the engine's operators (`5 ops: Exp Add Ln Tanh Mul`).
+    pub kernel: String,
+    /// The instruction set of our kernel; null for the engine's operators.
+    pub isa: Option<String>,
+    pub ops: Vec<String>,
+    pub output_elements: u64,
+    /// Bytes that a forward newly allocates and leaves behind: 0 if it works in place.
+    pub output_bytes: u64,
+    /// Most bytes that it allocates beyond these.
+    pub scratch_bytes: u64,
+    /// Special values among the outputs for fresh input.
+    pub output: Values,
+    /// All timed forwards.
+    pub forwards: u64,
+    pub turns: Turns,
+    /// The study's method, where it was asked for.
+    pub in_place: Option<InPlace>,
+}
+
+/// Forwards one after another in one buffer, each on the last one's output, from one process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InPlace {
+    pub forwards: u64,
+    /// Mean over all forwards.
+    pub ns_per_element: f64,
+    /// That of fresh input, in the same process.
+    pub fresh_ns_per_element: f64,
+    /// What is in the buffer at the end.
+    pub end: Values,
+}
+
+/// How much longer a larger size takes, paired within forks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    pub activation: String,
+    pub lowering: Lowering,
+    pub from_elements: u64,
+    pub to_elements: u64,
+    /// Time of a forward over that of the smaller one.
+    pub ratio: f64,
+    pub interval: Option<[f64; 2]>,
+    /// What it would be if time went with size.
+    pub linear: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Confirmed,
+    Refuted,
+    /// The measurement can't tell.
+    Inconclusive,
+}
+
+/// A sentence of the study, and what this measurement says of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    pub claim: String,
+    /// In which lowering; what has no kernel stands for itself in both.
+    pub lowering: Lowering,
+    pub verdict: Verdict,
+    /// The figures that it rests on.
+    pub figures: String,
+}
+
+/// What was asked for and can't be measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub activation: String,
+    pub lowering: Lowering,
+    pub elements: u64,
+    pub reason: String,
+}
+
+/// How many of a tensor's elements are special.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Values {
+    pub zero: u64,
+    pub subnormal: u64,
+    pub infinite: u64,
+    pub nan: u64,
+}

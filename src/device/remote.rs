@@ -1,0 +1,319 @@
+//! A device behind a shell: what is pushed there, once and by its content, and what is removed again.
+//!
+//! Files are kept under the hash of what is in them, so that nothing is sent twice; each session has a folder of
+//! its own in which they have names, as links where the device can link. `oplat worker` runs from there.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::connection::Connection;
+use super::shell::{self, Failed, Shell, quote, run};
+use super::{Interrupt, Options, Target, Worker, runner};
+use crate::cleanup::Guard;
+use crate::error::{Error, Result};
+
+/// How long a short script may take, on a slow device behind a slow network.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// The slowest network that is waited for, bytes a second.
+const SLOWEST: u64 = 100_000;
+
+/// Switches Android's mode of fixed performance, which devices offer to those that measure.
+const FIXED_PERFORMANCE: &str = "cmd power set-fixed-performance-mode-enabled";
+
+/// Pauses between tries to connect.
+const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// A device.
+pub(super) struct Remote<S: Shell> {
+    shell: Arc<S>,
+    options: Options,
+    there: RefCell<Option<There>>,
+    /// The user's wish to stop, from when it was opened.
+    interrupt: RefCell<Interrupt>,
+}
+
+/// What is there.
+struct There {
+    /// The folder of all sessions.
+    root: String,
+    /// The folder of this one.
+    session: String,
+    /// Path of the program.
+    runner: String,
+    /// Folders that were put so far.
+    puts: usize,
+    /// To leave it as it was found.
+    _leave: Guard,
+}
+
+impl<S: Shell> Remote<S> {
+    pub fn new(shell: S, options: Options) -> Self {
+        Self { shell: Arc::new(shell), options, there: RefCell::default(), interrupt: RefCell::default() }
+    }
+
+    fn told<T>(&self, done: Result<T, Failed>, doing: &str) -> Result<T> {
+        done.map_err(|failed| failed.told(self.shell.as_ref(), doing))
+    }
+
+    fn short(&self, script: &str, interrupt: &Interrupt) -> Result<Vec<u8>, Failed> {
+        run(self.shell.as_ref(), script, None, SHORT, interrupt)
+    }
+
+    /// Connects, again and again while that may help.
+    fn connect(&self, interrupt: &Interrupt) -> Result<()> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.shell.connect(interrupt) {
+                Err(failed) if failed.may_pass(self.shell.as_ref()) => match pauses.next() {
+                    Some(&pause) => interrupt.wait(pause),
+                    None => return self.told(Err(failed), "connect"),
+                },
+                done => return self.told(done, "connect"),
+            }
+        }
+    }
+
+    /// Makes the session's folder; gives the processor's name, the root and the folder.
+    fn arrive(&self, interrupt: &Interrupt) -> Result<[String; 3]> {
+        let root = match &self.options.folder {
+            Some(folder) => quote(folder),
+            None => format!("\"{}\"", self.shell.folder()),
+        };
+        // Sessions that were cut off long ago are forgotten.
+        let script = format!(
+            "umask 077; root={root}; mkdir -p \"$root/files\" || exit; cd \"$root\" || exit
+            find . -maxdepth 1 -name 'session-*' -mtime +1 -exec rm -rf {{}} + 2>/dev/null
+            session=$(mktemp -d \"$PWD/session-XXXXXX\") || exit
+            uname -m; echo \"$PWD\"; echo \"$session\""
+        );
+        let answer = self.told(self.short(&script, interrupt), "make a folder there")?;
+        let lines: Vec<String> = String::from_utf8_lossy(&answer).lines().map(str::to_owned).collect();
+        lines.try_into().map_err(|lines| {
+            Error::lost(format!(
+                "target {}: its shell says more than it was asked ({lines:?}): keep its profile quiet",
+                self.shell.name()
+            ))
+        })
+    }
+
+    /// Brings what isn't there yet, and gives each file its name in a folder of the session.
+    fn push(
+        &self,
+        there: &mut There,
+        folder: &str,
+        files: &[(String, PathBuf)],
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let hashed: Vec<(&str, &Path, String)> = files
+            .iter()
+            .map(|(name, path)| Ok((name.as_str(), path.as_path(), hash(path)?)))
+            .collect::<Result<_>>()?;
+        let listed =
+            self.told(self.short(&format!("ls {}/files", quote(&there.root)), interrupt), "look there")?;
+        let known = String::from_utf8_lossy(&listed).into_owned();
+        let mut known: BTreeSet<&str> = known.lines().map(str::trim).collect();
+        for (_, path, hash) in &hashed {
+            if known.insert(hash) {
+                self.bring(&there.root, path, hash, interrupt)?;
+            }
+        }
+        let mut script =
+            format!("umask 077; mkdir -p {folder} && cd {folder} || exit\n", folder = quote(folder));
+        let parents: BTreeSet<&str> = files.iter().filter_map(|(n, _)| Some(n.rsplit_once('/')?.0)).collect();
+        for parent in parents {
+            script += &format!("mkdir -p {} || exit\n", quote(parent));
+        }
+        for (name, _, hash) in &hashed {
+            let (from, to) = (quote(&format!("{}/files/{hash}", there.root)), quote(name));
+            script += &format!("ln {from} {to} 2>/dev/null || cp {from} {to} || exit\n");
+        }
+        self.told(self.short(&script, interrupt), "name the files there").map(|_| ())
+    }
+
+    /// Sends a file; it has its name only when all of it is there.
+    fn bring(&self, root: &str, path: &Path, hash: &str, interrupt: &Interrupt) -> Result<()> {
+        let bytes = std::fs::metadata(path).map_err(|e| Error::file("read", path, &e))?.len();
+        let script = format!(
+            "umask 077; cd {}/files || exit; part={hash}.$$; trap 'rm -f \"$part\"' EXIT
+            cat >\"$part\" && [ $(($(wc -c <\"$part\"))) -eq {bytes} ] && chmod 700 \"$part\" && mv \"$part\" {hash}",
+            quote(root)
+        );
+        let limit = SHORT + Duration::from_secs(bytes / SLOWEST);
+        let doing = format!("push {} ({} kB)", path.display(), bytes / 1000);
+        let mut sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
+        if sent.as_ref().is_err_and(|failed| failed.may_pass(self.shell.as_ref())) {
+            self.connect(interrupt)?;
+            sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
+        }
+        self.told(sent, &doing).map(|_| ())
+    }
+
+    /// To remove this session, and what no other uses unless it is to be kept for the next.
+    fn leave(&self, root: &str, session: &str) -> Guard {
+        let mut script = String::new();
+        if self.options.fixed_performance {
+            script += &format!("{FIXED_PERFORMANCE} false >/dev/null; ");
+        }
+        script += &format!("cd {} || exit; rm -rf {}", quote(root), quote(session));
+        if !self.options.keep {
+            // What no session has a link to. Devices that can't link have copies there.
+            script += "; find files -type f -links 1 -exec rm -f {} +; rmdir files && rmdir \"$PWD\"";
+        }
+        let shell = self.shell.clone();
+        Guard::new(move || {
+            // Whoever is gone can't be asked to tidy up, and the next session does it.
+            let _ = run(shell.as_ref(), &script, None, SHORT / 3, &Interrupt::default());
+        })
+    }
+}
+
+impl<S: Shell> Target for Remote<S> {
+    fn name(&self) -> String {
+        self.shell.name()
+    }
+
+    fn emulated(&self) -> bool {
+        false
+    }
+
+    fn is_here(&self) -> bool {
+        false
+    }
+
+    fn open(&self, interrupt: &Interrupt) -> Result<()> {
+        if self.there.borrow().is_some() {
+            return Ok(());
+        }
+        *self.interrupt.borrow_mut() = interrupt.clone();
+        self.connect(interrupt)?;
+        let [machine, root, session] = self.arrive(interrupt)?;
+        let leave = self.leave(&root, &session);
+        let mut there = There { runner: String::new(), root, session, puts: 0, _leave: leave };
+        let done = self.equip(&mut there, &machine, interrupt);
+        // What has been brought is removed with the target, whether all went well or not.
+        *self.there.borrow_mut() = Some(there);
+        done
+    }
+
+    fn check(&self, interrupt: &Interrupt) -> Result<()> {
+        if self.short("true", interrupt).is_ok() {
+            return Ok(());
+        }
+        self.connect(interrupt)?;
+        self.told(self.short("true", interrupt), "use it").map(|_| ())
+    }
+
+    fn put(&self, folder: &Path) -> Result<String> {
+        let interrupt = self.interrupt.borrow().clone();
+        let mut files = vec![];
+        collect(folder, "", &mut files)?;
+        let mut borrowed = self.there.borrow_mut();
+        let there = borrowed.as_mut().ok_or_else(|| self.not_open())?;
+        // One measurement at a time: what was put before is done with.
+        let name = |number: usize| format!("{}/put-{number}", there.session);
+        let (before, path) = (name(there.puts), name(there.puts + 1));
+        if there.puts > 0 {
+            self.told(self.short(&format!("rm -rf {}", quote(&before)), &interrupt), "tidy up")?;
+        }
+        there.puts += 1;
+        self.push(there, &path, &files, &interrupt)?;
+        Ok(path)
+    }
+
+    fn get(&self, path: &str) -> Result<Vec<u8>> {
+        let read = run(
+            self.shell.as_ref(),
+            &format!("cat {}", quote(path)),
+            None,
+            SHORT * 4,
+            &self.interrupt.borrow(),
+        );
+        self.told(read, "fetch a worker's outputs")
+    }
+
+    fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
+        let borrowed = self.there.borrow();
+        let there = borrowed.as_ref().ok_or_else(|| self.not_open())?;
+        let script = format!(
+            "cd {} && RUST_LIB_BACKTRACE=0 {} worker --leash",
+            quote(&there.session),
+            quote(&there.runner)
+        );
+        let mut command = self.shell.command(&shell::line(&script));
+        let connection = Connection::remote(&mut command, interrupt).map_err(|e| {
+            let program = command.get_program().display();
+            Error::lost(format!("target {}: cannot start {program}: {e}; install it", self.name()))
+        })?;
+        Ok(Box::new(connection))
+    }
+}
+
+impl<S: Shell> Remote<S> {
+    /// Brings the program and sees whether it runs.
+    fn equip(&self, there: &mut There, machine: &str, interrupt: &Interrupt) -> Result<()> {
+        let named = |e: Error| e.context(format!("target {}", self.name()));
+        let runner = runner::find(self.options.runner.as_deref(), machine).map_err(named)?;
+        // Its folder tells it, and so the record, how it was built.
+        let profile = runner.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let profile = profile.filter(|name| ["debug", "release"].contains(name)).unwrap_or("unknown");
+        let folder = format!("{}/{profile}", there.session);
+        self.push(there, &folder, &[("oplat".into(), runner.clone())], interrupt)?;
+        there.runner = format!("{folder}/oplat");
+        let said = self.short(&format!("{} --version", quote(&there.runner)), interrupt);
+        match said {
+            Ok(_) if self.options.fixed_performance => {
+                let doing =
+                    "switch on fixed performance (leave out `fixed_performance` where it isn't allowed)";
+                self.told(self.short(&format!("{FIXED_PERFORMANCE} true"), interrupt), doing).map(|_| ())
+            }
+            Ok(_) => Ok(()),
+            Err(Failed::Script(_, why)) => Err(Error::input(format!(
+                "target {}: {} doesn't run there: {why}; use a static build, or a `folder` where programs may run",
+                self.name(),
+                runner.display()
+            ))),
+            Err(failed) => self.told(Err(failed), "try the program"),
+        }
+    }
+
+    fn not_open(&self) -> Error {
+        Error::lost(format!("target {}: it was not reached yet", self.name()))
+    }
+}
+
+/// All files under a folder, with their names in it.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::file("read", folder, &e))?;
+    let mut sorted = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::file("read", folder, &e))?;
+        sorted.insert(format!("{prefix}{}", entry.file_name().to_string_lossy()), entry.path());
+    }
+    for (name, path) in sorted {
+        if path.is_dir() {
+            collect(&path, &format!("{name}/"), files)?;
+        } else {
+            files.push((name, path));
+        }
+    }
+    Ok(())
+}
+
+fn hash(path: &Path) -> Result<String> {
+    let mut file = std::fs::File::open(path).map_err(|e| Error::file("read", path, &e))?;
+    let (mut digest, mut part) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut part).map_err(|e| Error::file("read", path, &e))? {
+            0 => break,
+            n => digest.update(part.get(..n).unwrap_or_default()),
+        }
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

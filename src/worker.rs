@@ -1,0 +1,261 @@
+//! The worker's loop: one request a line in, one reply a line out.
+//!
+//! The engine runs on the main thread, whose heap and stack are what any program has; a second thread only
+//! waits for requests, so that a parent's death ends the worker even in the middle of a run.
+//!
+//! A panic of the engine is the last reply of its worker.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+
+use crate::engine::{Backend, LoadedModel, SoloRunner, Turn, at, knobs, outputs};
+use crate::process::cpu;
+use crate::protocol::{Failure, Load, Machine, Reply, Request, Runs, Solos};
+use crate::record::{self, Denormals, InTurns};
+use crate::{cleanup, engines, environment};
+
+/// Obeys the requests on stdin until they end, or until the engine panics. Stdout is for replies and nothing else.
+/// On a `leash`, the end of the requests ends the process at once, whatever it is doing: on a device, nothing else
+/// tells that the parent has let go.
+pub fn serve(leash: bool) -> ExitCode {
+    cleanup::on_panic(|panic| {
+        // Nobody may be left to hear it.
+        let _ = say(&Reply::Error(at::panicked(&panic.message, &panic.file)));
+    });
+    let mut worker = Worker::default();
+    for line in requests(leash) {
+        let Some(reply) = worker.answer(&line) else { return ExitCode::SUCCESS };
+        if say(&reply).is_err() {
+            // Nobody listens any more.
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn say(reply: &Reply) -> std::io::Result<()> {
+    let line = serde_json::to_string(reply)?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// The lines of stdin, read by a thread of their own.
+fn requests(leash: bool) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let parent = parent();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if !line.trim().is_empty() && sender.send(line).is_err() {
+                return;
+            }
+        }
+        if leash {
+            std::process::exit(0);
+        }
+        // What was asked for before the end is still answered, unless nobody is left to read it.
+        drop(sender);
+        end_with(parent);
+    });
+    receiver
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn parent() -> Option<rustix::process::Pid> {
+    rustix::process::getppid()
+}
+
+/// Ends the process when its parent does. Asked only after the requests have ended, since the signal is bound
+/// to the thread that started us and the parent may well use one for that alone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn end_with(parent: Option<rustix::process::Pid>) {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    if rustix::process::getppid() != parent {
+        std::process::exit(0);
+    }
+    // The signal is this thread's and would end with it.
+    loop {
+        std::thread::park();
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn parent() {}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn end_with((): ()) {}
+
+/// The state between requests: the model that is loaded, if one is, and the machine as it was.
+#[derive(Default)]
+struct Worker {
+    model: Option<Box<dyn LoadedModel>>,
+    watch: Option<environment::Watch>,
+    solos: Option<Box<dyn SoloRunner>>,
+}
+
+impl Worker {
+    /// The reply to one line; `None` to end.
+    fn answer(&mut self, line: &str) -> Option<Reply> {
+        let request = match serde_json::from_str(line) {
+            Ok(Request::Stop) => return None,
+            Ok(request) => request,
+            Err(error) => return Some(Reply::Unknown { why: format!("not a request: {error}") }),
+        };
+        Some(self.obey(request).unwrap_or_else(Reply::Error))
+    }
+
+    fn obey(&mut self, request: Request) -> Result<Reply, Failure> {
+        match request {
+            Request::Load(load) => self.load(&load),
+            Request::Watch { cpus, threads } => self.watch(cpus.as_deref(), threads),
+            Request::Watched { own_ticks } => self.watched(own_ticks),
+            Request::Solos(solos) => self.solos(&solos),
+            Request::InPlace { solo, forwards } => {
+                self.runner()?.in_place(solo, forwards).map(Reply::InPlace)
+            }
+            Request::Batches { solo, batch, batches } => {
+                self.runner()?.batches(solo, batch as usize, batches as usize).map(Reply::Batches)
+            }
+            Request::Run { trace } => {
+                let turn = Turn { runs_ns: vec![self.model()?.run(trace)?], allocated: None };
+                Ok(Reply::Runs(runs(turn, None)))
+            }
+            Request::Turn { runs: n, warm } => {
+                // Before the untimed run, so that reading it doesn't cool what that one warms.
+                let before = usage();
+                let turn = self.model()?.turn(n as usize, warm)?;
+                let count = u64::from(n) + u64::from(!warm);
+                Ok(Reply::Runs(runs(turn, before.map(|before| (count, before)))))
+            }
+            Request::Profile { runs, warm } => {
+                Ok(told(self.model()?.profile(runs as usize, warm)?, Reply::Profile))
+            }
+            Request::Memory => Ok(told(self.model()?.memory()?, Reply::Memory)),
+            Request::Batched { ops, least_ns } => {
+                Ok(told(self.model()?.batched(&ops, least_ns)?, Reply::Batched))
+            }
+            Request::Outputs { file } => {
+                outputs::write(&self.model()?.outputs()?, Path::new(&file)).map(Reply::Outputs)
+            }
+            Request::Stop => Err(Failure::new("unexpected")),
+        }
+    }
+
+    fn model(&mut self) -> Result<&mut dyn LoadedModel, Failure> {
+        Ok(self.model.as_mut().ok_or_else(|| Failure::new("no model is loaded"))?.as_mut())
+    }
+
+    fn runner(&mut self) -> Result<&mut dyn SoloRunner, Failure> {
+        Ok(self.solos.as_mut().ok_or_else(|| Failure::new("no activation is ready"))?.as_mut())
+    }
+
+    fn watch(&mut self, cpus: Option<&str>, threads: usize) -> Result<Reply, Failure> {
+        let cpus = match cpus {
+            Some(text) => environment::parse_cpus(text).map_err(|error| Failure::new(error.message))?,
+            None => environment::default_cpus(threads),
+        };
+        let watch = self.watch.insert(environment::Watch::start(&cpus));
+        Ok(machine(watch.now(), None))
+    }
+
+    fn watched(&mut self, own_ticks: Option<u64>) -> Result<Reply, Failure> {
+        let Some(watch) = &mut self.watch else {
+            return Err(Failure::new("nothing is watched"));
+        };
+        let (environment, others) = watch.look(own_ticks);
+        Ok(machine(environment, others))
+    }
+
+    fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
+        (self.model, self.solos) = (None, None);
+        set_up(&load.cpus, load.denormals)?;
+        let (model, mut loaded) = engine().load(load)?;
+        self.model = Some(model);
+        loaded.rss_bytes = cpu::resident_bytes();
+        Ok(Reply::Loaded(loaded))
+    }
+
+    fn solos(&mut self, solos: &Solos) -> Result<Reply, Failure> {
+        (self.model, self.solos) = (None, None);
+        set_up(&solos.cpus, solos.denormals)?;
+        let (runner, ready) = engine().solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
+        self.solos = Some(runner);
+        Ok(Reply::Solos(ready))
+    }
+}
+
+/// The engine that does the work of this process.
+fn engine() -> &'static dyn Backend {
+    let engine = engines::default();
+    at::chosen(&engine.about().0.name);
+    engine
+}
+
+/// The answer, or that the engine has none.
+fn told<T>(answer: Option<T>, reply: impl FnOnce(T) -> Reply) -> Reply {
+    answer.map_or(Reply::Unable, reply)
+}
+
+/// Sets the process up as the parent wants it.
+fn set_up(cpus: &[usize], denormals: Denormals) -> Result<(), Failure> {
+    cpu::pin(cpus).map_err(Failure::new)?;
+    if !cpu::set_denormals(denormals) {
+        let message = "this processor's way to flush subnormal numbers is not known: use --denormals keep";
+        return Err(Failure::new(message));
+    }
+    Ok(())
+}
+
+fn machine(mut environment: record::Environment, others: Option<f64>) -> Reply {
+    environment.knobs = knobs::of_environment(&engines::default().knobs());
+    Reply::Machine(Box::new(Machine { oplat: environment::this_program(), environment, others }))
+}
+
+/// Minor page faults and involuntary switches since the process started.
+fn usage() -> Option<(u64, u64)> {
+    Some((cpu::MinorFaults::open().read()?, cpu::involuntary_switches()?))
+}
+
+/// `before` says how many runs there were, and what the counters said before them.
+fn runs(turn: Turn, before: Option<(u64, (u64, u64))>) -> Runs {
+    let after = usage();
+    let in_turn = before.zip(after).map(|((runs, before), after)| InTurns {
+        runs,
+        minor_faults: after.0.saturating_sub(before.0),
+        involuntary_switches: after.1.saturating_sub(before.1),
+    });
+    Runs {
+        runs_ns: turn.runs_ns,
+        peak_rss_bytes: cpu::peak_resident_bytes(),
+        minor_faults: after.map(|(faults, _)| faults),
+        involuntary_switches: after.map(|(_, switches)| switches),
+        in_turn,
+        allocated: turn.allocated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_answered_and_stop_is_not() {
+        let mut worker = Worker::default();
+        let Some(Reply::Unknown { why }) = worker.answer("{\"request\":\"dance\"}") else {
+            panic!("it is not known")
+        };
+        assert!(why.contains("dance"));
+        let Some(Reply::Error(failure)) = worker.answer("{\"request\":\"memory\"}") else {
+            panic!("an error")
+        };
+        assert_eq!(failure.message, "no model is loaded");
+        let Some(Reply::Error(failure)) = worker.answer("{\"request\":\"watched\"}") else {
+            panic!("an error")
+        };
+        assert_eq!(failure.message, "nothing is watched");
+        assert_eq!(worker.answer("{\"request\":\"stop\"}"), None);
+    }
+}

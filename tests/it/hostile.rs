@@ -1,0 +1,100 @@
+//! Damaged and hostile files end in an error or in sites, never in a panic or a hang.
+
+use oplat::activation::Activation;
+use oplat::onnx::messages::{EXTERNAL, NodeProto, StringStringEntryProto, TensorProto};
+use oplat::onnx::{Model, external};
+use oplat::swap::{self, Lowering, Selection};
+use proptest::prelude::*;
+
+use crate::support::path;
+
+fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(path(name)).unwrap()
+}
+
+/// All that is done with a file before an engine sees it.
+fn use_it(bytes: Vec<u8>) {
+    let Ok(model) = Model::decode(bytes, None) else { return };
+    let found = swap::find(&model);
+    if let Ok(chosen) = Selection::default().choose(&found) {
+        for to in ["mish", "prelu", "identity"] {
+            let _ = swap::rewrite(&model, &found, &chosen, &Activation::parse(to).unwrap(), Lowering::Kernel);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_files_are_refused_or_read(
+        name in prop::sample::select(vec!["if_branches", "siren", "fanout_silu", "act_zoo"]),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        cut in any::<prop::sample::Index>(),
+        shorten in any::<bool>(),
+    ) {
+        let mut file = bytes(name);
+        for (at, byte) in damage {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        if shorten {
+            file.truncate(cut.index(file.len()));
+        }
+        use_it(file);
+    }
+}
+
+fn node(op: &str, input: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        input: input.iter().map(|&i| i.into()).collect(),
+        output: vec![output.into()],
+        op_type: Some(op.into()),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn cycles_and_missing_values_are_no_sites() {
+    let mut model = Model::decode(bytes("fanout_silu"), None).unwrap();
+    let graph = model.graph_mut();
+    graph.node.extend([
+        node("Mul", &["loop_b", "loop_b"], "loop_a"),
+        node("Sigmoid", &["loop_a"], "loop_b"),
+        node("Relu", &["nowhere"], "somewhere"),
+        node("Sigmoid", &[], "nothing"),
+        node("Mul", &["itself", "itself"], "itself"),
+        node("", &["", ""], ""),
+    ]);
+    let found = swap::find(&model);
+    assert!(found.sites.iter().filter(|s| s.activation.kind.name == "silu").count() >= 4);
+    use_it(model.encode());
+}
+
+#[test]
+fn a_tower_of_products_takes_no_exponential_time() {
+    let mut model = Model::decode(bytes("fanout_silu"), None).unwrap();
+    let graph = model.graph_mut();
+    for i in 0..2000 {
+        let before = if i == 0 { "feat".to_owned() } else { format!("tower{}", i - 1) };
+        graph.node.push(node("Mul", &[&before, &before], &format!("tower{i}")));
+    }
+    assert_eq!(swap::find(&model).sites.len(), 4);
+}
+
+#[test]
+fn external_data_outside_the_folder_is_not_touched() {
+    let mut model = Model::decode(bytes("siren"), Some("/somewhere".into())).unwrap();
+    let location =
+        |value: &str| StringStringEntryProto { key: Some("location".into()), value: Some(value.into()) };
+    for path in ["../../secret", "/etc/passwd", "a/../../b"] {
+        model.graph_mut().initializer = vec![TensorProto {
+            data_location: Some(EXTERNAL),
+            external_data: vec![location(path)],
+            ..Default::default()
+        }];
+        let folder = tempfile::tempdir().unwrap();
+        let error = external::follow(&mut model.clone(), folder.path(), "x.onnx").unwrap_err();
+        assert!(error.message.contains("outside the model's folder"), "{error}");
+    }
+}

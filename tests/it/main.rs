@@ -1,0 +1,15 @@
+//! The program from outside, and what runs across its crates: one program, since each would link all engines again.
+
+mod bench;
+mod cleanup;
+mod cli;
+mod commands;
+mod experiments;
+mod floors;
+mod hostile;
+mod neon;
+mod sites;
+mod support;
+#[cfg(unix)]
+mod targets;
+mod worker;
