@@ -1,6 +1,9 @@
 //! The program as a user meets it: exit codes, one clear line for what can't be done, and nothing left behind.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
+
+use oplat::record::Record;
 
 use crate::support::{oplat, program, run};
 
@@ -175,12 +178,25 @@ fn kept() -> Vec<String> {
 #[test]
 fn every_kept_record_is_read_in_every_form() {
     for path in kept() {
-        for format in ["table", "json", "csv", "markdown"] {
+        let text = std::fs::read_to_string(&path).expect("the record");
+        let record: Record = serde_json::from_str(&text).expect("of this schema");
+        let printed = |format: &str| {
             let all = "op,type,site,shape,activation";
-            let output = oplat(&["report", &path, "--format", format, "--by", all]);
-            assert_eq!(output.status.code(), Some(0), "{path} as {format}");
-            let text = String::from_utf8(output.stdout).expect("UTF-8");
-            assert!(text.contains("original"), "{path} as {format}");
+            let (code, text, _) = run(&["report", &path, "--format", format, "--by", all, "--top", "1000"]);
+            assert_eq!(code, Some(0), "{path} as {format}");
+            text
+        };
+        assert_eq!(serde_json::from_str::<Record>(&printed("json")).expect("a record"), record, "{path}");
+        for format in ["table", "csv", "markdown"] {
+            let text = printed(format);
+            for variant in &record.variants {
+                // A long name goes into two lines.
+                let mut words = variant.name.split_whitespace();
+                assert!(words.all(|word| text.contains(word)), "{} of {path} as {format}", variant.name);
+            }
+            let types: BTreeSet<&str> =
+                record.variants.iter().flat_map(|v| &v.ops).map(|op| op.op.as_str()).collect();
+            assert!(types.iter().all(|op| text.contains(op)), "{types:?} of {path} as {format}");
         }
     }
 }

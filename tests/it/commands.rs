@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{json, oplat, path, program, text};
+use crate::support::{json, oplat, path, program, run, text};
 
 fn model(name: &str) -> String {
     path(name).display().to_string()
@@ -65,7 +65,6 @@ fn profile_gives_a_record_in_which_everything_is_accounted_for() {
     assert_eq!(names(&record["variants"], "role"), ["original", "swap", "control"]);
     let forks = record["order"].as_array().map_or(0, Vec::len);
     assert!((2..=3).contains(&forks), "as many as time allows: {forks}");
-    let mut largest_share = 0.0f64;
     for variant in variants {
         assert_eq!(variant["error"], Value::Null);
         let runs: usize = variant["forks"][0]["rounds"].as_array().map_or(0, Vec::len);
@@ -75,7 +74,6 @@ fn profile_gives_a_record_in_which_everything_is_accounted_for() {
         let ops = variant["ops"].as_array().expect("ops");
         let share: f64 = ops.iter().filter_map(|op| op["share"].as_f64()).sum();
         assert!((0.0..=1.0).contains(&share), "{share}");
-        largest_share = share.max(largest_share);
         let of = |field: &str| variant["profiled"]["bookkeeping"][field].as_u64().expect("known");
         let parts = of("before_ns") + of("between_ns") + of("after_ns");
         let whole = variant["profiled"]["unaccounted_ns"].as_u64().expect("known");
@@ -87,9 +85,14 @@ fn profile_gives_a_record_in_which_everything_is_accounted_for() {
         );
         assert!(parts.abs_diff(whole) <= 3 && of("clock_ns") > 0, "{parts} of {whole}");
         assert!(ops.iter().all(|op| !op["onnx"].as_array().expect("nodes").is_empty()));
+        // Each op was on the clock in every fork that was profiled; how much of a run they explain hangs on the machine.
+        let profiled = |fork: &&Value| !fork["profiled_rounds"].as_array().expect("rounds").is_empty();
+        let forks = variant["forks"].as_array().expect("forks").iter().filter(profiled).count();
+        for op in ops {
+            assert_eq!(op["fork_mean_ns"].as_array().map(Vec::len), Some(forks), "{op}");
+            assert!(mean(op) > 0.0, "{op}");
+        }
     }
-    // Of one variant at least: among other tests a run may wait between two ops for longer than it runs.
-    assert!(largest_share >= 0.5, "{largest_share}");
     // Every site is computed by ops of its own, merged into one, or (identity) gone.
     for (i, variant) in variants.iter().enumerate() {
         for site in variant["sites"].as_array().expect("sites") {
@@ -210,17 +213,32 @@ fn a_knob_of_the_engine_is_one_more_axis() {
 
 #[test]
 fn tuning_says_what_was_tried_or_how_to_have_it() {
-    let output = oplat(&["profile", &model("minidet_silu"), "--tune", "--time", "2s", "--forks", "3"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr.clone()));
-    let told = text(output.stderr.clone());
-    let found = ["TRACT_", "OPLAT_CLEAN_VECTORS="].iter().any(|knob| {
-        told.contains(&format!("fastest with {knob}")) && told.contains(&format!("--knob {knob}"))
-    });
-    assert!(
-        found || told.contains("no setting made it faster") || told.contains("no knob of the engine"),
-        "{told}"
+    let model = model("minidet_silu");
+    let (code, printed, told) =
+        run(&["profile", &model, "--tune", "--time", "2s", "--forks", "3", "--format", "json"]);
+    assert_eq!(code, Some(0), "{told}");
+    let record: Value = serde_json::from_str(&printed).expect("a record");
+    let variants = record["variants"].as_array().expect("variants");
+    let tried = || variants.iter().filter(|v| v["knobs"].as_object().is_some_and(|knobs| !knobs.is_empty()));
+    // What is said is what the record holds.
+    let faster = tried().filter(|v| v["delta"]["verdict"] == "faster");
+    let ratio = |v: &&Value| v["delta"]["ratio"].as_f64().expect("a ratio");
+    match faster.min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
+        Some(best) => {
+            let knobs = best["knobs"].as_object().expect("knobs");
+            let flags =
+                knobs.iter().map(|(name, value)| format!(" --knob {name}={}", value.as_str().unwrap()));
+            assert!(told.contains(&flags.collect::<String>()), "{told}");
+        }
+        None => {
+            assert_eq!(tried().count() > 0, told.contains("no setting made it faster for sure"), "{told}")
+        }
+    }
+    assert_eq!(tried().count() == 0, told.contains("no knob of the engine changes"), "{told}");
+    assert_eq!(
+        (&variants[0]["role"], variants[0]["knobs"].as_object().map(|k| k.len())),
+        (&"original".into(), Some(0))
     );
-    assert!(text(output.stdout.clone()).contains("against original"));
 }
 
 #[test]
