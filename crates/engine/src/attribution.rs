@@ -1,7 +1,7 @@
 //! Which ONNX nodes an operator of the optimised graph computes.
 //!
 //! An operator's name leads to one ONNX node: the last that was merged into it, as a rule, or one in the
-//! middle of a pattern that tract knows (SiLU, GELU). The others have vanished. They are found in the ONNX
+//! middle of a pattern that the engine knows (SiLU, GELU). The others have vanished. They are found in the ONNX
 //! graph, by what the engine is known to merge: a matrix product absorbs what follows it and takes the
 //! successor's name, so from there one walks back to the product; a normalisation is folded into the weights
 //! before it; a pattern covers the arithmetic around the node that it is named by. What is still left, such as
@@ -16,10 +16,26 @@ use oplat_graph::onnx::index::{Index, Use};
 pub struct EngineOp {
     /// The ONNX node in its name.
     pub name: Option<usize>,
-    /// The engine's name of the operator.
-    pub op: String,
+    pub role: Role,
     /// The operators that read its outputs.
     pub readers: Vec<usize>,
+}
+
+/// What an operator of the engine is, as far as attribution hangs on it. The engine's own names are known to its backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    #[default]
+    Other,
+    /// A matrix product or convolution: what follows it may be merged into it.
+    Product,
+    /// It only lays out data: where a linear node has other operators too, it doesn't compute the node.
+    Layout,
+    /// Made of several arithmetic nodes, at most so many, and named by one in the middle.
+    Pattern { most: usize },
+    /// Several steps of arithmetic in one operator, named by the last.
+    Chain,
+    /// It runs a whole graph inside.
+    Body,
 }
 
 /// The ONNX nodes of each operator, ascending, never empty where the model has nodes at all.
@@ -36,28 +52,6 @@ pub fn attribute(index: &Index, ops: &[EngineOp]) -> Vec<Vec<usize>> {
     work.covers.into_iter().map(|nodes| nodes.into_iter().collect()).collect()
 }
 
-/// Operators that tract makes of several arithmetic nodes and names by one in the middle.
-const PATTERNS: [&str; 4] = ["Silu", "GeluExact", "GeluApproximate", "RmsNorm"];
-/// Operators that only lay out data: where a linear node has some of its own, they don't compute it.
-const LAYOUT: [&str; 15] = [
-    "Im2col",
-    "LazyIm2col",
-    "OptMatMulPack",
-    "OptSimpleMatMulPack",
-    "QSumB",
-    "Pad",
-    "IntoShape",
-    "Reshape",
-    "AddAxis",
-    "RmAxis",
-    "MoveAxis",
-    "Cast",
-    "MultiBroadcastTo",
-    "Slice",
-    "Concat",
-];
-/// Operators that run a whole graph inside.
-const OPAQUE: [&str; 3] = ["IfThenElse", "Scan", "OptScan"];
 const LINEAR: [&str; 5] = ["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"];
 /// Nodes that hold products of their own.
 const RECURRENT: [&str; 3] = ["LSTM", "GRU", "RNN"];
@@ -168,12 +162,12 @@ impl<'i, 'm> Attribution<'i, 'm> {
         for op in 0..self.ops.len() {
             let Some(anchor) = self.ops[op].name.filter(|&n| n < self.index.nodes.len()) else { continue };
             // An ONNX operator of that name covers itself.
-            if !PATTERNS.contains(&self.ops[op].op.as_str()) || !self.is_any(anchor, &ARITHMETIC) {
+            let Role::Pattern { most } = self.ops[op].role else { continue };
+            if !self.is_any(anchor, &ARITHMETIC) {
                 continue;
             }
-            let limit = if self.ops[op].op == "Silu" { 2 } else { usize::MAX };
             let mut region = BTreeSet::from([anchor]);
-            while region.len() < limit {
+            while region.len() < most {
                 let candidate = |node: &usize| {
                     self.is_left(*node) && !region.contains(node) && self.is_any(*node, &ARITHMETIC)
                 };
@@ -215,7 +209,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
 
     /// From the node that names an operator back over all that no other operator finishes.
     fn walk_back(&mut self) {
-        let lays_out = |op: usize| LAYOUT.iter().any(|l| self.ops[op].op.starts_with(l));
+        let lays_out = |op: usize| self.ops[op].role == Role::Layout;
         let finisher = |node: usize| {
             let owners = self.owners[node].iter().copied();
             if self.is_any(node, &LINEAR) {
@@ -236,7 +230,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
                     }
                     // What vanished in weights belongs to their operator, if that one is another's. (A chain
                     // of arithmetic is named by its last step.)
-                    let chain = self.ops[op].op.starts_with("OptBinChain");
+                    let chain = self.ops[op].role == Role::Chain;
                     let folded = self.folded[producer].filter(|_| !chain || !self.is_any(producer, &STEPS));
                     let host = folded.and_then(|linear| finishers[linear]);
                     self.cover(host.unwrap_or(op), producer);
@@ -249,7 +243,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
 
     /// A matrix product whose name leads to none: one linear node became several products.
     fn find_products(&mut self) {
-        for op in (0..self.ops.len()).filter(|&op| self.ops[op].op == "OptMatMul") {
+        for op in (0..self.ops.len()).filter(|&op| self.ops[op].role == Role::Product) {
             // A call of a function may be anything.
             let call = |n: usize| !self.index.nodes[n].domain().is_empty();
             let products = |&n: &usize| self.is_any(n, &LINEAR) || self.is_any(n, &RECURRENT) || call(n);
@@ -307,7 +301,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
         for op in 0..self.ops.len() {
             let Some(name) = self.ops[op].name.filter(|&n| n < self.index.nodes.len()) else { continue };
             // The engine may name it by a node of the body.
-            if OPAQUE.contains(&self.ops[op].op.as_str())
+            if self.ops[op].role == Role::Body
                 && let Some(owner) = self.index.nodes[name].owner
             {
                 self.cover(op, owner);
@@ -353,11 +347,9 @@ mod tests {
         Model { proto: ModelProto { graph: Some(graph), ..Default::default() }, dir: None }
     }
 
-    fn attributed(lines: &[&str], ops: &[(&str, usize)]) -> Vec<Vec<usize>> {
-        let ops: Vec<EngineOp> = ops
-            .iter()
-            .map(|&(op, name)| EngineOp { name: Some(name), op: op.into(), readers: vec![] })
-            .collect();
+    fn attributed(lines: &[&str], ops: &[(Role, usize)]) -> Vec<Vec<usize>> {
+        let ops: Vec<EngineOp> =
+            ops.iter().map(|&(role, name)| EngineOp { name: Some(name), role, readers: vec![] }).collect();
         attribute(&Index::new(&model(lines)), &ops)
     }
 
@@ -365,7 +357,7 @@ mod tests {
     fn a_product_takes_what_follows_and_leaves_the_layout_alone() {
         let lines = ["Conv x w -> a", "BatchNormalization a w -> b", "Relu b -> y"];
         assert_eq!(
-            attributed(&lines, &[("Im2col", 0), ("OptMatMul", 2), ("IntoShape", 0)]),
+            attributed(&lines, &[(Role::Layout, 0), (Role::Product, 2), (Role::Layout, 0)]),
             [vec![0], vec![0, 1, 2], vec![0]]
         );
     }
@@ -373,33 +365,37 @@ mod tests {
     #[test]
     fn a_folded_normalisation_stays_with_its_convolution() {
         let lines = ["Conv x w -> a", "BatchNormalization a w -> b", "Sigmoid b -> s", "Mul b s -> y"];
-        assert_eq!(attributed(&lines, &[("OptMatMul", 0), ("Silu", 2)]), [vec![0, 1], vec![2, 3]]);
+        assert_eq!(
+            attributed(&lines, &[(Role::Product, 0), (Role::Pattern { most: 2 }, 2)]),
+            [vec![0, 1], vec![2, 3]]
+        );
     }
 
     #[test]
     fn silu_takes_its_product_and_no_more() {
         let lines = ["Conv x w -> a", "Sigmoid a -> s", "Mul a s -> m", "Add a m -> r", "Conv r w -> y"];
-        let rows = attributed(&lines, &[("OptMatMul", 0), ("Silu", 1), ("OptMatMul", 4)]);
+        let rows =
+            attributed(&lines, &[(Role::Product, 0), (Role::Pattern { most: 2 }, 1), (Role::Product, 4)]);
         assert_eq!(rows, [vec![0], vec![1, 2], vec![3, 4]]);
     }
 
     #[test]
     fn the_steps_of_a_chain_are_its_own() {
         let lines = ["Conv x w -> a", "Add a w -> b", "Clip b w w -> c", "Div c w -> y"];
-        let rows = attributed(&lines, &[("OptMatMul", 0), ("OptBinChain(Add+Max+Min+Mul)", 3)]);
+        let rows = attributed(&lines, &[(Role::Product, 0), (Role::Chain, 3)]);
         assert_eq!(rows, [vec![0], vec![1, 2, 3]]);
     }
 
     #[test]
     fn a_convolution_that_became_two_products_is_in_both() {
         let lines = ["Relu x -> p", "Concat p x -> c", "Conv c w -> a", "LeakyRelu a -> y"];
-        let rows = attributed(&lines, &[("OptMaxByScalar", 0), ("OptMatMul", 2), ("OptMatMul", 3)]);
+        let rows = attributed(&lines, &[(Role::Other, 0), (Role::Product, 2), (Role::Product, 3)]);
         assert_eq!(rows, [vec![0], vec![1, 2], vec![2, 3]]);
     }
 
     #[test]
     fn what_became_nothing_is_with_its_neighbour() {
         let lines = ["Identity x -> a", "Relu a -> b", "Reshape b w -> y"];
-        assert_eq!(attributed(&lines, &[("OptMaxByScalar", 1)]), [vec![0, 1, 2]]);
+        assert_eq!(attributed(&lines, &[(Role::Other, 1)]), [vec![0, 1, 2]]);
     }
 }

@@ -1,8 +1,8 @@
 //! Names that survive the engine's optimiser.
 //!
-//! tract derives the names of its operators from those of the ONNX nodes (`NAME.low`, `NAME.im2col`, …), so a
-//! node's index is written into its name in a fixed width that can be found again in whatever tract makes of
-//! it. Neither `.` nor `#` occurs in it, since tract gives those a meaning of their own.
+//! Engines derive the names of their operators from those of the ONNX nodes (`NAME.low`, `NAME.im2col`, …), so a node's
+//! index is written into its name in a fixed width that can be found again in whatever an engine makes of it. Neither `.`
+//! nor `#` occurs in it, since engines give those a meaning of their own.
 
 const MARK: &str = "onnx";
 const INDEX: usize = 7;
@@ -28,7 +28,7 @@ pub fn exact(name: &str) -> Option<usize> {
     decode(name).filter(|&index| name == encode(index, 0))
 }
 
-/// `text` with each such name, but not what tract appended to it, replaced by what the user knows the node as.
+/// `text` with each such name, but not what the engine appended to it, replaced by what the user knows the node as.
 pub fn restore(text: &str, label: impl Fn(usize) -> Option<String>) -> String {
     const WIDTH: usize = MARK.len() + INDEX + 1 + PART;
     let mut restored = String::with_capacity(text.len());

@@ -1,6 +1,6 @@
 //! The private copy of a model that the engine gets.
 //!
-//! tract tells us about its operators only by name, trusts what a file says of shapes, and knows neither
+//! An engine tells us about its operators only by name, may trust what a file says of shapes, and may know neither
 //! symbolic dimensions that we know nor functions that a model brings along. So it gets a copy in which every
 //! node's name is its index, inputs are concrete, everything that the engine can infer itself is left out,
 //! and functions are inlined. The computation is the same.
@@ -67,7 +67,7 @@ fn name_nodes(graph: &mut GraphProto) {
     });
 }
 
-/// Drops what a file says about inner shapes: it may be symbolic, stale or wrong, and tract would believe it.
+/// Drops what a file says about inner shapes: it may be symbolic, stale or wrong, and an engine would believe it.
 fn forget_shapes(graph: &mut GraphProto) {
     graph.value_info.clear();
     for node in &mut graph.node {

@@ -15,27 +15,15 @@ use oplat_ground::process::heap::{Counting, Watch};
 use oplat_ground::protocol::{Allocated, Batched, Failure, Memory, Profile};
 
 /// One run's wall time and outputs.
-struct Run {
+pub struct Run {
     start: Instant,
     ns: u64,
-    outputs: TVec<TValue>,
+    pub outputs: TVec<TValue>,
 }
 
 impl TractModel {
     /// A run from fresh inputs; `eval` evaluates each node and must call the engine's own evaluation once.
-    pub(super) fn run_with<F>(&mut self, eval: F) -> Result<(u64, TVec<TValue>), Failure>
-    where
-        F: FnMut(
-            &EvalContext,
-            Option<&mut (dyn OpState + 'static)>,
-            &TypedNode,
-            TVec<TValue>,
-        ) -> TractResult<TVec<TValue>>,
-    {
-        self.timed_run(eval).map(|run| (run.ns, run.outputs))
-    }
-
-    fn timed_run<F>(&mut self, mut eval: F) -> Result<Run, Failure>
+    pub(super) fn run_with<F>(&mut self, mut eval: F) -> Result<Run, Failure>
     where
         F: FnMut(
             &EvalContext,
@@ -71,11 +59,11 @@ impl TractModel {
     /// As [`LoadedModel::run`].
     fn run_once(&mut self, trace: bool) -> Result<u64, Failure> {
         if !trace {
-            return self.timed_run(plan::eval).map(|run| run.ns);
+            return self.run_with(plan::eval).map(|run| run.ns);
         }
         let last: Vec<Option<usize>> = self.rows.ops.iter().map(|op| op.onnx.last().copied()).collect();
         let rows = self.rows.row_of_node.clone();
-        let traced = self.timed_run(|ctx, state, node, inputs| {
+        let traced = self.run_with(|ctx, state, node, inputs| {
             if let Some(onnx) = rows[node.id].and_then(|row| last[row]) {
                 at::announce(onnx);
             }
@@ -135,7 +123,7 @@ impl TractModel {
         let (samples, order) = (&mut profile.ops_ns, &mut profile.order);
         order.clear();
         let mut ends: Option<(Instant, Instant)> = None;
-        let result = self.timed_run(|ctx, state, node, inputs| {
+        let result = self.run_with(|ctx, state, node, inputs| {
             let start = Instant::now();
             let outputs = plan::eval(ctx, state, node, inputs);
             let end = Instant::now();

@@ -9,7 +9,7 @@ use tract_onnx::tract_hir::tract_core::ops::matmul::optimized::{OptMatMul, Proto
 use tract_onnx::tract_hir::tract_core::ops::source::TypedSource;
 
 use super::kernels::KernelOp;
-use oplat_engine::attribution::{self, EngineOp};
+use oplat_engine::attribution::{self, EngineOp, Role};
 use oplat_engine::names;
 use oplat_graph::onnx::index::Index;
 use oplat_graph::onnx::{Model, for_each_node};
@@ -38,7 +38,7 @@ pub fn describe(plan: &TypedSimplePlan, index: &Index) -> TractResult<Rows> {
         .iter()
         .map(|node| EngineOp {
             name: named_by(node),
-            op: node.op.name().into_owned(),
+            role: role(&node.op.name()),
             readers: node
                 .outputs
                 .iter()
@@ -52,6 +52,38 @@ pub fn describe(plan: &TypedSimplePlan, index: &Index) -> TractResult<Rows> {
         nodes.iter().zip(owned).map(|(node, onnx)| row(model, node, onnx)).collect::<TractResult<_>>()?;
     Ok(Rows { ops, row_of_node })
 }
+
+/// What an operator of tract is, by its name.
+fn role(op: &str) -> Role {
+    match op {
+        "OptMatMul" => Role::Product,
+        "Silu" => Role::Pattern { most: 2 },
+        "GeluExact" | "GeluApproximate" | "RmsNorm" => Role::Pattern { most: usize::MAX },
+        "IfThenElse" | "Scan" | "OptScan" => Role::Body,
+        _ if op.starts_with("OptBinChain") => Role::Chain,
+        _ if LAYOUT.iter().any(|layout| op.starts_with(layout)) => Role::Layout,
+        _ => Role::Other,
+    }
+}
+
+/// What the names of operators start with that only lay out data.
+const LAYOUT: [&str; 15] = [
+    "Im2col",
+    "LazyIm2col",
+    "OptMatMulPack",
+    "OptSimpleMatMulPack",
+    "QSumB",
+    "Pad",
+    "IntoShape",
+    "Reshape",
+    "AddAxis",
+    "RmAxis",
+    "MoveAxis",
+    "Cast",
+    "MultiBroadcastTo",
+    "Slice",
+    "Concat",
+];
 
 /// The ONNX node in an operator's name; tract calls every If just that, so there it is one of its body.
 fn named_by(node: &TypedNode) -> Option<usize> {

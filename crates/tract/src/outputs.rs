@@ -13,14 +13,14 @@ impl TractModel {
     pub fn raw_outputs(&mut self) -> Result<RawOutputs, Failure> {
         let mut counts = Counts::default();
         let rows = self.rows.row_of_node.clone();
-        let (_, outputs) = self.run_with(|ctx, state, node, inputs| {
+        let run = self.run_with(|ctx, state, node, inputs| {
             let outputs = plan::eval(ctx, state, node, inputs)?;
             if rows[node.id].is_some() {
                 outputs.iter().for_each(|o| counts.add(o));
             }
             Ok(outputs)
         })?;
-        let tensors = outputs.iter().map(|output| tensor::to_raw(output)).collect::<TractResult<_>>();
+        let tensors = run.outputs.iter().map(|output| tensor::to_raw(output)).collect::<TractResult<_>>();
         let tensors = tensors.map_err(|e| self.labels.failure("give out", &e))?;
         let Counts { non_finite, subnormal } = counts;
         Ok(RawOutputs { tensors, non_finite: Some(non_finite), subnormal: Some(subnormal) })
