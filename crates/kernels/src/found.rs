@@ -11,7 +11,7 @@ use super::math::{
 /// ln(1 + eˣ), from n = e^-|x|.
 #[inline(always)]
 fn softplus<L: Lanes>(x: L, n: Exp<L>) -> L {
-    x.max(L::splat(0.0)) + n.scale(math::log_1p_over(n.value(), n.near_one))
+    x.max(x.splat(0.0)) + n.scale(math::log_1p_over(n.value(), n.near_one))
 }
 
 /// The same for |x| ≤ `NEAR`, and n.
@@ -19,12 +19,12 @@ fn softplus<L: Lanes>(x: L, n: Exp<L>) -> L {
 fn softplus_near<L: Lanes>(x: L) -> (L, L) {
     let (near_one, power) = exp_of_minus_near_closely(x.abs());
     let n = near_one * power;
-    (math::log_1p_over(n, near_one).fma(power, x.max(L::splat(0.0))), n)
+    (math::log_1p_over(n, near_one).fma(power, x.max(x.splat(0.0))), n)
 }
 
 #[inline(always)]
 fn exp_of_minus_abs<L: Lanes>(x: L) -> Exp<L> {
-    exp((-x.abs()).max(L::splat(LEAST)))
+    exp((-x.abs()).max(x.splat(LEAST)))
 }
 
 /// tanh(alpha x) ln(1 + eˣ)
@@ -36,11 +36,11 @@ pub struct TanhSoft1 {
 impl Function for TanhSoft1 {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        math::tanh(x * L::splat(self.alpha)) * softplus(x, exp_of_minus_abs(x))
+        math::tanh(x * x.splat(self.alpha)) * softplus(x, exp_of_minus_abs(x))
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        math::tanh(x * L::splat(self.alpha)) * softplus_near(x).0
+        math::tanh(x * x.splat(self.alpha)) * softplus_near(x).0
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -70,17 +70,16 @@ impl Function for TanhSoft2 {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let inner = clamp(x, self.ends[0], self.ends[1]);
-        let n = exp_of_product(inner, L::splat(self.gamma[0]), L::splat(self.gamma[1]));
-        let u = n.value() * L::splat(self.beta);
+        let n = exp_of_product(inner, x.splat(self.gamma[0]), x.splat(self.gamma[1]));
+        let u = n.value() * x.splat(self.beta);
         // Where the tangent is its argument, the product with x comes before the scaling: the tail stays.
-        let tail = n.near_one * L::splat(self.beta) * n.scales.0 * x * n.scales.1;
-        L::select(u.abs().less(L::splat(1e-5)), tail, math::tanh(u) * x)
+        let tail = n.near_one * x.splat(self.beta) * n.scales.0 * x * n.scales.1;
+        L::select(u.abs().less(x.splat(1e-5)), tail, math::tanh(u) * x)
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        let (near_one, power) =
-            exp_of_product_near(x, L::splat(self.gamma[0]), Some(L::splat(self.gamma[1])));
-        let u = near_one * power * L::splat(self.beta);
+        let (near_one, power) = exp_of_product_near(x, x.splat(self.gamma[0]), Some(x.splat(self.gamma[1])));
+        let u = near_one * power * x.splat(self.beta);
         math::tanh(u) * x
     }
     #[inline(always)]
@@ -104,7 +103,7 @@ impl Eis1 {
     /// x and x + delta e⁻ˣ, or both times eˣ.
     #[inline(always)]
     fn quotient<L: Lanes>(self, x: L, n: L) -> (L, L) {
-        let (negative, delta) = (x.less(L::splat(0.0)), L::splat(self.delta));
+        let (negative, delta) = (x.less(x.splat(0.0)), x.splat(self.delta));
         let above = L::select(negative, x * n, x);
         (above, above + L::select(negative, delta, delta * n))
     }
@@ -138,13 +137,13 @@ impl Function for Eis2 {
     fn at<L: Lanes>(self, x: L) -> L {
         // Beyond 1e9 x is its own root's value, and its square might overflow.
         let inner = clamp(x, -1e9, 1e9);
-        let root = inner.fma(inner, L::splat(1.0)).sqrt();
-        let finite = math::unless_infinite(x) + L::splat(1.0);
+        let root = inner.fma(inner, x.splat(1.0)).sqrt();
+        let finite = math::unless_infinite(x) + x.splat(1.0);
         inner / root * softplus(x, exp_of_minus_abs(x)) * finite
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        x.over(x.fma(x, L::splat(1.0)).sqrt()) * softplus_near(x).0
+        x.over(x.fma(x, x.splat(1.0)).sqrt()) * softplus_near(x).0
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -177,17 +176,17 @@ impl Function for AconC {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let n = clamp(x, self.ends[0], self.ends[1]);
-        let n = exp_of_product(n, L::splat(self.inner[0]), L::splat(self.inner[1]));
-        let sigmoid = n.scale(n.near_one / (n.value() + L::splat(1.0)));
-        let half = (x * L::splat(self.d)).fma(sigmoid, x * L::splat(self.p2));
+        let n = exp_of_product(n, x.splat(self.inner[0]), x.splat(self.inner[1]));
+        let sigmoid = n.scale(n.near_one / (n.value() + x.splat(1.0)));
+        let half = (x * x.splat(self.d)).fma(sigmoid, x * x.splat(self.p2));
         half + half
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) =
-            exp_of_product_near(x, L::splat(-self.inner[0]), Some(L::splat(-self.inner[1])));
-        let sigmoid = near_one.fma(power, L::splat(1.0)).inverse();
-        let half = (x * L::splat(self.d)).fma(sigmoid, x * L::splat(self.p2));
+            exp_of_product_near(x, x.splat(-self.inner[0]), Some(x.splat(-self.inner[1])));
+        let sigmoid = near_one.fma(power, x.splat(1.0)).inverse();
+        let half = (x * x.splat(self.d)).fma(sigmoid, x * x.splat(self.p2));
         half + half
     }
     #[inline(always)]
@@ -203,7 +202,7 @@ pub struct Step;
 impl Function for Step {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        L::select(L::splat(0.0).less(x), L::splat(1.0), L::splat(0.0))
+        L::select(x.splat(0.0).less(x), x.splat(1.0), x.splat(0.0))
     }
 }
 
@@ -214,7 +213,7 @@ const LINE: f32 = 2e7;
 #[inline(always)]
 fn quotient<L: Lanes>(x: L, inner: L, above: &[f32; 6], below: L, slope: f32) -> L {
     let value = polynomial(inner, above) / below;
-    (x - inner).fma(L::splat(slope), value) + math::unless_infinite(x)
+    (x - inner).fma(x.splat(slope), value) + math::unless_infinite(x)
 }
 
 /// Whether coefficients are such that nothing overflows, and the quotient becomes a line.
@@ -247,7 +246,7 @@ impl Function for Pau {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let inner = clamp(x, -LINE, LINE);
-        let below = (polynomial(inner, &self.below) * inner).abs() + L::splat(1.0);
+        let below = (polynomial(inner, &self.below) * inner).abs() + x.splat(1.0);
         quotient(x, inner, &self.above, below, self.slope)
     }
 }
@@ -308,8 +307,8 @@ impl Function for HermitePade {
     fn at<L: Lanes>(self, x: L) -> L {
         let inner = clamp(x, -LINE, LINE);
         let square = inner * inner;
-        let odd = (inner * L::splat(self.first)).abs() + (polynomial(square, &self.third) * inner).abs();
+        let odd = (inner * x.splat(self.first)).abs() + (polynomial(square, &self.third) * inner).abs();
         let even = polynomial(square, &self.second).abs() + polynomial(square, &self.fourth).abs();
-        quotient(x, inner, &self.above, odd + even + L::splat(1.0), self.slope)
+        quotient(x, inner, &self.above, odd + even + x.splat(1.0), self.slope)
     }
 }

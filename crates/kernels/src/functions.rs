@@ -68,7 +68,7 @@ impl Function for LeakyRelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         // A product for all: where some are kept, the compiler writes only the others, which is slow.
-        x * L::select(x.less(L::splat(0.0)), L::splat(self.alpha), L::splat(1.0))
+        x * L::select(x.less(x.splat(0.0)), x.splat(self.alpha), x.splat(1.0))
     }
 }
 
@@ -81,7 +81,7 @@ pub struct Leak {
 impl Function for Leak {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        x.max(x * L::splat(self.alpha))
+        x.max(x * x.splat(self.alpha))
     }
 }
 
@@ -101,9 +101,9 @@ impl HardSigmoid {
 impl Function for HardSigmoid {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let near = x.fma_exact(L::splat(self.alpha[0]), L::splat(self.beta[0]));
+        let near = x.fma_exact(x.splat(self.alpha[0]), x.splat(self.beta[0]));
         // Beyond every bend the rest changes nothing; it must not turn ∞ into NaN.
-        let rest = clamp(x, -1e30, 1e30).fma(L::splat(self.alpha[1]), L::splat(self.beta[1]));
+        let rest = clamp(x, -1e30, 1e30).fma(x.splat(self.alpha[1]), x.splat(self.beta[1]));
         clamp(near + rest, 0.0, 1.0)
     }
 }
@@ -115,7 +115,7 @@ pub struct HardSwish;
 impl Function for HardSwish {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        x * (clamp(x + L::splat(3.0), 0.0, 6.0) * L::splat(1.0 / 6.0))
+        x * (clamp(x + x.splat(3.0), 0.0, 6.0) * x.splat(1.0 / 6.0))
     }
 }
 
@@ -126,11 +126,11 @@ pub struct Softsign;
 impl Function for Softsign {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        x / (x.abs() + L::splat(1.0))
+        x / (x.abs() + x.splat(1.0))
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        x * (x.abs() + L::splat(1.0)).inverse()
+        x * (x.abs() + x.splat(1.0)).inverse()
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -146,12 +146,12 @@ impl Function for Sigmoid {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let n = exp(clamp(x, LEAST, 40.0));
-        n.scale(n.near_one / (n.value() + L::splat(1.0)))
+        n.scale(n.near_one / (n.value() + x.splat(1.0)))
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) = math::exp_for_sigmoid(x);
-        near_one.fma(power, L::splat(1.0)).inverse()
+        near_one.fma(power, x.splat(1.0)).inverse()
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -167,12 +167,12 @@ impl Function for Silu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let n = exp(clamp(x, LEAST, 40.0));
-        n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+        n.scale(n.near_one / (n.value() + x.splat(1.0)) * x)
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) = math::exp_for_sigmoid(x);
-        x.over(near_one.fma(power, L::splat(1.0)))
+        x.over(near_one.fma(power, x.splat(1.0)))
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -201,14 +201,13 @@ impl Function for Swish {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let inner = clamp(x, self.ends[0], self.ends[1]);
-        let n = exp_of_product(inner, L::splat(self.beta[0]), L::splat(self.beta[1]));
-        n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+        let n = exp_of_product(inner, x.splat(self.beta[0]), x.splat(self.beta[1]));
+        n.scale(n.near_one / (n.value() + x.splat(1.0)) * x)
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
-        let (near_one, power) =
-            exp_of_product_near(x, L::splat(-self.beta[0]), Some(L::splat(-self.beta[1])));
-        x.over(near_one.fma(power, L::splat(1.0)))
+        let (near_one, power) = exp_of_product_near(x, x.splat(-self.beta[0]), Some(x.splat(-self.beta[1])));
+        x.over(near_one.fma(power, x.splat(1.0)))
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -225,15 +224,15 @@ impl Function for Mish {
     fn at<L: Lanes>(self, x: L) -> L {
         let n = exp(clamp(x, LEAST, 20.0));
         let value = n.value();
-        let sum = value + L::splat(2.0);
-        n.scale(n.near_one * sum / value.fma(sum, L::splat(2.0)) * x)
+        let sum = value + x.splat(2.0);
+        n.scale(n.near_one * sum / value.fma(sum, x.splat(2.0)) * x)
     }
     /// x (m + ½) / (m² + m + ½), m = e⁻ˣ
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) = exp_of_minus_nearer(x);
         let m = near_one * power;
-        let above = m + L::splat(0.5);
+        let above = m + x.splat(0.5);
         (x * above).over(m.fma(m, above))
     }
     #[inline(always)]
@@ -263,8 +262,8 @@ pub struct Elu {
 impl Function for Elu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let below = one_minus_exp_of_negative(x) * L::splat(-self.below);
-        L::select_negative(x, below, x * L::splat(self.above))
+        let below = one_minus_exp_of_negative(x) * x.splat(-self.below);
+        L::select_negative(x, below, x * x.splat(self.above))
     }
 }
 
@@ -285,8 +284,8 @@ impl Celu {
 impl Function for Celu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let below = one_minus_exp_of_negative(x * L::splat(self.inner)) * L::splat(-self.alpha);
-        L::select_negative(x, below, x.max(L::splat(0.0)))
+        let below = one_minus_exp_of_negative(x * x.splat(self.inner)) * x.splat(-self.alpha);
+        L::select_negative(x, below, x.max(x.splat(0.0)))
     }
 }
 
@@ -310,19 +309,19 @@ impl Softplus {
 impl Function for Softplus {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let y = x.abs().min(L::splat(self.end));
-        let n = exp_of_product(y, L::splat(self.beta[0]), L::splat(self.beta[1]));
-        let (near, rest) = (L::splat(self.over_beta[0]), L::splat(self.over_beta[1]));
+        let y = x.abs().min(x.splat(self.end));
+        let n = exp_of_product(y, x.splat(self.beta[0]), x.splat(self.beta[1]));
+        let (near, rest) = (x.splat(self.over_beta[0]), x.splat(self.over_beta[1]));
         let tail = math::log_1p_over(n.value(), n.near_one.fma_exact(near, n.near_one * rest));
-        x.max(L::splat(0.0)) + n.scale(tail)
+        x.max(x.splat(0.0)) + n.scale(tail)
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let (near_one, power) =
-            exp_of_product_near(x.abs(), L::splat(self.beta[0]), Some(L::splat(self.beta[1])));
-        let (near, rest) = (L::splat(self.over_beta[0]), L::splat(self.over_beta[1]));
+            exp_of_product_near(x.abs(), x.splat(self.beta[0]), Some(x.splat(self.beta[1])));
+        let (near, rest) = (x.splat(self.over_beta[0]), x.splat(self.over_beta[1]));
         let factor = near_one.fma_exact(near, near_one * rest);
-        math::log_1p_over(near_one * power, factor).fma(power, x.max(L::splat(0.0)))
+        math::log_1p_over(near_one * power, factor).fma(power, x.max(x.splat(0.0)))
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -350,8 +349,8 @@ const GELU_NEAR: f32 = 7.0;
 impl Function for Gelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        let y = x.abs().min(L::splat(14.6));
-        let n = exp_of_product(y, y * L::splat(-0.5), L::splat(0.0));
+        let y = x.abs().min(x.splat(14.6));
+        let n = exp_of_product(y, y * x.splat(-0.5), x.splat(0.0));
         let (p, q) = GELU;
         let tail = y * n.near_one * polynomial(y, &p) / polynomial(y, &q);
         math::unless_negative(x) - n.scale(tail)
@@ -360,12 +359,12 @@ impl Function for Gelu {
     fn near<L: Lanes>(self, x: L) -> L {
         let y = x.abs();
         if L::LOOKS_UP {
-            return (-y).fma(math::piecewise(y, &tables::GELU), x.max(L::splat(0.0)));
+            return (-y).fma(math::piecewise(y, &tables::GELU), x.max(x.splat(0.0)));
         }
-        let (near_one, power) = exp_of_product_near(y, y * L::splat(-0.5), None);
+        let (near_one, power) = exp_of_product_near(y, y * x.splat(-0.5), None);
         let (p, q) = NEAR_GELU;
         let tail = y * near_one * polynomial(y, &p) / polynomial(y, &q);
-        (-tail).fma(power, x.max(L::splat(0.0)))
+        (-tail).fma(power, x.max(x.splat(0.0)))
     }
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
@@ -387,13 +386,13 @@ impl GeluTanh {
         let [[a, a_rest], [b, b_rest]] = GELU_TANH;
         let square = x * x;
         let square_rest = x.fma_exact(x, -square);
-        let term = square * L::splat(b);
-        let term_rest = square.fma_exact(L::splat(b), -term);
-        let sum = term + L::splat(a);
+        let term = square * x.splat(b);
+        let term_rest = square.fma_exact(x.splat(b), -term);
+        let sum = term + x.splat(a);
         let of_sum = sum - term;
-        let sum_rest = (term - (sum - of_sum)) + (L::splat(a) - of_sum);
-        let rest = square_rest.fma(L::splat(b), term_rest) + sum_rest;
-        (sum, rest + square.fma(L::splat(b_rest), L::splat(a_rest)))
+        let sum_rest = (term - (sum - of_sum)) + (x.splat(a) - of_sum);
+        let rest = square_rest.fma(x.splat(b), term_rest) + sum_rest;
+        (sum, rest + square.fma(x.splat(b_rest), x.splat(a_rest)))
     }
 }
 
@@ -404,14 +403,14 @@ impl Function for GeluTanh {
         let inner = clamp(x, -12.964, 8.0);
         let (factor, rest) = Self::factor(inner);
         let n = exp_of_product(inner, factor, rest);
-        n.scale(n.near_one / (n.value() + L::splat(1.0)) * x)
+        n.scale(n.near_one / (n.value() + x.splat(1.0)) * x)
     }
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         let (factor, rest) = Self::factor(x);
         let (near_one, power) = exp_of_product_near(-x, factor, Some(rest));
         // The instruction, whose time the factor hides.
-        x / near_one.fma(power, L::splat(1.0))
+        x / near_one.fma(power, x.splat(1.0))
     }
     /// There the exponent is 80.
     #[inline(always)]

@@ -10,23 +10,26 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use super::functions::Function;
 use super::math;
 
-/// A vector of single floats.
+/// A vector of single floats, of an instruction set that not every processor has.
 ///
-/// Implementors hold vectors of an instruction set that the processor may lack. They are made only below
-/// `pass`, which is entered once the instruction set was found: that is what makes the safe
-/// operations sound, and why nothing here is visible outside the kernels.
+/// What makes the operations safe is that a vector is only there where its instruction set is: `load` takes a proof
+/// ([`super::isa`]), and everything else a vector, even `splat`. So formulas pass no proof on, and pay for none.
 pub trait Lanes:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// The result of a comparison.
     type Mask: Copy;
+    /// The proof of its instruction set.
+    type Isa: Copy;
     /// How many floats.
     const COUNT: usize;
 
-    fn splat(value: f32) -> Self;
+    fn isa(self) -> Self::Isa;
+    /// A vector like this one, of this value throughout.
+    fn splat(self, value: f32) -> Self;
     /// # Safety
     /// `COUNT` floats can be read from `from`.
-    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn load(isa: Self::Isa, from: *const f32) -> Self;
     /// # Safety
     /// `COUNT` floats can be written to `to`.
     unsafe fn store(self, to: *mut f32);
@@ -50,7 +53,7 @@ pub trait Lanes:
     #[inline(always)]
     fn positive(self) -> Self {
         // Of two zeros `max` may give either, of which the sum makes +0.
-        self.max(Self::splat(0.0)) + Self::splat(0.0)
+        self.max(self.splat(0.0)) + self.splat(0.0)
     }
     fn less(self, other: Self) -> Self::Mask;
     /// `a` where the mask is set, `b` elsewhere.
@@ -73,7 +76,7 @@ pub trait Lanes:
     fn within(self, limit: f32) -> bool;
     /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
     /// keeps its registers.
-    fn anywhere(f: impl Function, xs: &mut [f32]);
+    fn anywhere(isa: Self::Isa, f: impl Function, xs: &mut [f32]);
     /// self / below, where that is positive, normal and below 2¹²⁰, and self below 2¹²⁰ in magnitude: to a unit
     /// in the last place.
     #[inline(always)]
@@ -91,7 +94,7 @@ pub trait Lanes:
     /// 1 / self, where that is in [1, 2¹²⁰]: to a unit in the last place.
     #[inline(always)]
     fn inverse(self) -> Self {
-        let (one, inverse) = (Self::splat(1.0), self.estimate());
+        let (one, inverse) = (self.splat(1.0), self.estimate());
         let rest = (-self).fma(inverse, one);
         match Self::ESTIMATE_BITS {
             0 => one / self,
@@ -140,7 +143,7 @@ pub trait Lanes:
         unsafe { self.store(floats.as_mut_ptr()) };
         floats.iter_mut().for_each(|x| *x = f(*x));
         // SAFETY: as above.
-        unsafe { Self::load(floats.as_ptr()) }
+        unsafe { Self::load(self.isa(), floats.as_ptr()) }
     }
 }
 

@@ -39,18 +39,24 @@
 //!
 //! All SIMD, and with it all `unsafe` arithmetic of the program, is in here.
 
-#[cfg(target_arch = "aarch64")]
-mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod found;
 mod functions;
+mod isa;
 mod lanes;
 mod math;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pair;
 mod portable;
 mod tables;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use isa::Isa;
 #[cfg(target_arch = "x86_64")]
 pub use x86::vectors_in_use;
 
@@ -67,52 +73,6 @@ use found::*;
 use functions::*;
 use lanes::{Lanes, MOST};
 use pair::Pair;
-
-/// An instruction set for which there are kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-}
-
-impl Isa {
-    /// All that this processor has, the best last.
-    pub fn available() -> Vec<Self> {
-        #[allow(unused_mut)] // without SIMD there is nothing to add
-        let mut all = vec![Self::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                all.push(Self::Avx2);
-            }
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-                all.push(Self::Avx512);
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        if std::arch::is_aarch64_feature_detected!("neon") {
-            all.push(Self::Neon);
-        }
-        all
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512",
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => "neon",
-        }
-    }
-}
 
 /// Clears the upper halves of x86's vector registers, of the thread that calls it. While they are in use, whatever is
 /// compiled without AVX is slower.
@@ -242,10 +202,10 @@ impl Kernel {
         Self::on(*Isa::available().last()?, name, parameters)
     }
 
-    /// The kernel for this instruction set; `None`, too, where the processor lacks it.
+    /// The kernel for this instruction set.
     pub fn on(isa: Isa, name: &str, parameters: &[f64]) -> Option<Self> {
         let row = ROWS.iter().find(|row| row.name == name)?;
-        if !Isa::available().contains(&isa) || !parameters.iter().all(|p| (*p as f32).is_finite()) {
+        if !parameters.iter().all(|p| (*p as f32).is_finite()) {
             return None;
         }
         let pass = (row.make)(parameters)?;
@@ -306,23 +266,19 @@ impl fmt::Debug for Kernel {
 
 /// A function over a slice, behind which its type is hidden.
 trait Pass: Send + Sync {
-    /// The instruction set must be one that was found: `Kernel::on` lets no other in.
     fn run(&self, isa: Isa, xs: &mut [f32]);
 }
 
 impl<F: Function> Pass for F {
     fn run(&self, isa: Isa, xs: &mut [f32]) {
         match isa {
-            Isa::Portable => pass::<f32>(*self, xs),
-            // SAFETY: the processor has the instruction set.
+            Isa::Portable => pass::<f32>((), *self, xs),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { x86::avx2(*self, xs) },
-            // SAFETY: as above.
+            Isa::Avx2(isa) => avx2::pass(isa, *self, xs),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { x86::avx512(*self, xs) },
-            // SAFETY: as above.
+            Isa::Avx512(isa) => avx512::pass(isa, *self, xs),
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => unsafe { aarch64::neon(*self, xs) },
+            Isa::Neon(isa) => neon::pass(isa, *self, xs),
         }
     }
 }
@@ -333,21 +289,21 @@ type Block<L> = Pair<Pair<L>>;
 /// The function over a slice, vector by vector, each at an address that is a multiple of its size: loops
 /// without closures, which the compiler doesn't always put in line, where the instruction set is known.
 #[inline(always)]
-fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+fn pass<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     let start = xs.as_ptr().align_offset(size_of::<L>()).min(xs.len());
     let (first, xs) = xs.split_at_mut(start);
-    part::<L>(f, first);
+    part::<L>(isa, f, first);
     let reach = f.reach::<L>();
     let mut blocks = xs.chunks_exact_mut(Block::<L>::COUNT);
     for block in &mut blocks {
         let at = block.as_mut_ptr();
         // SAFETY: the chunk holds as many floats as the block.
-        let x = unsafe { Block::<L>::load(at) };
+        let x = unsafe { Block::<L>::load(isa, at) };
         let y = match reach {
             None => f.at(x),
             Some(limit) if x.within(limit) => f.near(x),
             Some(_) => {
-                L::anywhere(f, block);
+                L::anywhere(isa, f, block);
                 continue;
             }
         };
@@ -357,34 +313,34 @@ fn pass<L: Lanes>(f: impl Function, xs: &mut [f32]) {
     let rest = blocks.into_remainder();
     let (rest, last) = rest.split_at_mut(rest.len() / L::COUNT * L::COUNT);
     if !rest.is_empty() {
-        L::anywhere(f, rest);
+        L::anywhere(isa, f, rest);
     }
-    part::<L>(f, last);
+    part::<L>(isa, f, last);
 }
 
 /// Fewer floats than a vector has: computed in a padded copy, by the same instructions.
 #[inline(always)]
-fn part<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+fn part<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     if !xs.is_empty() {
         let mut padded = [0.0; MOST];
         padded[..xs.len()].copy_from_slice(xs);
-        L::anywhere(f, &mut padded[..L::COUNT]);
+        L::anywhere(isa, f, &mut padded[..L::COUNT]);
         xs.copy_from_slice(&padded[..xs.len()]);
     }
 }
 
 /// Whole vectors of any numbers. A float's result is that of its own magnitude, whatever stands beside it.
 #[inline(always)]
-fn anywhere<L: Lanes>(f: impl Function, xs: &mut [f32]) {
+fn anywhere<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     let reach = f.reach::<L>();
     for vector in xs.chunks_exact_mut(L::COUNT) {
         let at = vector.as_mut_ptr();
         // SAFETY: the chunk holds as many floats as the vector.
-        let x = unsafe { L::load(at) };
+        let x = unsafe { L::load(isa, at) };
         let y = match reach {
             None => f.at(x),
             Some(limit) if x.within(limit) => f.near(x),
-            Some(limit) => L::select(L::splat(limit).less(x.abs()), f.at(x), f.near(x)),
+            Some(limit) => L::select(x.splat(limit).less(x.abs()), f.at(x), f.near(x)),
         };
         // SAFETY: as above.
         unsafe { y.store(at) };

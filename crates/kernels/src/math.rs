@@ -41,9 +41,9 @@ const PI: [f32; 2] = [std::f32::consts::PI, -8.742_278e-8];
 /// c₀ + c₁x + …
 #[inline(always)]
 pub fn polynomial<L: Lanes, const N: usize>(x: L, c: &[f32; N]) -> L {
-    let mut sum = L::splat(c[N - 1]);
+    let mut sum = x.splat(c[N - 1]);
     for &c in c[..N - 1].iter().rev() {
-        sum = sum.fma(x, L::splat(c));
+        sum = sum.fma(x, x.splat(c));
     }
     sum
 }
@@ -51,8 +51,8 @@ pub fn polynomial<L: Lanes, const N: usize>(x: L, c: &[f32; N]) -> L {
 /// A function in pieces, for a number that lies in one.
 #[inline(always)]
 pub fn piecewise<L: Lanes, const N: usize>(y: L, pieces: &Pieces<N>) -> L {
-    let rounded = y.fma(L::splat(1.0 / pieces.step), L::splat(ROUND));
-    let rest = (rounded - L::splat(ROUND)).fma(L::splat(-pieces.step), y);
+    let rounded = y.fma(y.splat(1.0 / pieces.step), y.splat(ROUND));
+    let rest = (rounded - y.splat(ROUND)).fma(y.splat(-pieces.step), y);
     let mut sum = rounded.look_up(&pieces.terms[N - 1]);
     for terms in pieces.terms[..N - 1].iter().rev() {
         sum = sum.fma(rest, rounded.look_up(terms));
@@ -62,7 +62,7 @@ pub fn piecewise<L: Lanes, const N: usize>(y: L, pieces: &Pieces<N>) -> L {
 
 #[inline(always)]
 pub fn clamp<L: Lanes>(x: L, low: f32, high: f32) -> L {
-    x.max(L::splat(low)).min(L::splat(high))
+    x.max(x.splat(low)).min(x.splat(high))
 }
 
 /// 0, but NaN for ±∞: what is added where the formula has no value there and the kernel would.
@@ -75,8 +75,8 @@ pub fn unless_infinite<L: Lanes>(x: L) -> L {
 /// Where x is negative 0 · x, else x: the positive part, NaN for -∞ where its other factor vanishes.
 #[inline(always)]
 pub fn unless_negative<L: Lanes>(x: L) -> L {
-    let negative = x.less(L::splat(0.0));
-    x * L::select(negative, L::splat(0.0), L::splat(1.0))
+    let negative = x.less(x.splat(0.0));
+    x * L::select(negative, x.splat(0.0), x.splat(1.0))
 }
 
 /// An exponential, as a product: `near_one` lies in [0.7, 1.42], `scales` are powers of two, or 0 at `LEAST`.
@@ -112,10 +112,10 @@ pub const ROUND_ONE: f32 = ROUND + 127.0;
 /// eˣ for x in [`LEAST`, 88].
 #[inline(always)]
 pub fn exp<L: Lanes>(x: L) -> Exp<L> {
-    let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_HALVES));
-    let n = integer - L::splat(ROUND_HALVES);
-    let r = n.fma(L::splat(-LN_2[0]), x);
-    let r = n.fma(L::splat(-LN_2[1]), r);
+    let integer = x.fma(x.splat(LOG2_E), x.splat(ROUND_HALVES));
+    let n = integer - x.splat(ROUND_HALVES);
+    let r = n.fma(x.splat(-LN_2[0]), x);
+    let r = n.fma(x.splat(-LN_2[1]), r);
     Exp::new(r, integer)
 }
 
@@ -123,10 +123,10 @@ pub fn exp<L: Lanes>(x: L) -> Exp<L> {
 /// first, a tail at e⁻⁸⁷ is off by 40 units in the last place.
 #[inline(always)]
 pub fn exp_of_product<L: Lanes>(x: L, factor: L, rest: L) -> Exp<L> {
-    let integer = (x * factor).fma(L::splat(LOG2_E), L::splat(ROUND_HALVES));
-    let n = integer - L::splat(ROUND_HALVES);
-    let r = x.fma_exact(factor, n * L::splat(-LN_2[0]));
-    let r = n.fma(L::splat(-LN_2[1]), r);
+    let integer = (x * factor).fma(x.splat(LOG2_E), x.splat(ROUND_HALVES));
+    let n = integer - x.splat(ROUND_HALVES);
+    let r = x.fma_exact(factor, n * x.splat(-LN_2[0]));
+    let r = n.fma(x.splat(-LN_2[1]), r);
     let r = x.fma(rest, r);
     Exp::new(r, integer)
 }
@@ -141,7 +141,7 @@ pub fn exp_of_rest<L: Lanes>(r: L) -> L {
 /// The same by the longer polynomial.
 #[inline(always)]
 pub fn exp_of_rest_closely<L: Lanes>(r: L) -> L {
-    polynomial(r, &EXP).fma(r, L::splat(1.0)).fma(r, L::splat(1.0))
+    polynomial(r, &EXP).fma(r, r.splat(1.0)).fma(r, r.splat(1.0))
 }
 
 /// How far x goes in `exp_of_minus_near` and what is like it.
@@ -152,10 +152,10 @@ const LN_2_NEAR: [f32; 2] = [std::f32::consts::LN_2, -1.904_654_3e-9];
 /// e⁻ˣ for |x| ≤ `NEAR`, as a factor near 1 and one of about a power of two.
 #[inline(always)]
 pub fn exp_of_minus_near<L: Lanes>(x: L) -> (L, L) {
-    let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
-    let n = rounded - L::splat(L::ROUND);
-    let r = n.fma_exact(L::splat(-LN_2_NEAR[0]), -x);
-    L::exp_parts(rounded, n.fma(L::splat(-LN_2_NEAR[1]), r))
+    let rounded = x.fma(x.splat(-LOG2_E), x.splat(L::ROUND));
+    let n = rounded - x.splat(L::ROUND);
+    let r = n.fma_exact(x.splat(-LN_2_NEAR[0]), -x);
+    L::exp_parts(rounded, n.fma(x.splat(-LN_2_NEAR[1]), r))
 }
 
 /// The same, where what it goes into makes more of its error.
@@ -164,10 +164,10 @@ pub fn exp_of_minus_near_closely<L: Lanes>(x: L) -> (L, L) {
     if L::LOOKS_UP {
         return exp_of_minus_near(x);
     }
-    let rounded = x.fma(L::splat(-LOG2_E), L::splat(ROUND_ONE));
-    let n = rounded - L::splat(ROUND_ONE);
-    let r = n.fma_exact(L::splat(-LN_2_NEAR[0]), -x);
-    (exp_of_rest_closely(n.fma(L::splat(-LN_2_NEAR[1]), r)), rounded.exponent())
+    let rounded = x.fma(x.splat(-LOG2_E), x.splat(ROUND_ONE));
+    let n = rounded - x.splat(ROUND_ONE);
+    let r = n.fma_exact(x.splat(-LN_2_NEAR[0]), -x);
+    (exp_of_rest_closely(n.fma(x.splat(-LN_2_NEAR[1]), r)), rounded.exponent())
 }
 
 /// How far x goes in `exp_of_minus_nearer`.
@@ -176,9 +176,9 @@ pub const NEARER: f32 = 40.0;
 /// The same for |x| ≤ `NEARER` without the last term, off by up to a unit in the last place more.
 #[inline(always)]
 pub fn exp_of_minus_nearer<L: Lanes>(x: L) -> (L, L) {
-    let rounded = x.fma(L::splat(-LOG2_E), L::splat(L::ROUND));
-    let n = rounded - L::splat(L::ROUND);
-    L::exp_parts(rounded, n.fma_exact(L::splat(-LN_2_NEAR[0]), -x))
+    let rounded = x.fma(x.splat(-LOG2_E), x.splat(L::ROUND));
+    let n = rounded - x.splat(L::ROUND);
+    L::exp_parts(rounded, n.fma_exact(x.splat(-LN_2_NEAR[0]), -x))
 }
 
 /// e⁻ˣ for |x| ≤ `sigmoid_reach`: with finer steps the exponential is exact enough to go without the last term
@@ -196,10 +196,10 @@ pub fn sigmoid_reach<L: Lanes>() -> f32 {
 /// e^(x·(factor + rest)) for a product within ±87, as `exp_of_product`, and in two factors as above.
 #[inline(always)]
 pub fn exp_of_product_near<L: Lanes>(x: L, factor: L, rest: Option<L>) -> (L, L) {
-    let rounded = (x * factor).fma(L::splat(LOG2_E), L::splat(L::ROUND));
-    let n = rounded - L::splat(L::ROUND);
-    let r = x.fma_exact(factor, n * L::splat(-LN_2[0]));
-    let r = n.fma(L::splat(-LN_2[1]), r);
+    let rounded = (x * factor).fma(x.splat(LOG2_E), x.splat(L::ROUND));
+    let n = rounded - x.splat(L::ROUND);
+    let r = x.fma_exact(factor, n * x.splat(-LN_2[0]));
+    let r = n.fma(x.splat(-LN_2[1]), r);
     let r = if let Some(rest) = rest { x.fma(rest, r) } else { r };
     L::exp_parts(rounded, r)
 }
@@ -207,13 +207,13 @@ pub fn exp_of_product_near<L: Lanes>(x: L, factor: L, rest: Option<L>) -> (L, L)
 /// 1 - eˣ for x ≤ 0, exact near 0, and +0 for ±0; any number for others.
 #[inline(always)]
 pub fn one_minus_exp_of_negative<L: Lanes>(x: L) -> L {
-    let x = x.max(L::splat(-20.0));
-    let integer = x.fma(L::splat(LOG2_E), L::splat(ROUND_ONE));
-    let n = integer - L::splat(ROUND_ONE);
-    let r = n.fma(L::splat(-LN_2_NEAR[0]), x);
+    let x = x.max(x.splat(-20.0));
+    let integer = x.fma(x.splat(LOG2_E), x.splat(ROUND_ONE));
+    let n = integer - x.splat(ROUND_ONE);
+    let r = n.fma(x.splat(-LN_2_NEAR[0]), x);
     let m1 = (polynomial(r, &EXP) * r).fma(r, r);
     let scale = integer.exponent();
-    (-m1).fma(scale, L::splat(1.0) - scale)
+    (-m1).fma(scale, x.splat(1.0) - scale)
 }
 
 /// ln(1 + n) / n for n in [0, 1], times `factor`. The leading 1 comes in last: its product is rounded once.
@@ -234,12 +234,12 @@ const TANH_END: f32 = 9.01;
 #[inline(always)]
 pub fn tanh<L: Lanes>(x: L) -> L {
     if L::LOOKS_UP {
-        return piecewise(x.abs().min(L::splat(9.3)), &tables::TANH).copysign(x);
+        return piecewise(x.abs().min(x.splat(9.3)), &tables::TANH).copysign(x);
     }
     let x = clamp(x, -TANH_END, TANH_END);
     let square = x * x;
     let twice = x * polynomial(square, &TANH_OF_HALF.0);
-    let above = twice * L::splat(0.5);
+    let above = twice * x.splat(0.5);
     let below = polynomial(square, &TANH_OF_HALF.1);
     // The instruction, whose time the polynomials hide.
     let tangent = twice * below / below.fma(below, above * above);
@@ -253,14 +253,14 @@ pub const SIN_NEAR: f32 = 1e4;
 /// sin(x·(factor + rest)) for a product within ± `SIN_NEAR`.
 #[inline(always)]
 pub fn sin_of_product<L: Lanes>(x: L, factor: f32, rest: f32) -> L {
-    let z = x * L::splat(factor);
-    let integer = z.fma(L::splat(std::f32::consts::FRAC_1_PI), L::splat(ROUND));
-    let n = integer - L::splat(ROUND);
+    let z = x * x.splat(factor);
+    let integer = z.fma(x.splat(std::f32::consts::FRAC_1_PI), x.splat(ROUND));
+    let n = integer - x.splat(ROUND);
     // Exact: both are multiples of the same small power of two, and nearly equal.
-    let r = n.fma_exact(L::splat(-PI[0]), z);
+    let r = n.fma_exact(x.splat(-PI[0]), z);
     // What the product was rounded up by, and what the factor and π lack; +0 where x is ±0, whose sign stays.
-    let rounded = (-x).fma_exact(L::splat(factor), z);
-    let r = r - n.fma(L::splat(PI[1]), (-x).fma(L::splat(rest), rounded));
+    let rounded = (-x).fma_exact(x.splat(factor), z);
+    let r = r - n.fma(x.splat(PI[1]), (-x).fma(x.splat(rest), rounded));
     let square = r * r;
-    (polynomial(square, &SIN).fma(square, L::splat(1.0)) * r).negate_if_odd(integer)
+    (polynomial(square, &SIN).fma(square, x.splat(1.0)) * r).negate_if_odd(integer)
 }
