@@ -19,14 +19,14 @@ pub fn pass(isa: Avx512, f: impl Function, xs: &mut [f32]) {
 
 #[target_feature(enable = "avx512f,avx512dq")]
 fn pass_with_features(isa: Avx512, f: impl Function, xs: &mut [f32]) {
-    super::pass::<F32x16>(isa, f, xs);
+    super::pass::pass::<F32x16>(isa, f, xs);
 }
 
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn anywhere_with_features(isa: Avx512, f: impl Function, xs: &mut [f32]) {
-    super::anywhere::<F32x16>(isa, f, xs);
+    super::pass::anywhere::<F32x16>(isa, f, xs);
 }
 
 signs!(F32x16: _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps);

@@ -74,7 +74,7 @@ pub trait Lanes:
     fn larger(self, other: Self) -> Self;
     /// Whether all floats are within ± `limit`, and none is NaN.
     fn within(self, limit: f32) -> bool;
-    /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
+    /// [`super::pass::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
     /// keeps its registers.
     fn anywhere(isa: Self::Isa, f: impl Function, xs: &mut [f32]);
     /// self / below, where that is positive, normal and below 2¹²⁰, and self below 2¹²⁰ in magnitude: to a unit

@@ -1,7 +1,7 @@
 //! Kernels: an activation as one pass over memory, in place, as fast as the processor can.
 //!
 //! A network's activation is often lowered to several operators, each of which reads and writes the whole
-//! tensor. A kernel shows what the function itself costs. Each is written once (`functions`, `found`) in a few
+//! tensor. A kernel shows what the function itself costs. Each is written once (`functions`) in a few
 //! operations (`lanes`) which every instruction set implements; entry points with the set's features are
 //! chosen when the program runs.
 //!
@@ -43,7 +43,6 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod found;
 mod functions;
 mod isa;
 mod lanes;
@@ -51,6 +50,7 @@ mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pair;
+mod pass;
 mod portable;
 mod tables;
 #[cfg(target_arch = "x86_64")]
@@ -69,10 +69,7 @@ use std::sync::Arc;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use found::*;
-use functions::*;
-use lanes::{Lanes, MOST};
-use pair::Pair;
+use pass::Pass;
 
 /// Clears the upper halves of x86's vector registers, of the thread that calls it. While they are in use, whatever is
 /// compiled without AVX is slower.
@@ -107,77 +104,18 @@ pub struct Bound {
 }
 
 impl Bound {
+    const fn ulp(ulp: f64) -> Self {
+        Self::with_zeros(ulp, 0.0, 0.0)
+    }
+
+    const fn with_zeros(ulp: f64, absolute: f64, linear: f64) -> Self {
+        Self { ulp, absolute, linear }
+    }
+
     /// The absolute distance that is allowed at x, whatever the value.
     pub fn absolute_at(&self, x: f64) -> f64 {
         (self.absolute + self.linear * x.abs()) / f64::from(1 << 23)
     }
-}
-
-const fn ulp(ulp: f64) -> Bound {
-    Bound { ulp, absolute: 0.0, linear: 0.0 }
-}
-
-const fn with_zeros(ulp: f64, absolute: f64, linear: f64) -> Bound {
-    Bound { ulp, absolute, linear }
-}
-
-/// An activation of the registry by name, its bound, and how the kernel is made of its parameters.
-struct Row {
-    name: &'static str,
-    bound: Bound,
-    make: fn(&[f64]) -> Option<Arc<dyn Pass>>,
-}
-
-const ROWS: &[Row] = &[
-    Row { name: "relu", bound: ulp(0.0), make: |_| pass_of(Relu) },
-    Row { name: "leaky_relu", bound: ulp(2.0), make: |p| leaky_relu(*p.first()? as f32) },
-    Row { name: "relu6", bound: ulp(0.0), make: |_| pass_of(Clip { low: 0.0, high: 6.0 }) },
-    Row { name: "hard_tanh", bound: ulp(0.0), make: |_| pass_of(Clip { low: -1.0, high: 1.0 }) },
-    Row { name: "elu", bound: ulp(4.0), make: |p| pass_of(Elu { above: 1.0, below: *p.first()? as f32 }) },
-    Row { name: "selu", bound: ulp(4.0), make: |_| pass_of(SELU) },
-    Row { name: "celu", bound: ulp(4.0), make: |p| pass_of(Celu::new(*p.first()?)?) },
-    Row { name: "sigmoid", bound: ulp(4.0), make: |_| pass_of(Sigmoid) },
-    Row {
-        name: "hard_sigmoid",
-        bound: ulp(2.0),
-        make: |p| pass_of(HardSigmoid::new(*p.first()?, *p.get(1)?)),
-    },
-    Row { name: "tanh", bound: ulp(4.0), make: |_| pass_of(Tanh) },
-    Row { name: "softsign", bound: ulp(2.0), make: |_| pass_of(Softsign) },
-    Row { name: "softplus", bound: ulp(4.0), make: |p| pass_of(Softplus::new(*p.first()?)?) },
-    Row { name: "silu", bound: ulp(4.0), make: |_| pass_of(Silu) },
-    Row { name: "quick_gelu", bound: ulp(4.0), make: |_| pass_of(Swish::new(1.702)) },
-    Row { name: "swish", bound: ulp(4.0), make: |p| pass_of(Swish::new(*p.first()?)) },
-    Row { name: "hard_swish", bound: ulp(4.0), make: |_| pass_of(HardSwish) },
-    Row { name: "mish", bound: ulp(6.0), make: |_| pass_of(Mish) },
-    Row { name: "gelu", bound: ulp(8.0), make: |_| pass_of(Gelu) },
-    Row { name: "gelu_tanh", bound: ulp(8.0), make: |_| pass_of(GeluTanh) },
-    Row { name: "step", bound: ulp(0.0), make: |_| pass_of(Step) },
-    Row { name: "tanhsoft1", bound: ulp(8.0), make: |p| pass_of(TanhSoft1 { alpha: *p.first()? as f32 }) },
-    Row { name: "tanhsoft2", bound: ulp(8.0), make: |p| pass_of(TanhSoft2::new(*p.first()?, *p.get(1)?)) },
-    Row { name: "eis1", bound: ulp(8.0), make: |p| pass_of(Eis1::new(*p.first()?)?) },
-    Row { name: "eis2", bound: ulp(8.0), make: |_| pass_of(Eis2) },
-    Row { name: "pau", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(Pau::new(p)?) },
-    Row { name: "hp1", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(HermitePade::probabilists(p)?) },
-    Row { name: "hp2", bound: with_zeros(8.0, 1.0, 1.0), make: |p| pass_of(HermitePade::physicists(p)?) },
-    Row {
-        name: "acon_c",
-        // The scale is that of its lines: (|d| + |p2|) |x|.
-        bound: with_zeros(4.0, 0.0, 3.0),
-        make: |p| pass_of(AconC::new(*p.first()?, *p.get(1)?, *p.get(2)?)),
-    },
-    Row { name: "sine", bound: with_zeros(4.0, 1.0, 0.0), make: |p| pass_of(Sine::new(*p.first()?)) },
-];
-
-/// As the ONNX operator rounds its parameters.
-const SELU: Elu = Elu { above: 1.050_701, below: (1.050_701_022_148_132_3 * 1.673_263_192_176_818_8) as f32 };
-
-fn leaky_relu(alpha: f32) -> Option<Arc<dyn Pass>> {
-    if alpha > 0.0 && alpha <= 1.0 { pass_of(Leak { alpha }) } else { pass_of(LeakyRelu { alpha }) }
-}
-
-fn pass_of(f: impl Function) -> Option<Arc<dyn Pass>> {
-    Some(Arc::new(f))
 }
 
 /// An activation's kernel on this processor.
@@ -204,7 +142,7 @@ impl Kernel {
 
     /// The kernel for this instruction set.
     pub fn on(isa: Isa, name: &str, parameters: &[f64]) -> Option<Self> {
-        let row = ROWS.iter().find(|row| row.name == name)?;
+        let row = functions::rows().find(|row| row.name == name)?;
         if !parameters.iter().all(|p| (*p as f32).is_finite()) {
             return None;
         }
@@ -261,88 +199,5 @@ impl fmt::Display for Kernel {
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self} {:?}", self.parameters)
-    }
-}
-
-/// A function over a slice, behind which its type is hidden.
-trait Pass: Send + Sync {
-    fn run(&self, isa: Isa, xs: &mut [f32]);
-}
-
-impl<F: Function> Pass for F {
-    fn run(&self, isa: Isa, xs: &mut [f32]) {
-        match isa {
-            Isa::Portable => pass::<f32>((), *self, xs),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(isa) => avx2::pass(isa, *self, xs),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(isa) => avx512::pass(isa, *self, xs),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(isa) => neon::pass(isa, *self, xs),
-        }
-    }
-}
-
-/// Vectors that are computed in step, having been tested together for whether the near path does.
-type Block<L> = Pair<Pair<L>>;
-
-/// The function over a slice, vector by vector, each at an address that is a multiple of its size: loops
-/// without closures, which the compiler doesn't always put in line, where the instruction set is known.
-#[inline(always)]
-fn pass<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
-    let start = xs.as_ptr().align_offset(size_of::<L>()).min(xs.len());
-    let (first, xs) = xs.split_at_mut(start);
-    part::<L>(isa, f, first);
-    let reach = f.reach::<L>();
-    let mut blocks = xs.chunks_exact_mut(Block::<L>::COUNT);
-    for block in &mut blocks {
-        let at = block.as_mut_ptr();
-        // SAFETY: the chunk holds as many floats as the block.
-        let x = unsafe { Block::<L>::load(isa, at) };
-        let y = match reach {
-            None => f.at(x),
-            Some(limit) if x.within(limit) => f.near(x),
-            Some(_) => {
-                L::anywhere(isa, f, block);
-                continue;
-            }
-        };
-        // SAFETY: as above.
-        unsafe { y.store(at) };
-    }
-    let rest = blocks.into_remainder();
-    let (rest, last) = rest.split_at_mut(rest.len() / L::COUNT * L::COUNT);
-    if !rest.is_empty() {
-        L::anywhere(isa, f, rest);
-    }
-    part::<L>(isa, f, last);
-}
-
-/// Fewer floats than a vector has: computed in a padded copy, by the same instructions.
-#[inline(always)]
-fn part<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
-    if !xs.is_empty() {
-        let mut padded = [0.0; MOST];
-        padded[..xs.len()].copy_from_slice(xs);
-        L::anywhere(isa, f, &mut padded[..L::COUNT]);
-        xs.copy_from_slice(&padded[..xs.len()]);
-    }
-}
-
-/// Whole vectors of any numbers. A float's result is that of its own magnitude, whatever stands beside it.
-#[inline(always)]
-fn anywhere<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
-    let reach = f.reach::<L>();
-    for vector in xs.chunks_exact_mut(L::COUNT) {
-        let at = vector.as_mut_ptr();
-        // SAFETY: the chunk holds as many floats as the vector.
-        let x = unsafe { L::load(isa, at) };
-        let y = match reach {
-            None => f.at(x),
-            Some(limit) if x.within(limit) => f.near(x),
-            Some(limit) => L::select(x.splat(limit).less(x.abs()), f.at(x), f.near(x)),
-        };
-        // SAFETY: as above.
-        unsafe { y.store(at) };
     }
 }

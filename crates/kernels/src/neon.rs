@@ -19,14 +19,14 @@ pub fn pass(isa: Neon, f: impl Function, xs: &mut [f32]) {
 
 #[target_feature(enable = "neon")]
 fn pass_with_features(isa: Neon, f: impl Function, xs: &mut [f32]) {
-    super::pass::<F32x4>(isa, f, xs);
+    super::pass::pass::<F32x4>(isa, f, xs);
 }
 
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "neon")]
 fn anywhere_with_features(isa: Neon, f: impl Function, xs: &mut [f32]) {
-    super::anywhere::<F32x4>(isa, f, xs);
+    super::pass::anywhere::<F32x4>(isa, f, xs);
 }
 
 /// No instruction, but the compiler takes it for one that needs both.

@@ -85,7 +85,7 @@ impl Lanes for f32 {
     }
     #[inline(never)]
     fn anywhere(_: (), f: impl Function, xs: &mut [f32]) {
-        super::anywhere::<Self>((), f, xs);
+        super::pass::anywhere::<Self>((), f, xs);
     }
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
