@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use oplat_graph::activation::{Activation, kinds};
-use oplat_graph::onnx::formula::erf;
+use oplat_graph::onnx::erf::erf;
 
 /// The activations with kernels, with parameters that are tried.
 fn activations() -> Vec<Activation> {
