@@ -1,6 +1,7 @@
 //! Sites: where a model applies an activation, and the same model with other activations there.
 
 mod alone;
+mod edit;
 mod find;
 mod lowering;
 mod place;
