@@ -26,7 +26,7 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| acon_slope(x, p[0], p[1], p[2]),
         range: [-0.010_033_648_59, f64::INFINITY],
         exported: &[Form::since(1, "x * (p1 - p2) * Sigmoid(x * (p1 - p2) * beta) + x * p2")],
-        found: false,
+        detectable: false,
         ..Kind::PLAIN
     },
     Kind {
@@ -46,8 +46,8 @@ pub const KINDS: &[Kind] = &[
              fc1(hidden, channels, 1, 1), fc1_bias(hidden)), fc2(channels, hidden, 1, 1), fc2_bias(channels))) \
              * (x * difference(1, channels, 1, 1))) + x * p2(1, channels, 1, 1)",
         )],
-        found: false,
-        beyond: Some(
+        detectable: false,
+        not_elementwise_because: Some(
             "beta comes from the means of all channels, through seeded weights (hidden: a sixteenth of the \
              channels, at least 16); values are for beta 1/2, p1 1.2 and p2 -0.8",
         ),

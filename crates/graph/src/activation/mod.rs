@@ -65,13 +65,13 @@ pub struct Kind {
     /// The formulas in which exporters write it: the first that fits opset and exporter is taken.
     pub exported: &'static [Form],
     /// Whether its sites are looked for in models.
-    pub found: bool,
+    pub detectable: bool,
     pub place: Place,
     /// Why it can't take another activation's place in a model, if it can't.
-    pub alone: Option<&'static str>,
+    pub unswappable_because: Option<&'static str>,
     /// What an element of its output depends on beside the one of its input, if anything, and for which case
     /// `value` stands.
-    pub beyond: Option<&'static str>,
+    pub not_elementwise_because: Option<&'static str>,
 }
 
 impl Kind {
@@ -90,10 +90,10 @@ impl Kind {
         monotonic: false,
         recognised: &[],
         exported: &[],
-        found: true,
+        detectable: true,
         place: Place::Anywhere,
-        alone: None,
-        beyond: None,
+        unswappable_because: None,
+        not_elementwise_because: None,
     };
 
     pub fn defaults(&self) -> Vec<f64> {
@@ -169,7 +169,7 @@ pub fn kinds() -> impl Iterator<Item = &'static Kind> {
 /// Every formula by which some kind is recognised, read once.
 pub(crate) fn patterns() -> &'static [(&'static Kind, Expr)] {
     static PATTERNS: LazyLock<Vec<(&'static Kind, Expr)>> = LazyLock::new(|| {
-        let formulas = kinds().filter(|k| k.found).flat_map(|k| {
+        let formulas = kinds().filter(|k| k.detectable).flat_map(|k| {
             k.exported.iter().map(|f| f.formula).chain(k.recognised.iter().copied()).map(move |f| (k, f))
         });
         formulas.filter_map(|(kind, formula)| Some((kind, Expr::parse(formula).ok()?))).collect()

@@ -48,5 +48,17 @@ pub struct VariantSite {
 pub struct Skipped {
     pub node: String,
     pub op: String,
+    /// `None` for a site at which only this activation can't stand.
+    pub refusal: Option<Refusal>,
     pub reason: String,
+}
+
+impl Skipped {
+    /// The reason as a record keeps it, with the refusal in front.
+    pub fn recorded_reason(&self) -> String {
+        match self.refusal {
+            Some(refusal) => refusal.with_reason(&self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }

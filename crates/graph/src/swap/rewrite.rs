@@ -5,7 +5,7 @@
 
 use super::Lowering;
 use super::edit::Edit;
-use super::find::{Found, Site};
+use super::find::{Found, NotSite, Site};
 use super::lowering::{self, Functions};
 use super::{Skipped, Variant, VariantSite};
 use crate::activation::{Activation, Exporter};
@@ -39,7 +39,7 @@ pub fn rewrite(
     to: &Activation,
     lowering: Lowering,
 ) -> Result<Variant> {
-    if let Some(why) = to.kind.alone {
+    if let Some(why) = to.kind.unswappable_because {
         return Err(Error::input(format!("{} can't be swapped in: {why}", to.kind.name)));
     }
     let mut plan = Plan::new(model, found, to, lowering);
@@ -126,7 +126,7 @@ impl<'m> Plan<'m> {
     fn skip(&mut self, site: &Site, why: &str) {
         let op = self.nodes.get(site.node).and_then(|n| n.op_type.clone()).unwrap_or_default();
         let reason = format!("{} {why}", self.to.kind.name);
-        self.skipped.push(Skipped { node: site.name.clone(), op, reason });
+        self.skipped.push(Skipped { node: site.name.clone(), op, refusal: None, reason });
     }
 
     /// The nodes that take the place of `last`, the node that puts out the site's value.
@@ -160,9 +160,11 @@ fn keep_notes(old: &NodeProto, new: &mut NodeProto) {
 }
 
 fn skipped(found: &Found) -> Vec<Skipped> {
-    let skipped = |n: &super::NotSite| {
-        let reason = format!("{}: {}", n.refusal.name(), n.reason);
-        Skipped { node: n.name.clone(), op: n.op.clone(), reason }
+    let skipped = |n: &NotSite| Skipped {
+        node: n.name.clone(),
+        op: n.op.clone(),
+        refusal: Some(n.refusal),
+        reason: n.reason.clone(),
     };
     found.not_sites.iter().map(skipped).collect()
 }
