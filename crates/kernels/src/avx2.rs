@@ -29,7 +29,7 @@ fn anywhere_with_features(isa: Avx2, f: impl Function, xs: &mut [f32]) {
     super::pass::anywhere::<F32x8>(isa, f, xs);
 }
 
-/// No instruction, but the compiler takes it for one that needs both.
+/// No instruction: text for the assembler, which the compiler takes for one that reads and writes both.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn in_step(mut a: F32x8, mut b: F32x8) -> (F32x8, F32x8) {
@@ -115,7 +115,7 @@ impl Lanes for F32x8 {
     fn min(self, other: Self) -> Self {
         Self(unsafe { _mm256_min_ps(other.0, self.0) })
     }
-    /// A bit faster than the sum, whose result takes longer.
+    /// A bit faster than `max` and a sum, which takes longer to finish.
     #[inline(always)]
     fn positive(self) -> Self {
         unsafe {

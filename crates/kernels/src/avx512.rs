@@ -171,8 +171,8 @@ impl Lanes for F32x16 {
 
     /// Steps of 1/32 octave.
     const ROUND: f32 = 393_216.0 + 127.0;
-    /// The bits of n, moved to those of an exponent, are its power of two times 1 and its fraction; the table
-    /// has what that lacks.
+    /// For an n of i + j/32, its bits moved to those of an exponent are 2ⁱ (1 + j/32); the table has the factor that 2ⁿ
+    /// is more.
     #[inline(always)]
     fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
         let table = rounded.look_up(&POWERS);

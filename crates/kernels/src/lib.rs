@@ -1,41 +1,41 @@
 //! Kernels: an activation as one pass over memory, in place, as fast as the processor can.
 //!
-//! A network's activation is often lowered to several operators, each of which reads and writes the whole
-//! tensor. A kernel shows what the function itself costs. Each is written once (`functions`) in a few
-//! operations (`lanes`) which every instruction set implements; entry points with the set's features are
-//! chosen when the program runs.
+//! A network's activation is often lowered to several operators, each of which reads and writes the whole tensor. A
+//! kernel shows what the function itself costs. Each is written once (`functions`) in a few operations (`lanes`) that
+//! every instruction set implements (`portable`, `avx2`, `avx512`, `neon`). Which set is used is decided when the
+//! program runs: only a proof that the processor has it (`isa`) leads to its vectors.
 //!
-//! Most numbers in a network are of ordinary size. Where all of a block of vectors are, it takes a function's
-//! `near` form, without clamps, tails that end in subnormal numbers, or overflow; where one isn't, the block
-//! takes both forms and each float keeps its own. A kernel's time hangs on its data to that degree: beyond the
-//! reach (`reach`: 16 to 80 for most, for GELU 6 or 7) a block costs two to three times as much.
+//! Most numbers in a network are of ordinary size. A block of vectors in which all are (`pass`) is computed by a
+//! function's `near` form, without clamps, tails that end in subnormal numbers, or overflow. Where one isn't, both
+//! forms are computed and each float takes the one for its size. So a kernel's time depends on its data: a block with a
+//! number beyond the function's `reach` (16 to 80 for most, 6 or 7 for GELU) costs two to three times as much.
 //!
 //! The vectors of a block are computed in step (`pair`), since each is a chain of instructions that wait for one
-//! another. On a Zen 1 processor that and shorter polynomials for ordinary numbers took a quarter off ELU, a third
+//! another. On a Zen 1 processor that, and shorter polynomials for ordinary numbers, took a quarter off ELU, a third
 //! off GELU and half off softplus.
 //!
-//! The bottleneck of AVX-512 is two ports that compute: what counts is how many instructions a vector takes.
-//! There the exponential looks a power of two up in a table in registers and is left with two terms of its
-//! polynomial, and a quotient starts from the processor's estimate of an inverse, since a division takes ten
-//! cycles.
+//! AVX-512 has two ports that compute, so what counts is how many instructions a vector takes. There the exponential
+//! looks a power of two up in a table in registers, which leaves two terms of its polynomial, and a quotient starts
+//! from the processor's estimate of an inverse, since a division takes ten cycles.
 //!
-//! Why not a crate: at 9,216 elements in place, one thread of a Zen 1 processor with AVX2, the sigmoid takes
-//! 0.87 ns an element here and 1.48 in `rten-vecmath` 0.27, the SiLU 0.91 and 1.47, the tangent 0.82 and 2.62,
-//! GELU 1.36 and 2.15; ELU, 0.77 and 1.42, is there off by 400 units in the last place near 0. The other twenty
-//! would be written here anyhow. The near sigmoid, a term longer and without the test of range, takes 0.86 both
-//! through `pulp` 0.22 and as a plain loop compiled for AVX2: abstractions cost nothing, and loops that the
-//! compiler makes vectors of do as well where no step is special. Tables in registers, estimates of inverses, a
-//! test of a block and vectors in step are special. So what decides is size: some twenty operations for three
-//! instruction sets, without a dependency that sets the compiler's version. (`rten-simd` is what `rten-vecmath`
-//! is made of; `fearless_simd` was not measured.) The portable path keeps the bounds as well, and is several
-//! times slower.
+//! Why not a crate: at 9,216 elements in place, one thread of a Zen 1 processor with AVX2, the sigmoid takes 0.87 ns an
+//! element here and 1.48 in `rten-vecmath` 0.27, the SiLU 0.91 and 1.47, the tangent 0.82 and 2.62, GELU 1.36 and 2.15;
+//! ELU, 0.77 and 1.42, is there off by 400 units in the last place near 0. The other twenty activations would be
+//! written here anyhow. The near sigmoid, a term longer and without the test of range, takes 0.86 both through `pulp`
+//! 0.22 and as a plain loop compiled for AVX2: abstractions cost nothing, and loops that the compiler makes vectors of
+//! do as well where no step is special. Tables in registers, estimates of inverses, one test for a block and vectors in
+//! step are special. So size decides: some twenty operations for three instruction sets, and no dependency that sets
+//! the compiler's version. (`rten-simd` is what `rten-vecmath` is made of; `fearless_simd` was not measured.) The
+//! portable path keeps the bounds as well, and is several times slower.
 //!
-//! What is promised: every kernel keeps within its bound ([`Kernel::bound`]) of the exact value for every
-//! finite single float; NaN stays NaN (a step's comparison apart); zeros keep the sign that the formula gives;
-//! where the formula has no value at ±∞ neither has the kernel; nothing overflows where the value doesn't;
-//! tails go down to the least subnormal number, unless the processor is told to flush those. A float's result
-//! doesn't depend on where it stands, so that threads may cut a tensor anywhere. Half floats are widened,
-//! computed and rounded.
+//! What is promised:
+//! - Every kernel keeps within its bound ([`Kernel::bound`]) of the exact value for every finite single float.
+//! - NaN stays NaN, but for the step function, which compares. Zeros have the sign that the formula gives them. Where
+//!   the formula gives NaN for ±∞, so does the kernel.
+//! - Nothing overflows where the value doesn't. Tails go down to the least subnormal number, unless the processor is
+//!   told to flush those.
+//! - A float's result doesn't depend on where it stands, so that threads may cut a tensor anywhere.
+//! - Half floats are widened, computed and rounded.
 //!
 //! All SIMD, and with it all `unsafe` arithmetic of the program, is in here.
 
@@ -92,14 +92,14 @@ pub fn use_vectors() {
     }
 }
 
-/// How far a kernel may be from the exact value: the larger of a relative and an absolute distance.
+/// How far a kernel may be from the exact value: as far as a relative or an absolute distance allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// Units in the last place of the exact value, subnormal ones included.
     pub ulp: f64,
-    /// Units of 2⁻²³, for functions with zeros away from 0, beside which a float can't be relatively right…
+    /// Units of 2⁻²³, whatever the value: near a zero away from 0 no relative bound can hold.
     pub absolute: f64,
-    /// … and the same times |x|, for those that grow.
+    /// Units of 2⁻²³ · |x|, beside `absolute`, for functions that grow.
     pub linear: f64,
 }
 

@@ -29,7 +29,7 @@ fn anywhere_with_features(isa: Neon, f: impl Function, xs: &mut [f32]) {
     super::pass::anywhere::<F32x4>(isa, f, xs);
 }
 
-/// No instruction, but the compiler takes it for one that needs both.
+/// No instruction: text for the assembler, which the compiler takes for one that reads and writes both.
 #[inline]
 #[target_feature(enable = "neon")]
 fn in_step(mut a: F32x4, mut b: F32x4) -> (F32x4, F32x4) {

@@ -28,11 +28,11 @@ impl<F: Function> Pass for F {
     }
 }
 
-/// Vectors that are computed in step, having been tested together for whether the near path does.
+/// Vectors that are computed in step, and tested together for whether all of their numbers are within `reach`.
 type Block<L> = Pair<Pair<L>>;
 
-/// The function over a slice, vector by vector, each at an address that is a multiple of its size: loops
-/// without closures, which the compiler doesn't always put in line, where the instruction set is known.
+/// Applies a function to a slice, in vectors whose addresses are multiples of their size. The loops have no closures,
+/// which the compiler doesn't always inline into a function with an instruction set's features.
 #[inline(always)]
 pub fn pass<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     let start = xs.as_ptr().align_offset(size_of::<L>()).min(xs.len());
@@ -63,7 +63,7 @@ pub fn pass<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     part::<L>(isa, f, last);
 }
 
-/// Fewer floats than a vector has: computed in a padded copy, by the same instructions.
+/// Applies it to fewer floats than a vector has: by the same instructions, in a padded copy.
 #[inline(always)]
 fn part<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     if !xs.is_empty() {
@@ -74,7 +74,8 @@ fn part<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     }
 }
 
-/// Whole vectors of any numbers. A float's result is that of its own magnitude, whatever stands beside it.
+/// Applies it to whole vectors of any numbers: each float takes the form for its own magnitude, whatever stands beside
+/// it.
 #[inline(always)]
 pub fn anywhere<L: Lanes>(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
     let reach = f.reach::<L>();

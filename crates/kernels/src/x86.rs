@@ -10,7 +10,8 @@ pub fn clean_vectors() {
 }
 
 /// # Safety
-/// The processor must have AVX. The compiler must not know, or it would clean up at the end.
+/// The processor must have AVX. (The function is compiled without it: where the compiler knows of AVX, it cleans up at the
+/// end.)
 #[inline]
 pub unsafe fn use_vectors() {
     // SAFETY: the register is given up, and the flags stay.

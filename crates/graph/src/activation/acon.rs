@@ -35,7 +35,7 @@ pub const KINDS: &[Kind] = &[
         formula: "acon_c with beta a small network of x",
         derivative: "that of acon_c, where beta is held",
         source: "arXiv 2009.04759",
-        // The network seen from an element whose beta is half way.
+        // As for an element whose beta, which lies between 0 and 1, is 1/2.
         value: |x, _| acon(x, 1.2, -0.8, 0.5),
         slope: |x, _| acon_slope(x, 1.2, -0.8, 0.5),
         range: [-0.020_067_297_18, f64::INFINITY],

@@ -1,8 +1,9 @@
 //! The registry of activation functions.
 //!
-//! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, how exporters
-//! write it, how it is recognised and how it is put in. A family of activations is one file; to add one, write
-//! its `Kind` there and, for a new file, one line in `FAMILIES`.
+//! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, how exporters write it,
+//! how it is recognised and how it is put in. A family of activations is one file; to add one, write its `Kind` there
+//! and, for a new file, one line in `FAMILIES`. Its kernel, if it gets one, is in the file of the same name in
+//! `oplat-kernels`.
 
 mod acon;
 mod channels;
@@ -67,10 +68,10 @@ pub struct Kind {
     /// Whether its sites are looked for in models.
     pub detectable: bool,
     pub place: Place,
-    /// Why it can't take another activation's place in a model, if it can't.
+    /// Why it can't take another activation's place in a model; `None` where it can.
     pub unswappable_because: Option<&'static str>,
-    /// What an element of its output depends on beside the one of its input, if anything, and for which case
-    /// `value` stands.
+    /// Why an element of its output doesn't depend on that of its input alone, and for which case `value` stands;
+    /// `None` for an element-wise function.
     pub not_elementwise_because: Option<&'static str>,
 }
 

@@ -52,8 +52,8 @@ pub fn find(index: &Index, formula: &Expr, value: ValueId) -> Vec<Match> {
     found
 }
 
-/// Constants are compared with the precision of half floats, in which models keep them. Only 0 is 0: a norm
-/// kept from it by a bound of 1e-12 is no ReLU.
+/// Constants are compared with the precision of half floats, in which models keep them. Only 0 equals 0: the larger of
+/// a norm and 1e-12, by which exporters avoid a division by 0, is no ReLU.
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 6e-4 * a.abs().max(b.abs())
 }

@@ -1,4 +1,4 @@
-//! A model that is one activation and nothing else: what is measured where no network is to blame.
+//! A model that is one activation and nothing else, to measure it without a network around it.
 
 use super::Lowering;
 use super::lowering::{self, Functions};
@@ -75,8 +75,8 @@ pub fn alone(activation: &Activation, shape: &[usize], lowering: Lowering) -> Re
     Ok(model)
 }
 
-/// A convolution of one pixel over so many channels, and the activation behind it: what an engine can merge into a matrix
-/// product, it merges here. Fails as [`alone`] does.
+/// A convolution of one pixel over so many channels, and the activation behind it: what an engine can merge into a
+/// matrix product, it merges here. Fails as [`alone`] does.
 pub fn behind_convolution(activation: &Activation, channels: usize) -> Result<Model> {
     let shape = [1, channels, 8, 8];
     let mut model = alone(activation, &shape, Lowering::Exported)?;

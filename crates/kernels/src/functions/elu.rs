@@ -18,8 +18,8 @@ pub const ROWS: &[Row] = &[
 /// As the ONNX operator rounds its parameters.
 const SELU: Elu = Elu { above: 1.050_701, below: (1.050_701_022_148_132_3 * 1.673_263_192_176_818_8) as f32 };
 
-/// above · x if x ≥ 0, else below (eˣ - 1): ELU and SELU. (Where the compiler sees that x is kept it writes only
-/// the others, which is slow.)
+/// above · x if x ≥ 0, else below (eˣ - 1): ELU and SELU. (ELU multiplies by 1, too: where the compiler sees that some
+/// floats stay, it stores only the others, which is slow.)
 #[derive(Clone, Copy)]
 struct Elu {
     above: f32,

@@ -11,7 +11,7 @@ pub const ROWS: &[Row] = &[
     Row { name: "gelu_tanh", bound: Bound::ulp(8.0), make: |_| pass_of(GeluTanh) },
 ];
 
-/// x Φ(x): for y = |x| the positive part of x less y e^(-y²/2) g(y), where g is smooth and tame.
+/// x Φ(x): the positive part of x, less y e^(-y²/2) g(y) for y = |x|, with a smooth g (`GELU`).
 #[derive(Clone, Copy)]
 struct Gelu;
 
@@ -62,7 +62,8 @@ struct GeluTanh;
 const GELU_TANH: [[f32; 2]; 2] = [split(1.595_769_121_605_730_7), split(0.071_354_816_272_600_25)];
 
 impl GeluTanh {
-    /// a + b x² and what its roundings left over: the exponent is large where the tail is small.
+    /// a + b x², and what its roundings took from it: where the tail is small, the exponent is large, and so is the
+    /// tail's relative error.
     #[inline(always)]
     fn factor<L: Lanes>(x: L) -> (L, L) {
         let [[a, a_rest], [b, b_rest]] = GELU_TANH;
@@ -91,7 +92,7 @@ impl Function for GeluTanh {
     fn near<L: Lanes>(self, x: L) -> L {
         let (factor, rest) = Self::factor(x);
         let (near_one, power) = exp_of_product_near(-x, factor, Some(rest));
-        // The instruction, whose time the factor hides.
+        // A division after all: the processor has time for it while it computes the factor of the next vector.
         x / near_one.fma(power, x.splat(1.0))
     }
     /// There the exponent is 80.

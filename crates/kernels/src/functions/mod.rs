@@ -34,13 +34,15 @@ const FAMILIES: &[&[Row]] = &[
 
 /// An activation function with its parameters.
 pub trait Function: Copy + Send + Sync + 'static {
+    /// f(x), for any numbers.
     fn at<L: Lanes>(self, x: L) -> L;
-    /// The same for numbers of at most this magnitude where that is cheaper: without clamps, tails and
-    /// overflow. NaN must stay NaN there, too.
+    /// The same, cheaper, for magnitudes up to `reach`, where there are no tails and nothing overflows. NaN must stay
+    /// NaN here, too.
     #[inline(always)]
     fn near<L: Lanes>(self, x: L) -> L {
         self.at(x)
     }
+    /// `None` where `near` is the same as `at`.
     #[inline(always)]
     fn reach<L: Lanes>(self) -> Option<f32> {
         None

@@ -13,7 +13,7 @@ pub const ROWS: &[Row] = &[
 
 const BOUND: Bound = Bound::with_zeros(8.0, 1.0, 1.0);
 
-/// Beyond, fifth powers might overflow, and the quotients are lines to within a float.
+/// Beyond ± this, fifth powers might overflow, and the quotients are lines to within a float.
 const LINE: f32 = 2e7;
 
 /// P(x) / D(x), where P is of degree 5, D grows with x⁴ and `inner` is x within ±`LINE`.
@@ -58,7 +58,7 @@ impl Function for Pau {
     }
 }
 
-/// Σ cᵢ fᵢ(x) / (1 + Σ |dⱼ fⱼ(x)|) over Hermite polynomials, the sum above multiplied out.
+/// Σ cᵢ fᵢ(x) / (1 + Σ |dⱼ fⱼ(x)|) over Hermite polynomials, the numerator as powers of x.
 #[derive(Clone, Copy)]
 struct HermitePade {
     above: [f32; 6],

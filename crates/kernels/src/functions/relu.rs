@@ -54,7 +54,7 @@ struct LeakyRelu {
 impl Function for LeakyRelu {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
-        // A product for all: where some are kept, the compiler writes only the others, which is slow.
+        // A product for all: where the compiler sees that some floats stay, it stores only the others, which is slow.
         x * L::select(x.less(x.splat(0.0)), x.splat(self.alpha), x.splat(1.0))
     }
 }

@@ -55,7 +55,7 @@ impl Function for HardSigmoid {
     #[inline(always)]
     fn at<L: Lanes>(self, x: L) -> L {
         let near = x.fma_exact(x.splat(self.alpha[0]), x.splat(self.beta[0]));
-        // Beyond every bend the rest changes nothing; it must not turn ∞ into NaN.
+        // So far out the rest changes nothing, and ∞ times 0 would be NaN.
         let rest = clamp(x, -1e30, 1e30).fma(x.splat(self.alpha[1]), x.splat(self.beta[1]));
         clamp(near + rest, 0.0, 1.0)
     }

@@ -80,7 +80,7 @@ impl Function for HardSwish {
     }
 }
 
-/// x n (n + 2) / (n (n + 2) + 2), n = eˣ: the tangent and the logarithm cancel the exponential's inverses.
+/// x n (n + 2) / (n (n + 2) + 2), n = eˣ: tanh(ln(1 + n)), multiplied out.
 #[derive(Clone, Copy)]
 struct Mish;
 

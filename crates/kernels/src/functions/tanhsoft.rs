@@ -84,7 +84,7 @@ impl Function for TanhSoft2 {
         let inner = clamp(x, self.ends[0], self.ends[1]);
         let n = exp_of_product(inner, x.splat(self.gamma[0]), x.splat(self.gamma[1]));
         let u = n.value() * x.splat(self.beta);
-        // Where the tangent is its argument, the product with x comes before the scaling: the tail stays.
+        // Where the tangent is its argument, x comes in before the last power of two, which may make the rest 0.
         let tail = n.near_one * x.splat(self.beta) * n.scales.0 * x * n.scales.1;
         L::select(u.abs().less(x.splat(1e-5)), tail, math::tanh(u) * x)
     }
@@ -112,7 +112,7 @@ impl Eis1 {
         (delta >= 0.5).then_some(Self { delta: delta as f32 })
     }
 
-    /// x and x + delta e⁻ˣ, or both times eˣ.
+    /// x and x + delta e⁻ˣ, both times eˣ where x is negative, from n = e^-|x|.
     #[inline(always)]
     fn quotient<L: Lanes>(self, x: L, n: L) -> (L, L) {
         let (negative, delta) = (x.less(x.splat(0.0)), x.splat(self.delta));
