@@ -62,3 +62,6 @@ impl Skipped {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
