@@ -16,11 +16,6 @@ use oplat::activation::{Activation, kinds};
 use oplat::engine::LoadedModel;
 use oplat::engines;
 use oplat::kernel::{Isa, Kernel};
-use oplat::onnx::Model;
-use oplat::onnx::messages::{
-    Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto,
-    TensorType, TypeProto, TypeValue, ValueInfoProto, data_type,
-};
 use oplat::protocol::Load;
 use oplat::swap::{self, Lowering};
 
@@ -116,45 +111,9 @@ fn kernels(isa: Isa) -> impl Iterator<Item = (Activation, Kernel)> {
 
 /// The activation as exported, alone in a network, in the engine.
 fn exported(activation: &Activation, n: usize) -> Option<Box<dyn LoadedModel>> {
-    let value = |name: &str| ValueInfoProto {
-        name: Some(name.into()),
-        r#type: Some(TypeProto {
-            value: Some(TypeValue::Tensor(TensorType {
-                elem_type: Some(data_type::FLOAT),
-                shape: Some(TensorShapeProto {
-                    dim: vec![Dimension { value: Some(DimensionValue::Value(n as i64)), denotation: None }],
-                }),
-            })),
-            denotation: None,
-        }),
-        ..Default::default()
-    };
-    let node = NodeProto {
-        input: vec!["x".into()],
-        output: vec!["y".into()],
-        name: Some("site".into()),
-        op_type: Some("Relu".into()),
-        ..Default::default()
-    };
-    let graph = GraphProto {
-        name: Some("alone".into()),
-        node: vec![node],
-        input: vec![value("x")],
-        output: vec![value("y")],
-        ..Default::default()
-    };
-    let proto = ModelProto {
-        ir_version: Some(8),
-        opset_import: vec![OperatorSetIdProto { domain: None, version: Some(17) }],
-        graph: Some(graph),
-        ..Default::default()
-    };
-    let model = Model { proto, dir: None };
-    let found = swap::find(&model);
-    let variant = swap::rewrite(&model, &found, &[0], activation, Lowering::Exported).ok()?;
     let folder = tempfile::tempdir().ok()?;
     let file = folder.path().join("alone.onnx");
-    variant.model.write(&file).ok()?;
+    swap::alone(activation, &[n], Lowering::Exported).ok()?.write(&file).ok()?;
     let load = Load { model: file.display().to_string(), ..Load::default() };
     Some(engines::default().load(&load).ok()?.0)
 }

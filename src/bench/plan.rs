@@ -139,7 +139,7 @@ fn solos(activations: &[Activation], lowerings: &[Lowering], shapes: &[Vec<usize
             activation: activation.map(ToString::to_string),
             lowering,
             // What leaves fewer channels is written for values without rows and columns.
-            shape: match activation.and_then(|a| a.kind.alone) {
+            shape: match activation.and_then(|a| a.kind.unswappable_because) {
                 Some(_) => vec![1, elements(shape)],
                 None => shape.clone(),
             },

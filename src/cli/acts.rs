@@ -60,9 +60,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 /// What can be done with an activation, in the words of the tables.
 fn capabilities(kind: &'static Kind) -> Vec<&'static str> {
-    let swapped = if kind.alone.is_none() { "swap" } else { "alone" };
+    let swapped = if kind.unswappable_because.is_none() { "swap" } else { "alone" };
     let all = [
-        (kind.found, "find"),
+        (kind.detectable, "find"),
         (true, swapped),
         (swap::runs_kernel(&engines::default().about().1, &Activation::new(kind)), "kernel"),
     ];
@@ -121,8 +121,8 @@ fn in_full(activation: &Activation) -> String {
     line("monotonic", &format!("{}{default}", if kind.monotonic { "yes" } else { "no" }));
     line("exp, ln, etc.", &format!("{} for an element as exported", kind.transcendentals()));
     line("can", &capabilities(kind).join(", "));
-    line("alone because", kind.alone.unwrap_or_default());
-    line("beyond itself", kind.beyond.unwrap_or_default());
+    line("alone because", kind.unswappable_because.unwrap_or_default());
+    line("beyond itself", kind.not_elementwise_because.unwrap_or_default());
     line("also called", &kind.aliases.join(", "));
     line("source", kind.source);
     for (i, form) in kind.exported.iter().enumerate() {
@@ -154,7 +154,8 @@ impl Made {
         let about = engine.about().0;
         let plan = |model: Result<Model>| engine.plan(&model.ok()?).ok();
         let names = |ops: Vec<Op>| ops.iter().map(|op| engine.plain(&op.op).to_owned()).collect();
-        let shape: &[usize] = if activation.kind.alone.is_some() { &[1, 64] } else { &[1, 16, 8, 8] };
+        let shape: &[usize] =
+            if activation.kind.unswappable_because.is_some() { &[1, 64] } else { &[1, 16, 8, 8] };
         // The convolution is node 0.
         let without_convolution =
             |ops: Vec<Op>| ops.into_iter().filter(|op| !op.onnx.contains(&0)).collect::<Vec<_>>();
@@ -290,12 +291,12 @@ fn row(activation: &Activation) -> Row<'static> {
         monotonic: is_default(activation).then_some(kind.monotonic),
         transcendentals: kind.transcendentals(),
         capabilities: Capabilities {
-            recognised: kind.found,
-            swapped_in: kind.alone.is_none(),
+            recognised: kind.detectable,
+            swapped_in: kind.unswappable_because.is_none(),
             kernel: swap::runs_kernel(&engines::default().about().1, &Activation::new(kind)),
-            alone: kind.alone,
+            alone: kind.unswappable_because,
         },
-        beyond: kind.beyond,
+        beyond: kind.not_elementwise_because,
         forms: kind.exported.iter().map(written).collect(),
         recognised_forms: kind.recognised,
         engines: vec![Made::of(activation, engines::default())],

@@ -216,7 +216,7 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable:
     let skipped = planned.variant.skipped.iter().map(|s| Skipped {
         node: s.node.clone(),
         op: s.op.clone(),
-        reason: s.reason.clone(),
+        reason: s.recorded_reason(),
     });
     let model = &experiment.subjects[planned.subject].model;
     Variant {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::facts::{self, counted};
 use super::section::Section;
 use crate::record::{Engine, Environment, Model, Record, Role, Variant};
+use crate::swap::Refusal;
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
@@ -125,10 +126,14 @@ fn of_one(reference: &Variant) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// The sort of refusal, which a reason starts with: `gate: it scales another tensor`. The reasons themselves name
-/// nodes and are too many for a header.
-fn refusal(reason: &str) -> &str {
-    ["gate ", "decode ", "shared "].into_iter().find(|kind| reason.starts_with(kind.trim_end())).unwrap_or("")
+/// The sort of refusal, with a space behind. The reasons themselves name nodes and are too many for a header.
+fn refusal(reason: &str) -> &'static str {
+    match Refusal::of_reason(reason) {
+        Some(Refusal::Gate) => "gate ",
+        Some(Refusal::Decode) => "decode ",
+        Some(Refusal::Shared) => "shared ",
+        Some(Refusal::Other) | None => "",
+    }
 }
 
 fn warnings(record: &Record) -> Vec<String> {

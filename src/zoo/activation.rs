@@ -33,7 +33,7 @@ impl Activation {
             return Ok(Self::NONE);
         }
         let activation = Registered::parse(text)?;
-        if activation.kind.beyond.is_some() {
+        if activation.kind.not_elementwise_because.is_some() {
             return Err(Error::input(format!(
                 "{activation} looks beyond its own element: build the network with another activation and swap \
                  it in"

@@ -5,6 +5,10 @@
 use oplat::activation::{Activation, kinds};
 use oplat::kernel::{Isa, Kernel};
 
+fn neon_isa() -> Isa {
+    Isa::available().into_iter().find(|isa| isa.name() == "neon").expect("the processor has NEON")
+}
+
 /// All exponents with both signs, densely where functions bend.
 fn values() -> Vec<f32> {
     let bits = |high: u32| f32::from_bits(high << 16 | high.wrapping_mul(0x9E37) & 0xFFFF);
@@ -19,7 +23,7 @@ fn neon_keeps_its_bound_against_the_formula() {
     let mut wrong = vec![];
     for activation in kinds().map(Activation::new) {
         let parameters: Vec<f64> = activation.parameters.iter().flatten().copied().collect();
-        let Some(kernel) = Kernel::on(Isa::Neon, activation.kind.name, &parameters) else { continue };
+        let Some(kernel) = Kernel::on(neon_isa(), activation.kind.name, &parameters) else { continue };
         let (bound, mut is) = (kernel.bound(), values.clone());
         kernel.apply(&mut is);
         let off = values.iter().zip(&is).find(|&(&x, &is)| {
@@ -44,14 +48,13 @@ const EXACT: [&str; 3] = ["hard_sigmoid", "hard_swish", "softsign"];
 
 #[test]
 fn neon_and_portable_kernels_give_the_same_bits_where_all_steps_are_exact() {
-    let isas = Isa::available();
-    assert!(isas.contains(&Isa::Neon) && isas.contains(&Isa::Portable));
+    assert!(Isa::available().contains(&Isa::Portable));
     let mut tried = 0;
     let mut differing = vec![];
     for activation in kinds().map(Activation::new) {
         let parameters: Vec<f64> = activation.parameters.iter().flatten().copied().collect();
         let on = |isa| Kernel::on(isa, activation.kind.name, &parameters);
-        let (Some(neon), Some(portable)) = (on(Isa::Neon), on(Isa::Portable)) else { continue };
+        let (Some(neon), Some(portable)) = (on(neon_isa()), on(Isa::Portable)) else { continue };
         let (mut a, mut b) = (values(), values());
         neon.apply(&mut a);
         portable.apply(&mut b);

@@ -130,7 +130,7 @@ fn whatever_is_put_in_is_found_again() {
     for name in ["minidet_silu", "minidet_hardswish_op12", "minidet_silu_fp16", "minidet_silu_dynamo18"] {
         let original = model(name);
         let sites = swap::find(&original).sites;
-        for kind in kinds().filter(|k| k.found) {
+        for kind in kinds().filter(|k| k.detectable) {
             let variant = swapped(&original, kind.name, &[]);
             let again = swap::find(&variant.model);
             let names = |found: &[swap::Site]| found.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
@@ -157,7 +157,7 @@ fn whatever_is_put_in_is_found_again() {
 fn whatever_can_be_swapped_in_is() {
     for name in ["minidet_silu", "minidet_hardswish_op12", "minidet_silu_dynamic", "minidet_silu_int8_qdq"] {
         let original = model(name);
-        for kind in kinds().filter(|k| k.alone.is_none() && !k.found) {
+        for kind in kinds().filter(|k| k.unswappable_because.is_none() && !k.detectable) {
             let variant = swapped(&original, kind.name, &[]);
             assert!(
                 variant.sites.iter().all(|s| s.selected && s.to == kind.name),

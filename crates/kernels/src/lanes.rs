@@ -1,32 +1,35 @@
 //! What a function needs of a vector of single floats: the few operations in which all kernels are written.
 //!
-//! The operations are those that every instruction set has in one or two instructions. NaN in `self` stays NaN
-//! through `max` and `min`, and zeros compare equal, everywhere alike. A processor may do better
-//! than the plain form where it has an instruction for it: fuse a product and a sum, estimate an inverse, look
-//! a number up. Results then differ between instruction sets, within the bounds of the kernels.
+//! The operations are those that every instruction set has in one or two instructions. On all of them NaN in `self`
+//! stays NaN through `max` and `min`, and zeros of either sign compare equal. A processor may do better than the plain
+//! form where it has an instruction for it: fuse a product and a sum, estimate an inverse, look a number up. Results
+//! then differ between instruction sets, within the bounds of the kernels.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::functions::Function;
 use super::math;
 
-/// A vector of single floats.
+/// A vector of single floats, of an instruction set that not every processor has.
 ///
-/// Implementors hold vectors of an instruction set that the processor may lack. They are made only below
-/// `pass`, which is entered once the instruction set was found: that is what makes the safe
-/// operations sound, and why nothing here is visible outside the kernels.
+/// What makes the operations safe is that a vector is only there where its instruction set is: `load` takes a proof
+/// ([`super::isa`]), and everything else a vector, even `splat`. So formulas pass no proof on, and pay for none.
 pub trait Lanes:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// The result of a comparison.
     type Mask: Copy;
+    /// The proof of its instruction set.
+    type Isa: Copy;
     /// How many floats.
     const COUNT: usize;
 
-    fn splat(value: f32) -> Self;
+    fn isa(self) -> Self::Isa;
+    /// A vector like this one, of this value throughout.
+    fn splat(self, value: f32) -> Self;
     /// # Safety
     /// `COUNT` floats can be read from `from`.
-    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn load(isa: Self::Isa, from: *const f32) -> Self;
     /// # Safety
     /// `COUNT` floats can be written to `to`.
     unsafe fn store(self, to: *mut f32);
@@ -50,7 +53,7 @@ pub trait Lanes:
     #[inline(always)]
     fn positive(self) -> Self {
         // Of two zeros `max` may give either, of which the sum makes +0.
-        self.max(Self::splat(0.0)) + Self::splat(0.0)
+        self.max(self.splat(0.0)) + self.splat(0.0)
     }
     fn less(self, other: Self) -> Self::Mask;
     /// `a` where the mask is set, `b` elsewhere.
@@ -66,32 +69,31 @@ pub trait Lanes:
     /// Self with its sign changed where the lowest bit of `integer` is set.
     fn negate_if_odd(self, integer: Self) -> Self;
 
-    /// Of two floats the one of larger magnitude, of either sign; one that is NaN, or the other where the
-    /// instruction passes over it: the near path keeps it.
+    /// Of each two floats the one of larger magnitude, with either sign. Where one is NaN, that or the other: a test
+    /// that overlooks NaN does no harm, since `near` forms keep it.
     fn larger(self, other: Self) -> Self;
     /// Whether all floats are within ± `limit`, and none is NaN.
     fn within(self, limit: f32) -> bool;
-    /// [`super::anywhere`] with the instruction set's features, out of line: the loop over ordinary numbers
-    /// keeps its registers.
-    fn anywhere(f: impl Function, xs: &mut [f32]);
-    /// self / below, where that is positive, normal and below 2¹²⁰, and self below 2¹²⁰ in magnitude: to a unit
-    /// in the last place.
+    /// [`super::pass::anywhere`] with the instruction set's features. It is not inlined, so that it takes no registers
+    /// from the loop over ordinary numbers.
+    fn anywhere(isa: Self::Isa, f: impl Function, xs: &mut [f32]);
+    /// self / below, to a unit in the last place, for |self| under 2¹²⁰ and `below` positive, normal and under 2¹²⁰.
     #[inline(always)]
     fn over(self, below: Self) -> Self {
-        // From a coarse estimate it takes as long as the instruction.
+        // From a coarser estimate, what follows takes as long as a division.
         if Self::ESTIMATE_BITS < 14 {
             return self / below;
         }
         let inverse = below.estimate();
         let quotient = self * inverse;
-        // Taken negative: what is left of -0 is then +0, which leaves -0 its sign.
+        // Of this sign it is +0 where self is -0, and the quotient stays -0.
         let rest = below.fma(quotient, -self);
         (-rest).fma(inverse, quotient)
     }
-    /// 1 / self, where that is in [1, 2¹²⁰]: to a unit in the last place.
+    /// 1 / self, to a unit in the last place, for self in [1, 2¹²⁰].
     #[inline(always)]
     fn inverse(self) -> Self {
-        let (one, inverse) = (Self::splat(1.0), self.estimate());
+        let (one, inverse) = (self.splat(1.0), self.estimate());
         let rest = (-self).fma(inverse, one);
         match Self::ESTIMATE_BITS {
             0 => one / self,
@@ -99,7 +101,7 @@ pub trait Lanes:
             _ => rest.fma(inverse, inverse),
         }
     }
-    /// How exact `estimate` is, where the processor has it.
+    /// How many bits of `estimate` are right; 0 where the processor has no such instruction.
     const ESTIMATE_BITS: u32 = 0;
     /// About 1 / self.
     #[inline(always)]
@@ -115,17 +117,17 @@ pub trait Lanes:
         self.each(|x| table[(x.to_bits() % 32) as usize])
     }
 
-    /// What is added to a number of octaves to round it for `exp_parts`: 1.5 · 2²³ times the last place, and
-    /// the bias of an exponent.
+    /// Adding it rounds a number of octaves to the steps of `exp_parts`: 1.5 · 2²³ steps, and the bias of an exponent.
     const ROUND: f32 = math::ROUND_ONE;
-    /// The factors near 1 and of about a power of two in e^(n ln 2 + r), from n + `ROUND` and r. Here n is an
-    /// integer; a processor that can look something up in a vector may take finer steps.
+    /// e^(n ln 2 + r) as two factors, one near 1 and one of about a power of two, from n + `ROUND` and r. Here n is an
+    /// integer; where `look_up` is one instruction, its steps may be finer.
     #[inline(always)]
     fn exp_parts(rounded: Self, r: Self) -> (Self, Self) {
         (math::exp_of_rest(r), rounded.exponent())
     }
 
-    /// Both, and neither before the other: what keeps the compiler from undoing a [`super::pair::Pair`].
+    /// Both, unchanged, but neither is there before the other: the compiler would compute the halves of a
+    /// [`super::pair::Pair`] one after the other.
     #[inline(always)]
     fn in_step(a: Self, b: Self) -> (Self, Self) {
         (a, b)
@@ -140,7 +142,7 @@ pub trait Lanes:
         unsafe { self.store(floats.as_mut_ptr()) };
         floats.iter_mut().for_each(|x| *x = f(*x));
         // SAFETY: as above.
-        unsafe { Self::load(floats.as_ptr()) }
+        unsafe { Self::load(self.isa(), floats.as_ptr()) }
     }
 }
 

@@ -50,16 +50,21 @@ impl<L: Lanes> Neg for Pair<L> {
 
 impl<L: Lanes> Lanes for Pair<L> {
     type Mask = (L::Mask, L::Mask);
+    type Isa = L::Isa;
     const COUNT: usize = 2 * L::COUNT;
 
     #[inline(always)]
-    fn splat(value: f32) -> Self {
-        Self(L::splat(value), L::splat(value))
+    fn isa(self) -> L::Isa {
+        self.0.isa()
     }
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
+    fn splat(self, value: f32) -> Self {
+        self.each_half(|half| half.splat(value))
+    }
+    #[inline(always)]
+    unsafe fn load(isa: L::Isa, from: *const f32) -> Self {
         // SAFETY: the caller's promise, for each half.
-        unsafe { Self(L::load(from), L::load(from.add(L::COUNT))) }
+        unsafe { Self(L::load(isa, from), L::load(isa, from.add(L::COUNT))) }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
@@ -142,8 +147,8 @@ impl<L: Lanes> Lanes for Pair<L> {
         self.0.larger(self.1).within(limit)
     }
     #[inline(always)]
-    fn anywhere(f: impl Function, xs: &mut [f32]) {
-        L::anywhere(f, xs);
+    fn anywhere(isa: L::Isa, f: impl Function, xs: &mut [f32]) {
+        L::anywhere(isa, f, xs);
     }
     const ESTIMATE_BITS: u32 = L::ESTIMATE_BITS;
     #[inline(always)]

@@ -6,14 +6,18 @@ use super::lanes::Lanes;
 
 impl Lanes for f32 {
     type Mask = bool;
+    /// Every processor has it.
+    type Isa = ();
     const COUNT: usize = 1;
 
     #[inline(always)]
-    fn splat(value: f32) -> Self {
+    fn isa(self) {}
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self {
         value
     }
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
+    unsafe fn load(_: (), from: *const f32) -> Self {
         // SAFETY: the caller's promise.
         unsafe { from.read() }
     }
@@ -80,8 +84,8 @@ impl Lanes for f32 {
         f32::from_bits(self.to_bits() ^ integer.to_bits() << 31)
     }
     #[inline(never)]
-    fn anywhere(f: impl Function, xs: &mut [f32]) {
-        super::anywhere::<Self>(f, xs);
+    fn anywhere(_: (), f: impl Function, xs: &mut [f32]) {
+        super::pass::anywhere::<Self>((), f, xs);
     }
     #[inline(always)]
     fn larger(self, other: Self) -> Self {

@@ -134,7 +134,7 @@ mod tests {
         let xs: Vec<f32> = (0..256).map(|i| (i as f32 - 128.0) / 16.0).collect();
         let shape = [1, 16, 4, 4];
         let mut compared = 0;
-        for kind in kinds().filter(|kind| kind.beyond.is_none()) {
+        for kind in kinds().filter(|kind| kind.not_elementwise_because.is_none()) {
             let Ok(mut chain) = chain(kind.name, &shape) else {
                 assert_eq!(kind.name, "identity");
                 continue;

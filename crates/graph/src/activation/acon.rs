@@ -26,7 +26,7 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| acon_slope(x, p[0], p[1], p[2]),
         range: [-0.010_033_648_59, f64::INFINITY],
         exported: &[Form::since(1, "x * (p1 - p2) * Sigmoid(x * (p1 - p2) * beta) + x * p2")],
-        found: false,
+        detectable: false,
         ..Kind::PLAIN
     },
     Kind {
@@ -35,7 +35,7 @@ pub const KINDS: &[Kind] = &[
         formula: "acon_c with beta a small network of x",
         derivative: "that of acon_c, where beta is held",
         source: "arXiv 2009.04759",
-        // The network seen from an element whose beta is half way.
+        // As for an element whose beta, which lies between 0 and 1, is 1/2.
         value: |x, _| acon(x, 1.2, -0.8, 0.5),
         slope: |x, _| acon_slope(x, 1.2, -0.8, 0.5),
         range: [-0.020_067_297_18, f64::INFINITY],
@@ -46,8 +46,8 @@ pub const KINDS: &[Kind] = &[
              fc1(hidden, channels, 1, 1), fc1_bias(hidden)), fc2(channels, hidden, 1, 1), fc2_bias(channels))) \
              * (x * difference(1, channels, 1, 1))) + x * p2(1, channels, 1, 1)",
         )],
-        found: false,
-        beyond: Some(
+        detectable: false,
+        not_elementwise_because: Some(
             "beta comes from the means of all channels, through seeded weights (hidden: a sixteenth of the \
              channels, at least 16); values are for beta 1/2, p1 1.2 and p2 -0.8",
         ),

@@ -28,8 +28,8 @@ pub const KINDS: &[Kind] = &[
             ),
         ],
         // In exported models it is attention, or decodes an output.
-        found: false,
-        beyond: Some("looks across channels; values are for two channels, the other one 0"),
+        detectable: false,
+        not_elementwise_because: Some("looks across channels; values are for two channels, the other one 0"),
         ..Kind::PLAIN
     },
     Kind {
@@ -48,8 +48,8 @@ pub const KINDS: &[Kind] = &[
             "Max(x, Conv(x, funnel(channels, 1, 3, 3), funnel_bias(channels), group=channels, \
              kernel_shape=[3, 3], pads=[1, 1, 1, 1]))",
         )],
-        found: false,
-        beyond: Some(
+        detectable: false,
+        not_elementwise_because: Some(
             "looks at its neighbours, through seeded weights; values are for a convolution that is 0",
         ),
         ..Kind::PLAIN
@@ -66,9 +66,9 @@ pub const KINDS: &[Kind] = &[
         range: [0.0, f64::INFINITY],
         monotonic: true,
         exported: &[Form::since(5, "ReduceMax(Reshape(x, [0, -1, k]), axes=[2], keepdims=0)")],
-        found: false,
-        alone: Some("it leaves a k-th of the channels"),
-        beyond: Some(
+        detectable: false,
+        unswappable_because: Some("it leaves a k-th of the channels"),
+        not_elementwise_because: Some(
             "looks across channels, and is written for values of shape [batch, channels]; values are for \
              other channels that are 0",
         ),

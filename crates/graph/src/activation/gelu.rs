@@ -2,7 +2,7 @@
 
 use super::sigmoid::{sigmoid, sigmoid_slope};
 use super::{Exporter, Form, Kind};
-use crate::onnx::formula::erfc;
+use crate::onnx::erf::erfc;
 
 /// √(2/π)
 const C: f64 = 0.797_884_560_802_865_4;

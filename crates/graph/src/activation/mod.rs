@@ -1,8 +1,9 @@
 //! The registry of activation functions.
 //!
-//! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, how exporters
-//! write it, how it is recognised and how it is put in. A family of activations is one file; to add one, write
-//! its `Kind` there and, for a new file, one line in `FAMILIES`.
+//! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, how exporters write it,
+//! how it is recognised and how it is put in. A family of activations is one file; to add one, write its `Kind` there
+//! and, for a new file, one line in `FAMILIES`. Its kernel, if it gets one, is in the file of the same name in
+//! `oplat-kernels`.
 
 mod acon;
 mod channels;
@@ -65,13 +66,13 @@ pub struct Kind {
     /// The formulas in which exporters write it: the first that fits opset and exporter is taken.
     pub exported: &'static [Form],
     /// Whether its sites are looked for in models.
-    pub found: bool,
+    pub detectable: bool,
     pub place: Place,
-    /// Why it can't take another activation's place in a model, if it can't.
-    pub alone: Option<&'static str>,
-    /// What an element of its output depends on beside the one of its input, if anything, and for which case
-    /// `value` stands.
-    pub beyond: Option<&'static str>,
+    /// Why it can't take another activation's place in a model; `None` where it can.
+    pub unswappable_because: Option<&'static str>,
+    /// Why an element of its output doesn't depend on that of its input alone, and for which case `value` stands;
+    /// `None` for an element-wise function.
+    pub not_elementwise_because: Option<&'static str>,
 }
 
 impl Kind {
@@ -90,10 +91,10 @@ impl Kind {
         monotonic: false,
         recognised: &[],
         exported: &[],
-        found: true,
+        detectable: true,
         place: Place::Anywhere,
-        alone: None,
-        beyond: None,
+        unswappable_because: None,
+        not_elementwise_because: None,
     };
 
     pub fn defaults(&self) -> Vec<f64> {
@@ -169,7 +170,7 @@ pub fn kinds() -> impl Iterator<Item = &'static Kind> {
 /// Every formula by which some kind is recognised, read once.
 pub(crate) fn patterns() -> &'static [(&'static Kind, Expr)] {
     static PATTERNS: LazyLock<Vec<(&'static Kind, Expr)>> = LazyLock::new(|| {
-        let formulas = kinds().filter(|k| k.found).flat_map(|k| {
+        let formulas = kinds().filter(|k| k.detectable).flat_map(|k| {
             k.exported.iter().map(|f| f.formula).chain(k.recognised.iter().copied()).map(move |f| (k, f))
         });
         formulas.filter_map(|(kind, formula)| Some((kind, Expr::parse(formula).ok()?))).collect()

@@ -212,7 +212,7 @@ pub const KINDS: &[Kind] = &[
              + (c0 - c2 + 3 * c4)) / (Abs(x * d1) + Abs((x * x - 1) * d2) + Abs((x * x - 3) * x * d3) \
              + Abs(((x * x - 6) * (x * x) + 3) * d4) + 1)",
         )],
-        found: false,
+        detectable: false,
         ..Kind::PLAIN
     },
     Kind {
@@ -232,7 +232,7 @@ pub const KINDS: &[Kind] = &[
              / (Abs(x * (2 * d1)) + Abs((x * x * 4 - 2) * d2) + Abs((x * x * 8 - 12) * x * d3) \
              + Abs(((x * x * 16 - 48) * (x * x) + 12) * d4) + 1)",
         )],
-        found: false,
+        detectable: false,
         ..Kind::PLAIN
     },
 ];

@@ -134,7 +134,7 @@ pub const KINDS: &[Kind] = &[
         monotonic: true,
         exported: &[Form::since(1, "LeakyRelu(x, alpha=(lower + upper) / 2)")],
         // In a file it is a leaky ReLU, and found as one.
-        found: false,
+        detectable: false,
         ..Kind::PLAIN
     },
 ];

@@ -14,7 +14,7 @@ fn samples(kind: &Kind) -> [Vec<f64>; 2] {
 
 #[test]
 fn every_formula_computes_the_function() {
-    for kind in kinds().filter(|k| k.beyond.is_none()) {
+    for kind in kinds().filter(|k| k.not_elementwise_because.is_none()) {
         let texts = kind.exported.iter().map(|f| f.formula).chain(kind.recognised.iter().copied());
         for (text, parameters) in texts.flat_map(|text| samples(kind).map(|p| (text, p))) {
             let expr = Expr::parse(text).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
@@ -40,7 +40,8 @@ fn every_formula_computes_the_function() {
 
 #[test]
 fn every_pattern_is_read() {
-    let formulas: usize = kinds().filter(|k| k.found).map(|k| k.exported.len() + k.recognised.len()).sum();
+    let formulas: usize =
+        kinds().filter(|k| k.detectable).map(|k| k.exported.len() + k.recognised.len()).sum();
     assert_eq!(formulas, patterns().len(), "a formula can't be read");
     for form in kinds().flat_map(|k| k.exported) {
         Expr::parse(form.formula).unwrap();

@@ -232,7 +232,8 @@ fn axes_are_an_input(op: &str) -> i64 {
     if op == "ReduceSum" { 13 } else { 18 }
 }
 
-fn float_attribute(name: &str, value: f64) -> AttributeProto {
+/// An attribute that is a single float.
+pub fn float_attribute(name: &str, value: f64) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(attribute_type::FLOAT),

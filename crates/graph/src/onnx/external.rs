@@ -12,7 +12,7 @@ use oplat_ground::files::Destination;
 /// The files that the model's tensors are in, as the model names them.
 pub fn locations(model: &Model) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    // Only read; the visitor is the one for changes, on a model that keeps its bytes shared.
+    // Only read, in a copy since a visitor may change the tensors; their bytes are shared.
     let mut copy = model.clone();
     for_each_tensor(&mut copy, &mut |tensor| found.extend(location(tensor).cloned()));
     found

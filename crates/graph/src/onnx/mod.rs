@@ -1,11 +1,13 @@
 //! ONNX files: reading, indexing and writing them without losing a field.
 
 pub mod build;
+pub mod erf;
 pub mod external;
 mod file;
 pub mod formula;
 pub mod index;
 pub mod messages;
+pub mod operators;
 pub mod pattern;
 pub mod tensor;
 

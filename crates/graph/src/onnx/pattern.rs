@@ -7,6 +7,7 @@
 
 use super::formula::{Attribute, Expr, Op};
 use super::index::{Index, ValueId};
+use super::operators;
 
 /// What a parameter of a formula stands for in the graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,8 +52,8 @@ pub fn find(index: &Index, formula: &Expr, value: ValueId) -> Vec<Match> {
     found
 }
 
-/// Constants are compared with the precision of half floats, in which models keep them. Only 0 is 0: a norm
-/// kept from it by a bound of 1e-12 is no ReLU.
+/// Constants are compared with the precision of half floats, in which models keep them. Only 0 equals 0: the larger of
+/// a norm and 1e-12, by which exporters avoid a division by 0, is no ReLU.
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 6e-4 * a.abs().max(b.abs())
 }
@@ -219,19 +220,17 @@ impl Matcher<'_, '_> {
         if operands.len() != op.args.len() {
             return vec![];
         }
-        let orders: &[[usize; 2]] = match op.name.as_str() {
-            "Add" | "Max" | "Min" if op.args.len() == 2 => &[[0, 1], [1, 0]],
-            _ => &[],
-        };
+        let commutes = operators::find(&op.name, op.args.len()).is_some_and(|operator| operator.commutes);
         let in_order = |order: &dyn Fn(usize) -> usize| {
             op.args.iter().enumerate().fold(found.clone(), |found, (i, arg)| {
                 found.iter().flat_map(|m| self.argument(arg, operands[order(i)], m)).collect()
             })
         };
-        match orders {
-            [] => in_order(&|i| i),
-            _ => orders.iter().flat_map(|order| in_order(&|i| order[i])).collect(),
+        let mut explained = in_order(&|i| i);
+        if commutes {
+            explained.extend(in_order(&|i| 1 - i));
         }
+        explained
     }
 
     /// The value behind a node that changes no number but its representation, and the nodes passed.
@@ -278,13 +277,16 @@ impl Matcher<'_, '_> {
     fn attribute(&self, id: usize, name: &str, wanted: &Attribute, known: &Match) -> Vec<Match> {
         let node = &self.index.nodes[id];
         let given = node.attribute(name);
+        let operator = operators::named(node.op());
         match wanted {
             Attribute::Text(text) => {
-                let given = given.and_then(|a| a.s.as_deref()).or(default_text(node.op(), name));
-                if given == Some(text.as_bytes()) { vec![known.clone()] } else { vec![] }
+                let default = operator.and_then(|o| o.default_text(name)).map(str::as_bytes);
+                let is = given.and_then(|a| a.s.as_deref()).or(default) == Some(text.as_bytes());
+                if is { vec![known.clone()] } else { vec![] }
             }
             Attribute::Value(expr) => {
-                match given.and_then(|a| a.f).map(f64::from).or(default_number(node.op(), name)) {
+                let default = operator.and_then(|o| o.default_number(name));
+                match given.and_then(|a| a.f).map(f64::from).or(default) {
                     Some(number) => constant(expr, number, known),
                     None => vec![],
                 }
@@ -333,24 +335,6 @@ fn solve(constants: &[(&Expr, i32)], number: f64, m: Match) -> Vec<Match> {
         None if close(left, 1.0) => vec![m],
         None => vec![],
     }
-}
-
-/// What the ONNX operator specification says of an attribute that is left out.
-fn default_number(op: &str, attribute: &str) -> Option<f64> {
-    Some(match (op, attribute) {
-        ("LeakyRelu", "alpha") => 0.01,
-        ("Elu" | "Celu" | "Swish" | "ThresholdedRelu", "alpha") => 1.0,
-        ("Selu", "alpha") => 1.673_263_192_176_818_8,
-        ("Selu", "gamma") => 1.050_701_022_148_132_3,
-        ("HardSigmoid", "alpha") => 0.2,
-        ("HardSigmoid", "beta") => 0.5,
-        ("QuickGelu", "alpha") => 1.702,
-        _ => return None,
-    })
-}
-
-fn default_text(op: &str, attribute: &str) -> Option<&'static [u8]> {
-    matches!((op, attribute), ("Gelu", "approximate")).then_some(b"none")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use half::{bf16, f16};
 
+use super::external::resolve;
 use super::messages::{EXTERNAL, TensorProto, data_type};
 
 /// The element types that values can be made up for, by the names that people use.
@@ -101,15 +102,9 @@ fn read_external(tensor: &TensorProto, dir: &Path, length: usize) -> Option<Vec<
     let entry = |key: &str| {
         tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
     };
-    let location = Path::new(entry("location")?);
-    if !location
-        .components()
-        .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir))
-    {
-        return None;
-    }
+    let path = resolve(Some(dir), entry("location")?).ok()?;
     let offset = entry("offset").map_or(Some(0), |o| o.parse().ok())?;
-    let mut file = std::fs::File::open(dir.join(location)).ok()?;
+    let mut file = std::fs::File::open(path).ok()?;
     file.seek(SeekFrom::Start(offset)).ok()?;
     let mut bytes = vec![0; length];
     file.read_exact(&mut bytes).ok()?;

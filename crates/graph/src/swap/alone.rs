@@ -1,4 +1,4 @@
-//! A model that is one activation and nothing else: what is measured where no network is to blame.
+//! A model that is one activation and nothing else, to measure it without a network around it.
 
 use super::Lowering;
 use super::lowering::{self, Functions};
@@ -29,7 +29,7 @@ pub fn alone(activation: &Activation, shape: &[usize], lowering: Lowering) -> Re
     if formula.mentions("channels") && channels.is_none() {
         return Err(Error::input(format!("{} needs a feature map: four dimensions", kind.name)));
     }
-    if let Some(k) = activation.parameter("k").filter(|_| kind.alone.is_some()) {
+    if let Some(k) = activation.parameter("k").filter(|_| kind.unswappable_because.is_some()) {
         let width = shape.last().copied().unwrap_or(1) as f64;
         if shape.len() != 2 || k < 1.0 || k.fract() != 0.0 || width % k != 0.0 {
             return Err(Error::input(format!(
@@ -75,8 +75,8 @@ pub fn alone(activation: &Activation, shape: &[usize], lowering: Lowering) -> Re
     Ok(model)
 }
 
-/// A convolution of one pixel over so many channels, and the activation behind it: what an engine can merge into a matrix
-/// product, it merges here. Fails as [`alone`] does.
+/// A convolution of one pixel over so many channels, and the activation behind it: what an engine can merge into a
+/// matrix product, it merges here. Fails as [`alone`] does.
 pub fn behind_convolution(activation: &Activation, channels: usize) -> Result<Model> {
     let shape = [1, channels, 8, 8];
     let mut model = alone(activation, &shape, Lowering::Exported)?;
@@ -120,11 +120,11 @@ mod tests {
     fn every_activation_can_stand_alone_and_is_recognised_as_itself() {
         for kind in kinds() {
             let activation = Activation::new(kind);
-            let shape: &[usize] = if kind.alone.is_some() { &[1, 64] } else { &[1, 16, 4, 4] };
+            let shape: &[usize] = if kind.unswappable_because.is_some() { &[1, 64] } else { &[1, 16, 4, 4] };
             let kernel = alone(&activation, shape, Lowering::Kernel).unwrap();
             assert_eq!(kernel.proto.functions.len(), usize::from(swap::has_kernel(&activation)));
             let model = alone(&activation, shape, Lowering::Exported).unwrap();
-            if kind.found && kind.place == crate::activation::Place::Anywhere {
+            if kind.detectable && kind.place == crate::activation::Place::Anywhere {
                 let sites = swap::find(&model).sites;
                 assert_eq!(sites.len(), 1, "{}", kind.name);
             }

@@ -40,6 +40,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    const ALL: [Self; 4] = [Self::Gate, Self::Decode, Self::Shared, Self::Other];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Gate => "gate",
@@ -47,6 +49,17 @@ impl Refusal {
             Self::Shared => "shared",
             Self::Other => "other",
         }
+    }
+
+    /// The reason as a record keeps it: `gate: scales another tensor in /Mul`.
+    pub fn with_reason(self, reason: &str) -> String {
+        format!("{}: {reason}", self.name())
+    }
+
+    /// The refusal in what [`Self::with_reason`] wrote; `None` for a reason without one.
+    pub fn of_reason(text: &str) -> Option<Self> {
+        let (name, _) = text.split_once(": ")?;
+        Self::ALL.into_iter().find(|refusal| refusal.name() == name)
     }
 }
 
@@ -245,4 +258,21 @@ fn names(index: &Index) -> Vec<String> {
         if count.get(label) == Some(&1) { label.to_owned() } else { format!("{label}@{i}") }
     };
     index.nodes.iter().enumerate().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn a_recorded_reason_gives_its_refusal_back() {
+        for refusal in Refusal::ALL {
+            let text = refusal.with_reason("stands in /a: b");
+            assert_eq!(text, format!("{}: stands in /a: b", refusal.name()));
+            assert_eq!(Refusal::of_reason(&text), Some(refusal));
+        }
+        for text in ["", "gate", "frelu needs a feature map of a known number of channels", "a gate: no"] {
+            assert_eq!(Refusal::of_reason(text), None, "{text}");
+        }
+    }
 }

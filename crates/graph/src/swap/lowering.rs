@@ -10,9 +10,7 @@ use std::collections::HashSet;
 use crate::activation::{self, Activation, Kind};
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
-use crate::onnx::messages::{
-    AttributeProto, FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, attribute_type, data_type,
-};
+use crate::onnx::messages::{FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, data_type};
 use crate::onnx::{Model, for_each_node};
 use oplat_ground::error::{Error, Result};
 use oplat_ground::protocol::Abilities;
@@ -72,8 +70,8 @@ pub fn distinct(lowerings: &[Lowering], activation: &Activation, engine: &Abilit
     lowerings.iter().copied().filter(|&lowering| !(same && lowering == Lowering::Kernel)).collect()
 }
 
-/// The lowering that a network gets in an engine where this one is asked for: what has no kernel there keeps its exported
-/// form.
+/// The lowering that a network gets in an engine where this one is asked for: what has no kernel there keeps its
+/// exported form.
 pub fn effective(lowering: Lowering, activation: &Activation, engine: &Abilities) -> Lowering {
     if runs_kernel(engine, activation) { lowering } else { Lowering::Exported }
 }
@@ -143,8 +141,9 @@ impl Functions {
     /// unless it is there. `None` if a parameter has no value.
     pub fn call(&mut self, to: &Activation, formula: &Expr, data_type: i32) -> Option<NodeProto> {
         let parameters = to.kind.parameters.iter().zip(&to.parameters);
-        let attribute =
-            parameters.map(|(p, value)| Some(float(p.name, (*value)?))).collect::<Option<Vec<_>>>()?;
+        let attribute = parameters
+            .map(|(p, value)| Some(build::float_attribute(p.name, (*value)?)))
+            .collect::<Option<Vec<_>>>()?;
         let function = self.function(to, formula, data_type)?;
         let same =
             |f: &&FunctionProto| FunctionProto { name: function.name.clone(), ..(*f).clone() } == function;
@@ -219,15 +218,6 @@ impl Functions {
         if ir_version.is_none_or(|version| version < FUNCTIONS_SINCE) {
             *ir_version = Some(FUNCTIONS_SINCE);
         }
-    }
-}
-
-fn float(name: &str, value: f64) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(attribute_type::FLOAT),
-        f: Some(value as f32),
-        ..Default::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sites: where a model applies an activation, and the same model with other activations there.
 
 mod alone;
+mod edit;
 mod find;
 mod lowering;
 mod place;
@@ -47,5 +48,20 @@ pub struct VariantSite {
 pub struct Skipped {
     pub node: String,
     pub op: String,
+    /// `None` for a site at which only this activation can't stand.
+    pub refusal: Option<Refusal>,
     pub reason: String,
 }
+
+impl Skipped {
+    /// The reason as a record keeps it, with the refusal in front.
+    pub fn recorded_reason(&self) -> String {
+        match self.refusal {
+            Some(refusal) => refusal.with_reason(&self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ pub enum Purpose {
     Decode,
 }
 
-/// Operators with weights, or that mix all their inputs' elements as one with weights does.
+/// Operators that add up many elements with weights: learnt ones, or the elements of another input.
 fn is_linear(op: &str) -> bool {
     matches!(
         op,
@@ -156,50 +156,53 @@ pub fn channels(index: &Index, value: ValueId) -> Option<usize> {
 
 /// Whether a value goes into a linear operator, through the same, and through gates made from it.
 fn reaches_linear(index: &Index, value: ValueId, below: &HashSet<ValueId>) -> bool {
-    let mut seen = HashSet::new();
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        if !seen.insert(value) {
-            continue;
-        }
-        for user in index.uses(value) {
-            match *user {
-                Use::Node(id, _) => {
-                    let node = &index.nodes[id];
-                    if is_linear(node.op()) {
-                        return true;
-                    }
-                    let gated = node.is("Mul") && node.inputs.iter().flatten().all(|v| below.contains(v));
-                    if is_passed(node.op()) || gated {
-                        open.extend(&node.outputs);
-                    }
-                }
-                Use::BodyOutput(owner) => open.extend(&index.nodes[owner].outputs),
-                Use::ModelOutput => {}
+    let linear = first_use(index, value, |user, passed_on| match user {
+        Use::Node(id, _) => {
+            let node = &index.nodes[id];
+            let gated = node.is("Mul") && node.inputs.iter().flatten().all(|v| below.contains(v));
+            if is_passed(node.op()) || gated {
+                passed_on.extend(&node.outputs);
             }
+            is_linear(node.op()).then_some(())
         }
-    }
-    false
+        Use::BodyOutput(owner) => {
+            passed_on.extend(&index.nodes[owner].outputs);
+            None
+        }
+        Use::ModelOutput => None,
+    });
+    linear.is_some()
 }
 
 /// The multiplication in which a value scales another tensor that isn't computed from it.
 fn scales(index: &Index, value: ValueId, below: &HashSet<ValueId>) -> Option<usize> {
+    first_use(index, value, |user, passed_on| {
+        let Use::Node(id, position) = user else { return None };
+        let node = &index.nodes[id];
+        if node.is("Mul") {
+            let other = node.inputs.get(1 - position.min(1)).copied().flatten();
+            return other.is_some_and(|o| !index.is_constant(o) && !below.contains(&o)).then_some(id);
+        }
+        if moves(node.op()) && position == 0 {
+            passed_on.extend(&node.outputs);
+        }
+        None
+    })
+}
+
+/// What `wanted` finds in the first use that it wants, of the value or of those to which it says that it is passed on.
+fn first_use<T>(
+    index: &Index,
+    value: ValueId,
+    wanted: impl Fn(Use, &mut Vec<ValueId>) -> Option<T>,
+) -> Option<T> {
     let mut seen = HashSet::new();
     let mut open = vec![value];
     while let Some(value) = open.pop() {
-        if !seen.insert(value) {
-            continue;
-        }
-        for user in index.uses(value) {
-            let Use::Node(id, position) = *user else { continue };
-            let node = &index.nodes[id];
-            if node.is("Mul") {
-                let other = node.inputs.get(1 - position.min(1)).copied().flatten();
-                if other.is_some_and(|o| !index.is_constant(o) && !below.contains(&o)) {
-                    return Some(id);
-                }
-            } else if moves(node.op()) && position == 0 {
-                open.extend(&node.outputs);
+        if seen.insert(value) {
+            let found = index.uses(value).iter().find_map(|&user| wanted(user, &mut open));
+            if found.is_some() {
+                return found;
             }
         }
     }

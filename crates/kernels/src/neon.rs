@@ -1,31 +1,38 @@
-//! Vectors of aarch64: NEON.
+//! Vectors of NEON.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::functions::Function;
+use super::isa::Neon;
 use super::lanes::{Lanes, signs};
 
 /// Four floats.
 #[derive(Clone, Copy)]
-pub struct Neon(float32x4_t);
+pub struct F32x4(float32x4_t);
+
+/// The function over a slice.
+pub fn pass(isa: Neon, f: impl Function, xs: &mut [f32]) {
+    // SAFETY: the processor has the instruction set.
+    unsafe { pass_with_features(isa, f, xs) };
+}
 
 #[target_feature(enable = "neon")]
-pub fn neon(f: impl Function, xs: &mut [f32]) {
-    super::pass::<Neon>(f, xs);
+fn pass_with_features(isa: Neon, f: impl Function, xs: &mut [f32]) {
+    super::pass::pass::<F32x4>(isa, f, xs);
 }
 
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "neon")]
-fn neon_anywhere(f: impl Function, xs: &mut [f32]) {
-    super::anywhere::<Neon>(f, xs);
+fn anywhere_with_features(isa: Neon, f: impl Function, xs: &mut [f32]) {
+    super::pass::anywhere::<F32x4>(isa, f, xs);
 }
 
-/// No instruction, but the compiler takes it for one that needs both.
+/// No instruction: text for the assembler, which the compiler takes for one that reads and writes both.
 #[inline]
 #[target_feature(enable = "neon")]
-fn neon_in_step(mut a: Neon, mut b: Neon) -> (Neon, Neon) {
+fn in_step(mut a: F32x4, mut b: F32x4) -> (F32x4, F32x4) {
     // SAFETY: it does nothing.
     unsafe {
         asm!(
@@ -38,12 +45,12 @@ fn neon_in_step(mut a: Neon, mut b: Neon) -> (Neon, Neon) {
     (a, b)
 }
 
-signs!(Neon: vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32);
+signs!(F32x4: vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32);
 
 // SAFETY of all that follows: a vector exists only where NEON does; loads and stores pass on their caller's
 // promise.
 
-impl std::ops::Neg for Neon {
+impl std::ops::Neg for F32x4 {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
@@ -51,7 +58,7 @@ impl std::ops::Neg for Neon {
     }
 }
 
-impl Neon {
+impl F32x4 {
     #[inline(always)]
     fn bits(self) -> uint32x4_t {
         unsafe { vreinterpretq_u32_f32(self.0) }
@@ -62,16 +69,21 @@ impl Neon {
     }
 }
 
-impl Lanes for Neon {
+impl Lanes for F32x4 {
     type Mask = uint32x4_t;
+    type Isa = Neon;
     const COUNT: usize = 4;
 
     #[inline(always)]
-    fn splat(value: f32) -> Self {
+    fn isa(self) -> Neon {
+        unsafe { Neon::new_unchecked() }
+    }
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self {
         Self(unsafe { vdupq_n_f32(value) })
     }
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
+    unsafe fn load(_: Neon, from: *const f32) -> Self {
         Self(unsafe { vld1q_f32(from) })
     }
     #[inline(always)]
@@ -134,12 +146,12 @@ impl Lanes for Neon {
         Self::of_bits(unsafe { veorq_u32(self.bits(), vshlq_n_u32::<31>(integer.bits())) })
     }
     #[inline(always)]
-    fn anywhere(f: impl Function, xs: &mut [f32]) {
-        unsafe { neon_anywhere(f, xs) };
+    fn anywhere(isa: Neon, f: impl Function, xs: &mut [f32]) {
+        unsafe { anywhere_with_features(isa, f, xs) };
     }
     #[inline(always)]
     fn in_step(a: Self, b: Self) -> (Self, Self) {
-        unsafe { neon_in_step(a, b) }
+        unsafe { in_step(a, b) }
     }
     /// The maximum of anything and NaN is NaN.
     #[inline(always)]

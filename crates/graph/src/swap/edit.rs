@@ -1,0 +1,145 @@
+//! Taking nodes out of a model and putting others in their place.
+
+use std::collections::{HashMap, HashSet};
+
+use super::find::Site;
+use crate::onnx::index::{Index, Source, Use, ValueId};
+use crate::onnx::messages::{GraphProto, NodeProto};
+use crate::onnx::{Model, bodies};
+
+/// What is to be done to the nodes of a model, by their index in it.
+#[derive(Default)]
+pub struct Edit {
+    removed: HashSet<usize>,
+    /// New nodes in the place of one, and their site.
+    inserted: HashMap<usize, (usize, Vec<NodeProto>)>,
+    /// Sites of nodes that stay.
+    nodes_of: HashMap<usize, usize>,
+}
+
+impl Edit {
+    /// Leaves the nodes of a site, of this number among the sites, where they are.
+    pub fn keep(&mut self, i: usize, site: &Site) {
+        self.nodes_of.extend(site.nodes.iter().map(|&n| (n, i)));
+    }
+
+    /// Puts other nodes in the place of a site's.
+    pub fn swap(&mut self, i: usize, site: &Site, nodes: Vec<NodeProto>) {
+        self.removed.extend(&site.nodes);
+        self.inserted.insert(site.node, (i, nodes));
+    }
+
+    /// The edited model, without constants that nothing reads any more, and the indices of each site's nodes in it.
+    pub fn apply(mut self, model: &Model, sites: usize) -> (Model, Vec<Vec<usize>>) {
+        let orphans = orphans(model, &self.removed);
+        self.removed.extend(&orphans.nodes);
+        let mut edited = model.clone();
+        let mut writer =
+            Writer { edit: &mut self, orphans: &orphans, read: 0, written: 0, sites: vec![vec![]; sites] };
+        writer.graph(edited.graph_mut());
+        let sites = writer.sites;
+        (edited, sites)
+    }
+}
+
+/// What nothing reads any more once some nodes are gone.
+#[derive(Default)]
+struct Orphans {
+    /// Indices of nodes that compute constants.
+    nodes: HashSet<usize>,
+    /// Names of initialisers, and of values that nodes no longer put out.
+    values: HashSet<String>,
+}
+
+/// The constants that only removed nodes read, and the names that go with them.
+fn orphans(model: &Model, removed: &HashSet<usize>) -> Orphans {
+    let index = Index::new(model);
+    let mut orphans = Orphans::default();
+    let mut gone = removed.clone();
+    let mut open: Vec<usize> = removed.iter().copied().collect();
+    while let Some(id) = open.pop() {
+        for &input in index.nodes[id].inputs.iter().flatten() {
+            if !index.is_constant(input) || !only_these_read(&index, input, &gone) {
+                continue;
+            }
+            match index.source(input) {
+                Source::Initializer(_) => {
+                    orphans.values.insert(index.name(input).to_owned());
+                }
+                Source::Node(producer, _) if bodies(index.nodes[producer].proto).next().is_none() => {
+                    let unread =
+                        index.nodes[producer].outputs.iter().all(|&o| only_these_read(&index, o, &gone));
+                    if unread && gone.insert(producer) {
+                        orphans.nodes.insert(producer);
+                        open.push(producer);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    for id in gone {
+        orphans.values.extend(index.nodes[id].outputs.iter().map(|&o| index.name(o).to_owned()));
+    }
+    // The value of a site itself stays: something reads it, and the new nodes put it out.
+    for &output in removed.iter().flat_map(|&id| &index.nodes[id].outputs) {
+        if !only_these_read(&index, output, removed) {
+            orphans.values.remove(index.name(output));
+        }
+    }
+    orphans
+}
+
+fn only_these_read(index: &Index, value: ValueId, nodes: &HashSet<usize>) -> bool {
+    index.uses(value).iter().all(|user| matches!(user, Use::Node(id, _) if nodes.contains(id)))
+}
+
+struct Writer<'e> {
+    edit: &'e mut Edit,
+    orphans: &'e Orphans,
+    /// Nodes of the original that were passed, and nodes that were written.
+    read: usize,
+    written: usize,
+    /// Indices of each site's nodes in what is written.
+    sites: Vec<Vec<usize>>,
+}
+
+impl Writer<'_> {
+    fn graph(&mut self, graph: &mut GraphProto) {
+        let mut nodes = vec![];
+        for mut node in std::mem::take(&mut graph.node) {
+            let index = self.read;
+            self.read += 1;
+            if let Some((site, new)) = self.edit.inserted.remove(&index) {
+                for node in new {
+                    // Constants are folded into what reads them, by every engine.
+                    if node.op_type.as_deref() != Some("Constant") {
+                        self.sites[site].push(self.written);
+                    }
+                    self.written += 1;
+                    nodes.push(node);
+                }
+            }
+            if self.edit.removed.contains(&index) {
+                continue;
+            }
+            if let Some(&site) = self.edit.nodes_of.get(&index) {
+                self.sites[site].push(self.written);
+            }
+            self.written += 1;
+            for attribute in &mut node.attribute {
+                for body in attribute.g.iter_mut().chain(&mut attribute.graphs) {
+                    self.graph(body);
+                }
+            }
+            nodes.push(node);
+        }
+        graph.node = nodes;
+        let stays = |name: &Option<String>| name.as_ref().is_none_or(|n| !self.orphans.values.contains(n));
+        graph.initializer.retain(|t| stays(&t.name));
+        graph.value_info.retain(|v| stays(&v.name));
+        graph.quantization_annotation.retain(|a| stays(&a.tensor_name));
+        // Older files list initialisers among the inputs; those that went must go there too.
+        graph.input.retain(|v| stays(&v.name));
+    }
+}

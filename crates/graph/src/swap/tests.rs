@@ -1,0 +1,95 @@
+//! What is put into a network is found in it again.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::activation::{Activation, Exporter, Kind, Parameter, kinds};
+use crate::onnx::messages::NodeProto;
+
+/// A convolution, a ReLU and a convolution, as this exporter would name them.
+fn network(opset: i64, exporter: Exporter) -> Model {
+    let mut model = behind_convolution(&Activation::parse("relu").unwrap(), 4).unwrap();
+    model.proto.opset_import[0].version = Some(opset);
+    let graph = model.graph_mut();
+    graph.node.push(NodeProto {
+        op_type: Some("Conv".into()),
+        name: Some("after".into()),
+        input: vec!["y".into(), "weights".into()],
+        output: vec!["z".into()],
+        ..Default::default()
+    });
+    graph.output[0].name = Some("z".into());
+    if exporter == Exporter::Dynamo {
+        for node in &mut graph.node {
+            node.name = node.name.take().map(|name| format!("node_{name}"));
+        }
+    }
+    model
+}
+
+/// The kind with other parameters than its default ones: multiples of them, or these numbers where they are 0.
+fn with_parameters(kind: &'static Kind, factors: &[f32]) -> Activation {
+    let parameter = |(p, &factor): (&Parameter, &f32)| {
+        let default = if p.default == 0.0 { 1.0 } else { p.default };
+        Some(f64::from(default as f32 * factor))
+    };
+    Activation { kind, parameters: kind.parameters.iter().zip(factors).map(parameter).collect() }
+}
+
+/// What an exported activation is in a file, where it is one that another kind is, too.
+fn in_a_file(activation: &Activation) -> &'static str {
+    let is = |value: f64, tolerance: f64| {
+        activation.parameters[0].is_some_and(|p| (p / value - 1.0).abs() <= tolerance)
+    };
+    match activation.kind.name {
+        // A factor of 1 isn't written, and others are compared as half floats.
+        "swish" if is(1.0, 0.0) => "silu",
+        "swish" if is(1.702, 6e-4) => "quick_gelu",
+        name => name,
+    }
+}
+
+fn found_again(model: &Model, to: &Activation, lowering: Lowering) -> std::result::Result<(), String> {
+    let before = find(model);
+    let variant = rewrite(model, &before, &[0], to, lowering).map_err(|e| e.message)?;
+    let after = find(&variant.model);
+    let [site] = after.sites.as_slice() else { return Err(format!("{:?}", after.counts())) };
+    let as_kernel = lowering == Lowering::Kernel && has_kernel(to);
+    let wanted = if as_kernel { to.kind.name } else { in_a_file(to) };
+    if site.activation.kind.name != wanted {
+        return Err(format!("it is {}", site.activation));
+    }
+    if site.name != before.sites[0].name || site.nodes != variant.sites[0].nodes {
+        return Err(format!("it is at {} {:?}, not {:?}", site.name, site.nodes, variant.sites[0]));
+    }
+    let close =
+        |a: Option<f64>, b: Option<f64>| a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= 1e-3 * b.abs());
+    let mut parameters = site.activation.parameters.iter().zip(&to.parameters);
+    if wanted == to.kind.name && !parameters.all(|(&is, &should)| close(is, should)) {
+        return Err(format!("it is {}", site.activation));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_activation_that_is_put_in_is_found_as_itself(
+        factors in proptest::collection::vec((0.25f32..4.0, any::<bool>()), 10),
+        opset in 13i64..23,
+        dynamo: bool,
+    ) {
+        let exporter = if dynamo { Exporter::Dynamo } else { Exporter::TorchScript };
+        let model = network(opset, exporter);
+        prop_assert_eq!(super::exporter(&model), exporter);
+        let factors: Vec<f32> = factors.into_iter().map(|(f, negative)| if negative { -f } else { f }).collect();
+        for kind in kinds().filter(|k| k.detectable && k.unswappable_because.is_none()) {
+            for to in [Activation::new(kind), with_parameters(kind, &factors)] {
+                for lowering in [Lowering::Exported, Lowering::Kernel] {
+                    let found = found_again(&model, &to, lowering);
+                    prop_assert!(found.is_ok(), "{} {:?} in opset {}: {:?}", to, lowering, opset, found);
+                }
+            }
+        }
+    }
+}
