@@ -192,7 +192,7 @@ impl Session<'_> {
             });
             match self.answer(worker.as_mut(), &request, Duration::from_secs(300), WHAT)? {
                 Ok(Reply::Solos(ready)) if ready.solos.len() == self.plan.solos.len() => break ready,
-                Ok(other) => return Err(nonsense(&other)),
+                Ok(other) => return Err(unexpected(&other)),
                 Err(failure) => match failure.solo {
                     Some(index) if !self.failed.contains_key(&index) => {
                         self.failed.insert(index, failure.message);
@@ -291,7 +291,7 @@ impl Session<'_> {
         let request = Request::Batches { solo: index, batch, batches };
         let mut batch_ns = match self.ask(worker, &request, patience, &what)? {
             Reply::Batches(answer) if answer.batch_ns.len() == batches as usize => answer.batch_ns,
-            other => return Err(nonsense(&other)),
+            other => return Err(unexpected(&other)),
         };
         batch_ns.sort_unstable();
         let median = batch_ns.get(batch_ns.len() / 2).copied().unwrap_or(1);
@@ -325,7 +325,7 @@ impl Session<'_> {
         let request = Request::InPlace { solo: index, forwards };
         let answer = match self.ask(worker, &request, Duration::from_secs(60) + expected * 300, &what)? {
             Reply::InPlace(answer) => answer,
-            other => return Err(nonsense(&other)),
+            other => return Err(unexpected(&other)),
         };
         let per_element = |forward: f64| forward / elements.max(1) as f64;
         self.raw.rows[index].in_place = Some(InPlace {
@@ -389,7 +389,7 @@ fn refused(what: &str, failure: &Failure) -> Stop {
     Stop::Refused(Error::input(format!("{what}: {}", failure.message)))
 }
 
-fn nonsense(reply: &Reply) -> Stop {
+fn unexpected(reply: &Reply) -> Stop {
     let start: String = format!("{reply:?}").chars().take(60).collect();
     Stop::Lost(format!(
         "the worker's answer ({start}…) doesn't fit the question: use the same oplat on both sides"

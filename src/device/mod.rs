@@ -113,7 +113,7 @@ mod tests {
         for text in ["", "remote", "ssh", "ssh:", "adb:", "cmd:", "cmd:'nice"] {
             let error =
                 parse(text, &Options::default()).err().unwrap_or_else(|| panic!("{text:?} was taken"));
-            assert_eq!(error.kind, crate::error::Kind::Input, "{text:?}");
+            assert_eq!(error.exit, crate::error::Exit::Input, "{text:?}");
         }
     }
 }

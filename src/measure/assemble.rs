@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::attribute::{attribute, share_shapes};
 use super::raw::{Raw, RawFork, RawVariant};
-use super::{Experiment, Planned, compare};
+use super::{Measurement, Planned, compare};
 use crate::environment;
 use crate::record::{
     Bookkeeping, Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role,
@@ -20,27 +20,27 @@ const DRIFT: f64 = 0.1;
 
 /// Makes the record of a measurement of which at least one round is there.
 pub fn record(
-    experiment: &Experiment,
+    measurement: &Measurement,
     raw: Raw,
     engine: Engine,
     mut environment: Environment,
     started: SystemTime,
 ) -> Record {
-    let settings = settings(experiment, &raw);
+    let settings = settings(measurement, &raw);
     let missing = raw.interrupted || raw.lost.is_some();
-    let models: Vec<Model> = (0..experiment.subjects.len()).map(|s| model(experiment, s, &raw)).collect();
-    let mut variants: Vec<Variant> = experiment
+    let models: Vec<Model> = (0..measurement.subjects.len()).map(|s| model(measurement, s, &raw)).collect();
+    let mut variants: Vec<Variant> = measurement
         .variants
         .iter()
         .zip(raw.variants.iter().zip(usable(&raw)))
-        .map(|(planned, (raw, usable))| variant(experiment, planned, raw, &usable))
+        .map(|(planned, (raw, usable))| variant(measurement, planned, raw, &usable))
         .collect();
     if missing {
         for (variant, raw) in variants.iter_mut().zip(&raw.variants) {
             variant.forks.iter_mut().zip(&raw.forks).for_each(|(fork, raw)| fork.ops_ns = raw.ops_ns.clone());
         }
     }
-    compare_all(experiment, &mut variants);
+    compare_all(measurement, &mut variants);
     for models in variants.chunk_by_mut(|a, b| a.model == b.model) {
         share_shapes(models.iter_mut().map(|v| &mut v.sites));
     }
@@ -56,7 +56,7 @@ pub fn record(
         schema: SCHEMA.into(),
         oplat: environment::this_program(),
         started_at: environment::rfc3339(started),
-        command: experiment.command.clone(),
+        command: measurement.command.clone(),
         engine,
         environment,
         model: models.first().cloned().unwrap_or_default(),
@@ -67,20 +67,20 @@ pub fn record(
     }
 }
 
-fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
+fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
     Settings {
-        seed: experiment.load.seed,
+        seed: measurement.load.seed,
         forks: raw.order.len(),
-        forks_wanted: Some(experiment.forks),
+        forks_wanted: Some(measurement.forks),
         rounds: raw.order.iter().map(Vec::len).collect(),
         runs_per_turn: raw.runs_per_turn as usize,
-        time_limit_ns: u64::try_from(experiment.time.as_nanos()).unwrap_or(u64::MAX),
-        denormals: experiment.load.denormals,
-        threads: experiment.load.threads,
-        confidence: experiment.confidence,
-        cool_down_ns: u64::try_from(experiment.rest.pause.as_nanos()).unwrap_or(u64::MAX),
-        max_temperature_mc: experiment.rest.below_mc,
-        cold: experiment.cold,
+        time_limit_ns: u64::try_from(measurement.time.as_nanos()).unwrap_or(u64::MAX),
+        denormals: measurement.load.denormals,
+        threads: measurement.load.threads,
+        confidence: measurement.confidence,
+        cool_down_ns: u64::try_from(measurement.rest.pause.as_nanos()).unwrap_or(u64::MAX),
+        max_temperature_mc: measurement.rest.below_mc,
+        cold: measurement.cold,
         interrupted: raw.interrupted,
         lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
@@ -167,10 +167,10 @@ fn unsteady(variants: &[Variant]) -> Vec<String> {
 }
 
 /// What is known of a model, completed by its first variant that was loaded: the original, if it can be.
-fn model(experiment: &Experiment, subject: usize, raw: &Raw) -> Model {
-    let mut model = experiment.subjects[subject].model.clone();
+fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
+    let mut model = measurement.subjects[subject].model.clone();
     let of_it =
-        experiment.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
+        measurement.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
     if let Some(loaded) = of_it.filter_map(|(_, raw)| raw.loaded.as_ref()).next() {
         let input = |i: &crate::protocol::Input| Input {
             name: i.name.clone(),
@@ -194,7 +194,7 @@ fn usable(raw: &Raw) -> Vec<Vec<&RawFork>> {
 }
 
 /// A variant by itself; comparisons come later. Its ops' times are those of the `usable` forks.
-fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable: &[&RawFork]) -> Variant {
+fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usable: &[&RawFork]) -> Variant {
     let (mut ops, sites) = match &raw.loaded {
         Some(loaded) => attribute(&planned.variant, loaded),
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
@@ -218,20 +218,20 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable:
         op: s.op.clone(),
         reason: s.reason.clone(),
     });
-    let model = &experiment.subjects[planned.subject].model;
+    let model = &measurement.subjects[planned.subject].model;
     Variant {
         name: planned.name.clone(),
-        model: (experiment.subjects.len() > 1).then(|| model.name.clone()),
+        model: (measurement.subjects.len() > 1).then(|| model.name.clone()),
         role: planned.role,
         rule: planned.rule.clone(),
         lowering: planned.lowering,
-        threads: experiment.load.threads,
+        threads: measurement.load.threads,
         knobs: planned.knobs.clone(),
         sites,
         skipped: skipped.collect(),
         latency: Latency::of(&forks),
         delta: None,
-        steadiness: compare::steadiness(&forks, experiment.confidence),
+        steadiness: compare::steadiness(&forks, measurement.confidence),
         profiled,
         activation_cost: None,
         memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
@@ -303,8 +303,8 @@ fn memory(memory: &crate::protocol::Memory, forks: &[RawFork]) -> Memory {
 }
 
 /// Every variant against the first original, and against the control of its own model.
-fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
-    let confidence = experiment.confidence;
+fn compare_all(measurement: &Measurement, variants: &mut [Variant]) {
+    let confidence = measurement.confidence;
     let all: Vec<Vec<Fork>> = variants.iter().map(|v| v.forks.clone()).collect();
     let steady = steady(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let original = variants.first().map(|v| v.name.clone()).unwrap_or_default();

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Experiment, Planned};
+use super::{Measurement, Planned};
 use crate::record::{Record, Role};
 
 /// What a worker needs beside its model, bytes.
@@ -20,14 +20,14 @@ const SHARE: f64 = 0.7;
 
 /// The measurement as one or several, of variants that fit into so many bytes together; unknown memory fits all. The
 /// time is shared by number of variants.
-pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment> {
-    let Some(available) = available else { return vec![experiment.clone()] };
+pub fn split(measurement: &Measurement, available: Option<u64>) -> Vec<Measurement> {
+    let Some(available) = available else { return vec![measurement.clone()] };
     let budget = (available as f64 * SHARE) as u64;
-    let all: u64 = experiment.variants.iter().map(|v| need(experiment, v)).sum();
+    let all: u64 = measurement.variants.iter().map(|v| need(measurement, v)).sum();
     if all <= budget {
-        return vec![experiment.clone()];
+        return vec![measurement.clone()];
     }
-    let base = &experiment.variants[0];
+    let base = &measurement.variants[0];
     let is_base = |v: &Planned| (v.subject, v.role, &v.knobs) == (base.subject, Role::Original, &base.knobs);
     let mut groups: Vec<Vec<Planned>> = vec![];
     let mut group: Vec<Planned> = vec![];
@@ -38,16 +38,16 @@ pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment>
     };
     let control = |v: &Planned| {
         let alike = |c: &&Planned| (c.subject, &c.knobs, c.role) == (v.subject, &v.knobs, Role::Control);
-        experiment.variants.iter().find(alike)
+        measurement.variants.iter().find(alike)
     };
-    for variant in experiment.variants.iter().filter(|v| !is_base(v) && v.role != Role::Control) {
+    for variant in measurement.variants.iter().filter(|v| !is_base(v) && v.role != Role::Control) {
         let with = |group: &[Planned]| {
             let mut with = if group.is_empty() { vec![base.clone()] } else { group.to_vec() };
             with.push(variant.clone());
             with.extend(control(variant).filter(|c| !with.iter().any(|v| v.name == c.name)).cloned());
             with
         };
-        let fits = with(&group).iter().map(|v| need(experiment, v)).sum::<u64>() <= budget;
+        let fits = with(&group).iter().map(|v| need(measurement, v)).sum::<u64>() <= budget;
         if !fits {
             close(&mut group, &mut groups);
         }
@@ -55,26 +55,26 @@ pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment>
     }
     close(&mut group, &mut groups);
     if groups.len() < 2 {
-        return vec![experiment.clone()];
+        return vec![measurement.clone()];
     }
     let whole: usize = groups.iter().map(Vec::len).sum();
     let mut known = HashSet::new();
     let of = |(number, mut variants): (usize, Vec<Planned>)| {
         let time =
-            experiment.time.mul_f64(variants.len() as f64 / whole as f64).max(Duration::from_millis(1));
+            measurement.time.mul_f64(variants.len() as f64 / whole as f64).max(Duration::from_millis(1));
         for variant in &mut variants {
             if !known.insert(variant.name.clone()) {
                 variant.name = format!("{}, group {}", variant.name, number + 1);
             }
         }
-        Experiment { variants: variants.into(), time, ..experiment.clone() }
+        Measurement { variants: variants.into(), time, ..measurement.clone() }
     };
     groups.into_iter().enumerate().map(of).collect()
 }
 
 /// Bytes that a variant's worker may need.
-fn need(experiment: &Experiment, variant: &Planned) -> u64 {
-    WORKER + TIMES_WEIGHTS * 4 * experiment.subjects[variant.subject].model.parameters
+fn need(measurement: &Measurement, variant: &Planned) -> u64 {
+    WORKER + TIMES_WEIGHTS * 4 * measurement.subjects[variant.subject].model.parameters
 }
 
 /// The groups' records as one: variants one group after another, each compared within its own. So many groups were

@@ -5,11 +5,12 @@
 
 mod assemble;
 mod attribute;
+mod client;
 mod compare;
 mod failing;
 mod files;
 mod groups;
-mod lane;
+mod machine;
 mod plan;
 mod raw;
 mod resume;
@@ -18,7 +19,6 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod tune;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 use crate::protocol::{Input, Load};
 use crate::record::{self, Lowering, Record, Role};
 use crate::swap;
+pub use machine::MachineClient;
 use raw::Raw;
-pub use watch::Watch;
 
 pub use crate::device::Interrupt;
 pub(crate) use plan::order;
@@ -40,7 +40,7 @@ pub use tune::{Candidate, candidates};
 
 /// All that is needed to measure the variants of one or more models against each other.
 #[derive(Clone, Debug)]
-pub struct Experiment {
+pub struct Measurement {
     /// The command line, for the record.
     pub command: Vec<String>,
     /// The models, under names that differ.
@@ -79,7 +79,7 @@ pub struct Rest {
     pub below_mc: Option<i64>,
 }
 
-impl Experiment {
+impl Measurement {
     /// What is measured, as messages call it: the names of the models.
     pub fn name(&self) -> String {
         self.subjects.iter().map(|s| s.model.name.as_str()).collect::<Vec<_>>().join(" and ")
@@ -166,34 +166,34 @@ impl Clock for Since<'_> {
 /// A variant that fails has its `error` set, and the others go on. Fails if nothing could be measured: with
 /// bad input if the engine refused all variants, otherwise with a lost worker (an interrupt included).
 pub fn measure(
-    experiment: &Experiment,
+    measurement: &Measurement,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    measure_by(&Instant::now(), experiment, None, target, progress, interrupt)
+    measure_by(&Instant::now(), measurement, None, target, progress, interrupt)
 }
 
 /// As [`measure`], going on from a record of the same plan that was cut off: forks that it has aren't made again.
 pub fn resume(
-    experiment: &Experiment,
+    measurement: &Measurement,
     earlier: Option<Record>,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    let Some(earlier) = earlier else { return measure(experiment, target, progress, interrupt) };
+    let Some(earlier) = earlier else { return measure(measurement, target, progress, interrupt) };
     let cut_off = earlier.settings.interrupted || earlier.settings.lost.is_some();
-    if !cut_off || earlier.settings.forks >= experiment.forks {
+    if !cut_off || earlier.settings.forks >= measurement.forks {
         return Ok(earlier);
     }
-    measure_by(&Instant::now(), experiment, Some(&earlier), target, progress, interrupt)
+    measure_by(&Instant::now(), measurement, Some(&earlier), target, progress, interrupt)
 }
 
 /// What a target is like now, with the CPUs that a measurement of one thread would use.
 pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> Result<record::Environment> {
     target.open(interrupt)?;
-    Ok(Watch::start(cpus, 1, target, interrupt)?.finish(&[]))
+    Ok(MachineClient::start(cpus, 1, target, interrupt)?.finish(&[]))
 }
 
 /// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it
@@ -226,31 +226,32 @@ pub fn complete(record: &Record, resumable: bool) -> Result<()> {
 
 fn measure_by(
     clock: &dyn Clock,
-    experiment: &Experiment,
+    measurement: &Measurement,
     earlier: Option<&Record>,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    if experiment.variants.is_empty() {
-        return Err(Error::input(format!("{}: there is no variant to measure", experiment.name())));
+    if measurement.variants.is_empty() {
+        return Err(Error::input(format!("{}: there is no variant to measure", measurement.name())));
     }
     let started = SystemTime::now();
     progress.phase("reaching the target");
     target.open(interrupt)?;
-    let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
+    let mut machine =
+        MachineClient::start(measurement.cpus.as_deref(), measurement.load.threads, target, interrupt)?;
     if let Some(earlier) = earlier {
-        resume::same_cpus(earlier, watch.cpus())?;
+        resume::same_cpus(earlier, machine.cpus())?;
     }
     let groups = match earlier {
-        Some(_) => vec![experiment.clone()],
-        None => groups::split(experiment, watch.available_bytes()),
+        Some(_) => vec![measurement.clone()],
+        None => groups::split(measurement, machine.available_bytes()),
     };
     let (mut measured, mut lost) = (vec![], None);
     for group in &groups {
         let since = Since { clock, start: clock.elapsed() };
         let raw = earlier.map_or_else(|| Raw::new(group.variants.len()), Raw::from_record);
-        match one_group(group, raw, &mut watch, progress, interrupt, &since) {
+        match one_group(group, raw, &mut machine, progress, interrupt, &since) {
             Ok(raw) => {
                 lost.clone_from(&raw.lost);
                 measured.push((group, raw));
@@ -267,7 +268,7 @@ fn measure_by(
     let loaded = measured.iter().flat_map(|(_, raw)| &raw.variants).find_map(|v| v.loaded.as_ref());
     let engine =
         loaded.map(|l| l.engine.clone()).or_else(|| Some(earlier?.engine.clone())).unwrap_or_default();
-    let environment = watch.finish(&engine.isa);
+    let environment = machine.finish(&engine.isa);
     let missing = measured.len() < groups.len();
     let records = measured
         .into_iter()
@@ -284,16 +285,16 @@ fn measure_by(
 
 /// Measures the variants of a group, which fit into memory together.
 fn one_group(
-    group: &Experiment,
+    group: &Measurement,
     raw: Raw,
-    watch: &mut Watch,
+    machine: &mut MachineClient,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
     clock: &dyn Clock,
 ) -> Result<Raw> {
     progress.phase("bringing the variants to the target");
-    let files = files::Files::write(&group.variants, watch.target())?;
-    let mut raw = session::run(group, raw, watch, &files, progress, interrupt, clock)?;
+    let files = files::Files::write(&group.variants, machine.target())?;
+    let mut raw = session::run(group, raw, machine, &files, progress, interrupt, clock)?;
     raw.elapsed += clock.elapsed();
     raw.usable(group)?;
     Ok(raw)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Experiment;
+use super::Measurement;
 use crate::error::{Error, Result};
 use crate::protocol::{Batched, Loaded, Memory};
 use crate::record::{Fork, OutputChange, Record, Variant};
@@ -10,7 +10,7 @@ use crate::record::{Fork, OutputChange, Record, Variant};
 /// A measurement's raw data.
 #[derive(Debug, Default)]
 pub struct Raw {
-    /// In the order of the experiment.
+    /// By variant, as planned.
     pub variants: Vec<RawVariant>,
     /// `order[fork][round]`: variants in the order of their turns.
     pub order: Vec<Vec<Vec<usize>>>,
@@ -119,16 +119,16 @@ impl Raw {
     }
 
     /// Fails if there is nothing to make a record of.
-    pub fn usable(&self, experiment: &Experiment) -> Result<()> {
+    pub fn usable(&self, measurement: &Measurement) -> Result<()> {
         let rounds = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
         if rounds {
             return Ok(());
         }
-        let name = experiment.name();
+        let name = measurement.name();
         let failed = || {
             self.variants
                 .iter()
-                .zip(experiment.variants.iter())
+                .zip(measurement.variants.iter())
                 .filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
         };
         if let Some(why) = &self.lost {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::client::{ClientError, WorkerClient};
 use super::files::Files;
-use super::lane::{Lane, Trouble};
+use super::machine::MachineClient;
 use super::plan::{self, Costs, Schedule, Turns};
 use super::raw::{Raw, RawFork};
-use super::watch::Watch;
-use super::{Clock, Experiment, Interrupt, Planned, Progress};
+use super::{Clock, Interrupt, Measurement, Planned, Progress};
 use crate::device::Target;
 use crate::error::{Error, Result};
 use crate::protocol::{Load, Runs};
@@ -25,22 +25,22 @@ const MOST_BREAKS: usize = 3;
 ///
 /// Fails only if workers can't be started at all.
 pub fn run(
-    experiment: &Experiment,
+    measurement: &Measurement,
     raw: Raw,
-    watch: &mut Watch,
+    machine: &mut MachineClient,
     files: &Files,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
     clock: &dyn Clock,
 ) -> Result<Raw> {
-    let variants = experiment.variants.len();
+    let variants = measurement.variants.len();
     let first = raw.order.len();
-    let target = watch.target();
+    let target = machine.target();
     let costs = Costs::default();
     let mut session = Session {
-        experiment,
+        measurement,
         target,
-        watch,
+        machine,
         files,
         progress,
         interrupt,
@@ -51,7 +51,7 @@ pub fn run(
         run: vec![None; variants],
         last: None,
         surveyed: false,
-        originals: vec![None; experiment.subjects.len()],
+        originals: vec![None; measurement.subjects.len()],
         untold: vec![],
     };
     let mut breaks = 0;
@@ -87,9 +87,9 @@ pub fn run(
 
 /// A measurement that goes on.
 pub(super) struct Session<'a, 't> {
-    pub(super) experiment: &'a Experiment,
+    pub(super) measurement: &'a Measurement,
     pub(super) target: &'a dyn Target,
-    pub(super) watch: &'a mut Watch<'t>,
+    pub(super) machine: &'a mut MachineClient<'t>,
     pub(super) files: &'a Files,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) interrupt: &'a Interrupt,
@@ -131,27 +131,33 @@ impl Session<'_, '_> {
 
     /// One fork, from starting its workers to ending them. Gives the plan as it was for it.
     fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
-        self.progress.fork(fork + 1, self.experiment.forks.max(fork + 1));
+        self.progress.fork(fork + 1, self.measurement.forks.max(fork + 1));
         let began = self.clock.elapsed();
         if fork > self.first {
             self.rest();
         }
-        let mut lanes = self.cold_starts(fork)?;
-        if self.experiment.cold {
-            return self.first_runs(fork, began, &mut lanes);
+        let mut clients = self.cold_starts(fork)?;
+        if self.measurement.cold {
+            return self.first_runs(fork, began, &mut clients);
         }
-        self.warm_up(&mut lanes)?;
+        self.warm_up(&mut clients)?;
         self.estimate(fork, self.clock.elapsed() - began);
         let now = self.clock.elapsed();
-        let schedule =
-            plan::schedule(self.costs, self.raw.runs_per_turn, self.time(), now, fork, self.experiment.forks);
+        let schedule = plan::schedule(
+            self.costs,
+            self.raw.runs_per_turn,
+            self.time(),
+            now,
+            fork,
+            self.measurement.forks,
+        );
         self.announce(fork, schedule, now);
         self.raw.order.push(vec![]);
         let mut units = vec![];
         for round in 0..schedule.rounds {
             self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
             let began = self.clock.elapsed();
-            self.round(schedule, fork, round, &mut lanes)?;
+            self.round(schedule, fork, round, &mut clients)?;
             let now = self.clock.elapsed();
             let runs = self.raw.runs_per_turn;
             let profiled = match schedule.turns(fork, round) {
@@ -163,15 +169,15 @@ impl Session<'_, '_> {
             self.progress.advance(share(now, left), left);
         }
         // As hot and as fast as it is while it works.
-        self.watch.look();
+        self.machine.look();
         // The median: one that waited for a hanging worker says nothing of those to come.
         if let Some(unit) = Samples::new(units).map(|s| s.median()) {
             self.cost_of_turns(Duration::from_secs_f64(unit));
         }
         // In the first fork, as a rule: it may have been cut off.
         if !self.surveyed {
-            self.survey(&mut lanes)?;
-            self.watch.look();
+            self.survey(&mut clients)?;
+            self.machine.look();
             self.costs.survey = Duration::ZERO;
         }
         self.somebody()?;
@@ -184,7 +190,7 @@ impl Session<'_, '_> {
         let runs = || alive.iter().filter_map(|&v| self.run[v]);
         let all: Duration = runs().sum();
         // The first had no rest, all others have.
-        self.costs.fork = if fork == self.first { took + self.experiment.rest.pause } else { took };
+        self.costs.fork = if fork == self.first { took + self.measurement.rest.pause } else { took };
         if fork == self.first {
             self.costs.survey = all * SURVEY_RUNS;
             if self.raw.runs_per_turn == 0 {
@@ -193,7 +199,7 @@ impl Session<'_, '_> {
                     let turn = all * (runs + plan::untimed_runs(runs));
                     let profile = all * plan::profiled_runs(runs);
                     let costs = Costs { turn, profile, ..self.costs };
-                    plan::has_plenty(costs, self.time(), now, fork, self.experiment.forks)
+                    plan::has_plenty(costs, self.time(), now, fork, self.measurement.forks)
                 };
                 self.raw.runs_per_turn = plan::runs_per_turn(runs().min().unwrap_or_default(), leave_plenty);
             }
@@ -210,8 +216,8 @@ impl Session<'_, '_> {
 
     /// Wall time for what is still to be measured.
     pub(super) fn time(&self) -> Duration {
-        let forks = self.experiment.forks.max(1);
-        self.experiment.time.mul_f64(forks.saturating_sub(self.first) as f64 / forks as f64)
+        let forks = self.measurement.forks.max(1);
+        self.measurement.time.mul_f64(forks.saturating_sub(self.first) as f64 / forks as f64)
     }
 
     /// Tells the user what the plan comes to.
@@ -222,7 +228,7 @@ impl Session<'_, '_> {
         if fork == self.first && whole.as_secs_f64() > 1.25 * time.as_secs_f64() {
             self.progress.note(&format!(
                 "{}: --time {} is too short: even {} of one round take {} times as long",
-                self.experiment.name(),
+                self.measurement.name(),
                 units::duration(time),
                 units::count(schedule.forks, "fork"),
                 units::times(whole.as_secs_f64() / time.as_secs_f64())
@@ -237,20 +243,20 @@ impl Session<'_, '_> {
         schedule: Schedule,
         fork: usize,
         round: usize,
-        lanes: &mut Vec<Lane>,
+        clients: &mut Vec<WorkerClient>,
     ) -> Result<(), Stop> {
-        let variants: Vec<usize> = lanes.iter().map(|l| l.variant).collect();
-        let order = plan::order(self.experiment.load.seed, fork, round, &variants);
+        let variants: Vec<usize> = clients.iter().map(|l| l.variant).collect();
+        let order = plan::order(self.measurement.load.seed, fork, round, &variants);
         self.raw.order[fork].push(order.clone());
-        self.each(lanes, Some(&order), |session, lane| match schedule.turns(fork, round) {
-            Turns::Plain => session.plain_turn(lane),
+        self.each(clients, Some(&order), |session, client| match schedule.turns(fork, round) {
+            Turns::Plain => session.plain_turn(client),
             Turns::PlainThenProfiled => {
-                session.plain_turn(lane)?;
-                session.profiled_turn(lane, round)
+                session.plain_turn(client)?;
+                session.profiled_turn(client, round)
             }
             Turns::ProfiledThenPlain => {
-                session.profiled_turn(lane, round)?;
-                session.plain_turn(lane)
+                session.profiled_turn(client, round)?;
+                session.plain_turn(client)
             }
         })
     }
@@ -260,10 +266,10 @@ impl Session<'_, '_> {
         self.last.replace(variant) == Some(variant) || plan::untimed_runs(self.raw.runs_per_turn) == 0
     }
 
-    fn plain_turn(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
-        let (variant, runs) = (lane.variant, self.raw.runs_per_turn);
+    fn plain_turn(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let (variant, runs) = (client.variant, self.raw.runs_per_turn);
         let warm = self.is_warm(variant);
-        let answer = lane.turn(runs, warm, self.patience(variant, runs))?;
+        let answer = client.turn(runs, warm, self.patience(variant, runs))?;
         if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
             note_usage(fork, &answer);
             if let Some(more) = answer.in_turn {
@@ -274,10 +280,10 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    fn profiled_turn(&mut self, lane: &mut Lane, round: usize) -> Result<(), Trouble> {
-        let (variant, runs) = (lane.variant, plan::profiled_runs(self.raw.runs_per_turn));
+    fn profiled_turn(&mut self, client: &mut WorkerClient, round: usize) -> Result<(), ClientError> {
+        let (variant, runs) = (client.variant, plan::profiled_runs(self.raw.runs_per_turn));
         let warm = self.is_warm(variant);
-        let Some(profile) = lane.profile(runs, warm, self.patience(variant, runs))? else { return Ok(()) };
+        let Some(profile) = client.profile(runs, warm, self.patience(variant, runs))? else { return Ok(()) };
         if let Some(raw) = self.raw.variants[variant].forks.last_mut() {
             raw.fork.profiled_rounds.push(ProfiledRound {
                 round,
@@ -290,19 +296,19 @@ impl Session<'_, '_> {
     }
 
     /// Memory, short ops and outputs, once, when the timing of the fork is done and can't be disturbed.
-    pub(super) fn survey(&mut self, lanes: &mut Vec<Lane>) -> Result<(), Stop> {
+    pub(super) fn survey(&mut self, clients: &mut Vec<WorkerClient>) -> Result<(), Stop> {
         self.progress.phase("memory and outputs");
-        let outcome = self.each(lanes, None, |session, lane| {
-            let variant = lane.variant;
-            let memory = lane.memory(session.patience(variant, SURVEY_RUNS))?;
+        let outcome = self.each(clients, None, |session, client| {
+            let variant = client.variant;
+            let memory = client.memory(session.patience(variant, SURVEY_RUNS))?;
             session.raw.variants[variant].memory = memory;
             let short = session.short_ops(variant);
             if !short.is_empty() {
                 let least_ns = session.least_ns(variant);
-                let batched = lane.batched(short, least_ns, session.patience(variant, SURVEY_RUNS))?;
+                let batched = client.batched(short, least_ns, session.patience(variant, SURVEY_RUNS))?;
                 session.raw.variants[variant].batched = batched;
             }
-            session.outputs(lane)
+            session.outputs(client)
         });
         self.originals.fill(None);
         self.surveyed = outcome.is_ok();
@@ -326,20 +332,20 @@ impl Session<'_, '_> {
     /// The shortest time of an op that can be told well: by the machine's clock, or by the engine's own if that is coarser.
     fn least_ns(&self, variant: usize) -> u64 {
         let engine = self.raw.variants[variant].loaded.as_ref().map_or(0, |l| l.abilities.op_clock_ns);
-        self.watch.environment().least_ns().max(Environment::SHORT * engine)
+        self.machine.environment().least_ns().max(Environment::SHORT * engine)
     }
 
-    fn outputs(&mut self, lane: &mut Lane) -> Result<(), Trouble> {
-        let variant = lane.variant;
+    fn outputs(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let variant = client.variant;
         let file = self.files.outputs(variant);
-        let outputs = lane.outputs(file.clone(), self.patience(variant, SURVEY_RUNS))?;
-        let values = self.target.get(&file).map_err(|e| Trouble::Other(e.message))?;
+        let outputs = client.outputs(file.clone(), self.patience(variant, SURVEY_RUNS))?;
+        let values = self.target.get(&file).map_err(|e| ClientError::Other(e.message))?;
         let values: Vec<f64> =
             values.as_chunks().0.iter().map(|&eight: &[u8; 8]| f64::from_le_bytes(eight)).collect();
         if outputs.elements.iter().sum::<u64>() != values.len() as u64 {
-            return Err(Trouble::Other("the outputs' file doesn't hold what the worker says".into()));
+            return Err(ClientError::Other("the outputs' file doesn't hold what the worker says".into()));
         }
-        let Planned { subject, role, ref knobs, .. } = self.experiment.variants[variant];
+        let Planned { subject, role, ref knobs, .. } = self.measurement.variants[variant];
         let is_original = role == Role::Original && knobs.is_empty();
         let base = match variant {
             0 => Some(&values),
@@ -365,20 +371,20 @@ impl Session<'_, '_> {
     /// dropped.
     pub(super) fn each(
         &mut self,
-        lanes: &mut Vec<Lane>,
+        clients: &mut Vec<WorkerClient>,
         order: Option<&[usize]>,
-        mut act: impl FnMut(&mut Self, &mut Lane) -> Result<(), Trouble>,
+        mut act: impl FnMut(&mut Self, &mut WorkerClient) -> Result<(), ClientError>,
     ) -> Result<(), Stop> {
-        let mut all: Vec<usize> = lanes.iter().map(|l| l.variant).collect();
+        let mut all: Vec<usize> = clients.iter().map(|l| l.variant).collect();
         all.sort_unstable();
         for &variant in order.unwrap_or(&all) {
             if self.interrupt.is_raised() {
                 return Err(Stop::Interrupted);
             }
-            let Some(at) = lanes.iter().position(|l| l.variant == variant) else { continue };
-            if let Err(trouble) = act(self, &mut lanes[at]) {
-                drop(lanes.swap_remove(at));
-                self.fail(variant, trouble)?;
+            let Some(at) = clients.iter().position(|l| l.variant == variant) else { continue };
+            if let Err(error) = act(self, &mut clients[at]) {
+                drop(clients.swap_remove(at));
+                self.fail(variant, error)?;
             }
         }
         self.somebody()
@@ -393,15 +399,15 @@ impl Session<'_, '_> {
     }
 
     pub(super) fn load(&self, variant: usize) -> Load {
-        let planned = &self.experiment.variants[variant];
-        let subject = &self.experiment.subjects[planned.subject];
+        let planned = &self.measurement.variants[variant];
+        let subject = &self.measurement.subjects[planned.subject];
         Load {
             model: self.files.model(variant),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: planned.knobs.clone(),
-            cpus: self.watch.cpus().to_vec(),
-            ..self.experiment.load.clone()
+            cpus: self.machine.cpus().to_vec(),
+            ..self.measurement.load.clone()
         }
     }
 
@@ -409,9 +415,9 @@ impl Session<'_, '_> {
     pub(super) fn patience(&self, variant: usize, runs: u32) -> Duration {
         let patience = match self.run[variant] {
             Some(run) if runs > 0 => Duration::from_secs(10) + run * 20 * (runs + 1),
-            _ => self.experiment.time.max(Duration::from_secs(60)),
+            _ => self.measurement.time.max(Duration::from_secs(60)),
         };
-        if self.watch.emulated() { patience * 10 } else { patience }
+        if self.machine.emulated() { patience * 10 } else { patience }
     }
 }
 

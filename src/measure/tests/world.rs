@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::device::{End, Lost, Target, Worker};
 use crate::error::{Error, Result};
-use crate::measure::{Clock, Experiment, Interrupt, Planned, Rest, Subject};
+use crate::measure::{Clock, Interrupt, Measurement, Planned, Rest, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::protocol::{
@@ -365,8 +365,8 @@ pub fn subject(name: &str) -> Subject {
     Subject { model, inputs: vec![], dims: vec![] }
 }
 
-pub fn experiment() -> Experiment {
-    Experiment {
+pub fn measurement() -> Measurement {
+    Measurement {
         command: vec!["oplat".into(), "profile".into()],
         subjects: vec![subject("tiny")],
         variants: Arc::new(vec![
