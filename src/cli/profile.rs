@@ -41,7 +41,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
                     let kept = file.filter(|_| resume);
                     let earlier =
                         kept.map(|file| earlier(file, &experiment, progress)).transpose()?.flatten();
-                    (measure::resume(&experiment, earlier, target, progress, interrupt)?, vec![])
+                    (measure::measure(&experiment, earlier, target, progress, interrupt)?, vec![])
                 };
                 // Not when all are done: the others may take long, or never end.
                 let saved = file.map_or(Ok(()), |file| keep(&record, file, options));

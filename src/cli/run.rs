@@ -174,7 +174,7 @@ impl Lab for Here<'_> {
 
     fn measure(&mut self, experiment: &Measurement, place: Place) -> Result<Record> {
         let mut progress = Part::new(self.progress.as_mut(), place);
-        measure::measure(experiment, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
+        measure::measure(experiment, None, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
     }
 
     fn interrupted(&self) -> bool {

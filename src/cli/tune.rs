@@ -96,7 +96,7 @@ fn cut_off(mut record: Record, error: Error, interrupt: &Interrupt) -> Record {
 }
 
 fn measured(experiment: &Measurement, place: &mut Place) -> Result<Record> {
-    measure::measure(experiment, place.target, place.progress, place.interrupt)
+    measure::measure(experiment, None, place.target, place.progress, place.interrupt)
 }
 
 fn with(original: &Planned, knobs: &Knobs) -> Planned {

@@ -4,19 +4,15 @@ use std::time::SystemTime;
 
 use super::attribute::{attribute, share_shapes};
 use super::raw::{Raw, RawFork, RawVariant};
-use super::{Measurement, Planned, compare};
+use super::steadiness::steadiness;
+use super::warnings::warnings;
+use super::{Measurement, Planned, pairing};
 use crate::environment;
 use crate::record::{
     Bookkeeping, Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role,
     SCHEMA, Settings, Site, Skipped, Variant, steady,
 };
 use crate::stats::Samples;
-
-/// Forks below which Student's t makes intervals very wide: at 99%, 9.9 standard errors for three.
-const FEW_FORKS: usize = 4;
-
-/// Difference between the medians of forks that is worth a warning, as a share.
-const DRIFT: f64 = 0.1;
 
 /// Makes the record of a measurement of which at least one round is there.
 pub fn record(
@@ -89,83 +85,6 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
     }
 }
 
-/// What about the measurement itself makes its numbers less sure.
-fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
-    let mut warnings = vec![];
-    let forks = if settings.forks == 1 { "1 fork".into() } else { format!("{} forks", settings.forks) };
-    if let Some(lost) = &settings.lost {
-        warnings.push(format!("incomplete, only {forks}: {lost}"));
-    } else if settings.interrupted {
-        let rounds = crate::units::count(settings.rounds.iter().sum(), "round");
-        warnings.push(format!("interrupted after {rounds} in {forks}: intervals are wide"));
-    } else if settings.forks < FEW_FORKS {
-        warnings.push(format!("only {forks}: intervals are wide; give more --time"));
-    }
-    if settings.resumed > 0 {
-        let times = crate::units::count(settings.resumed, "time");
-        warnings.push(format!("gone on with {times} after it was cut off: not all forks are of one sitting"));
-    }
-    let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
-    let counts: Vec<usize> =
-        steady(&forks).iter().map(|forks| forks.iter().filter(|f| f.is_none()).count()).collect();
-    let odd = variants.iter().zip(&counts).filter(|(_, n)| **n > 0);
-    let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();
-    if !odd.is_empty() {
-        warnings.push(format!(
-            "processes that ran far slower than others of the same variant, all their life long: {}; they are \
-             left out of ratios and of the ops' times, and kept in the record",
-            odd.join(", ")
-        ));
-    }
-    let measured = |v: &&Variant| v.forks.iter().any(|f| !f.rounds.is_empty());
-    let steady = variants.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(v, _)| v).find(measured);
-    let medians =
-        steady.iter().flat_map(|v| &v.forks).filter_map(|f| Samples::from_ns(f.rounds.iter().flatten()));
-    if let Some(medians) = Samples::new(medians.map(|s| s.median()))
-        && medians.quantile(1.0) > (1.0 + DRIFT) * medians.min()
-    {
-        let share = 100.0 * (medians.quantile(1.0) / medians.min() - 1.0);
-        warnings.push(format!(
-            "speed changed by {share:.0}% between forks: ratios are paired and hold, latencies hold less; \
-             stop other programs"
-        ));
-    }
-    warnings.extend(unsteady(variants));
-    warnings
-}
-
-/// A drift within forks is worth a warning from this share on, if the interval is beside none.
-const DRIFT_WITHIN: f64 = 0.03;
-
-/// Forks that drifted, or that had not settled when they were measured.
-fn unsteady(variants: &[Variant]) -> Vec<String> {
-    let mut warnings = vec![];
-    let drifting = variants.iter().filter_map(|v| {
-        let s = v.steadiness?;
-        let (drift, [low, high]) = (s.drift?, s.drift_interval?);
-        let sure = low > 1.0 || high < 1.0;
-        (sure && (drift - 1.0).abs() > DRIFT_WITHIN)
-            .then(|| format!("{} {:+.0}%", v.name, 100.0 * (drift - 1.0)))
-    });
-    let drifting: Vec<String> = drifting.collect();
-    if !drifting.is_empty() {
-        warnings.push(format!(
-            "run times drift from the first third of a fork to the last: {}; a device that heats up needs \
-             --cool-down, another a longer --time",
-            drifting.join(", ")
-        ));
-    }
-    let restless = variants.iter().flat_map(|v| &v.forks).filter(|f| f.settled == Some(false)).count();
-    if restless > 0 {
-        warnings.push(format!(
-            "run times had not settled after the warm-up in {} of {} processes: stop other programs",
-            restless,
-            variants.iter().map(|v| v.forks.len()).sum::<usize>()
-        ));
-    }
-    warnings
-}
-
 /// What is known of a model, completed by its first variant that was loaded: the original, if it can be.
 fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
     let mut model = measurement.subjects[subject].model.clone();
@@ -231,7 +150,7 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         skipped: skipped.collect(),
         latency: Latency::of(&forks),
         delta: None,
-        steadiness: compare::steadiness(&forks, measurement.confidence),
+        steadiness: steadiness(&forks, measurement.confidence),
         profiled,
         activation_cost: None,
         memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
@@ -273,7 +192,7 @@ fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
     let forks: Vec<_> = forks.iter().map(|f| f.fork.clone()).collect();
     Some(Profiled {
         p50_ns: ns(wall.median()),
-        overhead_ratio: compare::overhead_ratio(&forks)?,
+        overhead_ratio: pairing::overhead_ratio(&forks)?,
         unaccounted_ns: ns(wall.mean() - explained),
         bookkeeping: bookkeeping(&forks, wall.mean() - explained),
     })
@@ -309,7 +228,7 @@ fn compare_all(measurement: &Measurement, variants: &mut [Variant]) {
     let steady = steady(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let original = variants.first().map(|v| v.name.clone()).unwrap_or_default();
     for (at, variant) in variants.iter_mut().enumerate().skip(1) {
-        variant.delta = compare::delta(&original, &steady[0], &steady[at], confidence);
+        variant.delta = pairing::delta(&original, &steady[0], &steady[at], confidence);
     }
     for at in 0..variants.len() {
         let alike = |v: &Variant| (&v.model, &v.knobs) == (&variants[at].model, &variants[at].knobs);
@@ -317,7 +236,7 @@ fn compare_all(measurement: &Measurement, variants: &mut [Variant]) {
         let Some(control) = control.filter(|_| variants[at].role != Role::Control) else { continue };
         let p50_ns = variants[at].latency.map_or(0, |l| l.p50_ns);
         variants[at].activation_cost =
-            compare::activation_cost(&steady[control], &steady[at], p50_ns, confidence);
+            pairing::activation_cost(&steady[control], &steady[at], p50_ns, confidence);
     }
 }
 

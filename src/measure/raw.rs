@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Measurement;
 use crate::error::{Error, Result};
-use crate::protocol::{Batched, Loaded, Memory};
+use crate::protocol::{Batched, Loaded, Memory, Runs};
 use crate::record::{Fork, OutputChange, Record, Variant};
 
 /// A measurement's raw data.
@@ -52,7 +52,24 @@ pub struct Failed {
     pub refused: bool,
 }
 
+impl RawVariant {
+    /// Whether the engine has made the same ops of it this time as in the forks before.
+    pub fn has_ops(&self, loaded: &Loaded) -> bool {
+        let resumed = self.forks.first().filter(|fork| !fork.ops_ns.is_empty());
+        self.loaded.as_ref().is_none_or(|known| known.ops == loaded.ops)
+            && resumed.is_none_or(|fork| fork.ops_ns.len() == loaded.ops.len())
+    }
+}
+
 impl RawFork {
+    /// Keeps the newest figures of the process: they only grow.
+    pub fn note_usage(&mut self, runs: &Runs) {
+        let fork = &mut self.fork;
+        fork.peak_rss_bytes = runs.peak_rss_bytes.or(fork.peak_rss_bytes);
+        fork.minor_faults = runs.minor_faults.or(fork.minor_faults);
+        fork.involuntary_switches = runs.involuntary_switches.or(fork.involuntary_switches);
+    }
+
     /// Keeps the first so many rounds, and what was profiled in them.
     fn truncate(&mut self, rounds: usize) {
         self.fork.rounds.truncate(rounds);
@@ -91,6 +108,17 @@ impl Raw {
     /// Variants that are still measured.
     pub fn alive(&self) -> Vec<usize> {
         (0..self.variants.len()).filter(|&v| self.variants[v].error.is_none()).collect()
+    }
+
+    /// The fork of a variant that goes on.
+    pub fn newest_fork(&mut self, variant: usize) -> Option<&mut RawFork> {
+        self.variants[variant].forks.last_mut()
+    }
+
+    /// The target is lost: what was finished until then stays.
+    pub fn lose(&mut self, why: String) {
+        self.lost = Some(why);
+        self.drop_partial();
     }
 
     /// Drops what an interrupt cut off: rounds that not all living variants completed, and forks without any.

@@ -1,9 +1,9 @@
 //! What becomes of a variant that fails: its error, in the user's words and with the node where it is known.
 
-use super::client::{ClientError, WorkerClient};
-use super::raw::Failed;
-use super::session::{Session, Stop};
+use super::{Session, Stop};
 use crate::device::{End, Lost};
+use crate::measure::client::{ClientError, WorkerClient};
+use crate::measure::raw::Failed;
 use crate::onnx;
 
 impl Session<'_, '_> {
@@ -35,7 +35,7 @@ impl Session<'_, '_> {
 
     /// Whether it was the variant that failed, and not the way to its target.
     fn still_there(&self, error: &ClientError) -> Result<(), Stop> {
-        match self.target.check(self.interrupt) {
+        match self.target().check(self.interrupt) {
             Err(_) if self.interrupt.is_raised() => Err(Stop::Interrupted),
             Err(error) => Err(Stop::Lost(error)),
             Ok(()) => match error {
@@ -67,7 +67,7 @@ impl Session<'_, '_> {
     fn place(&mut self, variant: usize) -> Result<String, Stop> {
         self.progress.phase(&format!("finding where {} dies", self.measurement.variants[variant].name));
         let patience = self.patience(variant, 1);
-        let Ok(worker) = self.target.start(self.interrupt) else { return Ok(String::new()) };
+        let Ok(worker) = self.target().start(self.interrupt) else { return Ok(String::new()) };
         let mut client = WorkerClient::new(variant, worker);
         let again = match client.load(self.load(variant), self.patience(variant, 0)) {
             Ok(_) => client.run(true, patience),

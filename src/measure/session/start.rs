@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::Rest;
-use super::client::{ClientError, WorkerClient};
-use super::plan::{self, Costs, Schedule};
-use super::raw::RawFork;
-use super::session::{Session, Stop, nanos, note_usage};
+use super::{Session, Stop};
+use crate::measure::Rest;
+use crate::measure::client::{ClientError, WorkerClient};
+use crate::measure::plan;
+use crate::measure::raw::RawFork;
+use crate::protocol::Load;
 use crate::record::Fork;
 use crate::stats::Samples;
 
@@ -15,32 +16,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const MOST_LOOKS: usize = 120;
 
 impl Session<'_, '_> {
-    /// The rest of a fork of which only the first runs count: they are its one round.
-    pub(super) fn first_runs(
-        &mut self,
-        fork: usize,
-        began: Duration,
-        clients: &mut Vec<WorkerClient>,
-    ) -> Result<Schedule, Stop> {
-        self.raw.runs_per_turn = 1;
-        self.raw.order.push(vec![clients.iter().map(|l| l.variant).collect()]);
-        for client in clients.iter() {
-            if let Some(RawFork { fork, .. }) = self.raw.variants[client.variant].forks.last_mut() {
-                fork.rounds.push(vec![fork.first_run_ns]);
-            }
-        }
-        self.costs = Costs { fork: self.clock.elapsed() - began, ..Costs::default() };
-        if !self.surveyed {
-            self.survey(clients)?;
-        }
-        self.machine.look();
-        self.somebody()?;
-        let now = self.clock.elapsed();
-        let schedule = plan::schedule(self.costs, 1, self.time(), now, fork, self.measurement.forks);
-        self.announce(fork, schedule, now);
-        Ok(schedule)
-    }
-
     /// Lets the target cool down, and longer if it is still hot, but not for ever.
     pub(super) fn rest(&mut self) {
         let Rest { pause, below_mc } = self.measurement.rest;
@@ -60,7 +35,7 @@ impl Session<'_, '_> {
         }
         self.progress.note(&format!(
             "{}: still hotter than {} °C; measured all the same",
-            self.target.name(),
+            self.target().name(),
             below_mc / 1000
         ));
     }
@@ -74,7 +49,7 @@ impl Session<'_, '_> {
         variants.rotate_left(first);
         for variant in variants {
             self.progress.phase(&format!("loading {}", self.measurement.variants[variant].name));
-            let mut client = match self.target.start(self.interrupt) {
+            let mut client = match self.target().start(self.interrupt) {
                 Ok(worker) => WorkerClient::new(variant, worker),
                 // If not even the first can be started, none can.
                 Err(error) if self.raw.order.is_empty() && clients.is_empty() => {
@@ -100,12 +75,8 @@ impl Session<'_, '_> {
     fn cold_start(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
         let loaded = client.load(self.load(variant), self.patience(variant, 0))?;
-        let ops = loaded.ops.len();
-        let known = &self.raw.variants[variant];
-        let resumed = known.forks.first().filter(|fork| !fork.ops_ns.is_empty());
-        if known.loaded.as_ref().is_some_and(|known| known.ops != loaded.ops)
-            || resumed.is_some_and(|fork| fork.ops_ns.len() != ops)
-        {
+        let raw = &mut self.raw.variants[variant];
+        if !raw.has_ops(&loaded) {
             return Err(ClientError::Other("the engine made other ops of it than in the first fork".into()));
         }
         let fork = Fork {
@@ -114,43 +85,61 @@ impl Session<'_, '_> {
             loaded_rss_bytes: loaded.rss_bytes,
             ..Fork::default()
         };
-        self.raw.variants[variant].loaded.get_or_insert(loaded);
-        self.raw.variants[variant].forks.push(RawFork { fork, ops_ns: vec![vec![]; ops] });
+        raw.forks.push(RawFork { fork, ops_ns: vec![vec![]; loaded.ops.len()] });
+        raw.loaded.get_or_insert(loaded);
         let first = client.run(false, self.patience(variant, 0))?;
-        self.last = Some(variant);
         let first_run_ns = first.runs_ns[0];
-        self.run[variant].get_or_insert(Duration::from_nanos(first_run_ns));
-        if let Some(RawFork { fork, .. }) = self.raw.variants[variant].forks.last_mut() {
-            fork.first_run_ns = first_run_ns;
-            fork.first_run_rss_bytes = first.peak_rss_bytes;
-            note_usage(fork, &first);
+        self.pace.set_last(variant);
+        self.pace.note_first(variant, Duration::from_nanos(first_run_ns));
+        if let Some(raw) = self.raw.newest_fork(variant) {
+            raw.fork.first_run_ns = first_run_ns;
+            raw.fork.first_run_rss_bytes = first.peak_rss_bytes;
+            raw.note_usage(&first);
         }
         Ok(())
+    }
+
+    /// What the variant's worker is to load.
+    pub(super) fn load(&self, variant: usize) -> Load {
+        let planned = &self.measurement.variants[variant];
+        let subject = &self.measurement.subjects[planned.subject];
+        Load {
+            model: self.files.model(variant),
+            inputs: subject.inputs.clone(),
+            dims: subject.dims.clone(),
+            knobs: planned.knobs.clone(),
+            cpus: self.machine.cpus().to_vec(),
+            ..self.measurement.load.clone()
+        }
     }
 
     /// Runs fast models until their run times have settled; the times are not kept.
     pub(super) fn warm_up(&mut self, clients: &mut Vec<WorkerClient>) -> Result<(), Stop> {
         self.each(clients, None, |session, client| {
             let variant = client.variant;
-            let first = session.raw.variants[variant].forks.last().map_or(0, |f| f.fork.first_run_ns);
+            let first = session.raw.newest_fork(variant).map_or(0, |raw| raw.fork.first_run_ns);
             let runs = plan::warm_up_runs(Duration::from_nanos(first));
             if runs == 0 {
                 return Ok(());
             }
             let mut steps = vec![];
             while !plan::settled(&steps) && steps.len() < plan::MOST_STEPS {
-                let warm = session.last == Some(variant);
+                let warm = session.pace.ran_last(variant);
                 let step = client.turn(runs, warm, session.patience(variant, runs))?;
-                session.last = Some(variant);
+                session.pace.set_last(variant);
                 let run = Samples::from_ns(&step.runs_ns).map(|s| nanos(s.median()));
-                session.run[variant] = run;
+                session.pace.note(variant, run);
                 steps.extend(run);
             }
-            if let Some(RawFork { fork, .. }) = session.raw.variants[variant].forks.last_mut() {
-                fork.warm_up_runs = Some(runs * steps.len() as u32);
-                fork.settled = Some(plan::settled(&steps));
+            if let Some(raw) = session.raw.newest_fork(variant) {
+                raw.fork.warm_up_runs = Some(runs * steps.len() as u32);
+                raw.fork.settled = Some(plan::settled(&steps));
             }
             Ok(())
         })
     }
+}
+
+fn nanos(ns: f64) -> Duration {
+    Duration::from_nanos(ns.max(0.0) as u64)
 }
