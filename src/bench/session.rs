@@ -10,6 +10,7 @@ use crate::measure::{self, Interrupt, Progress};
 use crate::protocol::{Failure, Reply, Request, SoloReady, Solos};
 use crate::record::Engine;
 use crate::record::bench::{InPlace, Turns};
+use crate::stats::median_high;
 use crate::units;
 
 /// Timed batches of a turn should take about this long: with the untimed one and the filling of buffers, a turn
@@ -289,12 +290,11 @@ impl Session<'_> {
         let patience = Duration::from_secs(20) + self.cost(index) * 20;
         let what = self.plan.solos[index].to_string();
         let request = Request::Batches { solo: index, batch, batches };
-        let mut batch_ns = match self.ask(worker, &request, patience, &what)? {
+        let batch_ns = match self.ask(worker, &request, patience, &what)? {
             Reply::Batches(answer) if answer.batch_ns.len() == batches as usize => answer.batch_ns,
             other => return Err(unexpected(&other)),
         };
-        batch_ns.sort_unstable();
-        let median = batch_ns.get(batch_ns.len() / 2).copied().unwrap_or(1);
+        let median = median_high(batch_ns, u64::cmp).unwrap_or(1);
         if let Some(fork) = self.raw.rows[index].turns.forks.last_mut() {
             fork.push(median.max(1));
         }
@@ -379,9 +379,8 @@ fn batch_of(ready: &SoloReady) -> u32 {
 
 /// Median time of a forward in the last fork, ns.
 fn fresh_ns(turns: &Turns) -> f64 {
-    let mut all = turns.forks.last().cloned().unwrap_or_default();
-    all.sort_unstable();
-    let median = all.get(all.len() / 2).copied().unwrap_or(1);
+    let of_turns = turns.forks.last().cloned().unwrap_or_default();
+    let median = median_high(of_turns, u64::cmp).unwrap_or(1);
     median as f64 / f64::from(turns.batch.max(1))
 }
 

@@ -104,7 +104,7 @@ impl Monitor {
             affinity: self.cpus.clone(),
             emulated: self.machine.emulates(),
             timer_ns: timer_ns(),
-            clock_ns: Some(clock_ns()),
+            clock_ns: Some(reading_ns()),
             frequency_khz: self.frequency_khz.clone(),
             temperature_mc: self.temperature_mc.clone(),
             throttle: self.throttle.clone(),
@@ -184,8 +184,8 @@ fn timer_ns() -> u64 {
     if smallest == u64::MAX { 0 } else { smallest }
 }
 
-/// What one reading of the clock takes, ns.
-fn clock_ns() -> u64 {
+/// What one reading of the clock takes, ns: the mean of many.
+fn reading_ns() -> u64 {
     const READINGS: u32 = 1000;
     let start = Instant::now();
     for _ in 0..READINGS {
