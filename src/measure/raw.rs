@@ -30,6 +30,7 @@ pub struct RawVariant {
     pub loaded: Option<Loaded>,
     /// From the first fork on, without a gap: a variant that failed isn't started again.
     pub forks: Vec<RawFork>,
+    /// `None` as long as it wasn't asked for; what the engine can't tell is `None` in it.
     pub memory: Option<Memory>,
     pub batched: Option<Batched>,
     pub change: Option<OutputChange>,

@@ -4,6 +4,7 @@
 mod climates;
 mod grouped;
 mod resumed;
+mod unable;
 mod world;
 
 use std::rc::Rc;

@@ -36,7 +36,8 @@ impl Session<'_, '_> {
 
     fn memory(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
-        self.raw.variants[variant].memory = client.memory(self.patience(variant, SURVEY_RUNS))?;
+        let memory = client.memory(self.patience(variant, SURVEY_RUNS))?;
+        self.raw.variants[variant].memory = Some(memory.unwrap_or_default());
         Ok(())
     }
 
