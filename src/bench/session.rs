@@ -304,9 +304,9 @@ impl Session<'_> {
     /// The study's method; in the last fork alone, since every fork starts from the same numbers.
     fn in_place(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
         let solo = &self.plan.solos[index];
-        let elements: usize = solo.shape.iter().product();
+        let elements = solo.elements();
         let row = &self.raw.rows[index];
-        if solo.activation.is_none() || row.ready.output_elements != elements as u64 {
+        if solo.activation.is_none() || row.ready.output_elements != elements {
             return Ok(());
         }
         let fresh = fresh_ns(&row.turns);

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::attribute::{attribute, share_shapes};
+use super::attribute::{attribute, share_shapes, unplaced};
 use super::raw::{Raw, RawFork, RawVariant};
 use super::steadiness::steadiness;
 use super::warnings::warnings;
@@ -10,7 +10,7 @@ use super::{Measurement, Planned, pairing};
 use crate::environment;
 use crate::record::{
     Bookkeeping, Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role,
-    SCHEMA, Settings, Site, Skipped, Variant, steady,
+    SCHEMA, Settings, Skipped, Variant, steady,
 };
 use crate::stats::Samples;
 
@@ -159,17 +159,6 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         forks,
         error: raw.error.as_ref().map(|e| e.message.clone()),
         refused: raw.error.as_ref().is_some_and(|e| e.refused),
-    }
-}
-
-/// A site of a variant that was never loaded.
-fn unplaced(site: &crate::swap::VariantSite) -> Site {
-    Site {
-        node: site.node.clone(),
-        from: site.from.clone(),
-        to: site.to.clone(),
-        shape: vec![],
-        folded_into: None,
     }
 }
 
