@@ -92,7 +92,7 @@ fn end_with((): ()) {}
 #[derive(Default)]
 struct Worker {
     model: Option<Box<dyn LoadedModel>>,
-    watch: Option<environment::Watch>,
+    monitor: Option<environment::Monitor>,
     solos: Option<Box<dyn SoloRunner>>,
 }
 
@@ -157,15 +157,15 @@ impl Worker {
             Some(text) => environment::parse_cpus(text).map_err(|error| Failure::new(error.message))?,
             None => environment::default_cpus(threads),
         };
-        let watch = self.watch.insert(environment::Watch::start(&cpus));
-        Ok(machine(watch.now(), None))
+        let monitor = self.monitor.insert(environment::Monitor::start(&cpus));
+        Ok(machine(monitor.now(), None))
     }
 
     fn watched(&mut self, own_ticks: Option<u64>) -> Result<Reply, Failure> {
-        let Some(watch) = &mut self.watch else {
+        let Some(monitor) = &mut self.monitor else {
             return Err(Failure::new("nothing is watched"));
         };
-        let (environment, others) = watch.look(own_ticks);
+        let (environment, others) = monitor.look(own_ticks);
         Ok(machine(environment, others))
     }
 

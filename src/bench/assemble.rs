@@ -39,7 +39,7 @@ pub fn record(
         Some(LeftOut {
             activation: solo.activation.clone()?,
             lowering: solo.lowering,
-            elements: elements(solo),
+            elements: solo.elements(),
             reason: row.ready.error.clone()?,
         })
     });
@@ -90,12 +90,8 @@ fn rounds(row: &RawRow) -> Vec<usize> {
     row.turns.forks.iter().map(Vec::len).filter(|&rounds| rounds > 0).collect()
 }
 
-fn elements(solo: &Solo) -> u64 {
-    solo.shape.iter().product::<usize>() as u64
-}
-
 fn copy(solo: &Solo, row: &RawRow, confidence: f64) -> Option<Memcpy> {
-    let elements = elements(solo);
+    let elements = solo.elements();
     let time = figures::per_element(&row.turns, elements, confidence)?;
     Some(Memcpy {
         elements,
@@ -108,7 +104,7 @@ fn copy(solo: &Solo, row: &RawRow, confidence: f64) -> Option<Memcpy> {
 
 /// A row without its relations to others; `None` for a copy and for what couldn't be measured.
 fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64) -> Option<Row> {
-    let elements = elements(solo);
+    let elements = solo.elements();
     let activation = solo.activation.clone()?;
     let time = figures::per_element(turns, elements, confidence)?;
     let bytes = (FLOAT * (elements + ready.output_elements)) as f64;
@@ -227,10 +223,10 @@ pub(super) mod tests {
     use super::*;
     use crate::record::bench::Values;
 
-    pub fn row(activation: &str, lowering: &str, elements: u64) -> Row {
+    pub fn row(activation: &str, lowering: Lowering, elements: u64) -> Row {
         Row {
             activation: activation.into(),
-            lowering: lowering.parse().unwrap(),
+            lowering,
             elements,
             shape: vec![1, elements as usize],
             ns_per_element: 1.0,
@@ -257,7 +253,7 @@ pub(super) mod tests {
     fn rows_are_related_to_the_copy_and_the_relu_of_their_size() {
         let timed = |activation: &str, elements, ns| Row {
             turns: turns(ns, &[100, 102, 98]),
-            ..row(activation, "exported", elements)
+            ..row(activation, Lowering::Exported, elements)
         };
         let mut rows = vec![
             timed("relu", 8, 200),

@@ -11,7 +11,7 @@ use super::figures;
 use crate::record::Lowering;
 use crate::record::bench::{Claim, Row, Verdict};
 use crate::stats::Estimate;
-use crate::units;
+use crate::units::{self, integer};
 
 /// The study's activations, by the names of the registry.
 const STUDY: [&str; 7] = ["relu", "leaky_relu", "sigmoid", "silu", "hard_swish", "selu", "mish"];
@@ -229,28 +229,25 @@ fn told(ratio: &Estimate) -> String {
     }
 }
 
-fn integer(elements: u64) -> String {
-    units::integer(elements)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::figures::tests::turns;
     use super::*;
     use crate::bench::assemble::tests::row;
+    use Lowering::{Exported, Kernel};
 
     const SPEEDS: [u64; 4] = [100, 101, 99, 100];
 
-    fn of(activation: &str, lowering: &str, elements: u64, ns: u64) -> Row {
+    fn of(activation: &str, lowering: Lowering, elements: u64, ns: u64) -> Row {
         Row {
-            isa: (lowering == "kernel").then(|| "avx2".into()),
+            isa: (lowering == Kernel).then(|| "avx2".into()),
             turns: turns(ns, &SPEEDS),
             ..row(activation, lowering, elements)
         }
     }
 
-    fn verdicts(rows: &[Row], lowering: &str) -> Vec<(String, Verdict)> {
-        let claims = claims(rows, &[lowering.parse().unwrap()], None, 0.99);
+    fn verdicts(rows: &[Row], lowering: Lowering) -> Vec<(String, Verdict)> {
+        let claims = claims(rows, &[lowering], None, 0.99);
         claims.into_iter().map(|claim| (claim.claim, claim.verdict)).collect()
     }
 
@@ -258,12 +255,12 @@ mod tests {
         let mut rows = vec![];
         for (elements, relu, mish) in [(1152, 1000, 10_000), (9216, 8000, 120_000)] {
             rows.extend([
-                of("relu", "exported", elements, relu),
-                of("leaky_relu:0.1", "exported", elements, relu * 101 / 100),
-                of("silu", "exported", elements, mish * 82 / 100),
-                of("silu", "kernel", elements, relu * 2),
-                of("mish", "exported", elements, mish),
-                of("mish", "kernel", elements, relu * 2),
+                of("relu", Exported, elements, relu),
+                of("leaky_relu:0.1", Exported, elements, relu * 101 / 100),
+                of("silu", Exported, elements, mish * 82 / 100),
+                of("silu", Kernel, elements, relu * 2),
+                of("mish", Exported, elements, mish),
+                of("mish", Kernel, elements, relu * 2),
             ]);
         }
         rows
@@ -272,7 +269,7 @@ mod tests {
     #[test]
     fn claims_that_hold_are_confirmed_with_their_figures() {
         let rows = study();
-        let all = claims(&rows, &[Lowering::Exported], None, 0.99);
+        let all = claims(&rows, &[Exported], None, 0.99);
         assert_eq!(all.len(), 4);
         assert!(all.iter().all(|c| c.verdict == Verdict::Confirmed), "{all:#?}");
         assert!(all[0].figures.starts_with("at 1,152 it takes 1.22 [1.2"), "{}", all[0].figures);
@@ -282,7 +279,7 @@ mod tests {
     #[test]
     fn a_kernel_is_judged_among_kernels_and_what_has_none() {
         assert_eq!(
-            verdicts(&study(), "kernel").into_iter().map(|(_, v)| v).collect::<Vec<_>>(),
+            verdicts(&study(), Kernel).into_iter().map(|(_, v)| v).collect::<Vec<_>>(),
             // As dear as Swish; not 15% apart; relu and leaky relu cheaper than both; no growth.
             [Verdict::Inconclusive, Verdict::Refuted, Verdict::Confirmed, Verdict::Inconclusive]
         );
@@ -292,11 +289,11 @@ mod tests {
     fn a_kernel_has_no_advantage_over_an_operator() {
         // Bare, hard swish is cheaper than relu by what an operator adds.
         let rows = [
-            of("relu", "exported", 64, 300),
-            of("leaky_relu", "exported", 64, 290),
-            of("hard_swish", "kernel", 64, 250),
+            of("relu", Exported, 64, 300),
+            of("leaky_relu", Exported, 64, 290),
+            of("hard_swish", Kernel, 64, 250),
         ];
-        let verdict = |operator_ns| claims(&rows, &[Lowering::Kernel], operator_ns, 0.99)[0].verdict;
+        let verdict = |operator_ns| claims(&rows, &[Kernel], operator_ns, 0.99)[0].verdict;
         assert_eq!(verdict(None), Verdict::Refuted);
         assert_eq!(verdict(Some(100.0)), Verdict::Confirmed);
     }
@@ -305,9 +302,9 @@ mod tests {
     fn of_many_sizes_the_ends_and_the_deciding_one_are_told() {
         let mut rows = vec![];
         for (elements, mish) in [(1, 500), (2, 500), (3, 90), (4, 500), (5, 90), (6, 500)] {
-            rows.extend([of("relu", "exported", elements, 100), of("mish", "exported", elements, mish)]);
+            rows.extend([of("relu", Exported, elements, 100), of("mish", Exported, elements, mish)]);
         }
-        let claim = &claims(&rows, &[Lowering::Exported], None, 0.99)[0];
+        let claim = &claims(&rows, &[Exported], None, 0.99)[0];
         assert_eq!(claim.verdict, Verdict::Refuted);
         let sizes: Vec<&str> =
             claim.figures.split("; ").filter_map(|figure| figure.split(' ').nth(1)).take(3).collect();
@@ -317,20 +314,20 @@ mod tests {
     #[test]
     fn one_size_refutes_and_one_fork_tells_nothing() {
         let mut rows = study();
-        rows.push(of("selu", "exported", 9216, 200_000));
-        assert_eq!(verdicts(&rows, "exported")[0].1, Verdict::Refuted);
+        rows.push(of("selu", Exported, 9216, 200_000));
+        assert_eq!(verdicts(&rows, Exported)[0].1, Verdict::Refuted);
         let mut single = study();
         single.iter_mut().for_each(|row| row.turns.forks.truncate(1));
-        assert!(verdicts(&single, "exported").iter().all(|(_, v)| *v == Verdict::Inconclusive));
+        assert!(verdicts(&single, Exported).iter().all(|(_, v)| *v == Verdict::Inconclusive));
     }
 
     #[test]
     fn what_was_not_measured_is_not_claimed() {
-        let rows = [of("relu", "exported", 8, 100), of("gelu", "exported", 8, 100)];
-        assert_eq!(verdicts(&rows, "exported"), []);
-        let rows = [of("relu", "exported", 8, 100), of("mish", "exported", 8, 300)];
-        assert_eq!(verdicts(&rows, "exported"), [("Mish is the dearest".into(), Verdict::Confirmed)]);
-        let claim = &claims(&rows, &[Lowering::Exported], None, 0.99)[0];
+        let rows = [of("relu", Exported, 8, 100), of("gelu", Exported, 8, 100)];
+        assert_eq!(verdicts(&rows, Exported), []);
+        let rows = [of("relu", Exported, 8, 100), of("mish", Exported, 8, 300)];
+        assert_eq!(verdicts(&rows, Exported), [("Mish is the dearest".into(), Verdict::Confirmed)]);
+        let claim = &claims(&rows, &[Exported], None, 0.99)[0];
         assert!(claim.figures.ends_with("not among them: leaky_relu, sigmoid, silu, hard_swish, selu"));
     }
 }

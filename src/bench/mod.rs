@@ -25,7 +25,7 @@ pub use plan::{Effort, Plan};
 
 use crate::device::Target;
 use crate::error::{Error, Result};
-use crate::measure::{Interrupt, Progress, Watch};
+use crate::measure::{Interrupt, MachineClient, Progress};
 use crate::record::bench::Bench;
 
 /// Measures what is planned and makes the record of it.
@@ -40,9 +40,9 @@ pub fn measure(
 ) -> Result<Bench> {
     let (started, began) = (SystemTime::now(), Instant::now());
     target.open(interrupt)?;
-    let watch = Watch::start(plan.cpus.as_deref(), 1, target, interrupt)?;
-    let raw = session::run(plan, watch.cpus(), target, progress, interrupt)?;
-    let environment = watch.finish(&raw.engine.isa);
+    let machine = MachineClient::start(plan.cpus.as_deref(), 1, target, interrupt)?;
+    let raw = session::run(plan, machine.cpus(), target, progress, interrupt)?;
+    let environment = machine.finish(&raw.engine.isa);
     Ok(assemble::record(plan, raw, environment, started, began.elapsed()))
 }
 

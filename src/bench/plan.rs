@@ -170,7 +170,7 @@ mod tests {
 
     fn names(plan: &Plan) -> Vec<String> {
         let name = |s: &Solo| {
-            let elements: usize = s.shape.iter().product();
+            let elements = s.elements();
             match &s.activation {
                 Some(activation) => format!("{activation} {} {elements}", s.lowering),
                 None => format!("copy  {elements}"),
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_default_sweep_is_a_real_networks() {
         let plan = Plan::new(Config::default(), vec![]).unwrap();
-        let mut sizes: Vec<usize> = plan.solos.iter().map(|s| s.shape.iter().product()).collect();
+        let mut sizes: Vec<u64> = plan.solos.iter().map(Solo::elements).collect();
         sizes.dedup();
         // yolov5s at 640: 32 channels of 320 by 320 down to 512 of 20 by 20, and half as many of each.
         assert_eq!(sizes, [102_400, 204_800, 409_600, 819_200, 1_638_400, 3_276_800]);

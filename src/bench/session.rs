@@ -10,6 +10,7 @@ use crate::measure::{self, Interrupt, Progress};
 use crate::protocol::{Failure, Reply, Request, SoloReady, Solos};
 use crate::record::Engine;
 use crate::record::bench::{InPlace, Turns};
+use crate::stats::median_high;
 use crate::units;
 
 /// Timed batches of a turn should take about this long: with the untimed one and the filling of buffers, a turn
@@ -192,7 +193,7 @@ impl Session<'_> {
             });
             match self.answer(worker.as_mut(), &request, Duration::from_secs(300), WHAT)? {
                 Ok(Reply::Solos(ready)) if ready.solos.len() == self.plan.solos.len() => break ready,
-                Ok(other) => return Err(nonsense(&other)),
+                Ok(other) => return Err(unexpected(&other)),
                 Err(failure) => match failure.solo {
                     Some(index) if !self.failed.contains_key(&index) => {
                         self.failed.insert(index, failure.message);
@@ -289,12 +290,11 @@ impl Session<'_> {
         let patience = Duration::from_secs(20) + self.cost(index) * 20;
         let what = self.plan.solos[index].to_string();
         let request = Request::Batches { solo: index, batch, batches };
-        let mut batch_ns = match self.ask(worker, &request, patience, &what)? {
+        let batch_ns = match self.ask(worker, &request, patience, &what)? {
             Reply::Batches(answer) if answer.batch_ns.len() == batches as usize => answer.batch_ns,
-            other => return Err(nonsense(&other)),
+            other => return Err(unexpected(&other)),
         };
-        batch_ns.sort_unstable();
-        let median = batch_ns.get(batch_ns.len() / 2).copied().unwrap_or(1);
+        let median = median_high(batch_ns, u64::cmp).unwrap_or(1);
         if let Some(fork) = self.raw.rows[index].turns.forks.last_mut() {
             fork.push(median.max(1));
         }
@@ -304,9 +304,9 @@ impl Session<'_> {
     /// The study's method; in the last fork alone, since every fork starts from the same numbers.
     fn in_place(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
         let solo = &self.plan.solos[index];
-        let elements: usize = solo.shape.iter().product();
+        let elements = solo.elements();
         let row = &self.raw.rows[index];
-        if solo.activation.is_none() || row.ready.output_elements != elements as u64 {
+        if solo.activation.is_none() || row.ready.output_elements != elements {
             return Ok(());
         }
         let fresh = fresh_ns(&row.turns);
@@ -325,7 +325,7 @@ impl Session<'_> {
         let request = Request::InPlace { solo: index, forwards };
         let answer = match self.ask(worker, &request, Duration::from_secs(60) + expected * 300, &what)? {
             Reply::InPlace(answer) => answer,
-            other => return Err(nonsense(&other)),
+            other => return Err(unexpected(&other)),
         };
         let per_element = |forward: f64| forward / elements.max(1) as f64;
         self.raw.rows[index].in_place = Some(InPlace {
@@ -379,9 +379,8 @@ fn batch_of(ready: &SoloReady) -> u32 {
 
 /// Median time of a forward in the last fork, ns.
 fn fresh_ns(turns: &Turns) -> f64 {
-    let mut all = turns.forks.last().cloned().unwrap_or_default();
-    all.sort_unstable();
-    let median = all.get(all.len() / 2).copied().unwrap_or(1);
+    let of_turns = turns.forks.last().cloned().unwrap_or_default();
+    let median = median_high(of_turns, u64::cmp).unwrap_or(1);
     median as f64 / f64::from(turns.batch.max(1))
 }
 
@@ -389,7 +388,7 @@ fn refused(what: &str, failure: &Failure) -> Stop {
     Stop::Refused(Error::input(format!("{what}: {}", failure.message)))
 }
 
-fn nonsense(reply: &Reply) -> Stop {
+fn unexpected(reply: &Reply) -> Stop {
     let start: String = format!("{reply:?}").chars().take(60).collect();
     Stop::Lost(format!(
         "the worker's answer ({start}…) doesn't fit the question: use the same oplat on both sides"

@@ -65,7 +65,7 @@ impl Process {
             (_, Lowering::Kernel) => 400,
             _ => 2000,
         };
-        each * solo.shape.iter().product::<usize>() as u64 * (9 + self.number) / 10
+        each * solo.elements() * (9 + self.number) / 10
     }
 }
 
@@ -97,7 +97,7 @@ impl Worker for Process {
                     batch: 5,
                     batch_ns: 5 * self.forward_ns(solo),
                     batch_wall_ns: 6 * self.forward_ns(solo),
-                    output_elements: solo.shape.iter().product::<usize>() as u64,
+                    output_elements: solo.elements(),
                     error: solo.activation.as_ref().filter(|a| *a == "identity").map(|_| "nothing".into()),
                     ..SoloReady::default()
                 };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::report::{named, names, put, read};
 use crate::compare::{self, Comparison, Limit, Outcome};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Exit, Result};
 use crate::files::Destination;
 use crate::report::{self, Format, Named, Options};
 use crate::units;
@@ -71,7 +71,7 @@ fn judged(comparison: &Comparison) -> Result<()> {
     match outcome {
         Outcome::Within => Ok(()),
         Outcome::Regression => {
-            Err(Error { kind: Kind::Regression, message: format!("slower by more than {limit}%: {about}") })
+            Err(Error { exit: Exit::Regression, message: format!("slower by more than {limit}%: {about}") })
         }
         Outcome::Inconclusive => {
             let emulated = comparison.against.iter().find_map(|a| a.no_latency.as_deref());
@@ -80,7 +80,7 @@ fn judged(comparison: &Comparison) -> Result<()> {
             );
             let why = emulated.or(drifting).unwrap_or("give more --time or --forks, and an idle machine");
             let message = format!("can't tell whether slower by more than {limit}%: {about}; {why}");
-            Err(Error { kind: Kind::Inconclusive, message })
+            Err(Error { exit: Exit::Inconclusive, message })
         }
     }
 }

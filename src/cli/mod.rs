@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cleanup;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Exit};
 use crate::measure::Interrupt;
 
 /// What each activation function costs on this device, in this network, and why.
@@ -113,7 +113,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             note(&error.render().to_string());
-            ExitCode::from(Kind::Input as u8)
+            ExitCode::from(Exit::Input as u8)
         }
         _ => fail(&Error::input(one_line(&error.render().to_string()))),
     }

@@ -6,10 +6,10 @@ use std::thread::ScopedJoinHandle;
 use super::settings::{Args, Settings};
 use super::targets::Where;
 use super::{interrupt, note, output, progress, subjects, tune};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Exit, Result};
 use crate::experiment;
 use crate::files::Destination;
-use crate::measure::{self, Experiment, Progress, Rest};
+use crate::measure::{self, Measurement, Progress, Rest};
 use crate::protocol::Load;
 use crate::record::Record;
 use crate::report::{self, Format, Named, Options};
@@ -41,7 +41,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
                     let kept = file.filter(|_| resume);
                     let earlier =
                         kept.map(|file| earlier(file, &experiment, progress)).transpose()?.flatten();
-                    (measure::resume(&experiment, earlier, target, progress, interrupt)?, vec![])
+                    (measure::measure(&experiment, earlier, target, progress, interrupt)?, vec![])
                 };
                 // Not when all are done: the others may take long, or never end.
                 let saved = file.map_or(Ok(()), |file| keep(&record, file, options));
@@ -95,7 +95,7 @@ struct Done {
 /// told at once.
 pub(super) fn worst(trouble: &mut Option<Error>, error: Error) {
     let told = match trouble {
-        Some(known) if known.kind == Kind::Lost || error.kind != Kind::Lost => error,
+        Some(known) if known.exit == Exit::Lost || error.exit != Exit::Lost => error,
         _ => match trouble.replace(error) {
             Some(known) => known,
             None => return,
@@ -105,7 +105,7 @@ pub(super) fn worst(trouble: &mut Option<Error>, error: Error) {
 }
 
 /// What a saved record has of the measurement already; told if it is of no use, and nothing if there is none.
-fn earlier(file: &Destination, planned: &Experiment, progress: &mut dyn Progress) -> Result<Option<Record>> {
+fn earlier(file: &Destination, planned: &Measurement, progress: &mut dyn Progress) -> Result<Option<Record>> {
     let path = file.path();
     if !path.exists() {
         return Ok(None);
@@ -125,10 +125,10 @@ fn earlier(file: &Destination, planned: &Experiment, progress: &mut dyn Progress
     Ok(Some(record))
 }
 
-fn experiment(settings: &Settings) -> Result<Experiment> {
+fn experiment(settings: &Settings) -> Result<Measurement> {
     let Settings { models, inputs, dims, swaps, .. } = settings;
     let (subjects, variants) = subjects::plan(models, inputs, dims, swaps, &mut |text| note(text))?;
-    Ok(Experiment {
+    Ok(Measurement {
         command: super::command_line(),
         subjects,
         variants: variants.into(),
@@ -149,8 +149,8 @@ fn experiment(settings: &Settings) -> Result<Experiment> {
 }
 
 /// The experiment as it is made on one target.
-fn on(place: &Where, experiment: &Experiment, cpus: Option<&String>) -> Experiment {
-    Experiment {
+fn on(place: &Where, experiment: &Measurement, cpus: Option<&String>) -> Measurement {
+    Measurement {
         target: place.target.name(),
         cpus: cpus.or(place.cpus.as_ref()).cloned(),
         time: place.time.map_or(experiment.time, |limit| limit.min(experiment.time)),

@@ -15,8 +15,8 @@ use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
-use crate::experiment::{self, Config, Folder, Lab, Measurement, Part, Place, Swaps};
-use crate::measure::{self, Experiment, Interrupt, Progress};
+use crate::experiment::{self, Case, Config, Folder, Lab, Part, Place, Swaps};
+use crate::measure::{self, Interrupt, Measurement, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
 use crate::swap::Selection;
@@ -95,11 +95,11 @@ pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
 }
 
 /// The measurements of an experiment whose numbers are in range.
-fn check(config: &Config) -> Result<Vec<Measurement>> {
+fn check(config: &Config) -> Result<Vec<Case>> {
     within("forks", config.forks, MOST_FORKS)?;
     config.threads.iter().try_for_each(|&threads| within("threads", threads, MOST_THREADS))?;
     check_time("time", config.time)?;
-    config.measurements()
+    config.cases()
 }
 
 /// What all targets have in common.
@@ -131,7 +131,7 @@ struct Here<'a> {
 }
 
 impl Lab for Here<'_> {
-    fn prepare(&mut self, measurement: &Measurement) -> Result<Experiment> {
+    fn prepare(&mut self, measurement: &Case) -> Result<Measurement> {
         let (config, entry) = (self.shared.config, &measurement.entry);
         let swaps = Swaps {
             activations: measurement.activations.clone(),
@@ -152,7 +152,7 @@ impl Lab for Here<'_> {
         let named = std::slice::from_ref(&entry.model);
         let (subjects, variants) = subjects::plan(named, &flags, &dims, &swaps, &mut once)?;
         let place = &self.place;
-        Ok(Experiment {
+        Ok(Measurement {
             command: super::command_line(),
             subjects,
             variants: variants.into(),
@@ -172,9 +172,9 @@ impl Lab for Here<'_> {
         })
     }
 
-    fn measure(&mut self, experiment: &Experiment, place: Place) -> Result<Record> {
+    fn measure(&mut self, experiment: &Measurement, place: Place) -> Result<Record> {
         let mut progress = Part::new(self.progress.as_mut(), place);
-        measure::measure(experiment, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
+        measure::measure(experiment, None, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
     }
 
     fn interrupted(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::device::Target;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::{Error, Result};
-use crate::measure::{self, Candidate, Experiment, Interrupt, Planned, Progress};
+use crate::measure::{self, Candidate, Interrupt, Measurement, Planned, Progress};
 use crate::record::{Record, Verdict};
 use crate::units;
 
@@ -31,9 +31,9 @@ pub struct Place<'a> {
 }
 
 /// Tunes the first variant of an experiment; `command` is what the user typed, without --tune.
-pub fn run(experiment: &Experiment, command: &[String], place: &mut Place) -> Result<Tuned> {
+pub fn run(experiment: &Measurement, command: &[String], place: &mut Place) -> Result<Tuned> {
     let original = experiment.variants[0].clone();
-    let stage = |share: f64, forks: usize, settings: &[Knobs]| Experiment {
+    let stage = |share: f64, forks: usize, settings: &[Knobs]| Measurement {
         variants: std::iter::once(original.clone())
             .chain(settings.iter().map(|k| with(&original, k)))
             .collect::<Vec<_>>()
@@ -95,8 +95,8 @@ fn cut_off(mut record: Record, error: Error, interrupt: &Interrupt) -> Record {
     record
 }
 
-fn measured(experiment: &Experiment, place: &mut Place) -> Result<Record> {
-    measure::measure(experiment, place.target, place.progress, place.interrupt)
+fn measured(experiment: &Measurement, place: &mut Place) -> Result<Record> {
+    measure::measure(experiment, None, place.target, place.progress, place.interrupt)
 }
 
 fn with(original: &Planned, knobs: &Knobs) -> Planned {

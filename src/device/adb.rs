@@ -4,20 +4,22 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::Interrupt;
-use super::shell::{self, Failed, Shell};
+use super::shell::{self, Advice, Failed, Shell};
 use crate::error::{Error, Result};
 
 /// The server may have to be started first, and the phone to be found.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What the client says, what to do about it, and whether trying again may help.
-const ADVICE: [(&str, &str, bool); 6] = [
-    ("unauthorized", "; allow this computer on the phone's screen", false),
-    ("more than one device", "; name one: adb:SERIAL (`adb devices` lists them)", false),
-    ("no permissions", "; give this user access to USB devices (udev), or replug it", false),
-    ("offline", "; replug it, or switch USB debugging off and on", true),
-    ("not found", "; check its cable, that USB debugging is on, and its serial with `adb devices`", true),
-    ("no devices", "; check its cable, and that USB debugging is on", true),
+const ADVICE: [Advice; 6] = [
+    Advice::give_up("unauthorized", "; allow this computer on the phone's screen"),
+    Advice::give_up("more than one device", "; name one: adb:SERIAL (`adb devices` lists them)"),
+    Advice::give_up("no permissions", "; give this user access to USB devices (udev), or replug it"),
+    Advice::try_again("offline", "; replug it, or switch USB debugging off and on"),
+    Advice::try_again(
+        "not found",
+        "; check its cable, that USB debugging is on, and its serial with `adb devices`",
+    ),
+    Advice::try_again("no devices", "; check its cable, and that USB debugging is on"),
 ];
 
 /// `adb[:serial]`.
@@ -76,10 +78,8 @@ impl Shell for Adb {
         command
     }
 
-    fn advice(&self, said: &str) -> (&'static str, bool) {
-        let said = said.to_lowercase();
-        let known = ADVICE.iter().find(|(part, ..)| said.contains(part));
-        known.map_or(("", true), |(_, advice, again)| (advice, *again))
+    fn known(&self) -> &'static [Advice] {
+        &ADVICE
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_phone_that_was_not_allowed_is_not_tried_again() {
         let adb = Adb::parse(None).expect("the only one");
-        assert!(!adb.advice("error: device unauthorized.").1);
-        assert!(adb.advice("error: device 'x' not found").1);
+        assert!(!adb.advice("error: device unauthorized.").again);
+        assert!(adb.advice("error: device 'x' not found").again);
     }
 }

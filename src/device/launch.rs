@@ -20,14 +20,6 @@ impl Target for Local {
         false
     }
 
-    fn put(&self, folder: &Path) -> Result<String> {
-        same_path(folder)
-    }
-
-    fn get(&self, path: &str) -> Result<Vec<u8>> {
-        read(path)
-    }
-
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
         start(process::Command::new(this_program()?), &self.name(), interrupt)
     }
@@ -73,14 +65,6 @@ impl Target for Command {
         self.words.iter().any(|word| starts_with(Path::new(word), "qemu"))
     }
 
-    fn put(&self, folder: &Path) -> Result<String> {
-        same_path(folder)
-    }
-
-    fn get(&self, path: &str) -> Result<Vec<u8>> {
-        read(path)
-    }
-
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
         let line = self.line()?;
         let (program, arguments) = line.split_first().ok_or_else(|| Error::input("target cmd: is empty"))?;
@@ -104,15 +88,6 @@ fn start(mut command: process::Command, name: &str, interrupt: &Interrupt) -> Re
 fn this_program() -> Result<PathBuf> {
     std::env::current_exe()
         .map_err(|e| Error::lost(format!("cannot find this program to start workers: {e}")))
-}
-
-fn same_path(path: &Path) -> Result<String> {
-    let text = path.to_str().map(str::to_owned);
-    text.ok_or_else(|| Error::input(format!("{}: not UTF-8; set TMPDIR to a plain path", path.display())))
-}
-
-fn read(path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::file("read", Path::new(path), &e))
 }
 
 /// Whether the file's name, without its folder, starts so.

@@ -53,11 +53,18 @@ pub trait Target {
         Ok(())
     }
 
-    /// Makes a folder, with all in it, reachable for workers; its path on their side.
-    fn put(&self, folder: &Path) -> Result<String>;
+    /// Makes a folder, with all in it, reachable for workers; its path on their side. Workers that run here see it
+    /// where it is.
+    fn put(&self, folder: &Path) -> Result<String> {
+        let text = folder.to_str().map(str::to_owned);
+        let not_text = || format!("{}: not UTF-8; set TMPDIR to a plain path", folder.display());
+        text.ok_or_else(|| Error::input(not_text()))
+    }
 
     /// The bytes of a file that a worker wrote into a folder that was [`put`](Target::put).
-    fn get(&self, path: &str) -> Result<Vec<u8>>;
+    fn get(&self, path: &str) -> Result<Vec<u8>> {
+        std::fs::read(path).map_err(|e| Error::file("read", Path::new(path), &e))
+    }
 
     /// Starts a worker. Waiting for it ends when the interrupt is raised.
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>>;
@@ -113,7 +120,7 @@ mod tests {
         for text in ["", "remote", "ssh", "ssh:", "adb:", "cmd:", "cmd:'nice"] {
             let error =
                 parse(text, &Options::default()).err().unwrap_or_else(|| panic!("{text:?} was taken"));
-            assert_eq!(error.kind, crate::error::Kind::Input, "{text:?}");
+            assert_eq!(error.exit, crate::error::Exit::Input, "{text:?}");
         }
     }
 }

@@ -5,29 +5,53 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Processors by `uname -m`'s names, the architecture's name, ELF's number, and the targets to build for, in the
-/// order in which they are looked for: a static program needs nothing of the device.
-const ARCHITECTURES: [(&[&str], &str, u16, &[&str]); 5] = [
-    (
-        &["aarch64", "arm64", "armv8", "armv9"],
-        "aarch64",
-        183,
-        &["aarch64-unknown-linux-musl", "aarch64-unknown-linux-gnu", "aarch64-linux-android"],
-    ),
-    (
-        &["armv7", "armv8l"],
-        "armv7",
-        40,
-        &["armv7-unknown-linux-gnueabihf", "armv7-unknown-linux-musleabihf", "armv7-linux-androideabi"],
-    ),
-    (
-        &["x86_64", "amd64"],
-        "x86-64",
-        62,
-        &["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu", "x86_64-linux-android"],
-    ),
-    (&["i386", "i486", "i586", "i686"], "x86", 3, &["i686-unknown-linux-musl", "i686-unknown-linux-gnu"]),
-    (&["riscv64"], "riscv64", 243, &["riscv64gc-unknown-linux-gnu"]),
+/// A kind of processor that oplat can be built for.
+struct Architecture {
+    name: &'static str,
+    /// What `uname -m` calls it, or begins with.
+    machines: &'static [&'static str],
+    /// Its number in the header of an ELF file.
+    elf: u16,
+    /// The targets to build for, in the order in which they are looked for: a static program needs nothing of the
+    /// device.
+    triples: &'static [&'static str],
+}
+
+const ARCHITECTURES: [Architecture; 5] = [
+    Architecture {
+        name: "aarch64",
+        machines: &["aarch64", "arm64", "armv8", "armv9"],
+        elf: 183,
+        triples: &["aarch64-unknown-linux-musl", "aarch64-unknown-linux-gnu", "aarch64-linux-android"],
+    },
+    Architecture {
+        name: "armv7",
+        machines: &["armv7", "armv8l"],
+        elf: 40,
+        triples: &[
+            "armv7-unknown-linux-gnueabihf",
+            "armv7-unknown-linux-musleabihf",
+            "armv7-linux-androideabi",
+        ],
+    },
+    Architecture {
+        name: "x86-64",
+        machines: &["x86_64", "amd64"],
+        elf: 62,
+        triples: &["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu", "x86_64-linux-android"],
+    },
+    Architecture {
+        name: "x86",
+        machines: &["i386", "i486", "i586", "i686"],
+        elf: 3,
+        triples: &["i686-unknown-linux-musl", "i686-unknown-linux-gnu"],
+    },
+    Architecture {
+        name: "riscv64",
+        machines: &["riscv64"],
+        elf: 243,
+        triples: &["riscv64gc-unknown-linux-gnu"],
+    },
 ];
 
 /// The program to push to a device whose `uname -m` says `machine`: the one that was named, or one that was built
@@ -35,31 +59,31 @@ const ARCHITECTURES: [(&[&str], &str, u16, &[&str]); 5] = [
 ///
 /// Fails, before anything is pushed, if there is none or if the device can't run it.
 pub(super) fn find(named: Option<&Path>, machine: &str) -> Result<PathBuf> {
-    let Some((_, arch, number, triples)) = architecture(machine) else {
+    let Some(&Architecture { name, elf, triples, .. }) = architecture(machine) else {
         return Err(Error::input(format!(
             "the device's processor is {machine:?}, for which there is no oplat"
         )));
     };
     if let Some(path) = named {
         let built_for = elf_machine(path)?;
-        if built_for != number {
+        if built_for != elf {
             return Err(Error::input(format!(
-                "--runner {}: it is for {}, and the device is {arch}; build it for {}",
+                "--runner {}: it is for {}, and the device is {name}; build it for {}",
                 path.display(),
                 name_of(built_for),
-                triples.first().unwrap_or(&arch)
+                triples.first().unwrap_or(&name)
             )));
         }
         return Ok(path.to_path_buf());
     }
     let own = std::env::current_exe().ok();
-    let found = candidates(own.as_deref(), arch, triples)
+    let found = candidates(own.as_deref(), name, triples)
         .into_iter()
-        .find(|path| path.is_file() && elf_machine(path).is_ok_and(|built_for| built_for == number));
+        .find(|path| path.is_file() && elf_machine(path).is_ok_and(|built_for| built_for == elf));
     found.ok_or_else(|| {
-        let triple = triples.first().unwrap_or(&arch);
+        let triple = triples.first().unwrap_or(&name);
         Error::input(format!(
-            "there is no oplat for {arch} here: `cross build --release --target {triple}` makes one (README has \
+            "there is no oplat for {name} here: `cross build --release --target {triple}` makes one (README has \
              other ways), or name one with --runner"
         ))
     })
@@ -78,18 +102,15 @@ fn candidates(own: Option<&Path>, arch: &str, triples: &[&str]) -> Vec<PathBuf> 
     shipped.into_iter().chain(built).chain(own.map(Path::to_path_buf)).collect()
 }
 
-fn architecture(
-    machine: &str,
-) -> Option<(&'static [&'static str], &'static str, u16, &'static [&'static str])> {
-    let exact = ARCHITECTURES.iter().find(|(names, ..)| names.contains(&machine));
-    exact
-        .or_else(|| ARCHITECTURES.iter().find(|(names, ..)| names.iter().any(|n| machine.starts_with(n))))
-        .copied()
+fn architecture(machine: &str) -> Option<&'static Architecture> {
+    let exact = ARCHITECTURES.iter().find(|known| known.machines.contains(&machine));
+    let begins = |known: &&Architecture| known.machines.iter().any(|start| machine.starts_with(start));
+    exact.or_else(|| ARCHITECTURES.iter().find(begins))
 }
 
-fn name_of(number: u16) -> String {
-    let known = ARCHITECTURES.iter().find(|(_, _, n, _)| *n == number);
-    known.map_or_else(|| format!("processor {number}"), |(_, name, ..)| (*name).to_owned())
+fn name_of(elf: u16) -> String {
+    let known = ARCHITECTURES.iter().find(|known| known.elf == elf);
+    known.map_or_else(|| format!("processor {elf}"), |known| known.name.to_owned())
 }
 
 /// For which processor a Linux program was built, by its ELF header.

@@ -32,8 +32,36 @@ pub(super) trait Shell: Send + Sync + 'static {
     /// The client's command that runs the line by the device's shell, with the pipes that it is given.
     fn command(&self, line: &str) -> Command;
 
-    /// What to do about what the client said, and whether trying again may help.
-    fn advice(&self, said: &str) -> (&'static str, bool);
+    /// What to do about what the client may say.
+    fn known(&self) -> &'static [Advice];
+
+    /// What to do about what the client said: by the first advice that fits.
+    fn advice(&self, said: &str) -> Advice {
+        let said = said.to_lowercase();
+        let known = self.known().iter().find(|advice| said.contains(advice.part));
+        known.copied().unwrap_or(Advice::try_again("", ""))
+    }
+}
+
+/// What to do about something that a client says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Advice {
+    /// A part of what it says, in lower case.
+    part: &'static str,
+    /// For the user, after a semicolon.
+    pub remedy: &'static str,
+    /// Whether trying again may help.
+    pub again: bool,
+}
+
+impl Advice {
+    pub const fn try_again(part: &'static str, remedy: &'static str) -> Self {
+        Self { part, remedy, again: true }
+    }
+
+    pub const fn give_up(part: &'static str, remedy: &'static str) -> Self {
+        Self { part, remedy, again: false }
+    }
 }
 
 /// Why something wasn't done.
@@ -154,8 +182,8 @@ impl Failed {
                 "target {name}: cannot {doing}: {why}; install the client, or check its file"
             )),
             Self::Cut(why) => {
-                let (advice, _) = shell.advice(&why);
-                Error::lost(format!("target {name}: cannot {doing}: {why}{advice}"))
+                let remedy = shell.advice(&why).remedy;
+                Error::lost(format!("target {name}: cannot {doing}: {why}{remedy}"))
             }
             Self::Script(code, why) => {
                 let advice = match why.to_lowercase() {
@@ -170,7 +198,7 @@ impl Failed {
 
     /// Whether trying again may help.
     pub fn may_pass(&self, shell: &dyn Shell) -> bool {
-        matches!(self, Self::Cut(why) if shell.advice(why).1)
+        matches!(self, Self::Cut(why) if shell.advice(why).again)
     }
 }
 
@@ -200,8 +228,8 @@ mod tests {
             command
         }
 
-        fn advice(&self, said: &str) -> (&'static str, bool) {
-            ("; try again", said.contains("later"))
+        fn known(&self) -> &'static [Advice] {
+            const { &[Advice::try_again("later", "; try again"), Advice::give_up("never", "")] }
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::Interrupt;
-use super::shell::{self, Failed, Shell};
+use super::shell::{self, Advice, Failed, Shell};
 use crate::error::{Error, Result};
 use crate::files::Folder;
 
@@ -33,16 +33,17 @@ const OPTIONS: [&str; 9] = [
     "-oControlPersist=no",
 ];
 
-/// What a client says, what to do about it, and whether trying again may help.
-const ADVICE: [(&str, &str, bool); 8] = [
-    ("host key verification failed", "; connect once by hand with ssh and check its key", false),
-    ("remote host identification has changed", "; it is another machine, or somebody in between", false),
-    ("permission denied", "; give ssh a key that it accepts without a password", false),
-    ("could not resolve", "; check the name", false),
-    ("connection refused", "; check that it is on, and that sshd runs there", true),
-    ("timed out", "; check that it is on and in this network", true),
-    ("no route to host", "; check that it is on and in this network", true),
-    ("", "", true),
+const ADVICE: [Advice; 7] = [
+    Advice::give_up("host key verification failed", "; connect once by hand with ssh and check its key"),
+    Advice::give_up(
+        "remote host identification has changed",
+        "; it is another machine, or somebody in between",
+    ),
+    Advice::give_up("permission denied", "; give ssh a key that it accepts without a password"),
+    Advice::give_up("could not resolve", "; check the name"),
+    Advice::try_again("connection refused", "; check that it is on, and that sshd runs there"),
+    Advice::try_again("timed out", "; check that it is on and in this network"),
+    Advice::try_again("no route to host", "; check that it is on and in this network"),
 ];
 
 /// `ssh:[user@]host[:port]`.
@@ -151,10 +152,8 @@ impl Shell for Ssh {
         command
     }
 
-    fn advice(&self, said: &str) -> (&'static str, bool) {
-        let said = said.to_lowercase();
-        let known = ADVICE.iter().find(|(part, ..)| said.contains(part));
-        known.map_or(("", true), |(_, advice, again)| (advice, *again))
+    fn known(&self) -> &'static [Advice] {
+        &ADVICE
     }
 }
 
@@ -206,11 +205,11 @@ mod tests {
     #[test]
     fn what_cannot_pass_is_not_tried_again() {
         let ssh = Ssh::parse("board").expect("a board");
-        assert!(ssh.advice("ssh: connect to host board port 22: Connection refused").1);
-        assert!(ssh.advice("kex_exchange_identification: Connection closed by remote host").1);
+        assert!(ssh.advice("ssh: connect to host board port 22: Connection refused").again);
+        assert!(ssh.advice("kex_exchange_identification: Connection closed by remote host").again);
         for said in ["Host key verification failed.", "pi@board: Permission denied (publickey)."] {
-            let (advice, again) = ssh.advice(said);
-            assert!(!again && !advice.is_empty(), "{said}");
+            let advice = ssh.advice(said);
+            assert!(!advice.again && !advice.remedy.is_empty(), "{said}");
         }
     }
 }

@@ -30,7 +30,7 @@ macro_rules! machine {
 
 /// The machine as it is seen before a measurement on the CPU that it would choose.
 fn seen(root: &Path) -> Environment {
-    Watch::under(root, &chosen(root, 1)).now()
+    Monitor::under(root, &chosen(root, 1)).now()
 }
 
 fn told(environment: &Environment) -> Vec<String> {
@@ -70,8 +70,8 @@ fn a_phone_is_measured_on_its_biggest_core() {
 #[test]
 fn a_board_that_was_undervolted_before_is_fit_until_it_is_again() {
     let root = machine!("raspberry-pi-4");
-    let mut watch = Watch::under(root.path(), &[3]);
-    let e = watch.now();
+    let mut monitor = Monitor::under(root.path(), &[3]);
+    let e = monitor.now();
     assert_eq!(kinds(&e), [(&[0, 1, 2, 3][..], Some("Cortex-A72"))]);
     assert_eq!(e.cpu.as_deref(), Some("Raspberry Pi 4 Model B Rev 1.4"));
     assert_eq!(e.throttle["firmware"].kind, ThrottleKind::Firmware);
@@ -80,11 +80,11 @@ fn a_board_that_was_undervolted_before_is_fit_until_it_is_again() {
     set("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n");
     set("sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq", "1800000\n");
     set("sys/class/thermal/thermal_zone0/temp", "86112\n");
-    watch.look(None);
+    monitor.look(None);
     set("sys/class/thermal/thermal_zone0/temp", "60000\n");
     set("proc/meminfo", "MemTotal: 3884376 kB\nMemAvailable: 9 kB\n");
     set("sys/class/thermal/cooling_device0/cur_state", "4\n");
-    let e = watch.look(None).0;
+    let e = monitor.look(None).0;
     let heat = e.temperature_mc["0 (cpu-thermal)"];
     assert_eq!((heat.before, heat.after, heat.highest), (Some(45_277), Some(60_000), Some(86_112)));
     assert_eq!(e.frequency_khz["3"].highest, Some(1_800_000));
@@ -109,8 +109,8 @@ fn cores_of_one_kind_are_one_cluster_although_their_best_speeds_differ() {
 #[test]
 fn a_laptop_uses_a_whole_fast_core_and_tells_when_it_throttles() {
     let root = machine!("x86-laptop");
-    let mut watch = Watch::under(root.path(), &chosen(root.path(), 1));
-    let e = watch.now();
+    let mut monitor = Monitor::under(root.path(), &chosen(root.path(), 1));
+    let e = monitor.now();
     assert_eq!(
         kinds(&e),
         [(&(0..8).collect::<Vec<_>>()[..], None), (&(8..16).collect::<Vec<_>>()[..], None)]
@@ -122,7 +122,7 @@ fn a_laptop_uses_a_whole_fast_core_and_tells_when_it_throttles() {
     assert!(matches!(told(&e).as_slice(), [one] if one.contains("powersave")), "{:?}", told(&e));
     let counter = "sys/devices/system/cpu/cpu7/thermal_throttle/core_throttle_count";
     std::fs::write(root.path().join(counter), "35\n").expect("written");
-    let all = told(&watch.look(None).0).join("\n");
+    let all = told(&monitor.look(None).0).join("\n");
     assert!(all.contains("throttled 4 times") && all.contains("cpu 7 core"), "{all}");
 }
 

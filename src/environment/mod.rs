@@ -28,7 +28,7 @@ use state::State;
 
 /// A machine that is watched while something is measured.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Monitor {
     machine: Machine,
     root: PathBuf,
     cpus: Vec<usize>,
@@ -42,13 +42,13 @@ pub struct Watch {
     android: Option<Android>,
 }
 
-impl Watch {
+impl Monitor {
     /// Notes the state of this machine; `cpus` are those that will be used, empty for all.
     pub fn start(cpus: &[usize]) -> Self {
         Self::under(Path::new("/"), cpus)
     }
 
-    /// As [`Watch::start`], for a system whose files are under `root`.
+    /// As [`Monitor::start`], for a system whose files are under `root`.
     pub fn under(root: &Path, cpus: &[usize]) -> Self {
         let machine = Machine::new(root);
         let before = State::of(&machine, cpus);
@@ -104,7 +104,7 @@ impl Watch {
             affinity: self.cpus.clone(),
             emulated: self.machine.emulates(),
             timer_ns: timer_ns(),
-            clock_ns: Some(clock_ns()),
+            clock_ns: Some(reading_ns()),
             frequency_khz: self.frequency_khz.clone(),
             temperature_mc: self.temperature_mc.clone(),
             throttle: self.throttle.clone(),
@@ -184,8 +184,8 @@ fn timer_ns() -> u64 {
     if smallest == u64::MAX { 0 } else { smallest }
 }
 
-/// What one reading of the clock takes, ns.
-fn clock_ns() -> u64 {
+/// What one reading of the clock takes, ns: the mean of many.
+fn reading_ns() -> u64 {
     const READINGS: u32 = 1000;
     let start = Instant::now();
     for _ in 0..READINGS {
@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn a_system_that_says_nothing_is_no_reason_to_fail() {
         let nothing = tempfile::tempdir().expect("temp");
-        let mut watch = Watch::under(nothing.path(), &[0]);
-        let (environment, others) = watch.look(Some(0));
+        let mut monitor = Monitor::under(nothing.path(), &[0]);
+        let (environment, others) = monitor.look(Some(0));
         assert_eq!(others, None);
         let machine = protocol::Machine { oplat: this_program(), environment, others };
         let e = complete(machine, "local", false, &["avx2".into()]);
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn another_program_than_this_is_told() {
         let nothing = tempfile::tempdir().expect("temp");
-        let environment = Watch::under(nothing.path(), &[]).now();
+        let environment = Monitor::under(nothing.path(), &[]).now();
         let oplat = Oplat { version: "9".into(), ..this_program() };
         let machine = protocol::Machine { oplat: oplat.clone(), environment, others: None };
         let e = complete(machine, "ssh:board", true, &[]);

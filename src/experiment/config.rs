@@ -68,9 +68,9 @@ pub struct Entry {
     activations: Option<Vec<Activation>>,
 }
 
-/// One measurement of an experiment.
+/// One case of an experiment: a model at one number of threads, all its variants in one measurement.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Measurement {
+pub struct Case {
     /// What its record is called, the same every time: `yolov5s-threads1`.
     pub name: String,
     pub entry: Entry,
@@ -84,16 +84,16 @@ impl Config {
         yaml::read(text, file)
     }
 
-    /// The measurements that it comes to, in order. Fails if there are none, or if two have the same name.
-    pub fn measurements(&self) -> Result<Vec<Measurement>> {
-        let of = |entry: &Entry, threads: usize| Measurement {
+    /// The cases that it comes to, in order. Fails if there are none, or if two have the same name.
+    pub fn cases(&self) -> Result<Vec<Case>> {
+        let of = |entry: &Entry, threads: usize| Case {
             name: format!("{}-threads{threads}", entry.file_name()),
             entry: entry.clone(),
             activations: entry.activations.as_ref().unwrap_or(&self.activations).clone(),
             threads,
         };
         let all = self.models.iter().flat_map(|entry| self.threads.iter().map(move |&n| of(entry, n)));
-        let all: Vec<Measurement> = all.collect();
+        let all: Vec<Case> = all.collect();
         if all.is_empty() || self.lowerings.is_empty() {
             return Err(Error::input(
                 "there is nothing to measure: `models`, `threads` and `lowerings` each need an entry",
@@ -194,8 +194,8 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Result<Vec<String>> {
-        let measurements = Config::parse(text, "e.yaml")?.measurements()?;
-        Ok(measurements.into_iter().map(|m| m.name).collect())
+        let cases = Config::parse(text, "e.yaml")?.cases()?;
+        Ok(cases.into_iter().map(|case| case.name).collect())
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let config = Config::parse(text, "e.yaml").unwrap();
         assert_eq!((config.time, config.forks), (Duration::from_secs(120), crate::measure::FORKS));
         let rules: Vec<Vec<String>> = config
-            .measurements()
+            .cases()
             .unwrap()
             .iter()
             .map(|m| m.activations.iter().map(ToString::to_string).collect())
@@ -264,8 +264,8 @@ mod tests {
                     continue;
                 }
                 let config = Config::parse(&text, &file.display().to_string()).unwrap();
-                let measurements = config.measurements().unwrap();
-                let whole = config.time * measurements.len() as u32;
+                let cases = config.cases().unwrap();
+                let whole = config.time * cases.len() as u32;
                 assert!(whole <= Duration::from_secs(330), "{}: takes {whole:?}", file.display());
                 count += 1;
             }

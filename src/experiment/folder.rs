@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Measurement;
+use super::Case;
 use crate::error::{Error, Result};
 use crate::files::Destination;
-use crate::measure::{Experiment, Subject};
+use crate::measure::{Measurement, Subject};
 use crate::record::{self, Record, SCHEMA};
 use crate::units;
 
-/// A folder with one record for each measurement.
+/// A folder with one record for each case.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -19,11 +19,11 @@ pub struct Folder {
 impl Folder {
     /// Makes the folder if there is none, and checks that all records can be written. Unless `resume`, there
     /// must be none of them yet: what was measured is not thrown away unasked.
-    pub fn open(path: &Path, measurements: &[Measurement], resume: bool) -> Result<Self> {
+    pub fn open(path: &Path, cases: &[Case], resume: bool) -> Result<Self> {
         fs::create_dir_all(path).map_err(|e| Error::file("make the folder", path, &e))?;
         let folder = Self { path: path.into() };
-        for measurement in measurements {
-            let file = folder.file(measurement);
+        for case in cases {
+            let file = folder.file(case);
             if !resume && file.exists() {
                 return Err(Error::input(format!(
                     "{} is there already: give --resume to go on from it, or another folder with -o",
@@ -35,21 +35,21 @@ impl Folder {
         Ok(folder)
     }
 
-    pub fn file(&self, measurement: &Measurement) -> PathBuf {
-        self.path.join(format!("{}.json", measurement.name))
+    pub fn file(&self, case: &Case) -> PathBuf {
+        self.path.join(format!("{}.json", case.name))
     }
 
     /// Writes a record whole, in the place of an older one.
-    pub fn write(&self, measurement: &Measurement, record: &Record) -> Result<()> {
-        let file = self.file(measurement);
+    pub fn write(&self, case: &Case, record: &Record) -> Result<()> {
+        let file = self.file(case);
         let text = crate::report::json::document(record)?;
         Destination::check(&file)?.write(text.as_bytes())
     }
 
-    /// The record of an earlier run, if it is what the measurement would give; else why it isn't, and nothing
+    /// The record of an earlier run, if it is what the case would give; else why it isn't, and nothing
     /// if there is none.
-    pub fn earlier(&self, measurement: &Measurement, planned: &Experiment) -> Result<Record, Option<String>> {
-        let bytes = match fs::read(self.file(measurement)) {
+    pub fn earlier(&self, case: &Case, planned: &Measurement) -> Result<Record, Option<String>> {
+        let bytes = match fs::read(self.file(case)) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(None),
             Err(e) => return Err(Some(format!("its record can't be read: {e}"))),
@@ -64,7 +64,7 @@ impl Folder {
 }
 
 /// In what a record is not what the measurement would give now, if it is incomplete or was planned otherwise.
-fn differs(record: &Record, planned: &Experiment) -> Option<String> {
+fn differs(record: &Record, planned: &Measurement) -> Option<String> {
     if record.schema != SCHEMA {
         return Some(format!("its record has the schema {}", record.schema));
     }
@@ -81,7 +81,7 @@ fn differs(record: &Record, planned: &Experiment) -> Option<String> {
 }
 
 /// In what a record, complete or not, was planned otherwise than the measurement is now.
-pub fn planned_otherwise(record: &Record, planned: &Experiment) -> Option<String> {
+pub fn planned_otherwise(record: &Record, planned: &Measurement) -> Option<String> {
     let version = env!("CARGO_PKG_VERSION");
     if record.oplat.version != version {
         return Some(format!("it was measured by version {}, this is {version}", record.oplat.version));
@@ -97,7 +97,7 @@ pub fn planned_otherwise(record: &Record, planned: &Experiment) -> Option<String
     model(record, planned).or_else(|| settings(record, planned)).or_else(|| variants(record, planned))
 }
 
-fn model(record: &Record, planned: &Experiment) -> Option<String> {
+fn model(record: &Record, planned: &Measurement) -> Option<String> {
     let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
     if models.len() != planned.subjects.len() {
         return Some("it was of other models".into());
@@ -115,7 +115,7 @@ fn one_model(was: &record::Model, now: &Subject) -> Option<String> {
     Some(format!("input {} was {before} and is {} now", other.name, units::shape(&other.shape)))
 }
 
-fn settings(record: &Record, planned: &Experiment) -> Option<String> {
+fn settings(record: &Record, planned: &Measurement) -> Option<String> {
     let (was, load) = (&record.settings, &planned.load);
     let changed = |what: &str, was: String, now: String| {
         (was != now).then(|| format!("{what} was {was} and is {now} now"))
@@ -133,7 +133,7 @@ fn settings(record: &Record, planned: &Experiment) -> Option<String> {
         .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))
 }
 
-fn variants(record: &Record, planned: &Experiment) -> Option<String> {
+fn variants(record: &Record, planned: &Measurement) -> Option<String> {
     let was: Vec<_> = record.variants.iter().map(|v| (&v.name, &v.rule, &v.lowering, &v.knobs)).collect();
     let now: Vec<_> = planned.variants.iter().map(|p| (&p.name, &p.rule, &p.lowering, &p.knobs)).collect();
     let same = match record.settings.groups {

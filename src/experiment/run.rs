@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Folder, Measurement, summary};
-use crate::error::{Error, Kind, Result};
-use crate::measure::{self, Experiment, Progress};
+use super::{Case, Folder, summary};
+use crate::error::{Error, Exit, Result};
+use crate::measure::{self, Measurement, Progress};
 use crate::record::Record;
 use crate::report::{self, Format, Options, verdict};
 use crate::units;
 
 /// Who measures, and whom results are told to.
 pub trait Lab {
-    /// What a measurement comes to. Fails if it can't be made as the experiment says.
-    fn prepare(&mut self, measurement: &Measurement) -> Result<Experiment>;
+    /// The measurement that a case comes to. Fails if it can't be made as the experiment says.
+    fn prepare(&mut self, case: &Case) -> Result<Measurement>;
 
     /// Measures; fails if there is nothing to make a record of.
-    fn measure(&mut self, experiment: &Experiment, place: Place) -> Result<Record>;
+    fn measure(&mut self, measurement: &Measurement, place: Place) -> Result<Record>;
 
     /// Whether the user wants to stop.
     fn interrupted(&self) -> bool;
@@ -27,7 +27,7 @@ pub trait Lab {
     fn note(&mut self, line: &str);
 }
 
-/// Which measurement of an experiment it is.
+/// Which case of an experiment it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// From 1.
@@ -37,46 +37,44 @@ pub struct Place {
     pub rest: Duration,
 }
 
-/// Runs all measurements in order, or with `resume` those that have no good record yet, and keeps each record
-/// as soon as it is there. A measurement that fails, or whose record can't be written, doesn't stop the others.
+/// Measures all cases in order, or with `resume` those that have no good record yet, and keeps each record
+/// as soon as it is there. A case that fails, or whose record can't be written, doesn't stop the others.
 ///
-/// Fails at once if a measurement can't be prepared; at the end if something was not measured or not kept.
-pub fn run(measurements: &[Measurement], folder: &Folder, resume: bool, lab: &mut dyn Lab) -> Result<()> {
+/// Fails at once if a case can't be prepared; at the end if something was not measured or not kept.
+pub fn run(cases: &[Case], folder: &Folder, resume: bool, lab: &mut dyn Lab) -> Result<()> {
     let mut done: Vec<Option<Record>> = vec![];
     let mut times = vec![];
-    for measurement in measurements {
-        let planned = lab.prepare(measurement)?;
+    for case in cases {
+        let planned = lab.prepare(case)?;
         times.push(planned.time);
-        done.push(if resume { earlier(measurement, folder, &planned, lab) } else { None });
+        done.push(if resume { earlier(case, folder, &planned, lab) } else { None });
     }
     let mut trouble: Option<Error> = None;
-    for (i, measurement) in
-        measurements.iter().enumerate().filter(|(i, _)| done[*i].is_none()).collect::<Vec<_>>()
-    {
+    for (i, case) in cases.iter().enumerate().filter(|(i, _)| done[*i].is_none()).collect::<Vec<_>>() {
         let rest =
             (i + 1..times.len()).filter(|&later| done[later].is_none()).map(|later| times[later]).sum();
-        let place = Place { number: i + 1, of: measurements.len(), rest };
-        match one(measurement, place, folder, lab) {
+        let place = Place { number: i + 1, of: cases.len(), rest };
+        match one(case, place, folder, lab) {
             Ok((record, complete)) => {
                 done[i] = Some(record);
                 complete.unwrap_or_else(|error| worst(&mut trouble, error));
             }
             Err(error) => {
-                lab.note(&format!("{}: {error}", measurement.name));
-                worst(&mut trouble, error.context(&measurement.name));
+                lab.note(&format!("{}: {error}", case.name));
+                worst(&mut trouble, error.context(&case.name));
             }
         }
         if lab.interrupted() {
             let complete = done.iter().flatten().filter(|record| !record.settings.interrupted).count();
             trouble = Some(Error::lost(format!(
                 "interrupted after {complete} of {}: --resume goes on from there",
-                units::count(measurements.len(), "measurement")
+                units::count(cases.len(), "measurement")
             )));
             break;
         }
     }
     let measured =
-        measurements.iter().zip(&done).filter_map(|(m, record)| Some((m.name.as_str(), record.as_ref()?)));
+        cases.iter().zip(&done).filter_map(|(case, record)| Some((case.name.as_str(), record.as_ref()?)));
     let table = summary::render(measured);
     if !table.is_empty() {
         lab.print(&format!("\n{table}"))?;
@@ -85,14 +83,9 @@ pub fn run(measurements: &[Measurement], folder: &Folder, resume: bool, lab: &mu
 }
 
 /// The record of an earlier run, if it will do; says so either way.
-fn earlier(
-    measurement: &Measurement,
-    folder: &Folder,
-    planned: &Experiment,
-    lab: &mut dyn Lab,
-) -> Option<Record> {
-    let name = &measurement.name;
-    match folder.earlier(measurement, planned) {
+fn earlier(case: &Case, folder: &Folder, planned: &Measurement, lab: &mut dyn Lab) -> Option<Record> {
+    let name = &case.name;
+    match folder.earlier(case, planned) {
         Ok(record) => {
             lab.note(&format!("{name}: measured already"));
             Some(record)
@@ -106,15 +99,10 @@ fn earlier(
     }
 }
 
-/// One measurement, told and kept. The second result says whether all of it was measured and could be kept.
-fn one(
-    measurement: &Measurement,
-    place: Place,
-    folder: &Folder,
-    lab: &mut dyn Lab,
-) -> Result<(Record, Result<()>)> {
-    let planned = lab.prepare(measurement)?;
-    let name = &measurement.name;
+/// One case, measured, told and kept. The second result says whether all of it was measured and could be kept.
+fn one(case: &Case, place: Place, folder: &Folder, lab: &mut dyn Lab) -> Result<(Record, Result<()>)> {
+    let planned = lab.prepare(case)?;
+    let name = &case.name;
     let rest = match place.rest {
         Duration::ZERO => String::new(),
         rest => format!("; about {} more after it", units::duration(rest)),
@@ -128,7 +116,7 @@ fn one(
     ));
     let record = lab.measure(&planned, place)?;
     drop(planned);
-    let kept = folder.write(measurement, &record);
+    let kept = folder.write(case, &record);
     lab.print(&format!("\n{name}\n{}", verdict::section(&record).text()))?;
     if let Err(error) = &kept {
         lab.note(&format!("{error}; {name} is printed instead"));
@@ -140,7 +128,7 @@ fn one(
 
 /// Keeps the first error, but one of something that was lost rather than one of what can't be done.
 fn worst(trouble: &mut Option<Error>, error: Error) {
-    if trouble.as_ref().is_none_or(|known| known.kind != Kind::Lost && error.kind == Kind::Lost) {
+    if trouble.as_ref().is_none_or(|known| known.exit != Exit::Lost && error.exit == Exit::Lost) {
         *trouble = Some(error);
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::error::{Error, Kind, Result};
-use crate::measure::{Experiment, scripted};
+use crate::error::{Error, Exit, Result};
+use crate::measure::{Measurement, scripted};
 use crate::record::Record;
 
 const CONFIG: &str = "about: a test\nthreads: [1, 2]\nmodels:\n- model: a\n- model: b\n";
@@ -39,26 +39,26 @@ impl Fake {
     }
 
     fn run(&mut self, folder: &Path, resume: bool) -> Result<()> {
-        let measurements = Config::parse(CONFIG, "test.yaml")?.measurements()?;
-        run(&measurements, &Folder::open(folder, &measurements, resume)?, resume, self)
+        let cases = Config::parse(CONFIG, "test.yaml")?.cases()?;
+        run(&cases, &Folder::open(folder, &cases, resume)?, resume, self)
     }
 }
 
 impl Lab for Fake {
-    fn prepare(&mut self, measurement: &Measurement) -> Result<Experiment> {
-        let mut experiment = scripted::experiment();
-        experiment.subjects[0].model.name = measurement.name.clone();
-        experiment.load.threads = measurement.threads;
-        experiment.time = std::time::Duration::from_secs(self.seconds);
-        Ok(experiment)
+    fn prepare(&mut self, case: &Case) -> Result<Measurement> {
+        let mut measurement = scripted::measurement();
+        measurement.subjects[0].model.name = case.name.clone();
+        measurement.load.threads = case.threads;
+        measurement.time = std::time::Duration::from_secs(self.seconds);
+        Ok(measurement)
     }
 
-    fn measure(&mut self, experiment: &Experiment, _: Place) -> Result<Record> {
-        let name = experiment.name();
+    fn measure(&mut self, measurement: &Measurement, _: Place) -> Result<Record> {
+        let name = measurement.name();
         self.measured.push(name.clone());
         (self.before)(&name)?;
         self.interrupted = self.interrupt_in == Some(name.as_str());
-        scripted::measured(experiment, self.interrupted)
+        scripted::measured(measurement, self.interrupted)
     }
 
     fn interrupted(&self) -> bool {
@@ -124,7 +124,7 @@ fn an_interrupted_and_resumed_experiment_equals_an_uninterrupted_one() {
 
     let mut lab = Fake { interrupt_in: Some("a-threads2"), ..Fake::new() };
     let error = lab.run(parts.path(), false).expect_err("interrupted");
-    assert_eq!(error.kind, Kind::Lost);
+    assert_eq!(error.exit, Exit::Lost);
     assert!(
         error.message.contains("after 1 of 4 measurements") && error.message.contains("--resume"),
         "{error}"
@@ -191,13 +191,13 @@ fn what_was_measured_is_not_thrown_away_unasked() {
     fs::write(folder.path().join("b-threads2.json"), "precious").unwrap();
     let mut lab = Fake::new();
     let error = lab.run(folder.path(), false).expect_err("refused");
-    assert!(error.kind == Kind::Input && error.message.contains("--resume"), "{error}");
+    assert!(error.exit == Exit::Input && error.message.contains("--resume"), "{error}");
     assert!(lab.measured.is_empty(), "before any time was spent");
     assert_eq!(fs::read_to_string(folder.path().join("b-threads2.json")).unwrap(), "precious");
 
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    assert_eq!(lab.run(&file, false).expect_err("no folder").kind, Kind::Input);
+    assert_eq!(lab.run(&file, false).expect_err("no folder").exit, Exit::Input);
     assert!(lab.measured.is_empty());
 }
 

@@ -2,45 +2,41 @@
 
 use std::time::SystemTime;
 
-use super::attribute::{attribute, share_shapes};
+use super::attribute::{attribute, share_shapes, unplaced};
 use super::raw::{Raw, RawFork, RawVariant};
-use super::{Experiment, Planned, compare};
+use super::steadiness::steadiness;
+use super::warnings::warnings;
+use super::{Measurement, Planned, pairing};
 use crate::environment;
 use crate::record::{
     Bookkeeping, Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role,
-    SCHEMA, Settings, Site, Skipped, Variant, steady,
+    SCHEMA, Settings, Skipped, Variant, steady,
 };
 use crate::stats::Samples;
 
-/// Forks below which Student's t makes intervals very wide: at 99%, 9.9 standard errors for three.
-const FEW_FORKS: usize = 4;
-
-/// Difference between the medians of forks that is worth a warning, as a share.
-const DRIFT: f64 = 0.1;
-
 /// Makes the record of a measurement of which at least one round is there.
 pub fn record(
-    experiment: &Experiment,
+    measurement: &Measurement,
     raw: Raw,
     engine: Engine,
     mut environment: Environment,
     started: SystemTime,
 ) -> Record {
-    let settings = settings(experiment, &raw);
+    let settings = settings(measurement, &raw);
     let missing = raw.interrupted || raw.lost.is_some();
-    let models: Vec<Model> = (0..experiment.subjects.len()).map(|s| model(experiment, s, &raw)).collect();
-    let mut variants: Vec<Variant> = experiment
+    let models: Vec<Model> = (0..measurement.subjects.len()).map(|s| model(measurement, s, &raw)).collect();
+    let mut variants: Vec<Variant> = measurement
         .variants
         .iter()
         .zip(raw.variants.iter().zip(usable(&raw)))
-        .map(|(planned, (raw, usable))| variant(experiment, planned, raw, &usable))
+        .map(|(planned, (raw, usable))| variant(measurement, planned, raw, &usable))
         .collect();
     if missing {
         for (variant, raw) in variants.iter_mut().zip(&raw.variants) {
             variant.forks.iter_mut().zip(&raw.forks).for_each(|(fork, raw)| fork.ops_ns = raw.ops_ns.clone());
         }
     }
-    compare_all(experiment, &mut variants);
+    compare_all(measurement, &mut variants);
     for models in variants.chunk_by_mut(|a, b| a.model == b.model) {
         share_shapes(models.iter_mut().map(|v| &mut v.sites));
     }
@@ -56,7 +52,7 @@ pub fn record(
         schema: SCHEMA.into(),
         oplat: environment::this_program(),
         started_at: environment::rfc3339(started),
-        command: experiment.command.clone(),
+        command: measurement.command.clone(),
         engine,
         environment,
         model: models.first().cloned().unwrap_or_default(),
@@ -67,20 +63,20 @@ pub fn record(
     }
 }
 
-fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
+fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
     Settings {
-        seed: experiment.load.seed,
+        seed: measurement.load.seed,
         forks: raw.order.len(),
-        forks_wanted: Some(experiment.forks),
+        forks_wanted: Some(measurement.forks),
         rounds: raw.order.iter().map(Vec::len).collect(),
         runs_per_turn: raw.runs_per_turn as usize,
-        time_limit_ns: u64::try_from(experiment.time.as_nanos()).unwrap_or(u64::MAX),
-        denormals: experiment.load.denormals,
-        threads: experiment.load.threads,
-        confidence: experiment.confidence,
-        cool_down_ns: u64::try_from(experiment.rest.pause.as_nanos()).unwrap_or(u64::MAX),
-        max_temperature_mc: experiment.rest.below_mc,
-        cold: experiment.cold,
+        time_limit_ns: u64::try_from(measurement.time.as_nanos()).unwrap_or(u64::MAX),
+        denormals: measurement.load.denormals,
+        threads: measurement.load.threads,
+        confidence: measurement.confidence,
+        cool_down_ns: u64::try_from(measurement.rest.pause.as_nanos()).unwrap_or(u64::MAX),
+        max_temperature_mc: measurement.rest.below_mc,
+        cold: measurement.cold,
         interrupted: raw.interrupted,
         lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
@@ -89,88 +85,11 @@ fn settings(experiment: &Experiment, raw: &Raw) -> Settings {
     }
 }
 
-/// What about the measurement itself makes its numbers less sure.
-fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
-    let mut warnings = vec![];
-    let forks = if settings.forks == 1 { "1 fork".into() } else { format!("{} forks", settings.forks) };
-    if let Some(lost) = &settings.lost {
-        warnings.push(format!("incomplete, only {forks}: {lost}"));
-    } else if settings.interrupted {
-        let rounds = crate::units::count(settings.rounds.iter().sum(), "round");
-        warnings.push(format!("interrupted after {rounds} in {forks}: intervals are wide"));
-    } else if settings.forks < FEW_FORKS {
-        warnings.push(format!("only {forks}: intervals are wide; give more --time"));
-    }
-    if settings.resumed > 0 {
-        let times = crate::units::count(settings.resumed, "time");
-        warnings.push(format!("gone on with {times} after it was cut off: not all forks are of one sitting"));
-    }
-    let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
-    let counts: Vec<usize> =
-        steady(&forks).iter().map(|forks| forks.iter().filter(|f| f.is_none()).count()).collect();
-    let odd = variants.iter().zip(&counts).filter(|(_, n)| **n > 0);
-    let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();
-    if !odd.is_empty() {
-        warnings.push(format!(
-            "processes that ran far slower than others of the same variant, all their life long: {}; they are \
-             left out of ratios and of the ops' times, and kept in the record",
-            odd.join(", ")
-        ));
-    }
-    let measured = |v: &&Variant| v.forks.iter().any(|f| !f.rounds.is_empty());
-    let steady = variants.iter().zip(&counts).filter(|(_, n)| **n == 0).map(|(v, _)| v).find(measured);
-    let medians =
-        steady.iter().flat_map(|v| &v.forks).filter_map(|f| Samples::from_ns(f.rounds.iter().flatten()));
-    if let Some(medians) = Samples::new(medians.map(|s| s.median()))
-        && medians.quantile(1.0) > (1.0 + DRIFT) * medians.min()
-    {
-        let share = 100.0 * (medians.quantile(1.0) / medians.min() - 1.0);
-        warnings.push(format!(
-            "speed changed by {share:.0}% between forks: ratios are paired and hold, latencies hold less; \
-             stop other programs"
-        ));
-    }
-    warnings.extend(unsteady(variants));
-    warnings
-}
-
-/// A drift within forks is worth a warning from this share on, if the interval is beside none.
-const DRIFT_WITHIN: f64 = 0.03;
-
-/// Forks that drifted, or that had not settled when they were measured.
-fn unsteady(variants: &[Variant]) -> Vec<String> {
-    let mut warnings = vec![];
-    let drifting = variants.iter().filter_map(|v| {
-        let s = v.steadiness?;
-        let (drift, [low, high]) = (s.drift?, s.drift_interval?);
-        let sure = low > 1.0 || high < 1.0;
-        (sure && (drift - 1.0).abs() > DRIFT_WITHIN)
-            .then(|| format!("{} {:+.0}%", v.name, 100.0 * (drift - 1.0)))
-    });
-    let drifting: Vec<String> = drifting.collect();
-    if !drifting.is_empty() {
-        warnings.push(format!(
-            "run times drift from the first third of a fork to the last: {}; a device that heats up needs \
-             --cool-down, another a longer --time",
-            drifting.join(", ")
-        ));
-    }
-    let restless = variants.iter().flat_map(|v| &v.forks).filter(|f| f.settled == Some(false)).count();
-    if restless > 0 {
-        warnings.push(format!(
-            "run times had not settled after the warm-up in {} of {} processes: stop other programs",
-            restless,
-            variants.iter().map(|v| v.forks.len()).sum::<usize>()
-        ));
-    }
-    warnings
-}
-
 /// What is known of a model, completed by its first variant that was loaded: the original, if it can be.
-fn model(experiment: &Experiment, subject: usize, raw: &Raw) -> Model {
-    let mut model = experiment.subjects[subject].model.clone();
+fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
+    let mut model = measurement.subjects[subject].model.clone();
     let of_it =
-        experiment.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
+        measurement.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
     if let Some(loaded) = of_it.filter_map(|(_, raw)| raw.loaded.as_ref()).next() {
         let input = |i: &crate::protocol::Input| Input {
             name: i.name.clone(),
@@ -194,7 +113,7 @@ fn usable(raw: &Raw) -> Vec<Vec<&RawFork>> {
 }
 
 /// A variant by itself; comparisons come later. Its ops' times are those of the `usable` forks.
-fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable: &[&RawFork]) -> Variant {
+fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usable: &[&RawFork]) -> Variant {
     let (mut ops, sites) = match &raw.loaded {
         Some(loaded) => attribute(&planned.variant, loaded),
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
@@ -218,20 +137,20 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable:
         op: s.op.clone(),
         reason: s.recorded_reason(),
     });
-    let model = &experiment.subjects[planned.subject].model;
+    let model = &measurement.subjects[planned.subject].model;
     Variant {
         name: planned.name.clone(),
-        model: (experiment.subjects.len() > 1).then(|| model.name.clone()),
+        model: (measurement.subjects.len() > 1).then(|| model.name.clone()),
         role: planned.role,
         rule: planned.rule.clone(),
         lowering: planned.lowering,
-        threads: experiment.load.threads,
+        threads: measurement.load.threads,
         knobs: planned.knobs.clone(),
         sites,
         skipped: skipped.collect(),
         latency: Latency::of(&forks),
         delta: None,
-        steadiness: compare::steadiness(&forks, experiment.confidence),
+        steadiness: steadiness(&forks, measurement.confidence),
         profiled,
         activation_cost: None,
         memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
@@ -240,17 +159,6 @@ fn variant(experiment: &Experiment, planned: &Planned, raw: &RawVariant, usable:
         forks,
         error: raw.error.as_ref().map(|e| e.message.clone()),
         refused: raw.error.as_ref().is_some_and(|e| e.refused),
-    }
-}
-
-/// A site of a variant that was never loaded.
-fn unplaced(site: &crate::swap::VariantSite) -> Site {
-    Site {
-        node: site.node.clone(),
-        from: site.from.clone(),
-        to: site.to.clone(),
-        shape: vec![],
-        folded_into: None,
     }
 }
 
@@ -273,7 +181,7 @@ fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
     let forks: Vec<_> = forks.iter().map(|f| f.fork.clone()).collect();
     Some(Profiled {
         p50_ns: ns(wall.median()),
-        overhead_ratio: compare::overhead_ratio(&forks)?,
+        overhead_ratio: pairing::overhead_ratio(&forks)?,
         unaccounted_ns: ns(wall.mean() - explained),
         bookkeeping: bookkeeping(&forks, wall.mean() - explained),
     })
@@ -303,13 +211,13 @@ fn memory(memory: &crate::protocol::Memory, forks: &[RawFork]) -> Memory {
 }
 
 /// Every variant against the first original, and against the control of its own model.
-fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
-    let confidence = experiment.confidence;
+fn compare_all(measurement: &Measurement, variants: &mut [Variant]) {
+    let confidence = measurement.confidence;
     let all: Vec<Vec<Fork>> = variants.iter().map(|v| v.forks.clone()).collect();
     let steady = steady(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let original = variants.first().map(|v| v.name.clone()).unwrap_or_default();
     for (at, variant) in variants.iter_mut().enumerate().skip(1) {
-        variant.delta = compare::delta(&original, &steady[0], &steady[at], confidence);
+        variant.delta = pairing::delta(&original, &steady[0], &steady[at], confidence);
     }
     for at in 0..variants.len() {
         let alike = |v: &Variant| (&v.model, &v.knobs) == (&variants[at].model, &variants[at].knobs);
@@ -317,7 +225,7 @@ fn compare_all(experiment: &Experiment, variants: &mut [Variant]) {
         let Some(control) = control.filter(|_| variants[at].role != Role::Control) else { continue };
         let p50_ns = variants[at].latency.map_or(0, |l| l.p50_ns);
         variants[at].activation_cost =
-            compare::activation_cost(&steady[control], &steady[at], p50_ns, confidence);
+            pairing::activation_cost(&steady[control], &steady[at], p50_ns, confidence);
     }
 }
 

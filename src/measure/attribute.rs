@@ -65,22 +65,24 @@ fn named(index: usize, op: &protocol::Op, names: &[String]) -> Op {
     }
 }
 
+/// A site of which no op is known, as of a variant that was never loaded.
+pub fn unplaced(site: &VariantSite) -> Site {
+    Site {
+        node: site.node.clone(),
+        from: site.from.clone(),
+        to: site.to.clone(),
+        shape: vec![],
+        folded_into: None,
+    }
+}
+
 /// Finds the ops of a site and marks them.
 fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Site {
     let nodes: HashSet<usize> = site.nodes.iter().copied().collect();
     let own = |op: &protocol::Op| !op.onnx.is_empty() && op.onnx.iter().all(|node| nodes.contains(node));
     // The op that puts out the site's value, mixed with other nodes.
     let host_by = |node: &usize| engine_ops.iter().position(|op| op.onnx.contains(node) && !own(op));
-    let (mut last_own, mut found) = (
-        None,
-        Site {
-            node: site.node.clone(),
-            from: site.from.clone(),
-            to: site.to.clone(),
-            shape: vec![],
-            folded_into: None,
-        },
-    );
+    let (mut last_own, mut found) = (None, unplaced(site));
     for (index, op) in engine_ops.iter().enumerate().filter(|(_, op)| own(op)) {
         ops[index].site = Some(site.node.clone());
         last_own = Some((index, op));

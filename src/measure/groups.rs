@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Experiment, Planned};
+use super::{Measurement, Planned};
 use crate::record::{Record, Role};
 
 /// What a worker needs beside its model, bytes.
@@ -20,61 +20,64 @@ const SHARE: f64 = 0.7;
 
 /// The measurement as one or several, of variants that fit into so many bytes together; unknown memory fits all. The
 /// time is shared by number of variants.
-pub fn split(experiment: &Experiment, available: Option<u64>) -> Vec<Experiment> {
-    let Some(available) = available else { return vec![experiment.clone()] };
-    let budget = (available as f64 * SHARE) as u64;
-    let all: u64 = experiment.variants.iter().map(|v| need(experiment, v)).sum();
-    if all <= budget {
-        return vec![experiment.clone()];
-    }
-    let base = &experiment.variants[0];
-    let is_base = |v: &Planned| (v.subject, v.role, &v.knobs) == (base.subject, Role::Original, &base.knobs);
-    let mut groups: Vec<Vec<Planned>> = vec![];
-    let mut group: Vec<Planned> = vec![];
-    let close = |group: &mut Vec<Planned>, groups: &mut Vec<Vec<Planned>>| {
-        if !group.is_empty() {
-            groups.push(std::mem::take(group));
-        }
-    };
-    let control = |v: &Planned| {
-        let alike = |c: &&Planned| (c.subject, &c.knobs, c.role) == (v.subject, &v.knobs, Role::Control);
-        experiment.variants.iter().find(alike)
-    };
-    for variant in experiment.variants.iter().filter(|v| !is_base(v) && v.role != Role::Control) {
-        let with = |group: &[Planned]| {
-            let mut with = if group.is_empty() { vec![base.clone()] } else { group.to_vec() };
-            with.push(variant.clone());
-            with.extend(control(variant).filter(|c| !with.iter().any(|v| v.name == c.name)).cloned());
-            with
-        };
-        let fits = with(&group).iter().map(|v| need(experiment, v)).sum::<u64>() <= budget;
-        if !fits {
-            close(&mut group, &mut groups);
-        }
-        group = with(&group);
-    }
-    close(&mut group, &mut groups);
+pub fn split(measurement: &Measurement, available: Option<u64>) -> Vec<Measurement> {
+    let budget = available.map_or(u64::MAX, |bytes| (bytes as f64 * SHARE) as u64);
+    let fits = need(measurement, &measurement.variants) <= budget;
+    let groups = if fits { vec![] } else { grouped(measurement, budget) };
     if groups.len() < 2 {
-        return vec![experiment.clone()];
+        return vec![measurement.clone()];
     }
     let whole: usize = groups.iter().map(Vec::len).sum();
     let mut known = HashSet::new();
     let of = |(number, mut variants): (usize, Vec<Planned>)| {
-        let time =
-            experiment.time.mul_f64(variants.len() as f64 / whole as f64).max(Duration::from_millis(1));
+        let share = variants.len() as f64 / whole as f64;
+        let time = measurement.time.mul_f64(share).max(Duration::from_millis(1));
         for variant in &mut variants {
             if !known.insert(variant.name.clone()) {
                 variant.name = format!("{}, group {}", variant.name, number + 1);
             }
         }
-        Experiment { variants: variants.into(), time, ..experiment.clone() }
+        Measurement { variants: variants.into(), time, ..measurement.clone() }
     };
     groups.into_iter().enumerate().map(of).collect()
 }
 
-/// Bytes that a variant's worker may need.
-fn need(experiment: &Experiment, variant: &Planned) -> u64 {
-    WORKER + TIMES_WEIGHTS * 4 * experiment.subjects[variant.subject].model.parameters
+/// The variants in groups that each need no more than `budget` bytes, or are as small as a group can be: one variant
+/// with the original and the control that it is compared with.
+fn grouped(measurement: &Measurement, budget: u64) -> Vec<Vec<Planned>> {
+    let base = &measurement.variants[0];
+    let is_base = |v: &Planned| (v.subject, v.role, &v.knobs) == (base.subject, Role::Original, &base.knobs);
+    let with = |group: &[Planned], variant: &Planned| {
+        let mut group = group.to_vec();
+        group.push(variant.clone());
+        let control = control(measurement, variant).filter(|c| !group.iter().any(|v| v.name == c.name));
+        group.extend(control.cloned());
+        group
+    };
+    let mut groups: Vec<Vec<Planned>> = vec![];
+    for variant in measurement.variants.iter().filter(|v| !is_base(v) && v.role != Role::Control) {
+        if let Some(group) = groups.last_mut() {
+            let larger = with(group, variant);
+            if need(measurement, &larger) <= budget {
+                *group = larger;
+                continue;
+            }
+        }
+        groups.push(with(std::slice::from_ref(base), variant));
+    }
+    groups
+}
+
+/// What a variant's activations cost is told by the control of its model and knobs.
+fn control<'m>(measurement: &'m Measurement, variant: &Planned) -> Option<&'m Planned> {
+    let its = (variant.subject, &variant.knobs, Role::Control);
+    measurement.variants.iter().find(|v| (v.subject, &v.knobs, v.role) == its)
+}
+
+/// Bytes that the variants' workers may need together.
+fn need(measurement: &Measurement, variants: &[Planned]) -> u64 {
+    let parameters = |v: &Planned| measurement.subjects[v.subject].model.parameters;
+    variants.iter().map(|v| WORKER + TIMES_WEIGHTS * 4 * parameters(v)).sum()
 }
 
 /// The groups' records as one: variants one group after another, each compared within its own. So many groups were

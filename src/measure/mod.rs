@@ -1,24 +1,47 @@
 //! Measuring: which process does what when, and what becomes of its answers.
 //!
-//! Three parts that don't know each other's business: `plan` is the arithmetic of time, `session` talks to
-//! workers and collects what they say, `assemble` makes the record of it. Only `session` waits for anything.
+//! A measurement passes through these files from top to bottom:
+//!
+//! - `mod`: what is to be measured ([`Measurement`]), and [`measure`], which goes from there to the record
+//! - `machine`: the worker that says what its machine is and how it fares, from before the first fork to after the last
+//! - `resume`: what the record of a measurement that was cut off is good for: checked here, completed at the end
+//! - `groups`: a measurement of its own for each group of variants that fit into memory together
+//! - `files`: the variants as files that workers can read
+//! - `session`: the forks, one after another, until the time is up
+//!   - `budget`: what parts of it cost, as far as it is known
+//!   - `pace`: how fast each variant is, and so how long to wait for its worker
+//!   - `start`: how a fork begins: pause, cold starts, warm-up
+//!   - `turns`: its rounds
+//!   - `survey`: memory, short ops and outputs, which are asked for once
+//!   - `failing`: what becomes of a variant that fails
+//! - `plan`: the arithmetic of time that `session` goes by: forks, rounds, runs, and the order of turns
+//! - `client`: a variant's worker, with a method for each request
+//! - `raw`: what workers said
+//! - `assemble`: the record of it
+//!   - `attribute`: which op computes which site
+//!   - `pairing`: ratios and costs, from turns of the same rounds
+//!   - `steadiness`: outliers and drift
+//!   - `warnings`: what makes the numbers less sure
+//! - `tune`: for `--tune`, which knobs could matter for a model that has been measured
+//!
+//! `machine`, `session` and `tune` wait for workers. All else only computes, but for `files`, which writes.
 
 mod assemble;
 mod attribute;
-mod compare;
-mod failing;
+mod client;
 mod files;
 mod groups;
-mod lane;
+mod machine;
+mod pairing;
 mod plan;
 mod raw;
 mod resume;
 mod session;
-mod start;
+mod steadiness;
 #[cfg(test)]
 mod tests;
 mod tune;
-mod watch;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,8 +52,8 @@ use crate::error::{Error, Result};
 use crate::protocol::{Input, Load};
 use crate::record::{self, Lowering, Record, Role};
 use crate::swap;
+pub use machine::MachineClient;
 use raw::Raw;
-pub use watch::Watch;
 
 pub use crate::device::Interrupt;
 pub(crate) use plan::order;
@@ -40,7 +63,7 @@ pub use tune::{Candidate, candidates};
 
 /// All that is needed to measure the variants of one or more models against each other.
 #[derive(Clone, Debug)]
-pub struct Experiment {
+pub struct Measurement {
     /// The command line, for the record.
     pub command: Vec<String>,
     /// The models, under names that differ.
@@ -79,7 +102,7 @@ pub struct Rest {
     pub below_mc: Option<i64>,
 }
 
-impl Experiment {
+impl Measurement {
     /// What is measured, as messages call it: the names of the models.
     pub fn name(&self) -> String {
         self.subjects.iter().map(|s| s.model.name.as_str()).collect::<Vec<_>>().join(" and ")
@@ -161,39 +184,28 @@ impl Clock for Since<'_> {
     }
 }
 
-/// Measures all variants against each other and makes the record of it.
+/// Measures all variants against each other and makes the record of it. Goes on from `earlier`, the record of the same
+/// plan, if that was cut off: its forks aren't made again. Where it is complete, it is what is given back.
 ///
 /// A variant that fails has its `error` set, and the others go on. Fails if nothing could be measured: with
 /// bad input if the engine refused all variants, otherwise with a lost worker (an interrupt included).
 pub fn measure(
-    experiment: &Experiment,
-    target: &dyn Target,
-    progress: &mut dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Record> {
-    measure_by(&Instant::now(), experiment, None, target, progress, interrupt)
-}
-
-/// As [`measure`], going on from a record of the same plan that was cut off: forks that it has aren't made again.
-pub fn resume(
-    experiment: &Experiment,
+    measurement: &Measurement,
     earlier: Option<Record>,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    let Some(earlier) = earlier else { return measure(experiment, target, progress, interrupt) };
-    let cut_off = earlier.settings.interrupted || earlier.settings.lost.is_some();
-    if !cut_off || earlier.settings.forks >= experiment.forks {
-        return Ok(earlier);
+    match earlier {
+        Some(record) if !resume::is_cut_off(&record, measurement) => Ok(record),
+        earlier => measure_by(&Instant::now(), measurement, earlier.as_ref(), target, progress, interrupt),
     }
-    measure_by(&Instant::now(), experiment, Some(&earlier), target, progress, interrupt)
 }
 
 /// What a target is like now, with the CPUs that a measurement of one thread would use.
 pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> Result<record::Environment> {
     target.open(interrupt)?;
-    Ok(Watch::start(cpus, 1, target, interrupt)?.finish(&[]))
+    Ok(MachineClient::start(cpus, 1, target, interrupt)?.finish(&[]))
 }
 
 /// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it
@@ -224,76 +236,91 @@ pub fn complete(record: &Record, resumable: bool) -> Result<()> {
     Err(if variant.refused { Error::input(message) } else { Error::lost(message) })
 }
 
+/// As [`measure`], by another clock.
 fn measure_by(
     clock: &dyn Clock,
-    experiment: &Experiment,
+    measurement: &Measurement,
     earlier: Option<&Record>,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    if experiment.variants.is_empty() {
-        return Err(Error::input(format!("{}: there is no variant to measure", experiment.name())));
+    if measurement.variants.is_empty() {
+        return Err(Error::input(format!("{}: there is no variant to measure", measurement.name())));
     }
     let started = SystemTime::now();
     progress.phase("reaching the target");
     target.open(interrupt)?;
-    let mut watch = Watch::start(experiment.cpus.as_deref(), experiment.load.threads, target, interrupt)?;
+    let mut machine =
+        MachineClient::start(measurement.cpus.as_deref(), measurement.load.threads, target, interrupt)?;
     if let Some(earlier) = earlier {
-        resume::same_cpus(earlier, watch.cpus())?;
+        resume::same_cpus(earlier, machine.cpus())?;
     }
     let groups = match earlier {
-        Some(_) => vec![experiment.clone()],
-        None => groups::split(experiment, watch.available_bytes()),
+        Some(_) => vec![measurement.clone()],
+        None => groups::split(measurement, machine.available_bytes()),
     };
-    let (mut measured, mut lost) = (vec![], None);
-    for group in &groups {
-        let since = Since { clock, start: clock.elapsed() };
-        let raw = earlier.map_or_else(|| Raw::new(group.variants.len()), Raw::from_record);
-        match one_group(group, raw, &mut watch, progress, interrupt, &since) {
-            Ok(raw) => {
-                lost.clone_from(&raw.lost);
-                measured.push((group, raw));
-            }
-            Err(error) if measured.is_empty() => return Err(error),
-            // The groups that are missing say so.
-            Err(_) if interrupt.is_raised() => {}
-            Err(error) => lost = Some(error.message),
-        }
-        if lost.is_some() || interrupt.is_raised() {
-            break;
-        }
-    }
-    let loaded = measured.iter().flat_map(|(_, raw)| &raw.variants).find_map(|v| v.loaded.as_ref());
+    let (measured, lost) = measure_groups(&groups, earlier, &mut machine, progress, interrupt, clock)?;
+    let loaded = measured.iter().flat_map(|raw| &raw.variants).find_map(|v| v.loaded.as_ref());
     let engine =
         loaded.map(|l| l.engine.clone()).or_else(|| Some(earlier?.engine.clone())).unwrap_or_default();
-    let environment = watch.finish(&engine.isa);
+    let environment = machine.finish(&engine.isa);
     let missing = measured.len() < groups.len();
-    let records = measured
-        .into_iter()
+    let records = groups
+        .iter()
+        .zip(measured)
         .map(|(group, raw)| assemble::record(group, raw, engine.clone(), environment.clone(), started));
     let mut record =
         groups::join(records.collect(), groups.len()).ok_or_else(|| Error::lost("nothing was measured"))?;
     record.settings.interrupted |= missing && lost.is_none();
     record.settings.lost = lost;
     if let Some(earlier) = earlier {
-        resume::complete(&mut record, earlier);
+        resume::fill_in(&mut record, earlier);
     }
     Ok(record)
 }
 
+/// Measures the groups in order, until the target is lost or the user interrupts: what was measured of each, and why
+/// the target was lost if it was. Fails if nothing was measured of the first.
+fn measure_groups(
+    groups: &[Measurement],
+    earlier: Option<&Record>,
+    machine: &mut MachineClient,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+    clock: &dyn Clock,
+) -> Result<(Vec<Raw>, Option<String>)> {
+    let mut measured: Vec<Raw> = vec![];
+    for group in groups {
+        let since = Since { clock, start: clock.elapsed() };
+        let raw = earlier.map_or_else(|| Raw::new(group.variants.len()), Raw::from_record);
+        match measure_group(group, raw, machine, progress, interrupt, &since) {
+            Ok(raw) => measured.push(raw),
+            Err(error) if measured.is_empty() => return Err(error),
+            // The groups that are missing say so.
+            Err(_) if interrupt.is_raised() => break,
+            Err(error) => return Ok((measured, Some(error.message))),
+        }
+        if interrupt.is_raised() || measured.last().is_some_and(|raw| raw.lost.is_some()) {
+            break;
+        }
+    }
+    let lost = measured.last().and_then(|raw| raw.lost.clone());
+    Ok((measured, lost))
+}
+
 /// Measures the variants of a group, which fit into memory together.
-fn one_group(
-    group: &Experiment,
+fn measure_group(
+    group: &Measurement,
     raw: Raw,
-    watch: &mut Watch,
+    machine: &mut MachineClient,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
     clock: &dyn Clock,
 ) -> Result<Raw> {
     progress.phase("bringing the variants to the target");
-    let files = files::Files::write(&group.variants, watch.target())?;
-    let mut raw = session::run(group, raw, watch, &files, progress, interrupt, clock)?;
+    let files = files::Files::write(&group.variants, machine.target())?;
+    let mut raw = session::run(group, raw, machine, &files, progress, interrupt, clock)?;
     raw.elapsed += clock.elapsed();
     raw.usable(group)?;
     Ok(raw)

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::Experiment;
+use super::Measurement;
 use crate::error::{Error, Result};
-use crate::protocol::{Batched, Loaded, Memory};
+use crate::protocol::{Batched, Loaded, Memory, Runs};
 use crate::record::{Fork, OutputChange, Record, Variant};
 
 /// A measurement's raw data.
 #[derive(Debug, Default)]
 pub struct Raw {
-    /// In the order of the experiment.
+    /// By variant, as planned.
     pub variants: Vec<RawVariant>,
     /// `order[fork][round]`: variants in the order of their turns.
     pub order: Vec<Vec<Vec<usize>>>,
@@ -30,6 +30,7 @@ pub struct RawVariant {
     pub loaded: Option<Loaded>,
     /// From the first fork on, without a gap: a variant that failed isn't started again.
     pub forks: Vec<RawFork>,
+    /// `None` as long as it wasn't asked for; what the engine can't tell is `None` in it.
     pub memory: Option<Memory>,
     pub batched: Option<Batched>,
     pub change: Option<OutputChange>,
@@ -52,7 +53,24 @@ pub struct Failed {
     pub refused: bool,
 }
 
+impl RawVariant {
+    /// Whether the engine has made the same ops of it this time as in the forks before.
+    pub fn has_ops(&self, loaded: &Loaded) -> bool {
+        let resumed = self.forks.first().filter(|fork| !fork.ops_ns.is_empty());
+        self.loaded.as_ref().is_none_or(|known| known.ops == loaded.ops)
+            && resumed.is_none_or(|fork| fork.ops_ns.len() == loaded.ops.len())
+    }
+}
+
 impl RawFork {
+    /// Keeps the newest figures of the process: they only grow.
+    pub fn note_usage(&mut self, runs: &Runs) {
+        let fork = &mut self.fork;
+        fork.peak_rss_bytes = runs.peak_rss_bytes.or(fork.peak_rss_bytes);
+        fork.minor_faults = runs.minor_faults.or(fork.minor_faults);
+        fork.involuntary_switches = runs.involuntary_switches.or(fork.involuntary_switches);
+    }
+
     /// Keeps the first so many rounds, and what was profiled in them.
     fn truncate(&mut self, rounds: usize) {
         self.fork.rounds.truncate(rounds);
@@ -93,6 +111,17 @@ impl Raw {
         (0..self.variants.len()).filter(|&v| self.variants[v].error.is_none()).collect()
     }
 
+    /// The fork of a variant that goes on.
+    pub fn newest_fork(&mut self, variant: usize) -> Option<&mut RawFork> {
+        self.variants[variant].forks.last_mut()
+    }
+
+    /// The target is lost: what was finished until then stays.
+    pub fn lose(&mut self, why: String) {
+        self.lost = Some(why);
+        self.drop_partial();
+    }
+
     /// Drops what an interrupt cut off: rounds that not all living variants completed, and forks without any.
     pub fn drop_partial(&mut self) {
         let alive = self.alive();
@@ -119,16 +148,16 @@ impl Raw {
     }
 
     /// Fails if there is nothing to make a record of.
-    pub fn usable(&self, experiment: &Experiment) -> Result<()> {
+    pub fn usable(&self, measurement: &Measurement) -> Result<()> {
         let rounds = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
         if rounds {
             return Ok(());
         }
-        let name = experiment.name();
+        let name = measurement.name();
         let failed = || {
             self.variants
                 .iter()
-                .zip(experiment.variants.iter())
+                .zip(measurement.variants.iter())
                 .filter_map(|(v, p)| Some((p, v.error.as_ref()?)))
         };
         if let Some(why) = &self.lost {

@@ -1,7 +1,14 @@
-//! What a measurement that goes on knows from before, where it was cut off again before it had asked anew.
+//! Going on from the record of a measurement that was cut off.
 
+use super::Measurement;
 use crate::error::{Error, Result};
 use crate::record::{Memory, Op, Record, Variant};
+
+/// Whether forks of the plan are missing from a record of it.
+pub fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
+    let settings = &record.settings;
+    (settings.interrupted || settings.lost.is_some()) && settings.forks < planned.forks
+}
 
 /// Fails where the runs to come would be on other CPUs than those before.
 pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
@@ -18,8 +25,8 @@ pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
     )))
 }
 
-/// Completes the record of a measurement that went on from `earlier`.
-pub fn complete(record: &mut Record, earlier: &Record) {
+/// Gives the record of a measurement that went on from `earlier` what only that knows.
+pub fn fill_in(record: &mut Record, earlier: &Record) {
     record.started_at.clone_from(&earlier.started_at);
     for (now, was) in record.variants.iter_mut().zip(&earlier.variants) {
         if was.error.is_some() {

@@ -4,6 +4,7 @@
 mod climates;
 mod grouped;
 mod resumed;
+mod unable;
 mod world;
 
 use std::rc::Rc;
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::device::{End, Lost};
-use crate::error::Kind;
+use crate::error::Exit;
 use crate::protocol::{Failure, Profile, Reply, Request};
 use crate::record::Verdict;
-use world::{Fake, World, experiment, planned, subject};
+use world::{Fake, World, measurement, planned, subject};
 
 fn measured(world: &Rc<World>, interrupt: &Interrupt) -> Result<Record> {
-    let record = measure_by(world, &experiment(), None, &Fake(Rc::clone(world)), &mut Silent, interrupt);
+    let record = measure_by(world, &measurement(), None, &Fake(Rc::clone(world)), &mut Silent, interrupt);
     assert_eq!(world.alive.get(), 0, "a worker was left behind");
     record
 }
@@ -37,20 +38,20 @@ const MS: u64 = 1_000_000;
 pub(crate) mod scripted {
     use super::*;
 
-    pub(crate) use super::world::experiment;
+    pub(crate) use super::world::measurement;
 
     /// Workers by the book, or ones whose user interrupts them in their third fork.
-    pub(crate) fn measured(experiment: &Experiment, interrupted: bool) -> Result<Record> {
+    pub(crate) fn measured(measurement: &Measurement, interrupted: bool) -> Result<Record> {
         let interrupt = Interrupt::default();
         let raised = interrupt.clone();
-        let world = World::new(&vec![10 * MS; experiment.variants.len()], move |m, request| {
+        let world = World::new(&vec![10 * MS; measurement.variants.len()], move |m, request| {
             let now = (m.variant, m.start, m.turns) == (1, 3, 2) && matches!(request, Request::Turn { .. });
             (interrupted && now).then(|| {
                 raised.raise();
                 Err(Lost::Interrupted)
             })
         });
-        measure_by(&world, experiment, None, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
+        measure_by(&world, measurement, None, &Fake(Rc::clone(&world)), &mut Silent, &interrupt)
     }
 }
 
@@ -64,10 +65,10 @@ impl Progress for Notes {
     }
 }
 
-fn with_notes(world: &Rc<World>, experiment: &Experiment) -> (Result<Record>, Vec<String>) {
+fn with_notes(world: &Rc<World>, measurement: &Measurement) -> (Result<Record>, Vec<String>) {
     let mut notes = Notes::default();
     let fake = Fake(Rc::clone(world));
-    let record = measure_by(world, experiment, None, &fake, &mut notes, &Interrupt::default());
+    let record = measure_by(world, measurement, None, &fake, &mut notes, &Interrupt::default());
     (record, notes.0)
 }
 
@@ -257,7 +258,7 @@ fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame(
         _ => None,
     });
     let error = measured(&killed, &Interrupt::default()).expect_err("nothing to measure");
-    assert_eq!(error.kind, Kind::Lost);
+    assert_eq!(error.exit, Exit::Lost);
     assert!(error.message.contains("(SIGKILL: out of memory?) at node /conv (Conv)"), "{error}");
 }
 
@@ -353,8 +354,8 @@ fn an_answer_that_does_not_fit_the_question_is_an_error_of_its_variant() {
 }
 
 /// Two models, the second with a swap and a control of its own.
-fn two_models() -> Experiment {
-    let mut two = experiment();
+fn two_models() -> Measurement {
+    let mut two = measurement();
     two.subjects.push(Subject { dims: vec![("batch".into(), 2)], ..subject("other") });
     let others = [Role::Original, Role::Swap, Role::Control]
         .map(|role| Planned { subject: 1, ..planned(&format!("other: {role:?}"), role) });
@@ -407,14 +408,14 @@ fn what_all_variants_share_is_said_once_and_what_one_has_by_name() {
             (which(m.variant) && matches!(request, Request::Load(_))).then_some(Ok(Reply::Error(refused)))
         })
     };
-    let (all, notes) = with_notes(&refusing(|_| true), &experiment());
+    let (all, notes) = with_notes(&refusing(|_| true), &measurement());
     assert_eq!(
         all.expect_err("nothing runs"),
         Error::input("tiny: the engine can't run it: no such operator")
     );
     assert_eq!(notes, [""; 0]);
 
-    let (one, notes) = with_notes(&refusing(|variant| variant == 1), &experiment());
+    let (one, notes) = with_notes(&refusing(|variant| variant == 1), &measurement());
     assert_eq!(notes, ["mish: the engine can't run it: no such operator"]);
     let record = one.expect("two are measured");
     assert!(record.variants[1].refused && !record.variants[0].refused);
@@ -431,7 +432,7 @@ fn something_lost_outweighs_something_refused() {
     });
     let record = measured(&world, &Interrupt::default()).expect("one is measured");
     let error = complete(&record, true).expect_err("two are missing");
-    assert_eq!(error.kind, Kind::Lost);
+    assert_eq!(error.exit, Exit::Lost);
     assert!(
         error.message.starts_with("control: worker killed") && error.message.contains("2 of 3"),
         "{error}"
@@ -442,7 +443,7 @@ fn something_lost_outweighs_something_refused() {
 #[test]
 fn a_model_too_slow_for_its_time_is_said_so_with_how_much() {
     let world = World::new(&[4_000 * MS; 3], |_, _| None);
-    let (record, notes) = with_notes(&world, &experiment());
+    let (record, notes) = with_notes(&world, &measurement());
     assert_eq!(record.expect("measured").settings.forks, 2);
     let [note] = &notes[..] else { panic!("one note: {notes:?}") };
     assert!(note.starts_with("tiny: --time 40 s is too short: even 2 forks of one round take "), "{note}");
@@ -452,7 +453,7 @@ fn a_model_too_slow_for_its_time_is_said_so_with_how_much() {
 #[test]
 fn a_cold_measurement_is_first_runs_and_nothing_else() {
     let world = World::new(&[10 * MS, 12 * MS, 9 * MS], |_, _| None);
-    let cold = Experiment { cold: true, forks: 500, time: Duration::from_secs(10), ..experiment() };
+    let cold = Measurement { cold: true, forks: 500, time: Duration::from_secs(10), ..measurement() };
     let fake = Fake(Rc::clone(&world));
     let record =
         measure_by(&world, &cold, None, &fake, &mut Silent, &Interrupt::default()).expect("measured");

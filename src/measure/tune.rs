@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::client::{ClientError, WorkerClient};
 use super::files::Files;
-use super::lane::{Lane, Trouble};
-use super::{Experiment, Interrupt, Progress};
+use super::{Interrupt, Measurement, Progress};
 use crate::device::Target;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
@@ -31,43 +31,43 @@ pub struct Candidate {
     pub ops: Vec<String>,
 }
 
-/// The settings that change where the time of `record`'s first variant goes, the largest share first. `experiment` is
+/// The settings that change where the time of `record`'s first variant goes, the largest share first. `measurement` is
 /// what was measured, and has that variant first too.
 ///
 /// A setting under which the model can't be loaded is no candidate. Fails if it can't be loaded without any, or on an
 /// interrupt.
 pub fn candidates(
-    experiment: &Experiment,
+    measurement: &Measurement,
     record: &Record,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Vec<Candidate>> {
-    let files = Files::write(&experiment.variants[..1], target)?;
-    let subject = &experiment.subjects[experiment.variants[0].subject];
+    let files = Files::write(&measurement.variants[..1], target)?;
+    let subject = &measurement.subjects[measurement.variants[0].subject];
     let load = |knobs: &Knobs| -> Result<Option<Loaded>> {
         let load = Load {
             model: files.model(0),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: knobs.clone(),
-            ..experiment.load.clone()
+            ..measurement.load.clone()
         };
-        match Lane::new(0, target.start(interrupt)?).load(load, PATIENCE) {
+        match WorkerClient::new(0, target.start(interrupt)?).load(load, PATIENCE) {
             Ok(loaded) => Ok(Some(loaded)),
-            Err(Trouble::Interrupted) => Err(Error::lost("interrupted")),
+            Err(ClientError::Interrupted) => Err(Error::lost("interrupted")),
             Err(_) => Ok(None),
         }
     };
     let Some(usual) = load(&Knobs::new())? else {
-        return Err(Error::lost(format!("{}: could not be loaded again", experiment.name())));
+        return Err(Error::lost(format!("{}: could not be loaded again", measurement.name())));
     };
     let shares: Vec<f64> = record.variants[0].ops.iter().map(|op| op.share).collect();
     let mut found: Vec<Candidate> = vec![];
     let mut seen: Vec<Vec<Op>> = vec![usual.ops.clone()];
     let engine = engines::default();
     let known = engine.knobs();
-    for trial in engine.trials(experiment.load.threads) {
+    for trial in engine.trials(measurement.load.threads) {
         progress.phase(&format!("trying {}", knobs::short(&known, &trial.knobs)));
         // A knob that works while the model runs changes no op: what it is about is known.
         let changed: Vec<usize> = if let Some(about) = trial.about {

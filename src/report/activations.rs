@@ -5,7 +5,7 @@ use super::facts;
 use super::grid::Grid;
 use super::section::Section;
 use super::sites;
-use super::types::profiled_run;
+use super::types;
 use crate::record::{Record, Variant};
 use crate::units::{self, Scale};
 
@@ -16,7 +16,7 @@ pub struct Kind<'r> {
     pub sites: usize,
     /// Sites without an op of their own: their time is inside another op's.
     pub folded: usize,
-    /// Mean time of the ops that compute nothing else; `None` if there are none.
+    /// Mean time of the ops that compute nothing else; `None` if there are none, or none was timed.
     pub ns: Option<u64>,
 }
 
@@ -46,7 +46,6 @@ pub fn sections(record: &Record) -> Vec<Section> {
     }
     let mut none = true;
     for variant in variants() {
-        let run = profiled_run(variant).max(1) as f64;
         for kind in kinds(variant) {
             none = false;
             let count = |n: usize| units::integer(n as u64);
@@ -54,7 +53,8 @@ pub fn sections(record: &Record) -> Vec<Section> {
             cells.extend([count(kind.sites), count(kind.folded)]);
             if timed {
                 cells.push(kind.ns.map_or("-".into(), |ns| scale.text(ns)));
-                cells.push(kind.ns.map_or("-".into(), |ns| units::share(ns as f64 / run)));
+                let share = kind.ns.and_then(|ns| types::share(variant, ns));
+                cells.push(share.map_or("-".into(), units::share));
             }
             grid.row(cells);
         }

@@ -239,9 +239,9 @@ fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
 
 /// Mean and share of several ops together.
 fn timing(row: &mut Row, variant: &Variant, ns: Option<u64>, timed: bool) {
-    if let Some(ns) = ns.filter(|_| timed && variant.profiled.is_some()) {
+    if let Some(ns) = ns.filter(|_| timed) {
         row.mean_ns = ns.to_string();
-        row.share = number(ns as f64 / types::profiled_run(variant).max(1) as f64);
+        row.share = types::share(variant, ns).map_or(String::new(), number);
     }
 }
 
@@ -252,7 +252,7 @@ fn grouped(common: &Row, variant: &Variant, group: types::Group, timed: bool, ou
             "shape" => row.shape = name.to_owned(),
             _ => row.op = name.to_owned(),
         }
-        timing(&mut row, variant, Some(total.ns), timed);
+        timing(&mut row, variant, total.ns, timed);
         row.write(out);
     }
 }

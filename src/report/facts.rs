@@ -77,6 +77,11 @@ pub fn broken_down(record: &Record) -> impl Iterator<Item = &Variant> {
     record.variants.iter().filter(|v| v.role != Role::Control && !v.ops.is_empty())
 }
 
+/// Whether a variant's ops have times that may be shown: not every engine can profile.
+pub fn profiled(record: &Record, variant: &Variant) -> bool {
+    timed(record) && variant.profiled.is_some()
+}
+
 /// Whether times may be shown as the device's.
 pub fn timed(record: &Record) -> bool {
     !record.environment.emulated

@@ -8,14 +8,19 @@ use super::section::Section;
 use crate::record::{Memory, Op, Record, Variant};
 use crate::units::Scale;
 
-type Figure = (&'static str, fn(&Memory) -> Option<u64>);
+/// Its title, where it is, and what it means if the title doesn't say that.
+type Figure = (&'static str, fn(&Memory) -> Option<u64>, &'static str);
 
 const FIGURES: [Figure; 5] = [
-    ("weights", |m| m.weights_bytes),
-    ("peak live", |m| m.peak_live_bytes),
-    ("peak heap", |m| m.peak_heap_bytes),
-    ("retained", |m| m.retained_bytes),
-    ("peak resident", |m| m.peak_rss_bytes),
+    ("weights", |m| m.weights_bytes, ""),
+    ("peak live", |m| m.peak_live_bytes, "live: tensors after an op"),
+    (
+        "peak heap",
+        |m| m.peak_heap_bytes,
+        "heap: also what ops use inside, above what was held before the run",
+    ),
+    ("retained", |m| m.retained_bytes, "retained: kept by the engine between runs"),
+    ("peak resident", |m| m.peak_rss_bytes, "resident: the whole process, loading included"),
 ];
 
 pub fn section(record: &Record) -> Section {
@@ -24,20 +29,23 @@ pub fn section(record: &Record) -> Section {
     if memories.is_empty() {
         return Section::plain();
     }
-    let largest = FIGURES.iter().filter_map(|(_, of)| memories.iter().filter_map(|(_, m)| of(m)).max());
-    let scale = Scale::bytes(largest.max().unwrap_or(0)).coarse(2);
+    let largest = |of: fn(&Memory) -> Option<u64>| memories.iter().filter_map(|(_, m)| of(m)).max();
+    let known: Vec<&Figure> = FIGURES.iter().filter(|(_, of, _)| largest(*of).is_some()).collect();
+    if known.is_empty() {
+        return Section::plain();
+    }
+    let scale = Scale::bytes(known.iter().filter_map(|(_, of, _)| largest(*of)).max().unwrap_or(0)).coarse(2);
     let mut grid = Grid::new().name(&format!("memory, {}", scale.unit));
-    for (title, _) in FIGURES {
+    for (title, ..) in &known {
         grid = grid.number(title);
     }
     for (name, memory) in memories {
-        let figures = FIGURES.iter().map(|(_, of)| of(&memory).map_or("-".into(), |bytes| scale.text(bytes)));
+        let figures =
+            known.iter().map(|(_, of, _)| of(&memory).map_or("-".into(), |bytes| scale.text(bytes)));
         grid.row(std::iter::once(name).chain(figures));
     }
-    Section::details("memory").table(grid).line(
-        "live: tensors after an op; heap: also what ops use inside, above what was held before the run; \
-         retained: kept by the engine between runs; resident: the whole process, loading included",
-    )
+    let notes: Vec<&str> = known.iter().map(|(.., note)| *note).filter(|note| !note.is_empty()).collect();
+    Section::details("memory").table(grid).line(notes.join("; "))
 }
 
 /// Columns of a curve.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::facts;
 use super::grid::Grid;
 use super::section::Section;
-use super::types::profiled_run;
+use super::types;
 use crate::record::{Environment, Op, Record, Variant};
 use crate::units::{self, Scale};
 
@@ -22,9 +22,8 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     if table.timed && !rest.is_empty() {
         grid.row(table.rest(rest));
     }
-    let order = if table.timed { "by time" } else { "by memory" };
     let name = facts::label(record, variant);
-    let title = format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op"));
+    let title = format!("{name}: {} of {} {}", shown.len(), units::count(ops.len(), "op"), table.order());
     Section::headed(title).table(grid).lines(table.notes(shown))
 }
 
@@ -50,11 +49,20 @@ impl<'r> Table<'r> {
         Self {
             variant,
             environment: &record.environment,
-            timed: facts::timed(record),
-            counted: variant.memory.is_some(),
+            timed: facts::profiled(record, variant),
+            counted: variant.memory.is_some() && ops.iter().flat_map(sizes).any(|bytes| bytes.is_some()),
             faulting: ops.iter().any(|o| o.minor_faults > Some(0)),
             time: Scale::time(longest),
             size: Scale::bytes(largest).coarse(2),
+        }
+    }
+
+    /// In which order the ops are.
+    fn order(&self) -> &'static str {
+        match self.timed {
+            true => "by time",
+            false if self.counted => "by memory",
+            false => "in the engine's order",
         }
     }
 
@@ -99,7 +107,7 @@ impl<'r> Table<'r> {
     fn rest(&self, rest: &[&Op]) -> Vec<String> {
         let mean = rest.iter().map(|op| op.mean_ns).sum::<u64>();
         let allocator = rest.iter().map(|op| op.allocator_ns).sum::<Option<u64>>();
-        let share = units::share(mean as f64 / profiled_run(self.variant).max(1) as f64);
+        let share = types::share(self.variant, mean).map_or("-".into(), units::share);
         let mut cells = vec![units::count(rest.len(), "more op"), String::new()];
         cells.extend([self.time.text(mean), share, self.memory(allocator, &self.time)]);
         if self.faulting {
@@ -116,12 +124,14 @@ impl<'r> Table<'r> {
     /// What the marks and columns mean that are there.
     fn notes(&self, shown: &[&Op]) -> Option<String> {
         let mut notes = vec![];
-        if self.timed && self.counted {
-            notes.push(match self.faulting {
-                true => {
+        let allocator = self.counted && shown.iter().any(|op| op.allocator_ns.is_some());
+        if self.timed && (allocator || self.faulting) {
+            notes.push(match (allocator, self.faulting) {
+                (true, true) => {
                     "alloc: of which inside the allocator, page faults: within, both from a run of their own"
                 }
-                false => "alloc: of which inside the allocator, from a run of its own",
+                (true, false) => "alloc: of which inside the allocator, from a run of its own",
+                (false, _) => "page faults: within, from a run of their own",
             });
         }
         let reading = units::time(self.environment.reading_ns());

@@ -4,7 +4,7 @@ use super::facts;
 use super::grid::Grid;
 use super::header::shape;
 use super::section::Section;
-use super::types::profiled_run;
+use super::types;
 use crate::record::{Op, Record, Site, Variant};
 use crate::units::{self, Scale};
 
@@ -13,7 +13,7 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     variants.map(|v| section(record, v, top)).collect()
 }
 
-/// A site and its ops' mean time together; `None` where it has no op of its own.
+/// A site and its ops' mean time together; `None` where it has no op of its own, or none was timed.
 pub struct Row<'r> {
     pub site: &'r Site,
     pub ns: Option<u64>,
@@ -22,7 +22,7 @@ pub struct Row<'r> {
 }
 
 fn section(record: &Record, variant: &Variant, top: usize) -> Section {
-    let timed = facts::timed(record);
+    let timed = facts::profiled(record, variant);
     let folded = variant.sites.iter().filter(|s| s.folded_into.is_some()).count();
     let mut rows: Vec<Row> = variant.sites.iter().map(|site| row(variant, site)).collect();
     if timed {
@@ -39,15 +39,14 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     }
 
     let scale = Scale::time(rows.iter().filter_map(|r| r.ns).max().unwrap_or(0));
-    let run = profiled_run(variant).max(1) as f64;
     let mut grid = Grid::new().name("site").name("activation").name("shape");
     if timed {
         grid = grid.number(&format!("mean {}", scale.unit)).number("share");
     }
     grid = grid.name("computed by");
-    let times = |ns: Option<u64>| match ns {
-        Some(ns) => [scale.text(ns), units::share(ns as f64 / run)],
-        None => ["-".to_string(), "-".to_string()],
+    let times = |ns: Option<u64>| {
+        let share = ns.and_then(|ns| types::share(variant, ns));
+        [ns.map_or("-".into(), |ns| scale.text(ns)), share.map_or("-".into(), units::share)]
     };
     for row in shown {
         let Site { node, from, to, .. } = row.site;
@@ -75,7 +74,8 @@ pub fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
         let mut names: Vec<String> = own.iter().map(|o| o.op.clone()).collect();
         let partly = variant.ops.iter().filter(|o| o.folded.contains(&site.node));
         names.extend(partly.map(|o| format!("and a part of {}", o.op)));
-        return Row { site, ns: Some(own.iter().map(|o| o.mean_ns).sum()), place: names.join(" ") };
+        let ns = variant.profiled.map(|_| own.iter().map(|o| o.mean_ns).sum());
+        return Row { site, ns, place: names.join(" ") };
     }
     let host = |op: &Op| match &op.node {
         node if node.is_empty() => op.op.clone(),

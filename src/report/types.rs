@@ -29,7 +29,7 @@ const TITLE: usize = 13;
 pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     let variants: Vec<&Variant> = facts::broken_down(record).collect();
     let bands = variants.chunks(BAND);
-    if !facts::timed(record) {
+    if !variants.iter().any(|v| facts::profiled(record, v)) {
         let counted =
             |band| Section::details(format!("ops by {}", group.name)).table(counts(record, group, band));
         return bands.map(counted).collect();
@@ -51,7 +51,7 @@ fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     for variant in variants {
         for (name, total) in totals(variant, group) {
             let most = most.entry(name).or_default();
-            *most = total.ns.max(*most);
+            *most = total.ns.unwrap_or(0).max(*most);
         }
     }
     let mut names: Vec<(&str, u64)> = most.into_iter().collect();
@@ -63,8 +63,8 @@ fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
 #[derive(Clone, Copy, Default)]
 pub struct Total {
     pub ops: usize,
-    /// Sum of the ops' means.
-    pub ns: u64,
+    /// Sum of the ops' means; `None` if the variant was not profiled.
+    pub ns: Option<u64>,
 }
 
 pub fn totals(variant: &Variant, group: Group) -> BTreeMap<&str, Total> {
@@ -72,26 +72,26 @@ pub fn totals(variant: &Variant, group: Group) -> BTreeMap<&str, Total> {
     for op in &variant.ops {
         let total = totals.entry((group.of)(op)).or_default();
         total.ops += 1;
-        total.ns += op.mean_ns;
+        total.ns = variant.profiled.map(|_| total.ns.unwrap_or(0) + op.mean_ns);
     }
     totals
 }
 
 fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], top: usize) -> Section {
     let all: Vec<BTreeMap<&str, Total>> = variants.iter().map(|v| totals(v, group)).collect();
-    let runs: Vec<u64> = variants.iter().map(|v| profiled_run(v)).collect();
-    let scale = Scale::time(runs.iter().copied().max().unwrap_or(0));
+    let runs: Vec<Option<u64>> = variants.iter().map(|v| profiled_run(v)).collect();
+    let scale = Scale::time(runs.iter().copied().flatten().max().unwrap_or(0));
     let title = format!("mean {} by {}", scale.unit, group.name);
     let mut grid = titled(record, &title, variants);
     let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
     for name in shown {
-        let cells = all.iter().map(|t| figure(t.get(name).map(|total| total.ns)));
+        let cells = all.iter().map(|t| figure(t.get(name).and_then(|total| total.ns)));
         grid.row(std::iter::once(name.to_string()).chain(cells));
     }
     if !rest.is_empty() {
         let sum = |t: &BTreeMap<&str, Total>| {
-            figure(rest.iter().filter_map(|name| t.get(name).map(|total| total.ns)).reduce(|a, b| a + b))
+            figure(rest.iter().filter_map(|name| t.get(name)?.ns).reduce(|a, b| a + b))
         };
         let more = units::count(rest.len(), &format!("more {}", group.name));
         grid.row(std::iter::once(more).chain(all.iter().map(sum)));
@@ -101,7 +101,7 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     };
     let unaccounted = profiled(&|v| v.profiled.map(|p| scale.text(p.unaccounted_ns)));
     grid.row(std::iter::once("unaccounted".to_string()).chain(unaccounted));
-    grid.row(std::iter::once("profiled run".to_string()).chain(runs.iter().map(|&ns| scale.text(ns))));
+    grid.row(std::iter::once("profiled run".to_string()).chain(runs.into_iter().map(figure)));
     let overhead = profiled(&|v| v.profiled.map(|p| units::ratio(p.overhead_ratio, None)));
     grid.row(std::iter::once("profiled/plain".to_string()).chain(overhead));
     Section::details(title).table(grid)
@@ -119,9 +119,14 @@ fn bookkeeping(record: &Record, variants: &[&Variant]) -> Option<String> {
     ))
 }
 
-/// Mean wall time of a profiled run: its ops and what none of them explains.
-pub fn profiled_run(variant: &Variant) -> u64 {
-    variant.ops.iter().map(|o| o.mean_ns).sum::<u64>() + variant.profiled.map_or(0, |p| p.unaccounted_ns)
+/// Mean wall time of a profiled run, its ops and what none of them explains; `None` if there was none.
+fn profiled_run(variant: &Variant) -> Option<u64> {
+    Some(variant.ops.iter().map(|o| o.mean_ns).sum::<u64>() + variant.profiled?.unaccounted_ns)
+}
+
+/// A mean time as a share of the profiled run; `None` if there was none.
+pub fn share(variant: &Variant, ns: u64) -> Option<f64> {
+    Some(ns as f64 / profiled_run(variant)?.max(1) as f64)
 }
 
 fn counts(record: &Record, group: Group, variants: &[&Variant]) -> Grid {

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 use super::OPSET;
@@ -12,6 +11,7 @@ use crate::activation::{Activation as Registered, Exporter};
 use crate::error::{Error, Result};
 use crate::onnx::formula::Expr;
 use crate::onnx::messages::data_type;
+use crate::yaml::Word;
 
 /// An activation as a network's file names it: in any spelling of the registry, or `none`.
 #[derive(Clone, Debug)]
@@ -72,21 +72,9 @@ fn spread(activation: &Registered) -> Spread {
 }
 
 impl<'de> Deserialize<'de> for Activation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Refuses the name itself, so that the error has its line.
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = Activation;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("the name of an activation")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Activation, E> {
-                Activation::parse(text).map_err(|e| E::custom(e.message))
-            }
-        }
-        deserializer.deserialize_str(Name)
+    fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
+        let parse = |name: &str| Self::parse(name).map_err(|e| e.message);
+        name.deserialize_str(Word { what: "the name of an activation", parse })
     }
 }
 

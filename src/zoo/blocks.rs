@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::activation::Activation;
 use super::graph::{Graph, Scope, Value, Window, image};
-use super::kind::{Block, Kind};
+use super::kind::{Block, BlockKind};
 use super::proto::{float, int, text};
 use super::spec::Spec;
 use super::{detect, stages};
@@ -80,19 +80,19 @@ impl Writer<'_> {
     fn expand(&mut self, block: &Block, wiring: &Wiring) -> Result<Value> {
         let x = wiring.get(block.from.as_deref().unwrap_or("previous"))?;
         Ok(match &block.kind {
-            Kind::Conv(c) => {
+            BlockKind::Conv(c) => {
                 let pad = c.pad.unwrap_or(c.kernel / 2);
                 let window = Window { kernel: c.kernel, stride: c.stride, pads: [pad, pad] };
                 self.act = c.activation.clone().unwrap_or_else(|| self.act.clone());
                 let scope = self.scope.clone();
                 self.conv(&scope, x, self.spec.channels(c.out), window)
             }
-            Kind::Bottleneck(b) => stages::bottleneck(self, x, b),
-            Kind::C3(c) => stages::c3(self, x, c),
-            Kind::Csp(c) => stages::csp(self, x, c),
-            Kind::Inverted(i) => stages::inverted(self, x, i)?,
-            Kind::Sppf(s) => stages::sppf(self, x, s),
-            Kind::MaxPool(pool) => {
+            BlockKind::Bottleneck(b) => stages::bottleneck(self, x, b),
+            BlockKind::C3(c) => stages::c3(self, x, c),
+            BlockKind::Csp(c) => stages::csp(self, x, c),
+            BlockKind::Inverted(i) => stages::inverted(self, x, i)?,
+            BlockKind::Sppf(s) => stages::sppf(self, x, s),
+            BlockKind::MaxPool(pool) => {
                 let same = Window::same(pool.kernel);
                 let window = if pool.stride == 1 {
                     same
@@ -101,24 +101,24 @@ impl Writer<'_> {
                 };
                 self.graph.max_pool(&self.scope, x, window)
             }
-            Kind::Upsample(factor) => self.upsample(x, *factor),
-            Kind::Concat(ids) => self.concat(&wiring.all(ids)?)?,
-            Kind::SecondHalf(_) => self.second_half(x),
-            Kind::GlobalPool(_) => self.global_pool(x),
-            Kind::Linear(l) => {
+            BlockKind::Upsample(factor) => self.upsample(x, *factor),
+            BlockKind::Concat(ids) => self.concat(&wiring.all(ids)?)?,
+            BlockKind::SecondHalf(_) => self.second_half(x),
+            BlockKind::GlobalPool(_) => self.global_pool(x),
+            BlockKind::Linear(l) => {
                 let y = self.graph.linear(&self.scope, x, self.spec.channels(l.out), 1.0);
                 let act = l.activation.as_ref().unwrap_or(&Activation::NONE);
                 act.write(self.graph, &self.scope.child("act"), &y)
             }
-            Kind::Sine(s) => {
+            BlockKind::Sine(s) => {
                 let deviation = s.deviation / f64::from(s.frequency);
                 let mut y = self.graph.linear(&self.scope, x, self.spec.channels(s.out), deviation);
                 let frequency = self.graph.number(&self.scope, s.frequency);
                 y.name = self.graph.node(&self.scope, "Mul", &[&y.name, &frequency], vec![]);
                 Activation::parse("sine:1")?.write(self.graph, &self.scope, &y)
             }
-            Kind::Detect(head) => detect::detect(self, &wiring.input, &wiring.all(&head.from)?, head)?,
-            Kind::Yolo(head) => detect::yolo(self, &wiring.input, &wiring.all(&head.from)?, head)?,
+            BlockKind::Detect(head) => detect::detect(self, &wiring.input, &wiring.all(&head.from)?, head)?,
+            BlockKind::Yolo(head) => detect::yolo(self, &wiring.input, &wiring.all(&head.from)?, head)?,
         })
     }
 

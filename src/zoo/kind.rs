@@ -14,12 +14,12 @@ pub struct Block {
     pub id: Option<String>,
     /// The block that it reads, where that isn't the one before it.
     pub from: Option<String>,
-    pub kind: Kind,
+    pub kind: BlockKind,
 }
 
 /// What a block is.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum BlockKind {
     Conv(Conv),
     Bottleneck(Bottleneck),
     C3(C3),
@@ -229,27 +229,28 @@ impl<'de> Visitor<'de> for BlockVisitor {
                     once(&mut from, map.next_value()?, "from")?;
                     continue;
                 }
-                Key::Conv => Kind::Conv(map.next_value()?),
-                Key::Bottleneck => Kind::Bottleneck(map.next_value()?),
-                Key::C3 => Kind::C3(map.next_value()?),
-                Key::Csp => Kind::Csp(map.next_value()?),
-                Key::Inverted => Kind::Inverted(map.next_value()?),
-                Key::Sppf => Kind::Sppf(map.next_value()?),
-                Key::MaxPool => Kind::MaxPool(map.next_value()?),
-                Key::Upsample => Kind::Upsample(map.next_value()?),
-                Key::Concat => Kind::Concat(map.next_value()?),
-                Key::SecondHalf => Kind::SecondHalf(map.next_value()?),
-                Key::GlobalPool => Kind::GlobalPool(map.next_value()?),
-                Key::Linear => Kind::Linear(map.next_value()?),
-                Key::Sine => Kind::Sine(map.next_value()?),
-                Key::Detect => Kind::Detect(map.next_value()?),
-                Key::Yolo => Kind::Yolo(map.next_value()?),
+                Key::Conv => BlockKind::Conv(map.next_value()?),
+                Key::Bottleneck => BlockKind::Bottleneck(map.next_value()?),
+                Key::C3 => BlockKind::C3(map.next_value()?),
+                Key::Csp => BlockKind::Csp(map.next_value()?),
+                Key::Inverted => BlockKind::Inverted(map.next_value()?),
+                Key::Sppf => BlockKind::Sppf(map.next_value()?),
+                Key::MaxPool => BlockKind::MaxPool(map.next_value()?),
+                Key::Upsample => BlockKind::Upsample(map.next_value()?),
+                Key::Concat => BlockKind::Concat(map.next_value()?),
+                Key::SecondHalf => BlockKind::SecondHalf(map.next_value()?),
+                Key::GlobalPool => BlockKind::GlobalPool(map.next_value()?),
+                Key::Linear => BlockKind::Linear(map.next_value()?),
+                Key::Sine => BlockKind::Sine(map.next_value()?),
+                Key::Detect => BlockKind::Detect(map.next_value()?),
+                Key::Yolo => BlockKind::Yolo(map.next_value()?),
             };
             once(&mut kind, read, "kind")?;
         }
         let kind = kind
             .ok_or_else(|| A::Error::custom("a block needs a kind, as in `conv: { out: 64, kernel: 3 }`"))?;
-        if from.is_some() && matches!(kind, Kind::Concat(_) | Kind::Detect(_) | Kind::Yolo(_)) {
+        if from.is_some() && matches!(kind, BlockKind::Concat(_) | BlockKind::Detect(_) | BlockKind::Yolo(_))
+        {
             return Err(A::Error::custom("this block lists what it reads: leave out `from` beside it"));
         }
         Ok(Block { id, from, kind })

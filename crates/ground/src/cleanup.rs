@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::Kind;
+use crate::error::Exit;
 
 type Action = Box<dyn FnOnce() + Send>;
 
@@ -78,7 +78,7 @@ pub fn on_panic(tell: impl Fn(&Panic) + Send + Sync + 'static) {
                 None => break,
             }
         }
-        std::process::exit(Kind::Input as i32);
+        std::process::exit(Exit::Input as i32);
     }));
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// What went wrong, as far as a script needs to know. The discriminant is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Exit {
     /// A latency regression beyond the limit that was asked for.
     Regression = 1,
     /// Bad input or usage: a file, name, shape or flag that can't be used as given.
@@ -20,7 +20,7 @@ pub enum Kind {
 /// An error with one line for the user and an exit code for scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    pub kind: Kind,
+    pub exit: Exit,
     pub message: String,
 }
 
@@ -29,12 +29,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Bad input or usage (exit code 2).
     pub fn input(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Input, message: message.into() }
+        Self { exit: Exit::Input, message: message.into() }
     }
 
     /// A lost worker, target or an interruption (exit code 3).
     pub fn lost(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Lost, message: message.into() }
+        Self { exit: Exit::Lost, message: message.into() }
     }
 
     /// A file that can't be read or written (exit code 2); `action` is "read", "write", …
@@ -49,7 +49,7 @@ impl Error {
     }
 
     pub fn exit_code(&self) -> u8 {
-        self.kind as u8
+        self.exit as u8
     }
 }
 

@@ -129,10 +129,17 @@ pub struct Solo {
     pub shape: Vec<usize>,
 }
 
+impl Solo {
+    /// Elements of the input.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().product::<usize>() as u64
+    }
+}
+
 /// What it is called in messages: `mish, kernel, 1,152 elements`.
 impl std::fmt::Display for Solo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let elements = crate::units::count(self.shape.iter().product(), "element");
+        let elements = crate::units::count(self.elements() as usize, "element");
         match &self.activation {
             None => write!(f, "memcpy of {elements}"),
             Some(activation) => write!(f, "{activation}, {}, {elements}", self.lowering),

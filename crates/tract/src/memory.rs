@@ -12,7 +12,7 @@ use tract_onnx::tract_hir::tract_core::plan;
 
 use super::TractModel;
 use oplat_ground::process::cpu::MinorFaults;
-use oplat_ground::process::heap::{Counting, Watch};
+use oplat_ground::process::heap::{Counting, Detail};
 use oplat_ground::protocol::{Failure, Memory, OpMemory};
 
 impl TractModel {
@@ -28,16 +28,16 @@ impl TractModel {
         let started = self.held_at_first_run.unwrap_or(at_rest);
 
         let mut bytes = Bytes { base: at_rest, held_by: vec![0; rows.len()], peak: 0 };
-        Counting::watch(Watch::Counts);
+        Counting::set_detail(Detail::Counts);
         let result = self.run_with(|ctx, state, node, inputs| {
             let row = rows[node.id].and_then(|row| ops.get_mut(row));
             bytes.follow(node, inputs, row, |inputs| plan::eval(ctx, state, node, inputs))
         });
-        Counting::watch(Watch::Nothing);
+        Counting::set_detail(Detail::Nothing);
         drop(result?);
 
         let mut faults = MinorFaults::open();
-        Counting::watch(Watch::Time);
+        Counting::set_detail(Detail::Time);
         let result = self.run_with(|ctx, state, node, inputs| {
             let before = (Counting::counters().time_ns, faults.read());
             let outputs = plan::eval(ctx, state, node, inputs);
@@ -48,7 +48,7 @@ impl TractModel {
             }
             outputs
         });
-        Counting::watch(Watch::Nothing);
+        Counting::set_detail(Detail::Nothing);
         drop(result?);
 
         Ok(Memory {

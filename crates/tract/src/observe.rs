@@ -11,7 +11,7 @@ use tract_onnx::tract_hir::tract_core::plan;
 
 use super::TractModel;
 use oplat_engine::{LoadedModel, RawOutputs, Turn, at};
-use oplat_ground::process::heap::{Counting, Watch};
+use oplat_ground::process::heap::{Counting, Detail};
 use oplat_ground::protocol::{Allocated, Batched, Failure, Memory, Profile};
 
 /// One run's wall time and outputs.
@@ -104,9 +104,9 @@ impl TractModel {
         run: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<Allocated, Failure> {
         let before = Counting::counters();
-        Counting::watch(Watch::Counts);
+        Counting::set_detail(Detail::Counts);
         let result = run(self);
-        Counting::watch(Watch::Nothing);
+        Counting::set_detail(Detail::Nothing);
         let after = Counting::counters();
         result.map(|_| Allocated {
             allocations: after.allocations - before.allocations,

@@ -1,7 +1,7 @@
 //! Machines as they are: a verdict must be right on one that drifts, throttles, has its good and bad processes or is
 //! disturbed, and say what it was like.
 
-use super::world::{Climate, Fake, World, experiment, planned};
+use super::world::{Climate, Fake, World, measurement, planned};
 use super::*;
 
 const DAYS: u64 = 60;
@@ -17,10 +17,10 @@ fn measured_on(day: u64, climate: Climate, ratio: f64, time: u64) -> Record {
 fn measured_with(ns: u64, day: u64, climate: Climate, ratio: f64, time: u64) -> Record {
     let ns = ns as f64;
     let world = World::on_day(&[ns as u64, (ns * ratio) as u64], climate, day * 7919 + 1);
-    let two = Experiment {
+    let two = Measurement {
         variants: vec![planned("original", Role::Original), planned("mish", Role::Swap)].into(),
         time: Duration::from_secs(time),
-        ..experiment()
+        ..measurement()
     };
     measure_by(&world, &two, None, &Fake(Rc::clone(&world)), &mut Silent, &Interrupt::default())
         .expect("measured")

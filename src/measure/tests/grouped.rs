@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::world::Moment;
 use super::*;
 
-fn six() -> Experiment {
+fn six() -> Measurement {
     let roles = [
         ("original", Role::Original),
         ("mish", Role::Swap),
@@ -14,7 +14,7 @@ fn six() -> Experiment {
         ("elu", Role::Swap),
         ("control", Role::Control),
     ];
-    Experiment { variants: roles.map(|(name, role)| planned(name, role)).to_vec().into(), ..experiment() }
+    Measurement { variants: roles.map(|(name, role)| planned(name, role)).to_vec().into(), ..measurement() }
 }
 
 /// Memory for four of their workers, of 64 MiB each.
@@ -24,7 +24,7 @@ fn four_fit() -> Option<u64> {
 
 /// Measured where only four fit; the script is for the second group. Once it has broken off, the target can't be reached.
 fn in_two_groups(
-    experiment: &Experiment,
+    measurement: &Measurement,
     second: impl Fn(Moment, &Request) -> Option<Result<Reply, Lost>> + 'static,
     interrupt: &Interrupt,
 ) -> Record {
@@ -42,7 +42,7 @@ fn in_two_groups(
     world.available_bytes.set(four_fit());
     world.reachable.set(false);
     let fake = Fake(Rc::clone(&world));
-    measure_by(&world, experiment, None, &fake, &mut Silent, interrupt).expect("the first group at least")
+    measure_by(&world, measurement, None, &fake, &mut Silent, interrupt).expect("the first group at least")
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_target_that_is_lost_in_the_last_group_is_lost() {
     assert!(record.settings.lost.is_some() && !record.settings.interrupted);
     assert_eq!(record.variants.len(), 8, "what was measured of the second group is kept");
     let error = complete(&record, true).expect_err("not complete");
-    assert!(error.kind == Kind::Lost && !error.message.contains("--resume"), "{error}");
+    assert!(error.exit == Exit::Lost && !error.message.contains("--resume"), "{error}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn an_interrupt_before_the_second_group_has_a_round_is_an_interrupt() {
 
 #[test]
 fn a_control_that_only_a_later_group_has_keeps_its_name() {
-    let mut two = experiment();
+    let mut two = measurement();
     two.subjects.push(subject("other"));
     let of_other = |name, role| Planned { subject: 1, ..planned(name, role) };
     let variants = [

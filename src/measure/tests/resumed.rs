@@ -17,7 +17,7 @@ fn cut_off_after_two_forks() -> Record {
 
 fn gone_on(world: &Rc<World>, earlier: &Record, interrupt: &Interrupt) -> Record {
     let fake = Fake(Rc::clone(world));
-    measure_by(world, &experiment(), Some(earlier), &fake, &mut Silent, interrupt).expect("a record")
+    measure_by(world, &measurement(), Some(earlier), &fake, &mut Silent, interrupt).expect("a record")
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
     assert_eq!((cut.settings.forks, cut.settings.lost.as_deref()), (2, Some("target fake: no route to it")));
     assert!(cut.variants.iter().all(|v| v.error.is_none() && v.forks.len() == 2));
     let error = complete(&cut, true).expect_err("forks are missing");
-    assert_eq!(error.kind, Kind::Lost);
+    assert_eq!(error.exit, Exit::Lost);
     assert!(error.message.contains("after 2 of 8 forks"), "{error}");
 
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
@@ -59,7 +59,7 @@ fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
 
     let fake = Fake(World::new(&slow, |_, _| None));
     fake.0.timer_ns.set(60 * MS);
-    let whole = measure_by(&fake.0, &experiment(), Some(&cut), &fake, &mut Silent, &Interrupt::default());
+    let whole = measure_by(&fake.0, &measurement(), Some(&cut), &fake, &mut Silent, &Interrupt::default());
     for variant in &whole.expect("whole").variants {
         assert!(variant.forks[0].profiled_rounds.len() == 1 && variant.forks[1].profiled_rounds.is_empty());
         assert_eq!(variant.ops[1].batched_ns, Some(2_222_222), "{}", variant.name);
@@ -145,7 +145,8 @@ fn going_on_with_other_cpus_is_refused() {
     let mut earlier = cut_off_after_two_forks();
     earlier.environment.affinity = vec![4, 5];
     let fake = Fake(World::new(&[MS; 3], |_, _| None));
-    let error = measure_by(&fake.0, &experiment(), Some(&earlier), &fake, &mut Silent, &Interrupt::default());
+    let error =
+        measure_by(&fake.0, &measurement(), Some(&earlier), &fake, &mut Silent, &Interrupt::default());
     assert!(error.expect_err("refused").message.ends_with("--cpus 4,5"));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::device::{End, Lost, Target, Worker};
 use crate::error::{Error, Result};
-use crate::measure::{Clock, Experiment, Interrupt, Planned, Rest, Subject};
+use crate::measure::{Clock, Interrupt, Measurement, Planned, Rest, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::protocol::{
@@ -44,6 +44,9 @@ pub struct World {
     pub reachable: Cell<bool>,
     /// Step of its clock.
     pub timer_ns: Cell<u64>,
+    /// Whether its engine can repeat an op, and whether it shows the numbers that ops put out.
+    pub batches: Cell<bool>,
+    pub counts: Cell<bool>,
     /// Memory that the machine says it has to give.
     pub available_bytes: Cell<Option<u64>>,
     files: RefCell<HashMap<String, Vec<u8>>>,
@@ -96,6 +99,8 @@ impl World {
             startable: Cell::new(usize::MAX),
             reachable: Cell::new(true),
             timer_ns: Cell::default(),
+            batches: Cell::new(true),
+            counts: Cell::new(true),
             available_bytes: Cell::default(),
             files: RefCell::default(),
             noise: Cell::new(1),
@@ -255,7 +260,10 @@ impl FakeWorker {
                     shapes: vec![],
                     rss_bytes: None,
                     engine: record::Engine { name: "fake".into(), ..Default::default() },
-                    abilities: protocol::Abilities { batched: true, ..Default::default() },
+                    abilities: protocol::Abilities {
+                        batched: self.world.batches.get(),
+                        ..Default::default()
+                    },
                 })
             }
             Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
@@ -291,7 +299,8 @@ impl FakeWorker {
                 let values = [3.0, 4.0 + 0.5 * self.moment.variant as f64];
                 let bytes = values.iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
                 self.world.files.borrow_mut().insert(file.clone(), bytes);
-                Reply::Outputs(Outputs { elements: vec![2], non_finite: Some(0), subnormal: Some(6) })
+                let counted = |n: u64| Some(n).filter(|_| self.world.counts.get());
+                Reply::Outputs(Outputs { elements: vec![2], non_finite: counted(0), subnormal: counted(6) })
             }
             Request::Watch { .. } | Request::Watched { .. } => Reply::Machine(Box::new(protocol::Machine {
                 oplat: crate::environment::this_program(),
@@ -365,8 +374,8 @@ pub fn subject(name: &str) -> Subject {
     Subject { model, inputs: vec![], dims: vec![] }
 }
 
-pub fn experiment() -> Experiment {
-    Experiment {
+pub fn measurement() -> Measurement {
+    Measurement {
         command: vec!["oplat".into(), "profile".into()],
         subjects: vec![subject("tiny")],
         variants: Arc::new(vec![

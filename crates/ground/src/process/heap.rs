@@ -2,8 +2,8 @@
 //!
 //! What an operator allocates, keeps and frees is part of what it costs, and the engine's own facts about
 //! sizes are wrong for packed tensors. So every figure of memory comes from here. Only the bytes that are
-//! held are followed all the time (one relaxed atomic addition); the rest is counted while a
-//! [`Counting::watch`] asks for it.
+//! held are followed all the time (one relaxed atomic addition); the rest is counted after
+//! [`Counting::set_detail`] has asked for it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +16,7 @@ pub struct Counting;
 /// What is counted beside the bytes held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Watch {
+pub enum Detail {
     Nothing,
     /// Allocations, their bytes, and the most bytes held.
     Counts,
@@ -39,7 +39,7 @@ pub struct Counters {
     pub time_ns: u64,
 }
 
-static WATCH: AtomicU8 = AtomicU8::new(Watch::Nothing as u8);
+static DETAIL: AtomicU8 = AtomicU8::new(Detail::Nothing as u8);
 static HELD: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -75,8 +75,8 @@ impl Counting {
     }
 
     /// Chooses what is counted from now on.
-    pub fn watch(what: Watch) {
-        WATCH.store(what as u8, Relaxed);
+    pub fn set_detail(detail: Detail) {
+        DETAIL.store(detail as u8, Relaxed);
     }
 
     /// The counters now.
@@ -101,7 +101,7 @@ impl Counting {
 fn count(old: usize, new: usize) {
     let change = new as i64 - old as i64;
     let held = HELD.fetch_add(change, Relaxed) + change;
-    if WATCH.load(Relaxed) != Watch::Nothing as u8 && new > 0 {
+    if DETAIL.load(Relaxed) != Detail::Nothing as u8 && new > 0 {
         ALLOCATIONS.fetch_add(1, Relaxed);
         BYTES.fetch_add(new as u64, Relaxed);
         PEAK.fetch_max(held, Relaxed);
@@ -110,7 +110,7 @@ fn count(old: usize, new: usize) {
 
 #[inline]
 fn timed<T>(call: impl FnOnce() -> T) -> T {
-    if WATCH.load(Relaxed) != Watch::Time as u8 {
+    if DETAIL.load(Relaxed) != Detail::Time as u8 {
         return call();
     }
     let start = Instant::now();
@@ -160,7 +160,7 @@ mod tests {
     fn counts_what_is_held_and_its_peak() {
         const SIZE: usize = 64 << 20;
         let layout = Layout::from_size_align(SIZE, 64).unwrap();
-        Counting::watch(Watch::Counts);
+        Counting::set_detail(Detail::Counts);
         Counting::reset_peak();
         let before = Counting::counters();
         // SAFETY: the block is freed with the layout that it has after `realloc`, and only its ends are touched.
@@ -176,7 +176,7 @@ mod tests {
             Counting.dealloc(block, Layout::from_size_align(SIZE / 2, 64).unwrap());
         }
         let after = Counting::counters();
-        Counting::watch(Watch::Nothing);
+        Counting::set_detail(Detail::Nothing);
         assert!(after.peak - before.held >= SIZE as i64 * 3 / 4);
         assert!(after.held - before.held < SIZE as i64 / 4);
         assert!(after.allocations >= before.allocations + 2);

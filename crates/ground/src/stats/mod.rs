@@ -8,6 +8,8 @@ mod estimate;
 pub mod series;
 mod student;
 
+use std::cmp::Ordering;
+
 pub use estimate::{Estimate, Interval, Welch, mean_estimate};
 pub use student::t_quantile;
 
@@ -87,6 +89,15 @@ impl Samples {
     }
 }
 
+/// The value in the middle of the sorted ones, the higher of two if their number is even; `None` if there are none.
+///
+/// It is one that was measured, where [`Samples::median`] lies between two.
+pub fn median_high<T>(mut values: Vec<T>, compare: impl FnMut(&T, &T) -> Ordering) -> Option<T> {
+    values.sort_unstable_by(compare);
+    let middle = values.len() / 2;
+    values.into_iter().nth(middle)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +114,13 @@ mod tests {
         assert_eq!(s.quantile(1.0), 4.0);
         assert!((s.quantile(0.9) - 3.7).abs() < 1e-12);
         assert!((s.quantile(0.25) - 1.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_high_median_is_one_of_the_values() {
+        assert_eq!(median_high(vec![4, 1, 3, 2], u64::cmp), Some(3));
+        assert_eq!(median_high(vec![0.5, 9.0, -1.0], f64::total_cmp), Some(0.5));
+        assert_eq!(median_high(vec![], u64::cmp), None);
     }
 
     #[test]

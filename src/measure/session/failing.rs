@@ -1,28 +1,28 @@
 //! What becomes of a variant that fails: its error, in the user's words and with the node where it is known.
 
-use super::lane::{Lane, Trouble};
-use super::raw::Failed;
-use super::session::{Session, Stop};
+use super::{Session, Stop};
 use crate::device::{End, Lost};
+use crate::measure::client::{ClientError, WorkerClient};
+use crate::measure::raw::Failed;
 use crate::onnx;
 
 impl Session<'_, '_> {
     /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
-    pub(super) fn fail(&mut self, variant: usize, trouble: Trouble) -> Result<(), Stop> {
-        if let Trouble::Died(_) | Trouble::Other(_) = &trouble {
-            self.still_there(&trouble)?;
+    pub(super) fn fail(&mut self, variant: usize, error: ClientError) -> Result<(), Stop> {
+        if let ClientError::Died(_) | ClientError::Other(_) = &error {
+            self.still_there(&error)?;
         }
-        let failed = match trouble {
-            Trouble::Interrupted => return Err(Stop::Interrupted),
-            Trouble::Other(message) => Failed { message, refused: false },
-            Trouble::Refused(failure) => {
+        let failed = match error {
+            ClientError::Interrupted => return Err(Stop::Interrupted),
+            ClientError::Other(message) => Failed { message, refused: false },
+            ClientError::Refused(failure) => {
                 let at =
                     failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
                 // The user knows the model, not the file that was written for the worker.
                 let message = failure.message.replace(&format!("{}: ", self.files.model(variant)), "");
                 Failed { message: format!("the engine can't run it{at}: {message}"), refused: true }
             }
-            Trouble::Died(lost) => {
+            ClientError::Died(lost) => {
                 let loaded = self.raw.variants[variant].loaded.is_some();
                 let place = if loaded { self.place(variant)? } else { " while loading".into() };
                 Failed { message: format!("worker {lost}{place}"), refused: false }
@@ -34,12 +34,12 @@ impl Session<'_, '_> {
     }
 
     /// Whether it was the variant that failed, and not the way to its target.
-    fn still_there(&self, trouble: &Trouble) -> Result<(), Stop> {
-        match self.target.check(self.interrupt) {
+    fn still_there(&self, error: &ClientError) -> Result<(), Stop> {
+        match self.target().check(self.interrupt) {
             Err(_) if self.interrupt.is_raised() => Err(Stop::Interrupted),
             Err(error) => Err(Stop::Lost(error)),
-            Ok(()) => match trouble {
-                Trouble::Died(Lost::Died { end: End::Disconnected, .. }) => Err(Stop::Broken),
+            Ok(()) => match error {
+                ClientError::Died(Lost::Died { end: End::Disconnected, .. }) => Err(Stop::Broken),
                 _ => Ok(()),
             },
         }
@@ -50,7 +50,7 @@ impl Session<'_, '_> {
     pub(super) fn tell(&mut self) {
         for variant in std::mem::take(&mut self.untold) {
             if let Some(failed) = &self.raw.variants[variant].error {
-                let name = &self.experiment.variants[variant].name;
+                let name = &self.measurement.variants[variant].name;
                 self.progress.note(&format!("{name}: {}", failed.message));
             }
         }
@@ -65,18 +65,18 @@ impl Session<'_, '_> {
 
     /// Runs the variant once more, alone and traced, to find the node at which it dies.
     fn place(&mut self, variant: usize) -> Result<String, Stop> {
-        self.progress.phase(&format!("finding where {} dies", self.experiment.variants[variant].name));
+        self.progress.phase(&format!("finding where {} dies", self.measurement.variants[variant].name));
         let patience = self.patience(variant, 1);
-        let Ok(worker) = self.target.start(self.interrupt) else { return Ok(String::new()) };
-        let mut lane = Lane::new(variant, worker);
-        let again = match lane.load(self.load(variant), self.patience(variant, 0)) {
-            Ok(_) => lane.run(true, patience),
-            Err(trouble) => Err(trouble),
+        let Ok(worker) = self.target().start(self.interrupt) else { return Ok(String::new()) };
+        let mut client = WorkerClient::new(variant, worker);
+        let again = match client.load(self.load(variant), self.patience(variant, 0)) {
+            Ok(_) => client.run(true, patience),
+            Err(error) => Err(error),
         };
         match again {
             Ok(_) => Ok("; it went through when run alone".into()),
-            Err(Trouble::Interrupted) => Err(Stop::Interrupted),
-            Err(Trouble::Died(Lost::Died { at: Some(node), .. })) => {
+            Err(ClientError::Interrupted) => Err(Stop::Interrupted),
+            Err(ClientError::Died(Lost::Died { at: Some(node), .. })) => {
                 Ok(format!(" at {}", self.node(variant, node)))
             }
             Err(_) => Ok(String::new()),
@@ -86,7 +86,7 @@ impl Session<'_, '_> {
     /// A node of the variant as the user knows it: `node /model.3/conv (Conv)`.
     fn node(&self, variant: usize, index: usize) -> String {
         let mut nodes = vec![];
-        let graph = self.experiment.variants[variant].variant.model.graph();
+        let graph = self.measurement.variants[variant].variant.model.graph();
         onnx::for_each_node(graph, &mut |node| nodes.push(node));
         nodes.get(index).map_or_else(
             || format!("node {index}"),

@@ -1,12 +1,12 @@
-//! One variant's worker in one fork, as typed questions: what is asked is what is answered, or it is trouble.
+//! One variant's worker in one fork: a method for each request, which gives the answer that fits it, or why there is none.
 
 use std::time::Duration;
 
 use crate::device::{Lost, Worker};
 use crate::protocol::{Batched, Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs};
 
-/// A worker that lives, and whose it is.
-pub struct Lane {
+/// A running worker and the variant that it runs.
+pub struct WorkerClient {
     /// Index of the variant.
     pub variant: usize,
     worker: Box<dyn Worker>,
@@ -16,20 +16,20 @@ pub struct Lane {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ClientError {
     /// The user wants to stop.
     Interrupted,
     /// The engine can't do it, and says so.
     Refused(Failure),
     /// The worker is lost.
     Died(Lost),
-    /// Anything else: a worker that can't be started, an answer that can't be.
+    /// Anything else: a worker that can't be started, an answer that doesn't fit.
     Other(String),
 }
 
-type Answer<T> = Result<T, Trouble>;
+type Answer<T> = Result<T, ClientError>;
 
-impl Lane {
+impl WorkerClient {
     pub fn new(variant: usize, worker: Box<dyn Worker>) -> Self {
         Self { variant, worker, ops: 0 }
     }
@@ -40,7 +40,7 @@ impl Lane {
                 self.ops = loaded.ops.len();
                 Ok(loaded)
             }
-            other => nonsense(&other),
+            other => unexpected(&other),
         }
     }
 
@@ -57,7 +57,7 @@ impl Lane {
     fn runs(&mut self, request: &Request, runs: u32, patience: Duration) -> Answer<Runs> {
         match self.ask(request, patience)? {
             Reply::Runs(answer) if answer.runs_ns.len() == runs as usize => Ok(answer),
-            other => nonsense(&other),
+            other => unexpected(&other),
         }
     }
 
@@ -72,7 +72,7 @@ impl Lane {
                 Ok(Some(profile))
             }
             Reply::Unable => Ok(None),
-            other => nonsense(&other),
+            other => unexpected(&other),
         }
     }
 
@@ -81,7 +81,7 @@ impl Lane {
         match self.ask(&Request::Memory, patience)? {
             Reply::Memory(memory) if memory.ops.len() == self.ops => Ok(Some(memory)),
             Reply::Unable => Ok(None),
-            other => nonsense(&other),
+            other => unexpected(&other),
         }
     }
 
@@ -90,28 +90,28 @@ impl Lane {
         match self.ask(&Request::Batched { ops, least_ns }, patience)? {
             Reply::Batched(batched) if batched.ops_ns.len() == self.ops => Ok(Some(batched)),
             Reply::Unable => Ok(None),
-            other => nonsense(&other),
+            other => unexpected(&other),
         }
     }
 
     pub fn outputs(&mut self, file: String, patience: Duration) -> Answer<Outputs> {
         match self.ask(&Request::Outputs { file }, patience)? {
             Reply::Outputs(outputs) => Ok(outputs),
-            other => nonsense(&other),
+            other => unexpected(&other),
         }
     }
 
     fn ask(&mut self, request: &Request, patience: Duration) -> Answer<Reply> {
         match self.worker.ask(request, patience) {
-            Ok(Reply::Error(failure)) => Err(Trouble::Refused(failure)),
+            Ok(Reply::Error(failure)) => Err(ClientError::Refused(failure)),
             Ok(reply) => Ok(reply),
-            Err(Lost::Interrupted) => Err(Trouble::Interrupted),
-            Err(lost) => Err(Trouble::Died(lost)),
+            Err(Lost::Interrupted) => Err(ClientError::Interrupted),
+            Err(lost) => Err(ClientError::Died(lost)),
         }
     }
 }
 
-fn nonsense<T>(reply: &Reply) -> Answer<T> {
+fn unexpected<T>(reply: &Reply) -> Answer<T> {
     let kind = match reply {
         Reply::Loaded(_) => "loaded",
         Reply::Runs(_) => "runs",
@@ -127,7 +127,7 @@ fn nonsense<T>(reply: &Reply) -> Answer<T> {
         Reply::Unknown { .. } => "unknown request",
         Reply::Error(_) => "error",
     };
-    Err(Trouble::Other(format!(
+    Err(ClientError::Other(format!(
         "the worker's answer ({kind}) doesn't fit the question: use the same oplat on both sides, or report it"
     )))
 }

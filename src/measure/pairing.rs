@@ -1,33 +1,8 @@
-//! From numbers to what can be said of them: a variant against the original, its cost against the control.
+//! Two variants of one measurement against each other, paired by fork and round: a variant against the original, its cost
+//! against the control.
 
-use crate::record::{ActivationCost, Delta, Fork, Steadiness};
-use crate::stats::{Samples, mean_estimate, series};
-
-/// How far outputs are from the original's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
-    pub max_abs: f64,
-    /// Norm of the difference over the norm of the original's outputs; over the variant's where the former is 0.
-    pub relative_l2: f64,
-}
-
-/// Compares outputs of the same shapes; `None` if they are not. Pairs with a non-finite number are left out:
-/// those numbers are counted elsewhere.
-pub fn difference(original: &[f64], variant: &[f64]) -> Option<Difference> {
-    if original.len() != variant.len() {
-        return None;
-    }
-    let (mut max_abs, mut squares, mut of_original, mut of_variant) = (0.0f64, 0.0, 0.0, 0.0);
-    for (&o, &v) in original.iter().zip(variant).filter(|(o, v)| o.is_finite() && v.is_finite()) {
-        max_abs = max_abs.max((v - o).abs());
-        squares += (v - o).powi(2);
-        of_original += o * o;
-        of_variant += v * v;
-    }
-    let norm = if of_original > 0.0 { of_original } else { of_variant };
-    let relative_l2 = if norm > 0.0 { (squares / norm).sqrt() } else { 0.0 };
-    Some(Difference { max_abs, relative_l2 })
-}
+use crate::record::{ActivationCost, Delta, Fork, ProfiledRound};
+use crate::stats::{Samples, mean_estimate};
 
 /// Forks of a variant without the odd ones, each in its place (see [`crate::record::steady`]).
 pub type Steady<'r> = [Option<&'r Fork>];
@@ -86,31 +61,10 @@ fn per_fork(base: &Steady, variant: &Steady, pair: impl Fn(f64, f64) -> f64) -> 
 /// Profiled over plain run time: the fork's median ratio of turns in the same round, averaged over forks.
 pub fn overhead_ratio(forks: &[Fork]) -> Option<f64> {
     let of_fork = |fork: &Fork| {
-        let ratio = |p: &crate::record::ProfiledRound| {
-            Some((turn(&p.runs_ns)? / turn(fork.rounds.get(p.round)?)?).ln())
-        };
+        let ratio = |p: &ProfiledRound| Some((turn(&p.runs_ns)? / turn(fork.rounds.get(p.round)?)?).ln());
         Samples::new(fork.profiled_rounds.iter().filter_map(ratio)).map(|s| s.median())
     };
     Samples::new(forks.iter().filter_map(of_fork)).map(|s| s.mean().exp())
-}
-
-/// How steady the plain runs of a variant were.
-pub fn steadiness(forks: &[Fork], confidence: f64) -> Option<Steadiness> {
-    let series = |fork: &Fork| fork.rounds.iter().flatten().map(|&ns| ns as f64).collect::<Vec<f64>>();
-    let all: Vec<Vec<f64>> = forks.iter().map(series).filter(|s| !s.is_empty()).collect();
-    let counted = all.iter().filter_map(|s| Some(series::outliers(&Samples::new(s.iter().copied())?)));
-    let outliers = counted.fold((0, 0), |(mild, severe), o| (mild + o.mild, severe + o.severe));
-    let drift = Samples::new(all.iter().filter_map(|s| series::drift(s)));
-    let drift = drift.map(|d| mean_estimate(&d, confidence).exp());
-    let correlation = Samples::new(all.iter().filter_map(|s| series::autocorrelation(s)));
-    (!all.is_empty()).then(|| Steadiness {
-        runs: all.iter().map(Vec::len).sum(),
-        outliers_mild: outliers.0,
-        outliers_severe: outliers.1,
-        drift: drift.map(|d| d.point),
-        drift_interval: drift.and_then(|d| d.interval).map(|i| [i.low, i.high]),
-        autocorrelation: correlation.map(|c| c.mean()),
-    })
 }
 
 fn turn(runs_ns: &[u64]) -> Option<f64> {
@@ -200,28 +154,5 @@ mod tests {
         assert!((cost.share - 0.1).abs() < 1e-4);
         let [low, high] = cost.interval.expect("four forks");
         assert!(low < cost.ns && cost.ns < high);
-    }
-
-    #[test]
-    fn runs_that_get_slower_in_every_fork_drift_and_one_that_was_disturbed_is_an_outlier() {
-        let fork = |offset: u64| {
-            let mut runs: Vec<u64> = (0..12).map(|i| 1000 + offset + 10 * i).collect();
-            runs[5] = 9000;
-            Fork { rounds: runs.chunks(3).map(<[u64]>::to_vec).collect(), ..Fork::default() }
-        };
-        let s = steadiness(&[fork(0), fork(3), fork(1)], 0.99).expect("runs");
-        assert_eq!((s.runs, s.outliers_mild, s.outliers_severe), (36, 0, 3));
-        let [low, high] = s.drift_interval.expect("three forks");
-        assert!(low > 1.06 && high < 1.09 && s.autocorrelation.is_some(), "{s:?}");
-        assert_eq!(steadiness(&[Fork::default()], 0.99), None);
-    }
-
-    #[test]
-    fn outputs_are_compared_where_both_are_numbers() {
-        let d = difference(&[3.0, 4.0, f64::NAN], &[3.0, 4.5, 1.0]).expect("same shape");
-        assert_eq!(d, Difference { max_abs: 0.5, relative_l2: 0.1 });
-        assert_eq!(difference(&[1.0], &[1.0, 2.0]), None);
-        assert_eq!(difference(&[0.0], &[2.0]).map(|d| d.relative_l2), Some(1.0));
-        assert_eq!(difference(&[0.0], &[0.0]).map(|d| d.relative_l2), Some(0.0));
     }
 }

@@ -1,5 +1,5 @@
-//! The machine where workers run, watched by a worker of its own: what a board or a phone is, and how it fared,
-//! only it can say.
+//! The machine where workers run. A worker of its own watches it: what a board or a phone is, and how it fared, only
+//! it can say.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::record::Environment;
 /// Far more than an emulated worker needs to start and to read some files.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A worker that watches, and what it said at first.
-pub struct Watch<'t> {
+/// The worker that watches its machine, and what it last said of it.
+pub struct MachineClient<'t> {
     target: &'t dyn Target,
     worker: Box<dyn Worker>,
     machine: Machine,
     own_ticks: Option<u64>,
 }
 
-impl<'t> Watch<'t> {
+impl<'t> MachineClient<'t> {
     /// Starts a worker that chooses the CPUs and notes the state of its machine.
     ///
     /// Fails if none can be started, if it is of another version than this program, or if the CPUs that were

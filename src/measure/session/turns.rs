@@ -1,0 +1,97 @@
+//! The rounds of a fork: a turn of every variant, plain or profiled.
+
+use std::time::Duration;
+
+use super::{Session, Stop, share};
+use crate::measure::client::{ClientError, WorkerClient};
+use crate::measure::plan::{self, Schedule, Turns};
+use crate::record::ProfiledRound;
+use crate::stats::Samples;
+
+impl Session<'_, '_> {
+    /// The rounds of a fork. What they took is what later ones are planned by.
+    pub(super) fn rounds(
+        &mut self,
+        fork: usize,
+        schedule: Schedule,
+        clients: &mut Vec<WorkerClient>,
+    ) -> Result<(), Stop> {
+        self.raw.order.push(vec![]);
+        let runs = self.raw.runs_per_turn;
+        let mut one_run = vec![];
+        for round in 0..schedule.rounds {
+            self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
+            let turns = schedule.turns(fork, round);
+            let began = self.clock.elapsed();
+            self.round(turns, fork, round, clients)?;
+            let now = self.clock.elapsed();
+            let profiled = if turns == Turns::Plain { 0 } else { plan::profiled_runs(runs) };
+            let all_runs = runs + plan::untimed_runs(runs) + profiled;
+            one_run.push((now - began).as_secs_f64() / f64::from(all_runs));
+            let left = self.budget.left(schedule, round + 1);
+            self.progress.advance(share(now, left), left);
+        }
+        // The median: a round that waited for a hanging worker says nothing of those to come.
+        if let Some(run) = Samples::new(one_run).map(|s| s.median()) {
+            self.budget.note_turns(Duration::from_secs_f64(run), runs);
+        }
+        Ok(())
+    }
+
+    /// One turn of every variant, in random order.
+    fn round(
+        &mut self,
+        turns: Turns,
+        fork: usize,
+        round: usize,
+        clients: &mut Vec<WorkerClient>,
+    ) -> Result<(), Stop> {
+        let variants: Vec<usize> = clients.iter().map(|client| client.variant).collect();
+        let order = plan::order(self.measurement.load.seed, fork, round, &variants);
+        self.raw.order[fork].push(order.clone());
+        self.each(clients, Some(&order), |session, client| match turns {
+            Turns::Plain => session.plain_turn(client),
+            Turns::PlainThenProfiled => {
+                session.plain_turn(client)?;
+                session.profiled_turn(client, round)
+            }
+            Turns::ProfiledThenPlain => {
+                session.profiled_turn(client, round)?;
+                session.plain_turn(client)
+            }
+        })
+    }
+
+    fn plain_turn(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let (variant, runs) = (client.variant, self.raw.runs_per_turn);
+        let warm = self.is_warm(variant);
+        let answer = client.turn(runs, warm, self.patience(variant, runs))?;
+        if let Some(raw) = self.raw.newest_fork(variant) {
+            raw.note_usage(&answer);
+            if let Some(more) = answer.in_turn {
+                *raw.fork.in_turns.get_or_insert_default() += more;
+            }
+            raw.fork.rounds.push(answer.runs_ns);
+        }
+        Ok(())
+    }
+
+    fn profiled_turn(&mut self, client: &mut WorkerClient, round: usize) -> Result<(), ClientError> {
+        let (variant, runs) = (client.variant, plan::profiled_runs(self.raw.runs_per_turn));
+        let warm = self.is_warm(variant);
+        let Some(profile) = client.profile(runs, warm, self.patience(variant, runs))? else { return Ok(()) };
+        if let Some(raw) = self.raw.newest_fork(variant) {
+            let (runs_ns, around_ns) = (profile.runs_ns, profile.around_ns);
+            raw.fork.profiled_rounds.push(ProfiledRound { round, runs_ns, around_ns });
+            raw.ops_ns.iter_mut().zip(profile.ops_ns).for_each(|(all, new)| all.extend(new));
+        }
+        Ok(())
+    }
+
+    /// Whether the variant, which runs now, needs no untimed run before its turn.
+    fn is_warm(&mut self, variant: usize) -> bool {
+        let warm = self.pace.ran_last(variant) || plan::untimed_runs(self.raw.runs_per_turn) == 0;
+        self.pace.set_last(variant);
+        warm
+    }
+}

@@ -1,0 +1,110 @@
+//! What about the measurement itself makes its numbers less sure. Warnings about the machine are `environment`'s.
+
+use crate::record::{Fork, Settings, Variant, steady};
+use crate::stats::Samples;
+use crate::units;
+
+/// Forks below which Student's t makes intervals very wide: at 99%, 9.9 standard errors for three.
+const FEW_FORKS: usize = 4;
+
+/// Difference between the medians of forks that is worth a warning, as a share.
+const DRIFT: f64 = 0.1;
+
+/// A drift within forks is worth a warning from this share on, if the interval is beside none.
+const DRIFT_WITHIN: f64 = 0.03;
+
+/// A sentence for each, the gravest first.
+pub fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
+    let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
+    let odd = steady(&forks).into_iter().map(|forks| forks.iter().filter(|f| f.is_none()).count());
+    let odd: Vec<usize> = odd.collect();
+    let all = [
+        cut_short(settings),
+        gone_on_with(settings),
+        odd_processes(variants, &odd),
+        changed_speed(variants, &odd),
+        drifting(variants),
+        unsettled(variants),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Too few forks, and why.
+fn cut_short(settings: &Settings) -> Option<String> {
+    let forks = units::count(settings.forks, "fork");
+    if let Some(lost) = &settings.lost {
+        Some(format!("incomplete, only {forks}: {lost}"))
+    } else if settings.interrupted {
+        let rounds = units::count(settings.rounds.iter().sum(), "round");
+        Some(format!("interrupted after {rounds} in {forks}: intervals are wide"))
+    } else {
+        let few = settings.forks < FEW_FORKS;
+        few.then(|| format!("only {forks}: intervals are wide; give more --time"))
+    }
+}
+
+fn gone_on_with(settings: &Settings) -> Option<String> {
+    (settings.resumed > 0).then(|| {
+        let times = units::count(settings.resumed, "time");
+        format!("gone on with {times} after it was cut off: not all forks are of one sitting")
+    })
+}
+
+/// Processes that are left out (see [`steady`]); `odd` is their number by variant.
+fn odd_processes(variants: &[Variant], odd: &[usize]) -> Option<String> {
+    let odd = variants.iter().zip(odd).filter(|(_, n)| **n > 0);
+    let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();
+    (!odd.is_empty()).then(|| {
+        format!(
+            "processes that ran far slower than others of the same variant, all their life long: {}; they are \
+             left out of ratios and of the ops' times, and kept in the record",
+            odd.join(", ")
+        )
+    })
+}
+
+/// Forks that differ, by the first variant without odd processes.
+fn changed_speed(variants: &[Variant], odd: &[usize]) -> Option<String> {
+    let measured = |v: &&Variant| v.forks.iter().any(|f| !f.rounds.is_empty());
+    let steady = variants.iter().zip(odd).filter(|(_, n)| **n == 0).map(|(v, _)| v).find(measured)?;
+    let of_forks = steady.forks.iter().filter_map(|f| Samples::from_ns(f.rounds.iter().flatten()));
+    let medians = Samples::new(of_forks.map(|s| s.median()))?;
+    (medians.quantile(1.0) > (1.0 + DRIFT) * medians.min()).then(|| {
+        let share = 100.0 * (medians.quantile(1.0) / medians.min() - 1.0);
+        format!(
+            "speed changed by {share:.0}% between forks: ratios are paired and hold, latencies hold less; \
+             stop other programs"
+        )
+    })
+}
+
+/// Variants whose runs get slower or faster within a fork.
+fn drifting(variants: &[Variant]) -> Option<String> {
+    let drifting = variants.iter().filter_map(|v| {
+        let s = v.steadiness?;
+        let (drift, [low, high]) = (s.drift?, s.drift_interval?);
+        let sure = low > 1.0 || high < 1.0;
+        (sure && (drift - 1.0).abs() > DRIFT_WITHIN)
+            .then(|| format!("{} {:+.0}%", v.name, 100.0 * (drift - 1.0)))
+    });
+    let drifting: Vec<String> = drifting.collect();
+    (!drifting.is_empty()).then(|| {
+        format!(
+            "run times drift from the first third of a fork to the last: {}; a device that heats up needs \
+             --cool-down, another a longer --time",
+            drifting.join(", ")
+        )
+    })
+}
+
+/// Processes that were not yet warm when they were measured.
+fn unsettled(variants: &[Variant]) -> Option<String> {
+    let forks = || variants.iter().flat_map(|v| &v.forks);
+    let unsettled = forks().filter(|f| f.settled == Some(false)).count();
+    (unsettled > 0).then(|| {
+        format!(
+            "run times had not settled after the warm-up in {unsettled} of {} processes: stop other programs",
+            forks().count()
+        )
+    })
+}
