@@ -10,6 +10,7 @@ use tract_onnx::tract_hir::tract_core::plan;
 
 use super::TractModel;
 use oplat_ground::protocol::{Batched, Failure};
+use oplat_ground::stats::median_high;
 
 /// Evaluations between two readings, and the fewest that are worth it.
 const BATCH: usize = 256;
@@ -61,8 +62,7 @@ fn one_of_many(ctx: &EvalContext, node: &TypedNode, inputs: &[TValue], least_ns:
             all.push(ns);
         }
     }
-    all.sort_unstable();
-    Some(all[BATCHES / 2]).filter(|&ns| ns >= least_ns).map(|ns| ns / batch as u64)
+    median_high(all, u64::cmp).filter(|&ns| ns >= least_ns).map(|ns| ns / batch as u64)
 }
 
 /// Whether the operator may use the memory of this input for its output.

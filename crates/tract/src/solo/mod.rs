@@ -20,7 +20,7 @@ use std::time::Instant;
 use tract_onnx::tract_hir::internal::*;
 
 use pool::{Pool, floats, values};
-use timing::{clock_ns, repeated};
+use timing::{repeated, two_readings_ns};
 
 use super::chain::Chain;
 use super::{failure, knobs, ops};
@@ -30,6 +30,7 @@ use oplat_graph::swap::{self, Lowering};
 use oplat_ground::process::heap::{Counting, Detail};
 use oplat_ground::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady};
 use oplat_ground::random::normal;
+use oplat_ground::stats::median_high;
 use oplat_kernels::{Isa, Kernel};
 
 /// What the second-level cache is taken for where the system doesn't say, bytes.
@@ -71,7 +72,7 @@ impl Runner {
             None => making(i, || Solo::new(solo, isa)),
         };
         let solos = asked.solos.iter().enumerate().map(make).collect();
-        let mut bench = Self { solos, pools: HashMap::new(), seed: asked.seed, clock_ns: clock_ns() };
+        let mut bench = Self { solos, pools: HashMap::new(), seed: asked.seed, clock_ns: two_readings_ns() };
         let cache = cache_bytes.unwrap_or(USUAL_CACHE);
         let all = 0..bench.solos.len();
         let solos = all
@@ -288,9 +289,8 @@ fn operator_ns(isa: Isa) -> TractResult<f64> {
     let mut pool = Pool { fresh: normal(16, 0), ..Pool::default() };
     let mut median = |work: Work| -> TractResult<u64> {
         let mut solo = Solo { work, shape: shape.clone() };
-        let mut all = (0..101).map(|_| solo.batch(&mut pool, BATCH)).collect::<TractResult<Vec<_>>>()?;
-        all.sort_unstable();
-        Ok(all[all.len() / 2])
+        let all = (0..101).map(|_| solo.batch(&mut pool, BATCH)).collect::<TractResult<Vec<_>>>()?;
+        median_high(all, u64::cmp).context("no batch")
     };
     let bare = median(Work::Kernel(kernel(&activation, isa)?))?;
     let operator = median(Work::Ops(Chain::new(&model)?))?;

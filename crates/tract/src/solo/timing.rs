@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use oplat_ground::stats::median_high;
 use tract_onnx::tract_hir::internal::TractResult;
 
 /// Length of the parts in which repeated calls are timed, ns.
@@ -25,31 +26,28 @@ pub fn repeated(calls: u64, mut call: impl FnMut() -> TractResult<()>) -> TractR
         parts.push((held, ns));
         left -= held;
     }
-    Ok(uninterrupted(&mut parts))
+    Ok(uninterrupted(&parts))
 }
 
 /// Time of all calls from that of parts of them (calls, ns). Of eleven parts in a row the median stands for all:
 /// an interruption by another program is no part of what the calls took, a change of what they do is.
-fn uninterrupted(parts: &mut [(u64, u64)]) -> u64 {
+fn uninterrupted(parts: &[(u64, u64)]) -> u64 {
     let each = |part: &(u64, u64)| part.1 as f64 / part.0.max(1) as f64;
-    let of_window = |window: &mut [(u64, u64)]| {
+    let of_window = |window: &[(u64, u64)]| {
         let calls: u64 = window.iter().map(|part| part.0).sum();
-        window.sort_unstable_by(|a, b| each(a).total_cmp(&each(b)));
-        each(&window[window.len() / 2]) * calls as f64
+        let median = median_high(window.iter().map(each).collect(), f64::total_cmp);
+        median.unwrap_or(0.0) * calls as f64
     };
-    parts.chunks_mut(11).map(of_window).sum::<f64>() as u64
+    parts.chunks(11).map(of_window).sum::<f64>() as u64
 }
 
 /// What two readings of the clock take, one right after the other: the median, ns.
-pub fn clock_ns() -> u64 {
-    let mut all: Vec<u64> = (0..1001)
-        .map(|_| {
-            let start = Instant::now();
-            start.elapsed().as_nanos() as u64
-        })
-        .collect();
-    all.sort_unstable();
-    all[all.len() / 2]
+pub fn two_readings_ns() -> u64 {
+    let both = |_| {
+        let start = Instant::now();
+        start.elapsed().as_nanos() as u64
+    };
+    median_high((0..1001).map(both).collect(), u64::cmp).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -60,9 +58,9 @@ mod tests {
     fn an_interruption_is_no_part_of_what_calls_take_and_a_change_is() {
         let mut parts = vec![(10, 1000); 22];
         (parts[3].1, parts[21]) = (90_000, (1, 100));
-        assert_eq!(uninterrupted(&mut parts), 21_100);
-        let mut slower: Vec<(u64, u64)> = (0..22).map(|i| (10, if i < 11 { 1000 } else { 5000 })).collect();
-        assert_eq!(uninterrupted(&mut slower), 66_000);
+        assert_eq!(uninterrupted(&parts), 21_100);
+        let slower: Vec<(u64, u64)> = (0..22).map(|i| (10, if i < 11 { 1000 } else { 5000 })).collect();
+        assert_eq!(uninterrupted(&slower), 66_000);
         let mut calls = 0;
         repeated(1000, || {
             calls += 1;
