@@ -24,6 +24,7 @@ pub trait Lanes:
     /// How many floats.
     const COUNT: usize;
 
+    /// The proof that this vector was made from.
     fn isa(self) -> Self::Isa;
     /// A vector like this one, of this value throughout.
     fn splat(self, value: f32) -> Self;
