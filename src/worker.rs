@@ -1,7 +1,7 @@
 //! The worker's loop: one request a line in, one reply a line out.
 //!
-//! The engine runs on the main thread, whose heap and stack are what any program has; a second thread only
-//! waits for requests, so that a parent's death ends the worker even in the middle of a run.
+//! The engine runs on the main thread, with the heap and the stack that it would have in any program. A second thread
+//! only waits for requests, so that a parent's death ends the worker even in the middle of a run.
 //!
 //! A panic of the engine is the last reply of its worker.
 
@@ -67,8 +67,8 @@ fn parent() -> Option<rustix::process::Pid> {
     rustix::process::getppid()
 }
 
-/// Ends the process when its parent does. Asked only after the requests have ended, since the signal is bound
-/// to the thread that started us and the parent may well use one for that alone.
+/// Ends the process when its parent ends. Only from when the requests have ended: the signal comes when the thread that
+/// started us ends, and the parent may have had one for that alone.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn end_with(parent: Option<rustix::process::Pid>) {
     use rustix::process::{Signal, set_parent_process_death_signal};
@@ -88,7 +88,7 @@ fn parent() {}
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn end_with((): ()) {}
 
-/// The state between requests: the model that is loaded, if one is, and the machine as it was.
+/// The state between requests.
 #[derive(Default)]
 struct Worker {
     model: Option<Box<dyn LoadedModel>>,
@@ -124,7 +124,7 @@ impl Worker {
                 Ok(Reply::Runs(runs(turn, None)))
             }
             Request::Turn { runs: n, warm } => {
-                // Before the untimed run, so that reading it doesn't cool what that one warms.
+                // Read before the untimed run: reading it later would cool the caches that this run warms.
                 let before = usage();
                 let turn = self.model()?.turn(n as usize, warm)?;
                 let count = u64::from(n) + u64::from(!warm);

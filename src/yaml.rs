@@ -65,7 +65,7 @@ impl fmt::Display for Unknown<'_> {
     }
 }
 
-/// A word that means something: what is wrong with it is said while it is read, so that its line is known.
+/// Reads a word with a meaning. What is wrong with it is said while it is read, so that the error has its line.
 pub struct Word<T> {
     /// What it should be.
     pub what: &'static str,

@@ -102,7 +102,7 @@ fn copy(solo: &Solo, row: &RawRow, confidence: f64) -> Option<Memcpy> {
     })
 }
 
-/// A row without its relations to others; `None` for a copy and for what couldn't be measured.
+/// A row without its ratios to others; `None` for a copy and for what couldn't be measured.
 fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64) -> Option<Row> {
     let elements = solo.elements();
     let activation = solo.activation.clone()?;
@@ -155,7 +155,7 @@ fn relate(rows: &mut [Row], memcpy: &[Memcpy], confidence: f64) {
         .collect();
     for row in rows {
         let copy = memcpy.iter().find(|copy| copy.elements == row.elements).map(|copy| &copy.turns);
-        // The one of the same lowering, if there is one.
+        // Of the same lowering, if there is one; else the first.
         let mut of_size = relus.iter().filter(|(elements, ..)| *elements == row.elements);
         let first = of_size.clone().next();
         let relu =

@@ -1,11 +1,11 @@
 //! What the study says, and whether it holds here.
 //!
-//! Each claim is taken at its word and tried at every size that was measured, among the study's own activations,
-//! for each lowering by itself. An interval decides: what lies wholly on one side confirms or refutes, what
-//! doesn't can't be told. A general claim is refuted by one size and confirmed only by all.
+//! Each claim is taken at its word and tried at every size that was measured, among the study's own activations, for
+//! each lowering by itself. An interval decides: if it lies wholly on one side, it confirms or refutes; if not, the
+//! claim can't be told. A general claim is refuted by one size and confirmed only by all.
 //!
 //! Kernels are timed bare, the engine's operators with what the engine does around them. So that neither has an
-//! advantage, a kernel is tried as the operator that it is in a network: with what that adds to a call.
+//! advantage, a kernel counts with what it takes the engine to call it as an operator.
 
 use super::figures;
 use crate::record::Lowering;
@@ -34,7 +34,7 @@ fn as_operator(row: &Row, operator_ns: f64) -> Row {
     row
 }
 
-/// The rows of one lowering, by size. What has no kernel stands for itself in both.
+/// The rows of one lowering, by size. An activation without a kernel has its one row in both lowerings.
 struct Table<'r> {
     lowering: Lowering,
     sizes: Vec<Size<'r>>,
@@ -62,7 +62,7 @@ impl<'r> Table<'r> {
                 let named = |row: &&Row| row.elements == elements && kind_of(&row.activation) == *kind;
                 let mut both = rows.iter().filter(named);
                 both.clone().find(|row| row.lowering == lowering).or_else(|| {
-                    // Only what has a single row has no kernel.
+                    // An activation with a single row has no kernel.
                     both.next().filter(|first| first.isa.is_none() && both.next().is_none())
                 })
             };
@@ -88,7 +88,7 @@ impl<'r> Table<'r> {
         claims
     }
 
-    /// Which of the study's activations a claim on all of them is tried without.
+    /// The study's activations that were not measured, for claims on all of them.
     fn missing(&self) -> Option<String> {
         let is_missing = |kind: &&&str| self.sizes.iter().any(|size| size.row(kind).is_none());
         let missing: Vec<&str> = STUDY.iter().filter(is_missing).copied().collect();
@@ -103,7 +103,7 @@ impl<'r> Table<'r> {
         figures::ratio(&a.turns, &b.turns, self.confidence)
     }
 
-    /// Mish against each of the others: the one that comes nearest, or goes beyond, decides.
+    /// Mish against each of the others. The one that comes nearest to it, or is dearer, decides.
     fn dearest(&self, size: &Size) -> Option<Finding> {
         let mish = size.row("mish")?;
         let others = size.rows.iter().filter(|row| kind_of(&row.activation) != "mish");

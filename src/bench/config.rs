@@ -1,4 +1,4 @@
-//! What can be asked for: the same settings from a file and from flags, of which flags go first.
+//! What can be asked for. A file and flags have the same settings; flags go before the file.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::swap::Lowering;
 use crate::yaml;
 use crate::yaml::Word;
 
-/// Settings as they are given; what is not, is as `plan` has it. `configs/README.md` is the reference for who
-/// writes a file.
+/// Settings as they are given; `plan` has the defaults of those that are not. `configs/README.md` is the reference for
+/// who writes a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -48,8 +48,8 @@ impl Config {
         yaml::read(text, file)
     }
 
-    /// These settings, and of the others what is not among them. A time among these replaces forwards among the
-    /// others, since it says the same thing in another way.
+    /// These settings, and those of `others` where these have none. A time in these replaces forwards in the others:
+    /// both say how much is measured.
     pub fn over(self, others: Self) -> Self {
         let forwards = if self.time.is_some() { self.forwards } else { self.forwards.or(others.forwards) };
         Self {

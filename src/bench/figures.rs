@@ -1,7 +1,7 @@
-//! The statistics: turns become logarithms, a fork is their median, and forks are what intervals are over.
+//! The statistics: of the logarithms of its turns each fork has the median, and intervals are over forks.
 //!
-//! Everything is a ratio, of times or to an element, so that logarithms are the natural scale: errors are
-//! relative, and the interval of a ratio is not biased by which of the two is on top.
+//! All figures are ratios of times, or times an element. Logarithms suit them: errors are relative, and the interval of
+//! a ratio doesn't depend on which of the two is on top.
 
 use crate::record::bench::Turns;
 use crate::stats::{Estimate, Samples, mean_estimate};
@@ -12,7 +12,7 @@ fn logs(turns: &Turns) -> impl Iterator<Item = Vec<f64>> {
     turns.forks.iter().map(move |fork| fork.iter().map(|&ns| (ns as f64 / batch).ln()).collect())
 }
 
-/// The estimate of what forks' medians have in common, as it is without the logarithm.
+/// The mean of forks' medians with its interval, back from logarithms.
 fn over_forks(forks: impl Iterator<Item = Option<f64>>, confidence: f64) -> Option<Estimate> {
     let medians = Samples::new(forks.flatten())?;
     Some(mean_estimate(&medians, confidence).exp())
@@ -34,7 +34,7 @@ pub fn ratio(a: &Turns, b: &Turns, confidence: f64) -> Option<Estimate> {
     over_forks(forks.map(|(a, b)| median(a.iter().zip(&b).map(|(a, b)| a - b))), confidence)
 }
 
-/// How the ratio of `a` to `b` has changed where it is that of `a_then` to `b_then`, paired likewise.
+/// The ratio of two times now over their ratio then, paired likewise; each pair is `[a, b]`, whose ratio is `a` to `b`.
 pub fn change(then: [&Turns; 2], now: [&Turns; 2], confidence: f64) -> Option<Estimate> {
     let [a_then, b_then] = then.map(|turns| logs(turns).collect::<Vec<_>>());
     let [a, b] = now.map(|turns| logs(turns).collect::<Vec<_>>());

@@ -4,10 +4,10 @@
 //! care: fresh input for every forward, a copy of the same bytes and a ReLU measured beside it in the same
 //! rounds, both lowerings, intervals over processes.
 //!
-//! `config` is what can be asked for, `plan` what that comes to, `session` the measurement as it happens,
-//! `figures` its statistics, `claims` what they say of the study, `assemble` the record of it all. One worker
-//! process is one fork and holds all rows; they take turns in random order, round by round, so that every ratio
-//! is paired within a process. What is timed, and in which state the caches are, stands in `engine::solo`.
+//! `config` is what can be asked for, `plan` what that comes to, `session` the measurement as it happens, `figures` its
+//! statistics, `claims` what they say of the study, `assemble` the record of it all. One worker process is one fork and
+//! holds all rows. They take turns in random order, round by round, so that every ratio is paired within a process.
+//! What is timed, and in which state the caches are, is up to the engine's backend: its `solo` module says so.
 
 mod assemble;
 mod claims;
@@ -46,7 +46,7 @@ pub fn measure(
     Ok(assemble::record(plan, raw, environment, started, began.elapsed()))
 }
 
-/// Whether all was measured: an error says that it was ended early.
+/// Fails if the measurement ended early.
 pub fn complete(bench: &Bench) -> Result<()> {
     match (bench.settings.interrupted, bench.settings.forks) {
         (false, _) => Ok(()),

@@ -138,7 +138,7 @@ fn solos(activations: &[Activation], lowerings: &[Lowering], shapes: &[Vec<usize
         let solo = |activation: Option<&Activation>, lowering: Lowering| Solo {
             activation: activation.map(ToString::to_string),
             lowering,
-            // What leaves fewer channels is written for values without rows and columns.
+            // An activation that leaves fewer channels is written for values without rows and columns.
             shape: match activation.and_then(|a| a.kind.unswappable_because) {
                 Some(_) => vec![1, elements(shape)],
                 None => shape.clone(),

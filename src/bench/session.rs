@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_micros(100);
 /// Rounds that a number of forwards is spread over.
 const ROUNDS: u64 = 20;
 
-/// A fork's median is as good as it gets long before.
+/// Most rounds of a fork: its median gets no better long before.
 const MOST_ROUNDS: usize = 200;
 
 const MOST_BATCHES: u64 = 1000;
@@ -178,7 +178,7 @@ impl Session<'_> {
         rows.filter(|(_, row)| row.ready.error.is_none()).map(|(i, _)| i).collect()
     }
 
-    /// Has the worker make all rows ready. One that ends at a row is replaced by one that leaves this row out.
+    /// Has the worker make all rows ready. A worker that ends at a row is replaced by one that leaves this row out.
     fn make_ready(&mut self, fork: usize, worker: &mut Box<dyn Worker>) -> Result<(), Stop> {
         const WHAT: &str = "making activations ready";
         let ready = loop {
@@ -252,8 +252,8 @@ impl Session<'_> {
         }
     }
 
-    /// Works out the rounds of a fork that has done so many: for a time, as many as fit if all forks to come
-    /// have the same share of what is left.
+    /// Works out the rounds of a fork that has done so many. Of a time, this fork and each one to come has the same
+    /// share of what is left.
     fn plan_rounds(&mut self, fork: usize, done: usize, round: Duration) {
         let time = match self.plan.effort {
             Effort::Forwards(all) => {
@@ -277,7 +277,7 @@ impl Session<'_> {
         }
     }
 
-    /// About what a turn of a row takes.
+    /// About how long a turn of a row takes.
     fn cost(&self, index: usize) -> Duration {
         let RawRow { ready, turns, .. } = &self.raw.rows[index];
         let full = u64::from(ready.batch.max(1));
@@ -301,7 +301,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The study's method; in the last fork alone, since every fork starts from the same numbers.
+    /// The study's method: forwards in place. In the last fork alone, since every fork starts from the same numbers.
     fn in_place(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
         let solo = &self.plan.solos[index];
         let elements = solo.elements();
@@ -368,8 +368,8 @@ impl Session<'_> {
     }
 }
 
-/// Forwards of a batch: as many as fit the cache, but no more than it takes to be long. The shorter a batch, the
-/// likelier no other program interrupts it; one that is interrupted is left out by the median.
+/// Forwards of a batch: as many as fit the cache, but no more than make it [`LONG`]. The shorter a batch, the less
+/// likely another program interrupts it; the median leaves out one that was interrupted.
 fn batch_of(ready: &SoloReady) -> u32 {
     let most = ready.batch.max(1);
     let forward = ready.batch_ns as f64 / f64::from(most);

@@ -15,7 +15,7 @@ use super::targets::{Flags, Where};
 use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
-use crate::experiment::{self, Case, Config, Folder, Lab, Part, Place, Swaps};
+use crate::experiment::{self, Case, Config, Executor, Folder, Part, Position, Swaps};
 use crate::measure::{self, Interrupt, Measurement, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
@@ -130,7 +130,7 @@ struct Here<'a> {
     progress: Box<dyn Progress + Send>,
 }
 
-impl Lab for Here<'_> {
+impl Executor for Here<'_> {
     fn prepare(&mut self, measurement: &Case) -> Result<Measurement> {
         let (config, entry) = (self.shared.config, &measurement.entry);
         let swaps = Swaps {
@@ -172,7 +172,7 @@ impl Lab for Here<'_> {
         })
     }
 
-    fn measure(&mut self, experiment: &Measurement, place: Place) -> Result<Record> {
+    fn measure(&mut self, experiment: &Measurement, place: Position) -> Result<Record> {
         let mut progress = Part::new(self.progress.as_mut(), place);
         measure::measure(experiment, None, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
     }

@@ -7,7 +7,7 @@ use super::Interrupt;
 use super::shell::{self, Advice, Failed, Shell};
 use crate::error::{Error, Result};
 
-/// The server may have to be started first, and the phone to be found.
+/// How long the client may take: it may have to start its server first, and to find the phone.
 const LIMIT: Duration = Duration::from_secs(20);
 
 const ADVICE: [Advice; 6] = [
@@ -58,7 +58,7 @@ impl Shell for Adb {
     }
 
     fn connect(&self, interrupt: &Interrupt) -> Result<(), Failed> {
-        // A device in the network is the server's to connect to, and it forgets those that it lost.
+        // The server connects to devices in the network only when it is told to, and forgets those that it lost.
         if let Some(serial) = self.serial.as_ref().filter(|serial| serial.contains(':')) {
             shell::finish(Command::new("adb").args(["connect", serial]), None, LIMIT, interrupt)?;
         }
@@ -73,7 +73,7 @@ impl Shell for Adb {
 
     fn command(&self, line: &str) -> Command {
         let mut command = self.client();
-        // No terminal: what goes through is left as it is.
+        // Without a terminal, bytes go through unchanged.
         command.args(["shell", "-T", line]);
         command
     }
@@ -83,11 +83,11 @@ impl Shell for Adb {
     }
 }
 
-/// The serials of the devices that the client knows and may use; else what to do to have them.
+/// The serials of the devices that the client knows; else what to do to have them.
 pub fn phones() -> Result<Vec<String>, String> {
     let listed = shell::finish(Command::new("adb").arg("devices"), None, LIMIT, &Interrupt::default());
     match listed {
-        Ok((list, _)) => Ok(usable(&String::from_utf8_lossy(&list))),
+        Ok((list, _)) => Ok(serials(&String::from_utf8_lossy(&list))),
         Err(Failed::Client(_)) => {
             Err("there is no adb here; install Android's platform-tools to reach any".into())
         }
@@ -95,9 +95,8 @@ pub fn phones() -> Result<Vec<String>, String> {
     }
 }
 
-/// The serials in what `adb devices` prints; those that aren't allowed or offline are named as well, and say so when
-/// they are looked at.
-fn usable(list: &str) -> Vec<String> {
+/// The serials in what `adb devices` prints. A device that is offline or not allowed says so when it is looked at.
+fn serials(list: &str) -> Vec<String> {
     let lines = list.lines().skip_while(|line| !line.starts_with("List of")).skip(1);
     lines.filter_map(|line| Some(line.split_once('\t')?.0.trim().to_owned())).collect()
 }
@@ -118,8 +117,8 @@ mod tests {
     #[test]
     fn phones_are_listed_by_serial() {
         let list = "* daemon started successfully\nList of devices attached\n0123\tdevice\n10.0.0.2:5555\toffline\n\n";
-        assert_eq!(usable(list), ["0123", "10.0.0.2:5555"]);
-        assert!(usable("").is_empty());
+        assert_eq!(serials(list), ["0123", "10.0.0.2:5555"]);
+        assert!(serials("").is_empty());
     }
 
     #[test]

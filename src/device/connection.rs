@@ -19,7 +19,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many lines of stderr are kept.
 const KEPT_LINES: usize = 20;
 
-/// What can end a wait, or is heard during it.
+/// What may come while a connection waits.
 #[derive(Debug)]
 pub(super) enum Event {
     Reply(String),
@@ -30,7 +30,7 @@ pub(super) enum Event {
     Interrupted,
 }
 
-/// How the worker at the other end of a client ended: the client itself can't tell its end from its own.
+/// How the worker at the other end of a client ended, which the end of the client doesn't tell.
 #[derive(Default)]
 struct Remote {
     code: Option<i32>,
@@ -47,7 +47,7 @@ pub(super) struct Connection {
     said: VecDeque<String>,
     at: Option<usize>,
     err_ended: bool,
-    /// For a child that is a client of a device's shell: what that shell said became of the worker.
+    /// For a client of a device's shell: how that shell said the worker ended.
     remote: Option<Remote>,
     /// The child has been waited for: its id may be another's by now.
     reaped: bool,
@@ -55,8 +55,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Starts the command with all its pipes in our hands, in a process group of its own: Ctrl-C in the
-    /// terminal is for the parent alone, which then decides what becomes of the children.
+    /// Starts the command with pipes, in a process group of its own: Ctrl-C in the terminal is for the parent alone,
+    /// which then decides what becomes of the children.
     pub fn open(command: &mut Command, interrupt: &Interrupt) -> std::io::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
@@ -151,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// How the child ended by itself: it has closed its stdout, so it ends now, or is made to.
+    /// How the child ended. It has closed its stdout, so it ends now by itself, or is made to.
     fn last_end(&mut self) -> End {
         self.stdin = None;
         self.drain();

@@ -37,7 +37,7 @@ impl Interrupt {
         let sender = Arc::new(sender);
         self.wake(&sender);
         if !self.is_raised() {
-            // Either end of the wait is as good.
+            // It doesn't matter which of the two ends the wait.
             let _ = receiver.recv_timeout(time);
         }
     }

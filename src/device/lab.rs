@@ -42,7 +42,7 @@ pub struct Device {
 }
 
 impl Lab {
-    /// What the file that ships describes: nobody's devices.
+    /// The devices of the file that comes with the program: examples, which nobody has.
     pub fn examples() -> Self {
         Self::parse(include_str!("../../configs/lab.yaml"), "configs/lab.yaml").unwrap_or_default()
     }

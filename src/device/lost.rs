@@ -22,13 +22,13 @@ pub enum Lost {
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
     Signal(i32),
-    /// An exit code; null where the system doesn't say.
+    /// An exit code; `None` where the system doesn't say.
     Exit(Option<i32>),
     /// No reply in this time.
     Hung(Duration),
     /// The connection broke: what became of the worker isn't known.
     Disconnected,
-    /// A reply that is none: the start of the line.
+    /// What it said is no reply: the start of the line.
     Garbled(String),
 }
 

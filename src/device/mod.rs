@@ -43,7 +43,7 @@ pub trait Target {
         true
     }
 
-    /// Reaches the target and brings it what it needs; all else reaches it on its own if this wasn't called.
+    /// Reaches the target and brings it what it needs. To be called before all else.
     fn open(&self, _interrupt: &Interrupt) -> Result<()> {
         Ok(())
     }
@@ -76,7 +76,7 @@ pub trait Worker {
     fn ask(&mut self, request: &Request, patience: std::time::Duration) -> Result<Reply, Lost>;
 }
 
-/// What is the user's to choose of a device.
+/// What the user may choose of a device.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The program to push; without it, one that was built for the device is looked for.

@@ -24,7 +24,7 @@ const SHORT: Duration = Duration::from_secs(30);
 /// The slowest network that is waited for, bytes a second.
 const SLOWEST: u64 = 100_000;
 
-/// Switches Android's mode of fixed performance, which devices offer to those that measure.
+/// Switches Android's mode of fixed performance, which some devices have for measuring.
 const FIXED_PERFORMANCE: &str = "cmd power set-fixed-performance-mode-enabled";
 
 /// Pauses between tries to connect.
@@ -34,32 +34,32 @@ const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), D
 pub(super) struct Remote<S: Shell> {
     shell: Arc<S>,
     options: Options,
-    there: RefCell<Option<There>>,
+    session: RefCell<Option<Session>>,
     /// The user's wish to stop, from when it was opened.
     interrupt: RefCell<Interrupt>,
 }
 
-/// What is there.
-struct There {
-    /// The folder of all sessions.
+/// What is on the device for this session.
+struct Session {
+    /// The folder of all sessions and of the files that they share.
     root: String,
-    /// The folder of this one.
-    session: String,
+    /// The folder of this session.
+    folder: String,
     /// Path of the program.
     runner: String,
     /// Folders that were put so far.
     puts: usize,
-    /// To leave it as it was found.
+    /// Leaves the device as it was found.
     _leave: Guard,
 }
 
 impl<S: Shell> Remote<S> {
     pub fn new(shell: S, options: Options) -> Self {
-        Self { shell: Arc::new(shell), options, there: RefCell::default(), interrupt: RefCell::default() }
+        Self { shell: Arc::new(shell), options, session: RefCell::default(), interrupt: RefCell::default() }
     }
 
-    fn told<T>(&self, done: Result<T, Failed>, doing: &str) -> Result<T> {
-        done.map_err(|failed| failed.told(self.shell.as_ref(), doing))
+    fn explain<T>(&self, done: Result<T, Failed>, doing: &str) -> Result<T> {
+        done.map_err(|failed| failed.explain(self.shell.as_ref(), doing))
     }
 
     fn short(&self, script: &str, interrupt: &Interrupt) -> Result<Vec<u8>, Failed> {
@@ -73,27 +73,27 @@ impl<S: Shell> Remote<S> {
             match self.shell.connect(interrupt) {
                 Err(failed) if failed.may_pass(self.shell.as_ref()) => match pauses.next() {
                     Some(&pause) => interrupt.wait(pause),
-                    None => return self.told(Err(failed), "connect"),
+                    None => return self.explain(Err(failed), "connect"),
                 },
-                done => return self.told(done, "connect"),
+                done => return self.explain(done, "connect"),
             }
         }
     }
 
     /// Makes the session's folder; gives the processor's name, the root and the folder.
-    fn arrive(&self, interrupt: &Interrupt) -> Result<[String; 3]> {
+    fn make_folder(&self, interrupt: &Interrupt) -> Result<[String; 3]> {
         let root = match &self.options.folder {
             Some(folder) => quote(folder),
             None => format!("\"{}\"", self.shell.folder()),
         };
-        // Sessions that were cut off long ago are forgotten.
+        // What sessions left that were cut off a day ago or more is removed.
         let script = format!(
             "umask 077; root={root}; mkdir -p \"$root/files\" || exit; cd \"$root\" || exit
             find . -maxdepth 1 -name 'session-*' -mtime +1 -exec rm -rf {{}} + 2>/dev/null
             session=$(mktemp -d \"$PWD/session-XXXXXX\") || exit
             uname -m; echo \"$PWD\"; echo \"$session\""
         );
-        let answer = self.told(self.short(&script, interrupt), "make a folder there")?;
+        let answer = self.explain(self.short(&script, interrupt), "make a folder there")?;
         let lines: Vec<String> = String::from_utf8_lossy(&answer).lines().map(str::to_owned).collect();
         lines.try_into().map_err(|lines| {
             Error::lost(format!(
@@ -103,10 +103,10 @@ impl<S: Shell> Remote<S> {
         })
     }
 
-    /// Brings what isn't there yet, and gives each file its name in a folder of the session.
+    /// Sends what isn't there yet, and gives each file its name in a folder of the session.
     fn push(
         &self,
-        there: &mut There,
+        session: &mut Session,
         folder: &str,
         files: &[(String, PathBuf)],
         interrupt: &Interrupt,
@@ -116,12 +116,12 @@ impl<S: Shell> Remote<S> {
             .map(|(name, path)| Ok((name.as_str(), path.as_path(), hash(path)?)))
             .collect::<Result<_>>()?;
         let listed =
-            self.told(self.short(&format!("ls {}/files", quote(&there.root)), interrupt), "look there")?;
+            self.explain(self.short(&format!("ls {}/files", quote(&session.root)), interrupt), "look there")?;
         let known = String::from_utf8_lossy(&listed).into_owned();
         let mut known: BTreeSet<&str> = known.lines().map(str::trim).collect();
         for (_, path, hash) in &hashed {
             if known.insert(hash) {
-                self.bring(&there.root, path, hash, interrupt)?;
+                self.send(&session.root, path, hash, interrupt)?;
             }
         }
         let mut script =
@@ -131,14 +131,14 @@ impl<S: Shell> Remote<S> {
             script += &format!("mkdir -p {} || exit\n", quote(parent));
         }
         for (name, _, hash) in &hashed {
-            let (from, to) = (quote(&format!("{}/files/{hash}", there.root)), quote(name));
+            let (from, to) = (quote(&format!("{}/files/{hash}", session.root)), quote(name));
             script += &format!("ln {from} {to} 2>/dev/null || cp {from} {to} || exit\n");
         }
-        self.told(self.short(&script, interrupt), "name the files there").map(|_| ())
+        self.explain(self.short(&script, interrupt), "name the files there").map(|_| ())
     }
 
-    /// Sends a file; it has its name only when all of it is there.
-    fn bring(&self, root: &str, path: &Path, hash: &str, interrupt: &Interrupt) -> Result<()> {
+    /// Sends a file, which has its name only when all of it is there.
+    fn send(&self, root: &str, path: &Path, hash: &str, interrupt: &Interrupt) -> Result<()> {
         let bytes = std::fs::metadata(path).map_err(|e| Error::file("read", path, &e))?.len();
         let script = format!(
             "umask 077; cd {}/files || exit; part={hash}.$$; trap 'rm -f \"$part\"' EXIT
@@ -152,23 +152,24 @@ impl<S: Shell> Remote<S> {
             self.connect(interrupt)?;
             sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
         }
-        self.told(sent, &doing).map(|_| ())
+        self.explain(sent, &doing).map(|_| ())
     }
 
-    /// To remove this session, and what no other uses unless it is to be kept for the next.
-    fn leave(&self, root: &str, session: &str) -> Guard {
+    /// Removes this session in the end, and the files that no other session uses, unless they are to be kept for the
+    /// next.
+    fn removal(&self, root: &str, folder: &str) -> Guard {
         let mut script = String::new();
         if self.options.fixed_performance {
             script += &format!("{FIXED_PERFORMANCE} false >/dev/null; ");
         }
-        script += &format!("cd {} || exit; rm -rf {}", quote(root), quote(session));
+        script += &format!("cd {} || exit; rm -rf {}", quote(root), quote(folder));
         if !self.options.keep {
-            // What no session has a link to. Devices that can't link have copies there.
+            // Files that no session has a link to. Where a device can't link, sessions have copies.
             script += "; find files -type f -links 1 -exec rm -f {} +; rmdir files && rmdir \"$PWD\"";
         }
         let shell = self.shell.clone();
         Guard::new(move || {
-            // Whoever is gone can't be asked to tidy up, and the next session does it.
+            // Fails if the device is gone. The next session there tidies up.
             let _ = run(shell.as_ref(), &script, None, SHORT / 3, &Interrupt::default());
         })
     }
@@ -188,17 +189,17 @@ impl<S: Shell> Target for Remote<S> {
     }
 
     fn open(&self, interrupt: &Interrupt) -> Result<()> {
-        if self.there.borrow().is_some() {
+        if self.session.borrow().is_some() {
             return Ok(());
         }
         *self.interrupt.borrow_mut() = interrupt.clone();
         self.connect(interrupt)?;
-        let [machine, root, session] = self.arrive(interrupt)?;
-        let leave = self.leave(&root, &session);
-        let mut there = There { runner: String::new(), root, session, puts: 0, _leave: leave };
-        let done = self.equip(&mut there, &machine, interrupt);
-        // What has been brought is removed with the target, whether all went well or not.
-        *self.there.borrow_mut() = Some(there);
+        let [machine, root, folder] = self.make_folder(interrupt)?;
+        let leave = self.removal(&root, &folder);
+        let mut session = Session { runner: String::new(), root, folder, puts: 0, _leave: leave };
+        let done = self.install(&mut session, &machine, interrupt);
+        // What was sent is removed with the target, whether all went well or not.
+        *self.session.borrow_mut() = Some(session);
         done
     }
 
@@ -207,23 +208,23 @@ impl<S: Shell> Target for Remote<S> {
             return Ok(());
         }
         self.connect(interrupt)?;
-        self.told(self.short("true", interrupt), "use it").map(|_| ())
+        self.explain(self.short("true", interrupt), "use it").map(|_| ())
     }
 
     fn put(&self, folder: &Path) -> Result<String> {
         let interrupt = self.interrupt.borrow().clone();
         let mut files = vec![];
         collect(folder, "", &mut files)?;
-        let mut borrowed = self.there.borrow_mut();
-        let there = borrowed.as_mut().ok_or_else(|| self.not_open())?;
-        // One measurement at a time: what was put before is done with.
-        let name = |number: usize| format!("{}/put-{number}", there.session);
-        let (before, path) = (name(there.puts), name(there.puts + 1));
-        if there.puts > 0 {
-            self.told(self.short(&format!("rm -rf {}", quote(&before)), &interrupt), "tidy up")?;
+        let mut borrowed = self.session.borrow_mut();
+        let session = borrowed.as_mut().ok_or_else(|| self.not_open())?;
+        // There is one measurement at a time, so what was put before is done with.
+        let name = |number: usize| format!("{}/put-{number}", session.folder);
+        let (before, path) = (name(session.puts), name(session.puts + 1));
+        if session.puts > 0 {
+            self.explain(self.short(&format!("rm -rf {}", quote(&before)), &interrupt), "tidy up")?;
         }
-        there.puts += 1;
-        self.push(there, &path, &files, &interrupt)?;
+        session.puts += 1;
+        self.push(session, &path, &files, &interrupt)?;
         Ok(path)
     }
 
@@ -235,16 +236,16 @@ impl<S: Shell> Target for Remote<S> {
             SHORT * 4,
             &self.interrupt.borrow(),
         );
-        self.told(read, "fetch a worker's outputs")
+        self.explain(read, "fetch a worker's outputs")
     }
 
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
-        let borrowed = self.there.borrow();
-        let there = borrowed.as_ref().ok_or_else(|| self.not_open())?;
+        let borrowed = self.session.borrow();
+        let session = borrowed.as_ref().ok_or_else(|| self.not_open())?;
         let script = format!(
             "cd {} && RUST_LIB_BACKTRACE=0 {} worker --leash",
-            quote(&there.session),
-            quote(&there.runner)
+            quote(&session.folder),
+            quote(&session.runner)
         );
         let mut command = self.shell.command(&shell::line(&script));
         let connection = Connection::remote(&mut command, interrupt).map_err(|e| {
@@ -256,22 +257,22 @@ impl<S: Shell> Target for Remote<S> {
 }
 
 impl<S: Shell> Remote<S> {
-    /// Brings the program and sees whether it runs.
-    fn equip(&self, there: &mut There, machine: &str, interrupt: &Interrupt) -> Result<()> {
+    /// Sends the program and checks that it runs.
+    fn install(&self, session: &mut Session, machine: &str, interrupt: &Interrupt) -> Result<()> {
         let named = |e: Error| e.context(format!("target {}", self.name()));
         let runner = runner::find(self.options.runner.as_deref(), machine).map_err(named)?;
-        // Its folder tells it, and so the record, how it was built.
+        // By the name of its folder the program, and so the record, knows how it was built.
         let profile = runner.parent().and_then(Path::file_name).and_then(|name| name.to_str());
         let profile = profile.filter(|name| ["debug", "release"].contains(name)).unwrap_or("unknown");
-        let folder = format!("{}/{profile}", there.session);
-        self.push(there, &folder, &[("oplat".into(), runner.clone())], interrupt)?;
-        there.runner = format!("{folder}/oplat");
-        let said = self.short(&format!("{} --version", quote(&there.runner)), interrupt);
+        let folder = format!("{}/{profile}", session.folder);
+        self.push(session, &folder, &[("oplat".into(), runner.clone())], interrupt)?;
+        session.runner = format!("{folder}/oplat");
+        let said = self.short(&format!("{} --version", quote(&session.runner)), interrupt);
         match said {
             Ok(_) if self.options.fixed_performance => {
                 let doing =
                     "switch on fixed performance (leave out `fixed_performance` where it isn't allowed)";
-                self.told(self.short(&format!("{FIXED_PERFORMANCE} true"), interrupt), doing).map(|_| ())
+                self.explain(self.short(&format!("{FIXED_PERFORMANCE} true"), interrupt), doing).map(|_| ())
             }
             Ok(_) => Ok(()),
             Err(Failed::Script(_, why)) => Err(Error::input(format!(
@@ -279,7 +280,7 @@ impl<S: Shell> Remote<S> {
                 self.name(),
                 runner.display()
             ))),
-            Err(failed) => self.told(Err(failed), "try the program"),
+            Err(failed) => self.explain(Err(failed), "try the program"),
         }
     }
 

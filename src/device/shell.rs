@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// What a script says on stderr when it has ended, with its exit code.
 pub(super) const ENDED: &str = "oplat-ended ";
 
-/// How often a child is looked after. Nothing is measured on the device meanwhile.
+/// How often a running client is looked at. Nothing is measured on the device meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A way to the shell of a device.
@@ -26,7 +26,7 @@ pub(super) trait Shell: Send + Sync + 'static {
     /// Where to keep files, as the device's shell understands it inside double quotes.
     fn folder(&self) -> &'static str;
 
-    /// Connects, once; anything there was before is let go. Fails with what the client said.
+    /// Connects, once. An earlier connection is closed. Fails with what the client said.
     fn connect(&self, interrupt: &Interrupt) -> Result<(), Failed>;
 
     /// The client's command that runs the line by the device's shell, with the pipes that it is given.
@@ -81,7 +81,7 @@ pub(super) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A line for any login shell that has a POSIX shell run the script and tell how it ended.
+/// A line for any login shell: it has a POSIX shell run the script, and say how it ended.
 pub(super) fn line(script: &str) -> String {
     let told = format!("({script}\n); code=$?; echo >&2; echo \"{ENDED}$code\" >&2");
     format!("exec sh -c {}", quote(&told))
@@ -160,7 +160,7 @@ fn wait(child: &mut Child, deadline: Instant, interrupt: &Interrupt) -> Result<(
 fn read(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = vec![];
-        // What could be read is what there is.
+        // What was read until an error counts.
         let _ = pipe.read_to_end(&mut bytes);
         bytes
     })
@@ -174,7 +174,7 @@ pub(super) fn last_words(said: &str) -> String {
 
 impl Failed {
     /// In the user's words: what was to be done on which target, why not, and what to do about it.
-    pub fn told(self, shell: &dyn Shell, doing: &str) -> Error {
+    pub fn explain(self, shell: &dyn Shell, doing: &str) -> Error {
         let name = shell.name();
         match self {
             Self::Interrupted => Error::lost("interrupted"),
@@ -251,7 +251,7 @@ mod tests {
         let failed = done("echo come later >&2; kill -9 $$").expect_err("cut off");
         assert_eq!(failed, Failed::Cut("come later".into()));
         assert!(failed.may_pass(&Here) && !Failed::Cut("never".into()).may_pass(&Here));
-        let error = failed.told(&Here, "push x");
+        let error = failed.explain(&Here, "push x");
         assert_eq!(error.message, "target here: cannot push x: come later; try again");
     }
 
@@ -280,6 +280,6 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_with_its_remedy() {
         let failed = Failed::Script(1, "cat: write error: No space left on device".into());
-        assert!(failed.told(&Here, "push it").message.contains("make room"));
+        assert!(failed.explain(&Here, "push it").message.contains("make room"));
     }
 }

@@ -17,10 +17,10 @@ use crate::files::Folder;
 /// How long connecting may take: the client's own limit, and what comes after it.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What the device says when it is there.
+/// What the device says when it is connected.
 const HERE: &str = "oplat-here";
 
-/// Batch mode asks for nothing. A silent network is noticed in 15 s.
+/// In batch mode, the client asks the user nothing. It notices a silent network within 15 s.
 const OPTIONS: [&str; 9] = [
     "-oBatchMode=yes",
     "-oConnectTimeout=10",
@@ -74,7 +74,7 @@ impl Ssh {
     fn client(&self) -> Command {
         let mut command = Command::new("ssh");
         command.args(OPTIONS);
-        // Percent signs would be the client's.
+        // The client would expand percent signs.
         let socket = self.sockets.path().join("s").to_string_lossy().replace('%', "%%");
         command.arg(format!("-oControlPath={socket}"));
         if let Some(port) = self.port {

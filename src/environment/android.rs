@@ -26,7 +26,7 @@ pub fn note(known: &mut Android, now: &Android) {
     for (known, now) in pairs {
         now.before.into_iter().for_each(|value| known.note(value));
     }
-    // Once is enough.
+    // Seen once is enough.
     known.charging = known.charging.max(now.charging);
     known.screen_on = known.screen_on.max(now.screen_on);
 }

@@ -131,8 +131,8 @@ impl Machine {
         told.or_else(|| flagged.then(|| "unnamed".to_owned()))
     }
 
-    /// Whether this process runs on a processor that a program imitates. Such a program answers for
-    /// `/proc/self/exe` with the file that it runs; by the other way to it, it is met itself.
+    /// Whether this process runs on an emulated processor. An emulator answers for `/proc/self/exe` with the file that
+    /// it runs, but not for `/proc/thread-self/exe`, which is then the emulator itself.
     pub fn emulates(&self) -> bool {
         match (self.link("proc/self/exe"), self.link("proc/thread-self/exe")) {
             (Some(told), Some(real)) => told != real,
@@ -230,8 +230,8 @@ pub fn parse_list(text: &str) -> Option<Vec<usize>> {
     Some(cpus)
 }
 
-/// Whether the second, which is no better than the first, is of its kind: makers bin cores of one kind by a few steps of
-/// frequency.
+/// Whether the second, which is no better than the first, is of the same kind: the best speeds of cores of one kind
+/// differ by a few steps.
 fn alike(best: &Cluster, other: &Cluster) -> bool {
     const SHARE: f64 = 0.9;
     let near = |best: Option<u64>, other: Option<u64>| match (best, other) {

@@ -1,15 +1,15 @@
 //! What is known of the machine, and whether it was fit to measure on.
 //!
-//! All is read from text files of the system under a root, so that any machine can be tried as a fixture.
-//! What a system doesn't say is null, and no reason to fail.
+//! All is read from the system's text files under a root, so that any machine can be tried as a fixture. What a system
+//! doesn't say is `None`, and no reason to fail.
 
 mod android;
 mod arm;
 mod cpus;
-mod kin;
 mod machine;
 #[cfg(test)]
 mod machines;
+mod own_processes;
 mod state;
 mod thermal;
 mod warnings;
@@ -22,8 +22,8 @@ use crate::protocol;
 use crate::record::{Android, BeforeAfter, Environment, Oplat, Throttle};
 
 pub use cpus::{default_cpus, parse_cpus};
-use kin::Kin;
 use machine::Machine;
+use own_processes::OwnProcesses;
 use state::State;
 
 /// A machine that is watched while something is measured.
@@ -34,7 +34,7 @@ pub struct Monitor {
     cpus: Vec<usize>,
     before: State,
     available_bytes: Option<u64>,
-    kin: Kin,
+    own_processes: OwnProcesses,
     /// What was read so far.
     frequency_khz: BTreeMap<String, BeforeAfter>,
     temperature_mc: BTreeMap<String, BeforeAfter>,
@@ -66,7 +66,7 @@ impl Monitor {
             throttle: throttle.collect(),
             android: android::state(root),
             available_bytes: machine.available_bytes(),
-            kin: Kin::start(&machine),
+            own_processes: OwnProcesses::start(&machine),
             machine,
             before,
         }
@@ -120,15 +120,18 @@ impl Monitor {
     }
 
     /// Looks again: what the machine has been like since the start, and the share of the used CPUs' time that other
-    /// programs took; the measurement itself took `own_ticks` of it. Where that isn't known, it is what processes of
-    /// this program were seen to take.
+    /// programs took. `own_ticks` is what the measurement itself took; where that isn't known, what processes of this
+    /// program were seen to take.
     pub fn look(&mut self, own_ticks: Option<u64>) -> (Environment, Option<f64>) {
         let after = State::of(&self.machine, &self.cpus);
         self.note(&after);
-        self.kin.look(&self.machine);
+        self.own_processes.look(&self.machine);
         let before = &self.before;
         let environment = Environment { steal: before.steal_until(&after), ..self.now() };
-        (environment, own_ticks.or(self.kin.ticks()).and_then(|own| before.others_until(&after, own)))
+        (
+            environment,
+            own_ticks.or(self.own_processes.ticks()).and_then(|own| before.others_until(&after, own)),
+        )
     }
 }
 
@@ -152,7 +155,7 @@ pub fn own_ticks() -> Option<u64> {
 
 /// This program, as the record knows it.
 pub fn this_program() -> Oplat {
-    // Cargo doesn't tell a program its profile; the folder that it was built into does.
+    // Cargo doesn't tell a program its profile, but the folder into which it was built does.
     let folder = std::env::current_exe().ok().and_then(|exe| {
         let folders = exe.ancestors().skip(1).filter_map(|a| a.file_name()?.to_str()).map(str::to_owned);
         folders.into_iter().find(|f| f != "deps")
@@ -198,7 +201,7 @@ fn reading_ns() -> u64 {
 pub fn rfc3339(moment: SystemTime) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, second) = (seconds / 86400, seconds % 86400);
-    // Years that begin in March put the leap day last; an era is 400 years, 146,097 days.
+    // Years are taken to begin in March, so that the leap day comes last. An era is 400 years, which are 146,097 days.
     let day = days + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -1,4 +1,4 @@
-//! Heat, and what the system says of processors that it holds back for it.
+//! Temperatures, and what the system says of processors that it slows down for heat.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub fn temperatures(machine: &Machine) -> BTreeMap<String, i64> {
     machine.folder("sys/class/thermal").into_iter().filter_map(zone).collect()
 }
 
-/// Signs that the used CPUs (all, if none is given) are held back, by name.
+/// Signs that the used CPUs (all, if none is given) are slowed down, by name.
 pub fn throttling(machine: &Machine, cpus: &[usize]) -> BTreeMap<String, (ThrottleKind, i64)> {
     let mut signs = BTreeMap::new();
     for cpu in machine.used(cpus) {

@@ -44,7 +44,7 @@ pub struct Config {
     /// Knobs of the engine with the values that all variants are measured with, beside the default.
     #[serde(default, deserialize_with = "knobs")]
     pub knobs: Vec<Knobs>,
-    /// What every model is given, unless it has activations of its own.
+    /// Those that every model is measured with, unless it names its own.
     #[serde(default, deserialize_with = "activations")]
     activations: Vec<Activation>,
     models: Vec<Entry>,
@@ -257,7 +257,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
         let mut count = 0;
         for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
-            // The lab's is of devices.
+            // `lab.yaml` describes devices.
             if file.extension().is_some_and(|e| e == "yaml") && !file.ends_with("lab.yaml") {
                 let text = std::fs::read_to_string(&file).unwrap();
                 if crate::bench::Config::parse(&text, "").is_ok() {

@@ -17,8 +17,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder if there is none, and checks that all records can be written. Unless `resume`, there
-    /// must be none of them yet: what was measured is not thrown away unasked.
+    /// Makes the folder if there is none, and checks that all records can be written. Unless `resume`, fails if there
+    /// is one of them already: what was measured is not thrown away unasked.
     pub fn open(path: &Path, cases: &[Case], resume: bool) -> Result<Self> {
         fs::create_dir_all(path).map_err(|e| Error::file("make the folder", path, &e))?;
         let folder = Self { path: path.into() };
@@ -46,8 +46,8 @@ impl Folder {
         Destination::check(&file)?.write(text.as_bytes())
     }
 
-    /// The record of an earlier run, if it is what the case would give; else why it isn't, and nothing
-    /// if there is none.
+    /// The record of an earlier run, if measuring the case would come to the same. Else why it wouldn't; `None` if
+    /// there is no record.
     pub fn earlier(&self, case: &Case, planned: &Measurement) -> Result<Record, Option<String>> {
         let bytes = match fs::read(self.file(case)) {
             Ok(bytes) => bytes,
@@ -63,7 +63,7 @@ impl Folder {
     }
 }
 
-/// In what a record is not what the measurement would give now, if it is incomplete or was planned otherwise.
+/// Why a record can't stand for the planned measurement: it is incomplete, or was planned otherwise. `None` if it can.
 fn differs(record: &Record, planned: &Measurement) -> Option<String> {
     if record.schema != SCHEMA {
         return Some(format!("its record has the schema {}", record.schema));
@@ -80,7 +80,7 @@ fn differs(record: &Record, planned: &Measurement) -> Option<String> {
     planned_otherwise(record, planned)
 }
 
-/// In what a record, complete or not, was planned otherwise than the measurement is now.
+/// In what a record, complete or not, was planned otherwise than the measurement is now; `None` if in nothing.
 pub fn planned_otherwise(record: &Record, planned: &Measurement) -> Option<String> {
     let version = env!("CARGO_PKG_VERSION");
     if record.oplat.version != version {

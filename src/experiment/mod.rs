@@ -1,9 +1,9 @@
-//! Experiments: many measurements from one file, kept as they are made, so that a study can be repeated, and
-//! gone on with where it was stopped.
+//! Experiments: many measurements from one file. Each is kept as soon as it is made, so that a study can be repeated,
+//! and resumed where it was stopped.
 //!
-//! `config` is the file and the cases that it comes to, `variants` what is measured in each of them, `folder`
-//! where records are kept and which of them need no second measurement, `run` the whole in order, `summary`
-//! the table at its end. How a measurement is made is the [`Lab`]'s business.
+//! `config` is the file and the cases that it comes to, `variants` what is measured in each of them, `folder` where
+//! records are kept and which of them need no second measurement, `run` the whole in order, `summary` the table at its
+//! end. An [`Executor`] makes the measurements.
 
 mod config;
 mod folder;
@@ -15,5 +15,5 @@ mod variants;
 
 pub use config::{Case, Config, Entry};
 pub use folder::{Folder, planned_otherwise};
-pub use run::{Lab, Part, Place, run};
+pub use run::{Executor, Part, Position, run};
 pub use variants::{Swaps, combinations, tell_apart, variants};

@@ -10,12 +10,12 @@ use crate::report::{self, Format, Options, verdict};
 use crate::units;
 
 /// Who measures, and whom results are told to.
-pub trait Lab {
+pub trait Executor {
     /// The measurement that a case comes to. Fails if it can't be made as the experiment says.
     fn prepare(&mut self, case: &Case) -> Result<Measurement>;
 
     /// Measures; fails if there is nothing to make a record of.
-    fn measure(&mut self, measurement: &Measurement, place: Place) -> Result<Record>;
+    fn measure(&mut self, measurement: &Measurement, position: Position) -> Result<Record>;
 
     /// Whether the user wants to stop.
     fn interrupted(&self) -> bool;
@@ -29,7 +29,7 @@ pub trait Lab {
 
 /// Which case of an experiment it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// From 1.
     pub number: usize,
     pub of: usize,
@@ -41,32 +41,32 @@ pub struct Place {
 /// as soon as it is there. A case that fails, or whose record can't be written, doesn't stop the others.
 ///
 /// Fails at once if a case can't be prepared; at the end if something was not measured or not kept.
-pub fn run(cases: &[Case], folder: &Folder, resume: bool, lab: &mut dyn Lab) -> Result<()> {
+pub fn run(cases: &[Case], folder: &Folder, resume: bool, executor: &mut dyn Executor) -> Result<()> {
     let mut done: Vec<Option<Record>> = vec![];
     let mut times = vec![];
     for case in cases {
-        let planned = lab.prepare(case)?;
+        let planned = executor.prepare(case)?;
         times.push(planned.time);
-        done.push(if resume { earlier(case, folder, &planned, lab) } else { None });
+        done.push(if resume { earlier(case, folder, &planned, executor) } else { None });
     }
-    let mut trouble: Option<Error> = None;
+    let mut failed: Option<Error> = None;
     for (i, case) in cases.iter().enumerate().filter(|(i, _)| done[*i].is_none()).collect::<Vec<_>>() {
         let rest =
             (i + 1..times.len()).filter(|&later| done[later].is_none()).map(|later| times[later]).sum();
-        let place = Place { number: i + 1, of: cases.len(), rest };
-        match one(case, place, folder, lab) {
+        let position = Position { number: i + 1, of: cases.len(), rest };
+        match one(case, position, folder, executor) {
             Ok((record, complete)) => {
                 done[i] = Some(record);
-                complete.unwrap_or_else(|error| worst(&mut trouble, error));
+                complete.unwrap_or_else(|error| keep_worse(&mut failed, error));
             }
             Err(error) => {
-                lab.note(&format!("{}: {error}", case.name));
-                worst(&mut trouble, error.context(&case.name));
+                executor.note(&format!("{}: {error}", case.name));
+                keep_worse(&mut failed, error.context(&case.name));
             }
         }
-        if lab.interrupted() {
+        if executor.interrupted() {
             let complete = done.iter().flatten().filter(|record| !record.settings.interrupted).count();
-            trouble = Some(Error::lost(format!(
+            failed = Some(Error::lost(format!(
                 "interrupted after {complete} of {}: --resume goes on from there",
                 units::count(cases.len(), "measurement")
             )));
@@ -77,71 +77,82 @@ pub fn run(cases: &[Case], folder: &Folder, resume: bool, lab: &mut dyn Lab) -> 
         cases.iter().zip(&done).filter_map(|(case, record)| Some((case.name.as_str(), record.as_ref()?)));
     let table = summary::render(measured);
     if !table.is_empty() {
-        lab.print(&format!("\n{table}"))?;
+        executor.print(&format!("\n{table}"))?;
     }
-    trouble.map_or(Ok(()), Err)
+    failed.map_or(Ok(()), Err)
 }
 
-/// The record of an earlier run, if it will do; says so either way.
-fn earlier(case: &Case, folder: &Folder, planned: &Measurement, lab: &mut dyn Lab) -> Option<Record> {
+/// The record of an earlier run, if it can stand for the case. Tells the user either way.
+fn earlier(
+    case: &Case,
+    folder: &Folder,
+    planned: &Measurement,
+    executor: &mut dyn Executor,
+) -> Option<Record> {
     let name = &case.name;
     match folder.earlier(case, planned) {
         Ok(record) => {
-            lab.note(&format!("{name}: measured already"));
+            executor.note(&format!("{name}: measured already"));
             Some(record)
         }
         Err(why) => {
             if let Some(why) = why {
-                lab.note(&format!("{name}: measured again, since {why}"));
+                executor.note(&format!("{name}: measured again, since {why}"));
             }
             None
         }
     }
 }
 
-/// One case, measured, told and kept. The second result says whether all of it was measured and could be kept.
-fn one(case: &Case, place: Place, folder: &Folder, lab: &mut dyn Lab) -> Result<(Record, Result<()>)> {
-    let planned = lab.prepare(case)?;
+/// Measures one case, keeps its record and tells the verdict. The inner result says whether all of it was measured and
+/// kept.
+fn one(
+    case: &Case,
+    position: Position,
+    folder: &Folder,
+    executor: &mut dyn Executor,
+) -> Result<(Record, Result<()>)> {
+    let planned = executor.prepare(case)?;
     let name = &case.name;
-    let rest = match place.rest {
+    let rest = match position.rest {
         Duration::ZERO => String::new(),
         rest => format!("; about {} more after it", units::duration(rest)),
     };
-    lab.note(&format!(
+    executor.note(&format!(
         "measurement {} of {}: {name}, {}, {}{rest}",
-        place.number,
-        place.of,
+        position.number,
+        position.of,
         units::count(planned.variants.len(), "variant"),
         units::duration(planned.time)
     ));
-    let record = lab.measure(&planned, place)?;
+    let record = executor.measure(&planned, position)?;
     drop(planned);
     let kept = folder.write(case, &record);
-    lab.print(&format!("\n{name}\n{}", verdict::section(&record).text()))?;
+    executor.print(&format!("\n{name}\n{}", verdict::section(&record).text()))?;
     if let Err(error) = &kept {
-        lab.note(&format!("{error}; {name} is printed instead"));
-        lab.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;
+        executor.note(&format!("{error}; {name} is printed instead"));
+        executor.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;
     }
     let complete = measure::complete(&record, true).map_err(|e| e.context(name));
     Ok((record, kept.and(complete)))
 }
 
-/// Keeps the first error, but one of something that was lost rather than one of what can't be done.
-fn worst(trouble: &mut Option<Error>, error: Error) {
-    if trouble.as_ref().is_none_or(|known| known.exit != Exit::Lost && error.exit == Exit::Lost) {
-        *trouble = Some(error);
+/// Keeps the first error, but prefers one of something that was lost to one of bad input.
+fn keep_worse(failed: &mut Option<Error>, error: Error) {
+    if failed.as_ref().is_none_or(|known| known.exit != Exit::Lost && error.exit == Exit::Lost) {
+        *failed = Some(error);
     }
 }
 
 /// Progress of a measurement as a part of the whole experiment.
 pub struct Part<'w> {
     whole: &'w mut dyn Progress,
-    place: Place,
+    position: Position,
 }
 
 impl<'w> Part<'w> {
-    pub fn new(whole: &'w mut dyn Progress, place: Place) -> Self {
-        Self { whole, place }
+    pub fn new(whole: &'w mut dyn Progress, position: Position) -> Self {
+        Self { whole, position }
     }
 }
 
@@ -151,12 +162,12 @@ impl Progress for Part<'_> {
     }
 
     fn phase(&mut self, what: &str) {
-        let Place { number, of, .. } = self.place;
+        let Position { number, of, .. } = self.position;
         self.whole.phase(&format!("{what} (measurement {number} of {of})"));
     }
 
     fn advance(&mut self, done: f64, left: Duration) {
-        let Place { number, of, rest } = self.place;
+        let Position { number, of, rest } = self.position;
         self.whole.advance(((number - 1) as f64 + done) / of as f64, left + rest);
     }
 

@@ -13,7 +13,7 @@ const NAMES: [&str; 4] = ["a-threads1", "a-threads2", "b-threads1", "b-threads2"
 
 type Before = Box<dyn Fn(&str) -> Result<()>>;
 
-/// A lab that remembers what it was asked for and what it was told.
+/// An executor that remembers what it was asked for and what it was told.
 struct Fake {
     /// What happens to a measurement before its record is there.
     before: Before,
@@ -44,7 +44,7 @@ impl Fake {
     }
 }
 
-impl Lab for Fake {
+impl Executor for Fake {
     fn prepare(&mut self, case: &Case) -> Result<Measurement> {
         let mut measurement = scripted::measurement();
         measurement.subjects[0].model.name = case.name.clone();
@@ -53,7 +53,7 @@ impl Lab for Fake {
         Ok(measurement)
     }
 
-    fn measure(&mut self, measurement: &Measurement, _: Place) -> Result<Record> {
+    fn measure(&mut self, measurement: &Measurement, _: Position) -> Result<Record> {
         let name = measurement.name();
         self.measured.push(name.clone());
         (self.before)(&name)?;
@@ -102,18 +102,20 @@ fn shape(record: &Record) -> impl PartialEq + std::fmt::Debug + use<> {
 #[test]
 fn every_measurement_is_kept_and_told_and_the_table_has_them_all() {
     let folder = tempfile::tempdir().unwrap();
-    let mut lab = Fake::new();
-    lab.run(&folder.path().join("made/for it"), false).expect("measured");
-    assert_eq!(lab.measured, NAMES);
+    let mut executor = Fake::new();
+    executor.run(&folder.path().join("made/for it"), false).expect("measured");
+    assert_eq!(executor.measured, NAMES);
     assert_eq!(files(&folder.path().join("made/for it")), NAMES.map(|name| format!("{name}.json")));
-    let table = lab.printed.rsplit("\n\n").next().unwrap();
+    let table = executor.printed.rsplit("\n\n").next().unwrap();
     assert_eq!(table.lines().count(), 1 + 4 * 3, "{table}");
     for part in NAMES.iter().chain(&["original", "mish", "control", "measurement", "against original"]) {
         assert!(table.contains(part), "{part} in {table}");
     }
-    assert!(lab.printed.contains("\na-threads2\nmish"), "a verdict each: {}", lab.printed);
-    assert!(lab.notes[0].starts_with("measurement 1 of 4: a-threads1, 3 variants, 40 s; about 2 min more"));
-    assert!(lab.notes[3].ends_with("b-threads2, 3 variants, 40 s"), "{:?}", lab.notes);
+    assert!(executor.printed.contains("\na-threads2\nmish"), "a verdict each: {}", executor.printed);
+    assert!(
+        executor.notes[0].starts_with("measurement 1 of 4: a-threads1, 3 variants, 40 s; about 2 min more")
+    );
+    assert!(executor.notes[3].ends_with("b-threads2, 3 variants, 40 s"), "{:?}", executor.notes);
 }
 
 #[test]
@@ -122,8 +124,8 @@ fn an_interrupted_and_resumed_experiment_equals_an_uninterrupted_one() {
     let mut uninterrupted = Fake::new();
     uninterrupted.run(whole.path(), false).expect("measured");
 
-    let mut lab = Fake { interrupt_in: Some("a-threads2"), ..Fake::new() };
-    let error = lab.run(parts.path(), false).expect_err("interrupted");
+    let mut executor = Fake { interrupt_in: Some("a-threads2"), ..Fake::new() };
+    let error = executor.run(parts.path(), false).expect_err("interrupted");
     assert_eq!(error.exit, Exit::Lost);
     assert!(
         error.message.contains("after 1 of 4 measurements") && error.message.contains("--resume"),
@@ -132,19 +134,19 @@ fn an_interrupted_and_resumed_experiment_equals_an_uninterrupted_one() {
     assert_eq!(files(parts.path()), ["a-threads1.json", "a-threads2.json"]);
     assert!(record(parts.path(), "a-threads2").settings.interrupted, "what there was of it is kept");
 
-    let mut lab = Fake::new();
-    lab.run(parts.path(), true).expect("the rest is measured");
-    assert_eq!(lab.measured, NAMES[1..]);
+    let mut executor = Fake::new();
+    executor.run(parts.path(), true).expect("the rest is measured");
+    assert_eq!(executor.measured, NAMES[1..]);
     assert_eq!(
-        lab.notes[..2],
+        executor.notes[..2],
         ["a-threads1: measured already", "a-threads2: measured again, since it was interrupted"]
     );
     assert_eq!(files(parts.path()), files(whole.path()));
     for name in NAMES {
         assert_eq!(shape(&record(parts.path(), name)), shape(&record(whole.path(), name)));
     }
-    let rows = |lab: &Fake| lab.printed.rsplit("\n\n").next().map(|table| table.lines().count());
-    assert_eq!(rows(&lab), rows(&uninterrupted));
+    let rows = |executor: &Fake| executor.printed.rsplit("\n\n").next().map(|table| table.lines().count());
+    assert_eq!(rows(&executor), rows(&uninterrupted));
 }
 
 #[test]
@@ -157,11 +159,11 @@ fn a_record_of_another_plan_is_measured_again_and_said_why() {
     assert!(again.printed.contains("b-threads2"), "the table is of all: {}", again.printed);
 
     fs::write(folder.path().join("b-threads1.json"), "{\"schema\": \"oplat.rec").unwrap();
-    let mut lab = Fake { seconds: 20, ..Fake::new() };
-    lab.run(folder.path(), true).expect("measured");
-    assert_eq!(lab.measured, NAMES);
-    assert_eq!(lab.notes[0], "a-threads1: measured again, since the time was 40 s and is 20 s now");
-    assert!(lab.notes[2].contains("b-threads1: measured again, since its record can't be read"));
+    let mut executor = Fake { seconds: 20, ..Fake::new() };
+    executor.run(folder.path(), true).expect("measured");
+    assert_eq!(executor.measured, NAMES);
+    assert_eq!(executor.notes[0], "a-threads1: measured again, since the time was 40 s and is 20 s now");
+    assert!(executor.notes[2].contains("b-threads1: measured again, since its record can't be read"));
 }
 
 #[test]
@@ -189,16 +191,16 @@ fn a_record_in_groups_is_not_measured_again() {
 fn what_was_measured_is_not_thrown_away_unasked() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("b-threads2.json"), "precious").unwrap();
-    let mut lab = Fake::new();
-    let error = lab.run(folder.path(), false).expect_err("refused");
+    let mut executor = Fake::new();
+    let error = executor.run(folder.path(), false).expect_err("refused");
     assert!(error.exit == Exit::Input && error.message.contains("--resume"), "{error}");
-    assert!(lab.measured.is_empty(), "before any time was spent");
+    assert!(executor.measured.is_empty(), "before any time was spent");
     assert_eq!(fs::read_to_string(folder.path().join("b-threads2.json")).unwrap(), "precious");
 
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    assert_eq!(lab.run(&file, false).expect_err("no folder").exit, Exit::Input);
-    assert!(lab.measured.is_empty());
+    assert_eq!(executor.run(&file, false).expect_err("no folder").exit, Exit::Input);
+    assert!(executor.measured.is_empty());
 }
 
 #[test]
@@ -214,13 +216,21 @@ fn a_record_that_cannot_be_written_is_printed_and_the_rest_goes_on() {
         }
         Ok(())
     });
-    let mut lab = Fake { before, ..Fake::new() };
-    let error = lab.run(&folder, false).expect_err("one isn't kept");
+    let mut executor = Fake { before, ..Fake::new() };
+    let error = executor.run(&folder, false).expect_err("one isn't kept");
     assert_eq!(error.exit_code(), 2);
     assert!(error.message.contains("a-threads2.json"), "{error}");
     assert_eq!(files(&folder), ["a-threads1.json", "b-threads1.json", "b-threads2.json"]);
-    assert!(lab.printed.contains("mean ms by type") || lab.printed.contains("/conv"), "{}", lab.printed);
-    assert!(lab.notes.iter().any(|note| note.contains("a-threads2 is printed instead")), "{:?}", lab.notes);
+    assert!(
+        executor.printed.contains("mean ms by type") || executor.printed.contains("/conv"),
+        "{}",
+        executor.printed
+    );
+    assert!(
+        executor.notes.iter().any(|note| note.contains("a-threads2 is printed instead")),
+        "{:?}",
+        executor.notes
+    );
 }
 
 #[test]
@@ -231,9 +241,9 @@ fn a_measurement_that_fails_does_not_stop_the_others() {
         "b-threads1" => Err(Error::lost("the worker is gone")),
         _ => Ok(()),
     });
-    let mut lab = Fake { before, ..Fake::new() };
-    let error = lab.run(folder.path(), false).expect_err("two failed");
+    let mut executor = Fake { before, ..Fake::new() };
+    let error = executor.run(folder.path(), false).expect_err("two failed");
     assert_eq!(error, Error::lost("b-threads1: the worker is gone"), "the worse one");
     assert_eq!(files(folder.path()), ["a-threads2.json", "b-threads2.json"]);
-    assert!(lab.notes.contains(&"a-threads1: no such operator".to_owned()), "{:?}", lab.notes);
+    assert!(executor.notes.contains(&"a-threads1: no such operator".to_owned()), "{:?}", executor.notes);
 }

@@ -1,4 +1,4 @@
-//! What is measured of each model: it as it is, with other activations, and with none.
+//! What is measured of each model: the model as it is, with other activations, and with none.
 
 use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
@@ -12,7 +12,7 @@ use crate::swap::{self, Lowering, Selection};
 /// What to swap in, where.
 #[derive(Clone, Debug)]
 pub struct Swaps {
-    /// One variant each and for each lowering; empty: only the original is measured.
+    /// A variant for each and each lowering. If there are none, only the original is measured.
     pub activations: Vec<Activation>,
     pub lowerings: Vec<Lowering>,
     pub selection: Selection,
@@ -84,7 +84,8 @@ fn with_knobs(name: String, knobs: &Knobs) -> String {
     }
 }
 
-/// Every combination of one value each, where a knob may also be left alone: first those of the first knob.
+/// Every combination of values, where a knob may also be left unset: first those of the first knob alone. Without the
+/// one in which all are unset.
 pub fn combinations(axes: &[(String, Vec<String>)]) -> Vec<Knobs> {
     let mut all = vec![Knobs::new()];
     for (name, values) in axes {

@@ -1,4 +1,5 @@
-//! From raw data to the record: pure, so that every figure can be tried with made-up answers.
+//! Makes the record from what workers said. It waits for nothing and reads no file, so that every figure can be tried
+//! with made-up answers.
 
 use std::time::SystemTime;
 
@@ -14,7 +15,7 @@ use crate::record::{
 };
 use crate::stats::Samples;
 
-/// Makes the record of a measurement of which at least one round is there.
+/// The record of a measurement of which there is at least one round.
 pub fn record(
     measurement: &Measurement,
     raw: Raw,
@@ -85,7 +86,7 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
     }
 }
 
-/// What is known of a model, completed by its first variant that was loaded: the original, if it can be.
+/// What is known of a model, completed by what its first variant that was loaded says of it: as a rule, the original.
 fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
     let mut model = measurement.subjects[subject].model.clone();
     let of_it =
@@ -102,7 +103,7 @@ fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
     model
 }
 
-/// The forks of each variant without those of odd processes.
+/// The forks of each variant without odd processes (see [`steady`]).
 fn usable(raw: &Raw) -> Vec<Vec<&RawFork>> {
     let forks: Vec<Vec<Fork>> =
         raw.variants.iter().map(|v| v.forks.iter().map(|f| f.fork.clone()).collect()).collect();
@@ -162,7 +163,7 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
     }
 }
 
-/// Times of the ops, and what profiled runs come to as a whole.
+/// Fills in the times of the ops. Gives what profiled runs come to as a whole; `None` if there were none.
 fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
     let walls = forks.iter().flat_map(|f| f.fork.profiled_rounds.iter().flat_map(|p| &p.runs_ns));
     let wall = Samples::from_ns(walls)?;
@@ -187,7 +188,7 @@ fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
     })
 }
 
-/// Where the time that no op explains is; without the clock's own, which only the machine can tell.
+/// Where the time is that no op explains. How much of it reads the clock is added later: only the machine knows.
 fn bookkeeping(forks: &[Fork], unaccounted_ns: f64) -> Option<Bookkeeping> {
     let around = || forks.iter().flat_map(|f| &f.profiled_rounds).flat_map(|p| &p.around_ns);
     let mean = |side: usize| Some(Samples::from_ns(around().map(|around| &around[side]))?.mean());

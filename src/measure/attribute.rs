@@ -1,7 +1,7 @@
 //! Which op computes which site: from the engine's ops and their ONNX nodes to the user's names.
 //!
-//! A site is never silently missing. It has ops of its own, or it was merged into another op (folded), or the
-//! engine dropped it (an identity), and then it has neither.
+//! A site is never silently missing: it has ops of its own, or it was merged into another op (folded). Only one that
+//! the engine dropped (an identity) has neither.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,7 @@ use crate::protocol::{self, Loaded};
 use crate::record::{Op, Site};
 use crate::swap::{Variant, VariantSite};
 
-/// The engine's ops under the user's names, and the sites with what became of them. Times and memory are
-/// still to be filled in.
+/// The engine's ops under the user's names, and what became of the sites. Times and memory are filled in later.
 pub fn attribute(variant: &Variant, loaded: &Loaded) -> (Vec<Op>, Vec<Site>) {
     let names = names(variant);
     let engine_ops = &loaded.ops;
@@ -80,7 +79,7 @@ pub fn unplaced(site: &VariantSite) -> Site {
 fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Site {
     let nodes: HashSet<usize> = site.nodes.iter().copied().collect();
     let own = |op: &protocol::Op| !op.onnx.is_empty() && op.onnx.iter().all(|node| nodes.contains(node));
-    // The op that puts out the site's value, mixed with other nodes.
+    // The op that puts out the site's value, but computes other nodes too.
     let host_by = |node: &usize| engine_ops.iter().position(|op| op.onnx.contains(node) && !own(op));
     let (mut last_own, mut found) = (None, unplaced(site));
     for (index, op) in engine_ops.iter().enumerate().filter(|(_, op)| own(op)) {
@@ -88,7 +87,7 @@ fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Sit
         last_own = Some((index, op));
     }
     let host = site.nodes.last().and_then(host_by);
-    // The value itself may have vanished in the engine's rewriting: any part of the site then tells.
+    // The engine may have rewritten the node of the value itself: then any other node of the site tells.
     let host = host.or_else(|| site.nodes.iter().rev().find_map(host_by).filter(|_| last_own.is_none()));
     if let Some(host) = host {
         ops[host].folded.push(site.node.clone());

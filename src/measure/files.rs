@@ -47,14 +47,14 @@ impl Files {
     }
 }
 
-/// Puts every file of external data that the model names where it looks for it.
+/// Puts every file of external data where the written model looks for it.
 fn link_external(model: &Model, folder: &Path) -> Result<()> {
     for location in external::locations(model) {
         let (from, to) = (external::resolve(model.dir.as_deref(), &location)?, folder.join(&location));
         if to.exists() {
             continue;
         }
-        // The file itself, if what the model names is a link to it.
+        // The model may name a link to the file.
         let from = from.canonicalize().map_err(|e| Error::file("read external data", &from, &e))?;
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent).map_err(|e| Error::file("write", parent, &e))?;
@@ -64,7 +64,7 @@ fn link_external(model: &Model, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A hard link, or a copy where there can be none. The engine follows symbolic links, and then refuses data
+/// A hard link, or a copy where there can be none. Not a symbolic link: the engine follows it, and then refuses data
 /// outside the model's folder.
 fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(|_| ()))

@@ -1,7 +1,8 @@
 //! Variants that don't fit into memory together, measured in groups that do.
 //!
-//! All workers of a fork are alive at once, since they take turns; a machine that swaps measures its disk. Each group
-//! has an original of its own, and the control, so that every comparison stays a paired one.
+//! All workers of a fork are alive at once, since they take turns. If they don't fit, the machine swaps, and what is
+//! measured is its disk. Each group has an original and a control of its own, so that every comparison stays a paired
+//! one.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use crate::record::{Record, Role};
 /// What a worker needs beside its model, bytes.
 const WORKER: u64 = 64 << 20;
 
-/// How many times its weights a loaded model needs: the file, the engine's own copy, and what runs use.
+/// A loaded model needs so many times its weights: the file, the engine's own copy, and what runs use.
 const TIMES_WEIGHTS: u64 = 3;
 
-/// The share of the memory that is available which may be used.
+/// The share of the available memory that may be used.
 const SHARE: f64 = 0.7;
 
 /// The measurement as one or several, of variants that fit into so many bytes together; unknown memory fits all. The
@@ -80,8 +81,8 @@ fn need(measurement: &Measurement, variants: &[Planned]) -> u64 {
     variants.iter().map(|v| WORKER + TIMES_WEIGHTS * 4 * parameters(v)).sum()
 }
 
-/// The groups' records as one: variants one group after another, each compared within its own. So many groups were
-/// planned; the last ones may be missing.
+/// The groups' records as one: variants one group after another, each compared within its own. Of the `planned` groups
+/// the last ones may be missing.
 pub fn join(mut records: Vec<Record>, planned: usize) -> Option<Record> {
     let several = records.len();
     let mut rest = records.split_off(1.min(records.len())).into_iter();
@@ -103,7 +104,7 @@ pub fn join(mut records: Vec<Record>, planned: usize) -> Option<Record> {
                 whole.environment.warnings.push(warning);
             }
         }
-        // All groups know all models, but a model's inputs only those that loaded it.
+        // Each group's record has all models, but the inputs only of those that it loaded.
         for (known, model) in whole.models.iter_mut().zip(record.models) {
             if known.inputs.is_empty() {
                 *known = model;

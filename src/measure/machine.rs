@@ -69,7 +69,7 @@ impl<'t> MachineClient<'t> {
         self.machine.environment.available_bytes
     }
 
-    /// Whether times say nothing of a device.
+    /// Whether the processor is emulated, so that times say nothing of a device.
     pub fn emulated(&self) -> bool {
         self.target.emulated() || self.machine.environment.emulated
     }
@@ -92,13 +92,14 @@ impl<'t> MachineClient<'t> {
         environment.temperature_mc.values().filter_map(|zone| zone.after).chain(battery).max()
     }
 
-    /// What the machine was like meanwhile: as it was at first, if it can't be asked any more. `isa` are the
-    /// instruction sets that the engine says it uses.
+    /// What the machine was like during the measurement; if it can't be asked any more, what it was like when it was
+    /// last looked at. `isa` are the instruction sets that the engine says it uses.
     pub fn finish(mut self, isa: &[String]) -> Environment {
         let ticks = |before| Some(environment::own_ticks()?.saturating_sub(before));
         let own_ticks = self.own_ticks.and_then(ticks);
         if let Ok(Reply::Machine(machine)) = self.worker.ask(&Request::Watched { own_ticks }, PATIENCE) {
-            // Where the machine has to tell its workers by itself, it could as long as they lived.
+            // On a device, it is the machine that knows what our workers took of it, and only as long as they live:
+            // what it said last counts.
             let others = if own_ticks.is_some() { machine.others } else { self.machine.others };
             self.machine = Machine { others, ..*machine };
         }

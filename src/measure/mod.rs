@@ -68,17 +68,17 @@ pub struct Measurement {
     pub command: Vec<String>,
     /// The models, under names that differ.
     pub subjects: Vec<Subject>,
-    /// By model, each one's original first; what all are compared against is the very first. Shared by the targets
-    /// that measure them.
+    /// By model, each one's original first. All are compared against the very first. Shared by the targets that measure
+    /// them.
     pub variants: Arc<Vec<Planned>>,
-    /// How to load each variant; the path is filled in when it has been written, inputs are its model's, CPUs
-    /// are chosen on the target.
+    /// How to load each variant. What differs is filled in later: the path when it has been written, inputs by model,
+    /// CPUs on the target.
     pub load: Load,
     /// Where it is measured, as the target calls itself.
     pub target: String,
     /// CPUs to pin to, as `--cpus` has them; `None` for the target's default.
     pub cpus: Option<String>,
-    /// Processes per variant: the number of replications.
+    /// Processes of each variant: the number of replications.
     pub forks: usize,
     /// Wall time that all of it may take.
     pub time: Duration,
@@ -90,8 +90,8 @@ pub struct Measurement {
     pub rest: Rest,
 }
 
-/// Processes of each variant, unless a user says how many, where time allows as many. Processes of one program differ, by
-/// where their memory lies if by nothing else, and only further processes average that out.
+/// Processes of each variant, unless a user says how many, or the time is too short. Processes of one program differ,
+/// if only by where their memory lies, and nothing but more processes averages that out.
 pub const FORKS: usize = 24;
 
 /// A pause before every fork but the first, so that a device without a fan doesn't measure its own heat.
@@ -146,7 +146,7 @@ pub trait Progress {
     /// The share of the whole that is done (0 to 1), and about how long the rest takes.
     fn advance(&mut self, _done: f64, _left: Duration) {}
 
-    /// Something that the user should know now: a variant was lost, time won't do.
+    /// Something that the user should know now: a variant was lost, the time is too short.
     fn note(&mut self, _message: &str) {}
 
     /// Does something to the terminal that must not be drawn over.
@@ -172,7 +172,7 @@ impl Clock for Instant {
     }
 }
 
-/// A clock that another one's time started: each group of variants has its own part of the whole.
+/// A clock that starts later than another: each group of variants has its own part of the time.
 struct Since<'c> {
     clock: &'c dyn Clock,
     start: Duration,
@@ -208,8 +208,8 @@ pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> R
     Ok(MachineClient::start(cpus, 1, target, interrupt)?.finish(&[]))
 }
 
-/// Whether all that was asked for was measured: an error says what was not, and whether the engine refused it
-/// (bad input) or something was lost. Where --resume can go on, that is the remedy.
+/// Fails if not all that was asked for was measured. The error says what is missing, and whether the engine refused it
+/// (bad input) or something was lost. If the record is `resumable`, --resume is named as the remedy.
 pub fn complete(record: &Record, resumable: bool) -> Result<()> {
     if record.settings.interrupted {
         return Err(Error::lost("interrupted: what was measured until then is reported"));
@@ -297,7 +297,7 @@ fn measure_groups(
         match measure_group(group, raw, machine, progress, interrupt, &since) {
             Ok(raw) => measured.push(raw),
             Err(error) if measured.is_empty() => return Err(error),
-            // The groups that are missing say so.
+            // Groups that are missing say that it was interrupted.
             Err(_) if interrupt.is_raised() => break,
             Err(error) => return Ok((measured, Some(error.message))),
         }

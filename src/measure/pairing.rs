@@ -4,15 +4,18 @@
 use crate::record::{ActivationCost, Delta, Fork, ProfiledRound};
 use crate::stats::{Samples, mean_estimate};
 
-/// Forks of a variant without the odd ones, each in its place (see [`crate::record::steady`]).
+/// Forks of a variant, each in its place; odd ones are `None` (see [`crate::record::steady`]).
 pub type Steady<'r> = [Option<&'r Fork>];
 
-/// The median ratio of latencies of `variant` over `base`, with Student's t over forks.
+/// The ratio of latencies of `variant` over `base`, with Student's t over forks. `None` without a fork in which both
+/// had a turn.
 ///
-/// A fork's number is the median log ratio of a run of the one and a run of the other in the same round: in one round
-/// the shift of Hodges and Lehmann, which for few runs wastes less than medians do. Where turns are single runs, it is
-/// their centre of the rounds' ratios, the median of averages of two (on 80 measurements of 30 s, intervals were
-/// narrower by a twentieth than with the plain median). `None` without a fork in which both had a turn.
+/// A fork's number is the median of the log ratios of all pairs of runs, one of each variant, in the same round. Within
+/// a round that is the shift estimator of Hodges and Lehmann, which makes more of few runs than a ratio of medians.
+///
+/// Where turns are single runs, a fork's number is Hodges and Lehmann's centre of the rounds' log ratios: the median of
+/// all averages of two. On 80 measurements of 30 s, its intervals were narrower by a twentieth than those of the plain
+/// median.
 pub fn delta(against: &str, base: &Steady, variant: &Steady, confidence: f64) -> Option<Delta> {
     let logs = per_fork(base, variant, |base, variant| (variant / base).ln())?;
     Some(Delta::paired(against, &mean_estimate(&logs, confidence).exp()))
@@ -34,10 +37,10 @@ pub fn activation_cost(
     })
 }
 
-/// Pairs of runs that a fork's number is the median of; where there are more, each turn is but its own median.
+/// Pairs of runs of which a fork's number is made at most. Where there would be more, each turn counts by its median.
 const MOST_PAIRS: usize = 1 << 18;
 
-/// One number a fork: the centre of what a run of the one and a run of the other in the same round come to.
+/// One number a fork: the centre of `pair` over the pairs of runs in the same round.
 fn per_fork(base: &Steady, variant: &Steady, pair: impl Fn(f64, f64) -> f64) -> Option<Samples> {
     let both = base.iter().zip(variant).filter_map(|(base, variant)| Some(((*base)?, (*variant)?)));
     Samples::new(both.filter_map(|(base, variant)| {
@@ -58,7 +61,7 @@ fn per_fork(base: &Steady, variant: &Steady, pair: impl Fn(f64, f64) -> f64) -> 
     }))
 }
 
-/// Profiled over plain run time: the fork's median ratio of turns in the same round, averaged over forks.
+/// Profiled over plain run time: the median ratio of turns in the same round for each fork, averaged over forks.
 pub fn overhead_ratio(forks: &[Fork]) -> Option<f64> {
     let of_fork = |fork: &Fork| {
         let ratio = |p: &ProfiledRound| Some((turn(&p.runs_ns)? / turn(fork.rounds.get(p.round)?)?).ln());

@@ -26,11 +26,12 @@ const LAST_RESORT: usize = 2;
 /// Rounds that a fork has at most: its median is as good as it gets long before.
 const MOST_ROUNDS: usize = 1000;
 
-/// How far the ratios of single runs scatter beside those of forks, as variances: on a virtual machine, 3.0% and 1.3%.
+/// Variance of the ratios of single runs over that of the ratios of forks. On a virtual machine, their deviations were
+/// 3.0% and 1.3%.
 const RUN_SCATTER: f64 = 5.0;
 
-/// One round in so many has a profiled turn beside the plain one: what says where time goes needs fewer than a verdict.
-/// Where forks have fewer rounds, every other fork has one.
+/// One round in so many has a profiled turn beside the plain one: it takes fewer runs to say where time goes than to
+/// give a verdict. Where forks have fewer rounds, every other fork has one.
 const PROFILE_EVERY: usize = 6;
 
 /// How far the time may be overrun for another fork.
@@ -68,7 +69,7 @@ pub struct Costs {
     pub turn: Duration,
     /// One profiled turn of every variant, beside the plain one.
     pub profile: Duration,
-    /// What is yet to be done once: memory and outputs.
+    /// What is still to be done, and only once: memory and outputs.
     pub survey: Duration,
 }
 
@@ -122,9 +123,11 @@ pub fn schedule(
     Schedule { done, forks, rounds }
 }
 
-/// Half the interval that may be expected when so many forks of so many rounds have joined those that are done (of a
-/// round each: where they have many, time is not short), in units of what forks scatter. Where a fork takes long to
-/// start, what its few runs scatter costs more than the forks that more of them leave no time for.
+/// Half the width of the interval to expect, in standard deviations between forks, when `forks` of `rounds` rounds have
+/// joined those that are `done`. These are taken to have one round each: where they have many, time is not short.
+///
+/// More rounds make a fork's number scatter less, more forks average over more numbers. Where a fork takes long to
+/// start, the rounds are worth more.
 fn half_width(done: usize, forks: usize, rounds: usize, runs: u32) -> f64 {
     let round = RUN_SCATTER / f64::from(runs.max(1));
     let scatter = |forks: usize, rounds: usize| (1.0 + round / rounds as f64) * forks as f64;
@@ -150,8 +153,8 @@ impl Schedule {
             + costs.survey
     }
 
-    /// What a round of this or a later fork gives a variant. Profiled turns come beside one plain one in
-    /// [`PROFILE_EVERY`], before and after it by turns: a drift then cancels.
+    /// Which turns a variant has in a round of this or a later fork. One plain turn in [`PROFILE_EVERY`] has a profiled
+    /// one beside it, alternately after and before it, so that a drift cancels.
     pub fn turns(&self, fork: usize, round: usize) -> Turns {
         let (profiled, count) = if self.rounds < PROFILE_EVERY {
             (round == 0 && fork.is_multiple_of(2), fork / 2)
@@ -187,8 +190,8 @@ pub fn settled(steps: &[Duration]) -> bool {
     last.as_secs_f64() > (1.0 - SETTLED) * before.as_secs_f64()
 }
 
-/// Timed runs of a turn, from the run time of the fastest variant: enough for the untimed one not to dominate, but of a
-/// slow model a single one, and so of one for which more would leave no time for plenty of forks.
+/// Timed runs of a turn, from the run time of the fastest variant: enough for the untimed one not to dominate. A single
+/// one for a slow model, and where more would leave no time for plenty of forks.
 pub fn runs_per_turn(fastest: Duration, leave_plenty: impl Fn(u32) -> bool) -> u32 {
     let least = (runs_in(TURN, fastest) + 1).min(100);
     match least {

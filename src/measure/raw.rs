@@ -20,7 +20,7 @@ pub struct Raw {
     pub lost: Option<String>,
     /// Wall time that all of it took.
     pub elapsed: Duration,
-    /// How often it was gone on with.
+    /// How often it was resumed.
     pub resumed: usize,
 }
 
@@ -85,7 +85,8 @@ impl Raw {
         Self { variants: (0..variants).map(|_| RawVariant::default()).collect(), ..Self::default() }
     }
 
-    /// What a record that was cut off has already. Loads and memory are asked for again, as they come to the same.
+    /// What a record that was cut off has already. What loads and the survey say is asked for again: it comes to the
+    /// same.
     pub fn from_record(record: &Record) -> Self {
         let fork = |fork: &Fork| {
             let ops_ns = fork.ops_ns.clone();
@@ -111,7 +112,7 @@ impl Raw {
         (0..self.variants.len()).filter(|&v| self.variants[v].error.is_none()).collect()
     }
 
-    /// The fork of a variant that goes on.
+    /// The fork of a variant that is being measured.
     pub fn newest_fork(&mut self, variant: usize) -> Option<&mut RawFork> {
         self.variants[variant].forks.last_mut()
     }
@@ -139,7 +140,7 @@ impl Raw {
         self.variants.iter_mut().for_each(|v| v.forks.truncate(forks));
     }
 
-    /// Why nothing at all could be measured, if it is the same for all variants.
+    /// Why nothing at all could be measured, if all variants failed alike.
     pub fn shared_failure(&self) -> Option<&Failed> {
         let measured = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
         let first = self.variants.first()?.error.as_ref().filter(|_| !measured)?;
@@ -166,7 +167,7 @@ impl Raw {
         let Some((planned, error)) = failed().next() else {
             return Err(Error::lost(format!("{name}: interrupted before anything was measured")));
         };
-        // One that all share is the model's own.
+        // A failure that all share is the model's, not one variant's.
         let alike = self.shared_failure().is_some();
         let who = if alike { String::new() } else { format!("{}: ", planned.name) };
         let message = format!("{name}: {who}{}", error.message);

@@ -10,7 +10,7 @@ pub fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
     (settings.interrupted || settings.lost.is_some()) && settings.forks < planned.forks
 }
 
-/// Fails where the runs to come would be on other CPUs than those before.
+/// Fails if the runs to come would be on other CPUs than those before.
 pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
     let were = &earlier.environment.affinity;
     if were.is_empty() || were == now {
@@ -25,7 +25,7 @@ pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
     )))
 }
 
-/// Gives the record of a measurement that went on from `earlier` what only that knows.
+/// Takes over from `earlier` what the measurement that went on from it has not found out again.
 pub fn fill_in(record: &mut Record, earlier: &Record) {
     record.started_at.clone_from(&earlier.started_at);
     for (now, was) in record.variants.iter_mut().zip(&earlier.variants) {
@@ -46,7 +46,7 @@ pub fn fill_in(record: &mut Record, earlier: &Record) {
 
 fn variant(now: &mut Variant, was: &Variant) {
     if now.ops.is_empty() {
-        // Not loaded, so it has no runs that were not there before.
+        // It was not loaded again, so all its runs are from before.
         now.ops.clone_from(&was.ops);
         now.sites.clone_from(&was.sites);
         now.profiled.clone_from(&was.profiled);

@@ -1,7 +1,7 @@
 //! Which knobs of the engine could matter for a model: those that make it choose other ops where time goes.
 //!
-//! Loading a model under a knob is cheap and tells which ops change; measuring is dear, and a verdict on every knob
-//! there is would be a lottery. So only settings are worth measuring that change ops with a share of the time.
+//! Loading a model under a knob is cheap and tells which ops change. Measuring takes long, and of many verdicts some
+//! are wrong by chance. So only settings are measured that change ops with a share of the time.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub fn candidates(
     let known = engine.knobs();
     for trial in engine.trials(measurement.load.threads) {
         progress.phase(&format!("trying {}", knobs::short(&known, &trial.knobs)));
-        // A knob that works while the model runs changes no op: what it is about is known.
+        // Some knobs change no op, since they work while the model runs: of these it is known which ops they are about.
         let changed: Vec<usize> = if let Some(about) = trial.about {
             (0..usual.ops.len()).filter(|&at| about(&usual.ops[at])).collect()
         } else {
@@ -90,7 +90,7 @@ pub fn candidates(
     Ok(found)
 }
 
-/// The ops that are not in the other plan: places in `usual`.
+/// The ops of `usual` that the other plan doesn't have, by index.
 fn changed(usual: &[Op], other: &[Op]) -> Vec<usize> {
     let same =
         |a: &Op, b: &Op| (&a.onnx, &a.op, &a.kernel, &a.inputs) == (&b.onnx, &b.op, &b.kernel, &b.inputs);

@@ -10,7 +10,7 @@ const FEW_FORKS: usize = 4;
 /// Difference between the medians of forks that is worth a warning, as a share.
 const DRIFT: f64 = 0.1;
 
-/// A drift within forks is worth a warning from this share on, if the interval is beside none.
+/// A drift within forks that is worth a warning, as a share, if its interval excludes none.
 const DRIFT_WITHIN: f64 = 0.03;
 
 /// A sentence for each, the gravest first.

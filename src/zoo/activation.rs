@@ -56,8 +56,8 @@ impl Activation {
     }
 }
 
-/// Mean and variance of its values for an input of mean 0 and variance 1, normally distributed. Four digits:
-/// enough for weights, and few enough that they don't depend on a platform's `exp`.
+/// Mean and variance of its values for a standard normal input. Four digits are enough for weights, and few enough that
+/// they don't depend on a platform's `exp`.
 fn spread(activation: &Registered) -> Spread {
     const STEPS: i32 = 10 * 256;
     let step = 1.0 / 256.0;

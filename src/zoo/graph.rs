@@ -1,7 +1,7 @@
 //! Writes a graph node by node, with shapes, names and weights taken care of.
 //!
-//! Names are those of PyTorch's TorchScript exporter (`/model.0/conv/Conv`, `model.0.conv.weight`), so that a
-//! built-in network reads, and is taken for what it is, like the export of the real one.
+//! Names are those of PyTorch's TorchScript exporter (`/model.0/conv/Conv`, `model.0.conv.weight`), so that a built-in
+//! network reads like an export of the real one, and is treated like one.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! Built-in networks: `oplat profile yolov5s.onnx` works on a fresh clone, with nothing to download.
 //!
-//! A network is a description in `models/*.yaml`, part of the program, that is expanded to ONNX with seeded
-//! weights (`weights`). What it knows nothing of is accuracy: latency needs the structure only.
+//! A network is a description in `models/*.yaml`, which is part of the program. It is expanded to ONNX with seeded
+//! weights (`weights`): accuracy needs trained ones, latency only the structure.
 
 mod activation;
 mod blocks;

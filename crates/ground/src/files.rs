@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all, and temporary ones, which stay in no case.
+//! Files that are written whole or not at all, and temporary ones, which are removed in every case.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -31,12 +31,12 @@ impl Folder {
     }
 }
 
-/// A file to be written later, known now to be writable.
+/// A file to be written later, which was checked to be writable.
 #[derive(Debug)]
 pub struct Destination {
     /// As the user named it.
     named: PathBuf,
-    /// Where that leads, through links.
+    /// The file itself, if that is a link.
     real: PathBuf,
 }
 

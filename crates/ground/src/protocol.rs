@@ -20,8 +20,8 @@ pub enum Request {
     /// With `trace`, announce each op's ONNX node on stderr (`at NODE_INDEX`) before it is evaluated, so that
     /// a crash can be named.
     Run { trace: bool },
-    /// Run untimed once, then `runs` timed times, unprofiled. Answer: [`Reply::Runs`]. A `warm` worker needs no
-    /// untimed run: it was the last to run, or its runs take so long that what others left in the caches is nothing.
+    /// Run untimed once, then timed `runs` times, unprofiled. Answer: [`Reply::Runs`]. A `warm` worker needs no untimed
+    /// run: it was the last to run, or its runs are so long that the state of the caches doesn't matter.
     Turn {
         runs: u32,
         #[serde(default)]
@@ -36,14 +36,12 @@ pub enum Request {
     /// One run in which allocations are attributed to ops, and one in which the time inside the allocator is.
     /// Answer: [`Reply::Memory`], or [`Reply::Unable`].
     Memory,
-    /// One run in which these ops, by index, are each evaluated many times between two readings of the clock. A
-    /// batch that takes less than `least_ns` tells nothing. Answer: [`Reply::Batched`], or
-    /// [`Reply::Unable`].
+    /// One run in which each of these ops, by index, is evaluated many times between two readings of the clock. A batch
+    /// that takes less than `least_ns` is too short to tell anything. Answer: [`Reply::Batched`], or [`Reply::Unable`].
     Batched { ops: Vec<usize>, least_ns: u64 },
     /// One run; its outputs are written to `file` (see [`Outputs`]). Answer: [`Reply::Outputs`].
     Outputs { file: String },
-    /// Choose CPUs, note the state of the machine and say what it is. Needs no model. Answer:
-    /// [`Reply::Machine`].
+    /// Choose CPUs, note the state of the machine, and say what it is. Needs no model. Answer: [`Reply::Machine`].
     Watch {
         /// As `--cpus` has it; `None` for the default.
         cpus: Option<String>,
@@ -56,14 +54,15 @@ pub enum Request {
     },
     /// Make activations ready to be measured on their own. Needs no model. Answer: [`Reply::Solos`].
     Solos(Solos),
-    /// One untimed batch of a solo and `batches` timed ones, of `batch` forwards each. Answer: [`Reply::Batches`].
+    /// One untimed batch of an activation and `batches` timed ones, of `batch` forwards each. Answer:
+    /// [`Reply::Batches`].
     Batches {
         /// Index into the solos that were made ready.
         solo: usize,
         batch: u32,
         batches: u32,
     },
-    /// So many forwards of a solo, one after another, each on the last one's output. Answer: [`Reply::InPlace`].
+    /// So many forwards of an activation, each on the output of the one before. Answer: [`Reply::InPlace`].
     InPlace { solo: usize, forwards: u64 },
     /// End. No answer; the end of the input means the same.
     Stop,
@@ -76,11 +75,11 @@ pub struct Load {
     pub model: String,
     /// Shapes and element types that replace those of the file, by input name.
     pub inputs: Vec<Input>,
-    /// Values for named dimensions (`--dim N=1`); `batch`-like first dimensions default to 1 in the parent.
+    /// Values for named dimensions (`--dim N=1`). The parent fills in 1 for a batch dimension.
     pub dims: Vec<(String, i64)>,
     /// Seed of the inputs: uniform in [0, 1) for floats; see `engine::inputs`.
     pub seed: u64,
-    /// Threads that compute; up to 1 means no thread pool at all.
+    /// Threads that compute; 0 and 1 mean no thread pool at all.
     pub threads: usize,
     /// CPUs to pin to; empty means unpinned.
     pub cpus: Vec<usize>,
@@ -104,7 +103,7 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Solos {
     pub solos: Vec<Solo>,
-    /// Those that aren't tried, by index, with the reason: a worker before this one ended at them.
+    /// Those to leave out, by index, with the reason: an earlier worker ended at them.
     #[serde(default)]
     pub failed: BTreeMap<usize, String>,
     /// The kernels' instruction set; `None` is the best one.
@@ -118,7 +117,7 @@ pub struct Solos {
     pub denormals: Denormals,
 }
 
-/// One of them, or the copy that they are compared with.
+/// An activation on its own, or the copy that all are compared with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Solo {
     /// As a user spells it; `None` is a copy from one buffer to another.
@@ -163,7 +162,7 @@ pub enum Reply {
     InPlace(InPlace),
     /// The engine can't tell. Nothing has failed: the figures stay unknown.
     Unable,
-    /// The request can't be read, as where the two sides are of different versions.
+    /// The request can't be read: the two sides may be of different versions.
     Unknown {
         why: String,
     },
@@ -268,7 +267,7 @@ pub struct Runs {
     /// Minor page faults and involuntary context switches since the process started.
     pub minor_faults: Option<u64>,
     pub involuntary_switches: Option<u64>,
-    /// What came to pass during this turn, where the system counts it.
+    /// What happened during this turn, where the system counts it.
     #[serde(default)]
     pub in_turn: Option<InTurns>,
     /// By the untimed run, if there was one.
@@ -333,8 +332,8 @@ pub struct OpMemory {
 /// Ops that are too short for the clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batched {
-    /// `ops_ns[op]`: one evaluation, ns; null for an op that wasn't asked for, that can't be repeated or that is too short
-    /// even so.
+    /// `ops_ns[op]`: one evaluation, ns; null for an op that wasn't asked for, that can't be repeated, or of which even
+    /// a batch is too short.
     pub ops_ns: Vec<Option<u64>>,
 }
 
@@ -370,7 +369,7 @@ pub struct SolosReady {
     pub cache_bytes: Option<u64>,
     /// What two readings of the clock cost, ns: it is taken off every batch.
     pub clock_ns: u64,
-    /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself.
+    /// What it costs the engine to run a kernel as an operator, ns a call, beside the kernel's own time.
     pub operator_ns: Option<f64>,
     pub engine: Engine,
 }
@@ -380,11 +379,11 @@ pub struct SolosReady {
 pub struct SoloReady {
     /// The engine's operators in the order in which they run; one of ours; none for a copy.
     pub ops: Vec<String>,
-    /// The same without what the engine's names say of how an operator is specialised.
+    /// The same under plain names, without what the engine adds for how an operator is specialised.
     pub plain_ops: Vec<String>,
     /// The instruction set of our kernel, if it is one.
     pub isa: Option<String>,
-    /// Most forwards of a batch whose buffers stay together in the cache that a single one stays in.
+    /// Forwards that a batch may have at most, so that its buffers fit the same cache as a single forward's.
     pub batch: u32,
     /// Timed part of one such batch, ns, and wall time with everything around it.
     pub batch_ns: u64,

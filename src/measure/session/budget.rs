@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::measure::Measurement;
 use crate::measure::plan::{self, Costs, Schedule};
 
-/// Runs that the survey of a variant comes to.
+/// What the survey of a variant takes, in runs.
 pub const SURVEY_RUNS: u32 = 3;
 
 /// By how much the plan may exceed the time before the user is told.
@@ -85,7 +85,7 @@ impl Budget {
         schedule.left(self.costs, rounds)
     }
 
-    /// How many times the time the whole plan takes, if that is worth a word.
+    /// How many times as long as its time the whole plan takes; `None` if it is near it.
     pub fn overrun(&self, whole: Duration) -> Option<f64> {
         let times = whole.as_secs_f64() / self.time.as_secs_f64();
         (whole.as_secs_f64() > TOLERATED * self.time.as_secs_f64()).then_some(times)

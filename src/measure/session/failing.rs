@@ -56,7 +56,8 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Tells what is left to tell when the measurement has ended.
+    /// As [`tell`](Self::tell), when the measurement has ended: nothing if all failed alike, since that is the error of
+    /// the whole.
     pub(super) fn tell_unless_alike(&mut self) {
         if self.raw.shared_failure().is_none() {
             self.tell();

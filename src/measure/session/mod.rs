@@ -59,7 +59,7 @@ pub fn run(
     Ok(session.raw)
 }
 
-/// A measurement that goes on.
+/// A measurement in progress.
 struct Session<'a, 't> {
     measurement: &'a Measurement,
     machine: &'a mut MachineClient<'t>,
@@ -140,15 +140,15 @@ impl<'t> Session<'_, 't> {
         self.estimate(fork, self.clock.elapsed() - began);
         let schedule = self.plan(fork);
         self.rounds(fork, schedule, &mut clients)?;
-        // As hot and as fast as it is while it works.
+        // At once, while the machine is as hot and as fast as under load.
         self.machine.look();
-        // In the first fork, as a rule: it may have been cut off.
+        // In the first fork, unless that was cut off.
         if !self.survey.done {
             self.survey(&mut clients)?;
             self.machine.look();
             self.budget.survey_is_done();
         }
-        self.somebody()?;
+        self.any_alive()?;
         Ok(schedule)
     }
 
@@ -171,7 +171,7 @@ impl<'t> Session<'_, 't> {
             self.survey(clients)?;
         }
         self.machine.look();
-        self.somebody()?;
+        self.any_alive()?;
         Ok(self.plan(fork))
     }
 
@@ -231,11 +231,11 @@ impl<'t> Session<'_, 't> {
                 self.fail(variant, error)?;
             }
         }
-        self.somebody()
+        self.any_alive()
     }
 
-    /// Goes on as long as a variant is alive.
-    fn somebody(&mut self) -> Result<(), Stop> {
+    /// Stops if no variant is left; else tells which have failed.
+    fn any_alive(&mut self) -> Result<(), Stop> {
         if self.raw.alive().is_empty() {
             return Err(Stop::Nobody);
         }

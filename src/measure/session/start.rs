@@ -68,7 +68,7 @@ impl Session<'_, '_> {
                 }
             }
         }
-        self.somebody()?;
+        self.any_alive()?;
         Ok(clients)
     }
 

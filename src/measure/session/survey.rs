@@ -53,8 +53,8 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// The variant's ops that take less than this on average. All forks tell: one that goes on from a record may have no
-    /// profiled run.
+    /// The variant's ops that take less than this on average, by all forks: where a measurement goes on from a record,
+    /// the present fork may have no profiled run.
     fn ops_below(&self, least_ns: u64, variant: usize) -> Vec<usize> {
         if !self.raw.variants[variant].loaded.as_ref().is_some_and(|loaded| loaded.abilities.batched) {
             return vec![];

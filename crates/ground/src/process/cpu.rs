@@ -5,9 +5,9 @@ use std::io::Read;
 
 use crate::record::Denormals;
 
-/// Pins the calling thread to `cpus`; nothing happens where the list is empty.
+/// Pins the calling thread to `cpus`; does nothing if the list is empty.
 ///
-/// Fails with a sentence that names the CPUs where the system refuses, or can't do it at all.
+/// Fails, with a sentence that names the CPUs, if the system refuses or can't do it at all.
 pub fn pin(cpus: &[usize]) -> Result<(), String> {
     if cpus.is_empty() {
         return Ok(());
@@ -34,7 +34,7 @@ pub fn pin(cpus: &[usize]) -> Result<(), String> {
 
 /// Makes the calling thread's floating-point unit keep subnormal numbers, or flush them to zero.
 ///
-/// False where this architecture has no way that is known here, and flushing was asked for.
+/// False if they are to be flushed and no way to do so is known for this architecture.
 pub fn set_denormals(denormals: Denormals) -> bool {
     let flush = denormals == Denormals::Flush;
     #[cfg(target_arch = "x86_64")]

@@ -1,9 +1,8 @@
 //! The program's allocator: the system's, which counts.
 //!
-//! What an operator allocates, keeps and frees is part of what it costs, and the engine's own facts about
-//! sizes are wrong for packed tensors. So every figure of memory comes from here. Only the bytes that are
-//! held are followed all the time (one relaxed atomic addition); the rest is counted after
-//! [`Counting::set_detail`] has asked for it.
+//! What an operator allocates, keeps and frees is part of what it costs, and what the engine says of sizes is wrong for
+//! packed tensors. So every figure of memory comes from here. Only the bytes that are held are followed all the time
+//! (one relaxed atomic addition). The rest is counted after [`Counting::set_detail`] has asked for it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,7 +32,7 @@ pub struct Counters {
     pub bytes: u64,
     /// Bytes held.
     pub held: i64,
-    /// Most bytes held since [`Counting::reset_peak`].
+    /// Most bytes held at once since [`Counting::reset_peak`].
     pub peak: i64,
     /// Time inside the allocator, ns.
     pub time_ns: u64,
@@ -47,14 +46,15 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 static TIME: AtomicU64 = AtomicU64::new(0);
 
 impl Counting {
-    /// Tells glibc to keep memory that is freed, as it does by itself in a process that has freed large blocks before; other
-    /// C libraries are left as they are.
+    /// Has glibc keep memory that is freed, as it does by itself once a process has freed large blocks. Other C
+    /// libraries are left as they are.
     ///
-    /// glibc raises its limits when a large block is freed, to at most these. In a process without such a history it hangs
-    /// on the largest block that loading has freed, and on what was left where in the heap, whether a run gives memory back
-    /// at its end and asks for it again page by page. With yolov5n at 640 one process around tract had no page faults and the
-    /// next 5,300 a run, and 3.6% (2.2 to 5.1) more time on average. A variant that needs a little more memory could pay it
-    /// where the original does not.
+    /// glibc has limits beyond which it gives freed memory back to the system. It raises them when a large block is
+    /// freed, to at most what is set here. In a process that hasn't freed such a block, chance decides whether a run
+    /// gives memory back at its end and then asks for it again, page by page: it depends on the largest block that
+    /// loading has freed, and on what is left where in the heap. With yolov5n at 640, one process around tract had no
+    /// page faults and the next 5,300 a run, which took 3.6% (2.2 to 5.1) more time on average. A variant that needs a
+    /// little more memory than the original could be the one that pays.
     pub fn settle() {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         {

@@ -1,29 +1,28 @@
-//! What the processes of this program computed on a machine, as far as one of them can see: on a device, where the
-//! parent can't look, it tells what is a measurement's own from what other programs took.
+//! How much time of the CPUs the processes of this program took, as one of them sees it. On a device, where the parent
+//! can't look, that tells the measurement's own share from that of other programs.
 //!
-//! A worker that ended since the last look counts with what it had computed until then, so it has to be looked at
-//! while workers live.
+//! Of a worker that has ended, what it took until the last look counts. So one has to look while workers live.
 
 use std::collections::BTreeMap;
 
 use super::machine::Machine;
 
 #[derive(Debug, Default)]
-pub struct Kin {
+pub struct OwnProcesses {
     /// Ticks of every process that was seen, by its number.
     seen: BTreeMap<u32, u64>,
-    /// Ticks of those whose number another one has now.
+    /// Ticks of those that have ended and whose number another process has now.
     ended: u64,
-    /// Ticks of all at first.
+    /// Ticks of all at the start.
     before: u64,
 }
 
-impl Kin {
+impl OwnProcesses {
     pub fn start(machine: &Machine) -> Self {
-        let mut kin = Self::default();
-        kin.look(machine);
-        kin.before = kin.all();
-        kin
+        let mut own = Self::default();
+        own.look(machine);
+        own.before = own.all();
+        own
     }
 
     pub fn look(&mut self, machine: &Machine) {
@@ -34,7 +33,7 @@ impl Kin {
         }
     }
 
-    /// Ticks that they computed since the start; `None` where none can be seen, not even this process.
+    /// Ticks that they took since the start; `None` where not even this process can be seen.
     pub fn ticks(&self) -> Option<u64> {
         (!self.seen.is_empty()).then(|| self.all() - self.before)
     }
@@ -49,8 +48,8 @@ fn processes(machine: &Machine) -> BTreeMap<u32, u64> {
     let Some(own) = machine.link("proc/self/exe") else { return BTreeMap::new() };
     let of = |name: String| {
         let process = name.parse().ok()?;
-        let is_kin = machine.link(&format!("proc/{name}/exe"))? == own;
-        let times = if is_kin { machine.times(&format!("proc/{name}/stat"))? } else { return None };
+        let is_own = machine.link(&format!("proc/{name}/exe"))? == own;
+        let times = if is_own { machine.times(&format!("proc/{name}/stat"))? } else { return None };
         Some((process, times[0] + times[1]))
     };
     machine.folder("proc").into_iter().filter_map(of).collect()
@@ -78,19 +77,19 @@ mod tests {
         for (name, runs) in [("self", "/oplat"), ("10", "/oplat"), ("11", "/bin/other")] {
             process(root.path(), name, runs, 5);
         }
-        let mut kin = Kin::start(&machine);
-        assert_eq!(kin.ticks(), Some(0));
+        let mut own = OwnProcesses::start(&machine);
+        assert_eq!(own.ticks(), Some(0));
         process(root.path(), "11", "/bin/other", 900);
         process(root.path(), "12", "/oplat", 100);
-        kin.look(&machine);
-        assert_eq!(kin.ticks(), Some(101));
+        own.look(&machine);
+        assert_eq!(own.ticks(), Some(101));
         std::fs::remove_dir_all(root.path().join("proc/12")).expect("ended");
-        kin.look(&machine);
-        assert_eq!(kin.ticks(), Some(101));
+        own.look(&machine);
+        assert_eq!(own.ticks(), Some(101));
         // Another worker that has the number of the first.
         process(root.path(), "12", "/oplat", 30);
-        kin.look(&machine);
-        assert_eq!(kin.ticks(), Some(132));
-        assert_eq!(Kin::start(&Machine::new(fixture(&[]).path())).ticks(), None);
+        own.look(&machine);
+        assert_eq!(own.ticks(), Some(132));
+        assert_eq!(OwnProcesses::start(&Machine::new(fixture(&[]).path())).ticks(), None);
     }
 }
