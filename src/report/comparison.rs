@@ -16,9 +16,7 @@ const TITLE: usize = 26;
 
 pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {
     let base = &comparison.base;
-    let mut head = Section::plain()
-        .line(about("base", base))
-        .lines(base.warnings.iter().map(|w| format!("! base: {w}")));
+    let mut head = Section::plain().line(about("base", base)).warnings(warnings("base", base));
     let mut sections = vec![];
     if comparison.against.len() > 1 {
         sections.extend(overview(comparison));
@@ -27,6 +25,10 @@ pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {
         head = one(comparison, against, top, head, &mut sections);
     }
     sections
+}
+
+fn warnings(what: &str, source: &Source) -> impl Iterator<Item = String> {
+    source.warnings.iter().map(move |warning| format!("{what}: {warning}"))
 }
 
 fn about(what: &str, source: &Source) -> String {
@@ -71,12 +73,15 @@ fn one(
 ) -> Section {
     let new = &against.new;
     let differs = against.differences.iter().map(|d| format!("differs: {}: {} -> {}", d.what, d.base, d.new));
-    let mut head = head.line(about("new", new)).lines(new.warnings.iter().map(|w| format!("! new: {w}")));
-    head =
-        head.lines(differs).lines(alone("base", &against.only_base)).lines(alone("new", &against.only_new));
-    let mut found = Section::plain().lines(against.no_latency.clone().map(|why| format!("! {why}")));
+    let head = head
+        .line(about("new", new))
+        .warnings(warnings("new", new))
+        .lines(differs)
+        .lines(alone("base", &against.only_base))
+        .lines(alone("new", &against.only_new));
+    let mut found = Section::plain().warnings(against.no_latency.clone());
     for matched in &against.variants {
-        found = found.lines(failures(matched));
+        found = found.warnings(failures(matched));
         found = found.lines(matched.change.as_ref().map(|c| sentence(&matched.name, c, against.drift)));
     }
     sections.extend([head, found]);
@@ -100,7 +105,7 @@ fn alone(which: &str, names: &[String]) -> Option<String> {
 fn failures(matched: &Matched) -> Vec<String> {
     let sides = [("base", &matched.base), ("new", &matched.new)];
     let failure = |(which, side): (&str, &crate::compare::Half)| {
-        Some(format!("! {} of {which}: {}", side.name, side.error.as_ref()?))
+        Some(format!("{} of {which}: {}", side.name, side.error.as_ref()?))
     };
     sides.into_iter().filter_map(failure).collect()
 }

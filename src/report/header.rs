@@ -8,8 +8,7 @@ use crate::record::{Engine, Environment, Model, Record, Role, Variant};
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
-    let warnings = warnings(record).into_iter().map(|warning| format!("! {warning}"));
-    Section::plain().line(setting(record)).lines(sites(record)).lines(warnings)
+    Section::plain().line(setting(record)).lines(sites(record)).warnings(warnings(record))
 }
 
 fn setting(record: &Record) -> String {

@@ -4,12 +4,14 @@
 /// What formats something, or starts to, in running text.
 const SPECIAL: &str = "\\`*<~&#@";
 
-/// An item of a list; a warning is marked as one.
+/// An item of a list.
 pub fn item(line: &str) -> String {
-    match line.strip_prefix("! ") {
-        Some(warning) => format!("- **Warning:** {}\n", escape(warning)),
-        None => format!("- {}\n", escape(line)),
-    }
+    format!("- {}\n", escape(line))
+}
+
+/// An item of a list that is marked as a warning.
+pub fn warning(warning: &str) -> String {
+    format!("- **Warning:** {}\n", escape(warning))
 }
 
 /// A block that is folded away until somebody wants it.
@@ -75,7 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_marked() {
-        assert_eq!(item("! steal 3%"), "- **Warning:** steal 3%\n");
+    fn a_warning_is_marked_and_a_line_that_looks_like_one_is_not() {
+        assert_eq!(warning("steal 3%"), "- **Warning:** steal 3%\n");
+        assert_eq!(item("! no warning"), "- ! no warning\n");
     }
 }

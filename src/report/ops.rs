@@ -25,8 +25,17 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let order = if table.timed { "by time" } else { "by memory" };
     let name = facts::label(record, variant);
     let title = format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op"));
-    Section::headed(title).table(grid).lines(table.notes(shown))
+    let section = Section::headed(title).table(grid);
+    match (table.legend(shown), shown.iter().any(|op| op.generic_kernel)) {
+        (legend, true) if legend.is_empty() => section.warning(GENERIC),
+        (legend, true) => section.line(format!("{}; ! {GENERIC}", legend.join("; "))),
+        (legend, false) if legend.is_empty() => section,
+        (legend, false) => section.line(legend.join("; ")),
+    }
 }
+
+/// What the mark `!` says of an op.
+const GENERIC: &str = "generic kernel: portable code without this processor's vector instructions";
 
 /// The columns that a variant's ops need.
 struct Table<'r> {
@@ -113,34 +122,31 @@ impl<'r> Table<'r> {
         figure.filter(|_| self.counted).map_or("-".into(), |figure| scale.text(figure))
     }
 
-    /// What the marks and columns mean that are there.
-    fn notes(&self, shown: &[&Op]) -> Option<String> {
-        let mut notes = vec![];
+    /// What the columns and the marks of times mean that are there.
+    fn legend(&self, shown: &[&Op]) -> Vec<String> {
+        let mut legend = vec![];
         if self.timed && self.counted {
-            notes.push(match self.faulting {
+            legend.push(match self.faulting {
                 true => {
                     "alloc: of which inside the allocator, page faults: within, both from a run of their own"
+                        .to_owned()
                 }
-                false => "alloc: of which inside the allocator, from a run of its own",
+                false => "alloc: of which inside the allocator, from a run of its own".to_owned(),
             });
         }
         let reading = units::time(self.environment.reading_ns());
         let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
-        let batch =
-            format!("= less than {short}: one of many evaluations in a batch, its share as read in the run");
-        let within = format!("~ less than {short}; one reading is in it");
         let marked =
             |with: char| self.timed && shown.iter().any(|op| mark(self.environment, op) == Some(with));
         if marked(BATCH) {
-            notes.push(&batch);
+            legend.push(format!(
+                "{BATCH} less than {short}: one of many evaluations in a batch, its share as read in the run"
+            ));
         }
         if marked(WITHIN) {
-            notes.push(&within);
+            legend.push(format!("{WITHIN} less than {short}; one reading is in it"));
         }
-        if shown.iter().any(|o| o.generic_kernel) {
-            notes.push("! generic kernel: portable code without this processor's vector instructions");
-        }
-        (!notes.is_empty()).then(|| notes.join("; "))
+        legend
     }
 }
 

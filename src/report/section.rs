@@ -16,6 +16,8 @@ pub struct Section {
 
 enum Part {
     Line(String),
+    /// What makes figures less sure, or what went wrong.
+    Warning(String),
     Table(Grid),
 }
 
@@ -44,6 +46,15 @@ impl Section {
         lines.into_iter().fold(self, Self::line)
     }
 
+    pub fn warning(mut self, warning: impl Into<String>) -> Self {
+        self.parts.push(Part::Warning(warning.into()));
+        self
+    }
+
+    pub fn warnings(self, warnings: impl IntoIterator<Item = String>) -> Self {
+        warnings.into_iter().fold(self, Self::warning)
+    }
+
     pub fn table(mut self, grid: Grid) -> Self {
         self.parts.push(Part::Table(grid));
         self
@@ -58,6 +69,7 @@ impl Section {
         let heading = self.details.iter().filter(|_| self.headed).map(|name| wrap(name, "  "));
         let parts = self.parts.iter().map(|part| match part {
             Part::Line(line) => wrap(line, "  "),
+            Part::Warning(warning) => wrap(&format!("! {warning}"), "  "),
             Part::Table(grid) => grid.render(),
         });
         heading.chain(parts).collect()
@@ -68,12 +80,14 @@ impl Section {
         let mut text = String::new();
         let mut listing = false;
         for part in &self.parts {
-            if !(text.is_empty() || listing && matches!(part, Part::Line(_))) {
+            let item = matches!(part, Part::Line(_) | Part::Warning(_));
+            if !(text.is_empty() || listing && item) {
                 text.push('\n');
             }
-            listing = matches!(part, Part::Line(_));
+            listing = item;
             text += &match part {
                 Part::Line(line) => markdown::item(line),
+                Part::Warning(warning) => markdown::warning(warning),
                 Part::Table(grid) => grid.markdown(),
             };
         }

@@ -8,10 +8,15 @@ use crate::units::{self, Scale};
 
 pub fn section(record: &Record) -> Section {
     let mut section = Section::plain();
-    if facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some()) {
-        section = section.table(latencies(record));
+    if timed(record) {
+        section = section.table(latencies(record)).line(key(record));
     }
-    section.lines(notes(record))
+    section.lines(changes(record)).warnings(odd_values(record))
+}
+
+/// Whether there are times, and they may be shown.
+fn timed(record: &Record) -> bool {
+    facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some())
 }
 
 fn latencies(record: &Record) -> Grid {
@@ -64,31 +69,29 @@ fn peak_rss(variant: &Variant) -> Option<u64> {
     variant.memory.as_ref().and_then(|m| m.peak_rss_bytes)
 }
 
-fn notes(record: &Record) -> Vec<String> {
-    let mut notes = vec![];
-    let timed = facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some());
-    if timed {
-        notes.push(key(record));
-    }
+/// How far each swap's outputs are from the original's.
+fn changes(record: &Record) -> Option<String> {
     let changes = record.variants.iter().filter(|v| v.role == Role::Swap);
     let changes: Vec<String> = changes
         .filter_map(|v| Some(format!("{} {}", v.name, units::magnitude(v.output_change?.relative_l2))))
         .collect();
-    if !changes.is_empty() {
-        notes.push(format!("change of the outputs, relative L2: {}", changes.join(" | ")));
-    }
-    if let Some(counts) = counts(record, |change| change.non_finite) {
-        notes.push(format!(
-            "! non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
-        ));
-    }
-    if let Some(counts) = counts(record, |change| change.subnormal) {
-        notes.push(format!(
-            "! subnormal numbers among the activations of one run: {counts}. Many processors compute them slowly; \
+    (!changes.is_empty()).then(|| format!("change of the outputs, relative L2: {}", changes.join(" | ")))
+}
+
+/// What is wrong with the values that some variants compute.
+fn odd_values(record: &Record) -> Vec<String> {
+    let non_finite = counts(record, |change| change.non_finite).map(|counts| {
+        format!(
+            "non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
+        )
+    });
+    let subnormal = counts(record, |change| change.subnormal).map(|counts| {
+        format!(
+            "subnormal numbers among the activations of one run: {counts}. Many processors compute them slowly; \
              --denormals flush takes them for zero"
-        ));
-    }
-    notes
+        )
+    });
+    non_finite.into_iter().chain(subnormal).collect()
 }
 
 /// The variants that have such numbers, and how many.
