@@ -15,7 +15,8 @@ use crate::files::Destination;
 use crate::onnx::Model;
 use crate::plot;
 use crate::protocol::Op;
-use crate::report::grid::{Grid, wrap};
+use crate::report::grid::Grid;
+use crate::report::text::{self, wrap};
 use crate::swap::{self, Lowering};
 use crate::units::count;
 
@@ -85,7 +86,7 @@ fn table() -> String {
     let legend = "can: find its sites in a model, swap it in, run it as a kernel of one pass; alone: it can't take \
                   another's place. `exp, ln, etc.` counts such functions in an element's exported form. \
                   `oplat acts NAME` says more.";
-    format!("{}\n{}", grid.render(), wrap(legend, ""))
+    format!("{}\n{}", text::table(&grid), wrap(legend, ""))
 }
 
 /// Width of the titles of [`in_full`].
@@ -319,7 +320,7 @@ fn json(named: &[Activation]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::grid::width;
+    use crate::report::text::width;
 
     #[test]
     fn the_table_fits_the_page_whole() {

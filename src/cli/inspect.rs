@@ -20,8 +20,8 @@ use crate::onnx::for_each_node;
 use crate::onnx::index::Index;
 use crate::protocol::{Load, Loaded, Reply, Request};
 use crate::record;
-use crate::report::grid::{self, Grid};
-use crate::report::json;
+use crate::report::grid::Grid;
+use crate::report::{json, text};
 use crate::swap::{self, Found};
 use crate::units;
 
@@ -244,19 +244,19 @@ fn table(inspection: &Inspection, open: &[String]) -> String {
                 site.nodes.iter().map(short).collect::<Vec<_>>().join(", "),
             ]);
         }
-        text += &format!("\n{}", sites.render());
+        text += &format!("\n{}", text::table(&sites));
     }
     if !inspection.not_sites.is_empty() {
         let mut others = Grid::new().name("not a site").name("op").name("is a").name("since it");
         for other in &inspection.not_sites {
             others.row([other.node.clone(), other.op.clone(), other.kind.clone(), other.reason.clone()]);
         }
-        text += &format!("\n{}", others.render());
+        text += &format!("\n{}", text::table(&others));
     }
     let mut operators: Vec<_> = inspection.operators.iter().collect();
     operators.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     let operators: Vec<_> = operators.iter().map(|(op, n)| format!("{n} {op}")).collect();
-    text += &format!("\n{}", grid::wrap(&format!("operators: {}", operators.join(", ")), "           "));
+    text += &format!("\n{}", text::wrap(&format!("operators: {}", operators.join(", ")), "           "));
     text
 }
 

@@ -6,7 +6,7 @@ use super::{Folder, Measurement, summary};
 use crate::error::{Error, Kind, Result};
 use crate::measure::{self, Experiment, Progress};
 use crate::record::Record;
-use crate::report::{self, Format, Options, verdict};
+use crate::report::{self, Format, Options};
 use crate::units;
 
 /// Who measures, and whom results are told to.
@@ -129,7 +129,7 @@ fn one(
     let record = lab.measure(&planned, place)?;
     drop(planned);
     let kept = folder.write(measurement, &record);
-    lab.print(&format!("\n{name}\n{}", verdict::section(&record).text()))?;
+    lab.print(&format!("\n{name}\n{}", report::verdict(&record)))?;
     if let Err(error) = &kept {
         lab.note(&format!("{error}; {name} is printed instead"));
         lab.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;

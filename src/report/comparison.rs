@@ -2,8 +2,9 @@
 
 use super::comparison_csv::outcome;
 use super::csv::verdict as word;
-use super::grid::{Grid, shorten};
+use super::grid::Grid;
 use super::section::Section;
+use super::text::shorten;
 use super::verdict::told;
 use crate::compare::{Against, Breakdown, Comparison, JoinedBy, Matched, Source, difference};
 use crate::record::{Delta, Role, Verdict};

@@ -18,22 +18,26 @@ mod machine;
 mod markdown;
 mod memory;
 mod ops;
+mod record;
+mod record_csv;
 mod section;
 mod sites;
 mod steadiness;
-mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
 mod types;
 mod variants;
-pub(crate) mod verdict;
+mod verdict;
 
 use crate::compare::Comparison;
 use crate::error::Result;
 use crate::record::Record;
 use crate::record::bench::Bench;
-use section::Section;
+use markdown::Markdown;
+use section::{Section, Writer};
+use text::Text;
 
 pub use crate::compare::Named;
 
@@ -88,53 +92,54 @@ pub fn render(record: &Record, format: Format, options: &Options) -> Result<Stri
 
 /// Records one after another: as JSON a list of them unless it is one, as CSV all under one header.
 pub fn records(records: &[Named], format: Format, options: &Options) -> Result<String> {
-    match (format, records) {
-        (Format::Json, [one]) => json::document(one.record),
-        (Format::Json, _) => json::document(&records.iter().map(|n| n.record).collect::<Vec<_>>()),
-        (Format::Csv, _) => Ok(csv::records(records, options)),
-        (Format::Table | Format::Markdown, _) => {
-            let one = |named: &Named| {
-                let text = written(&table::sections(named.record, options), format);
-                match format {
-                    _ if records.len() == 1 => text,
-                    Format::Markdown => format!("### {}\n\n{text}", markdown::code(named.name)),
-                    _ => grid::wrap(&format!("record {}", named.name), "  ") + "\n" + &text,
-                }
-            };
-            let across = targets::section(records);
-            let across = (!across.is_empty()).then(|| written(&[across], format));
-            Ok(across.into_iter().chain(records.iter().map(one)).collect::<Vec<_>>().join("\n"))
-        }
-    }
+    let json = || match records {
+        [one] => json::document(one.record),
+        _ => json::document(&records.iter().map(|named| named.record).collect::<Vec<_>>()),
+    };
+    let sections = || {
+        let one = |named: &Named| {
+            let title = (records.len() > 1).then(|| Section::title(named.name));
+            title.into_iter().chain(record::sections(named.record, options)).collect::<Vec<_>>()
+        };
+        std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
+    };
+    draw(format, json, || record_csv::render(records, options), sections)
+}
+
+/// What was found, in a sentence a variant, for a terminal.
+pub fn verdict(record: &Record) -> String {
+    Text.section(&verdict::section(record))
 }
 
 /// The comparison in this format; `top` limits the rows of each breakdown. Fails only if it can't be written as
 /// JSON.
 pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result<String> {
-    match format {
-        Format::Json => json::document(comparison),
-        Format::Csv => Ok(comparison_csv::render(comparison)),
-        Format::Table | Format::Markdown => Ok(written(&comparison::sections(comparison, top), format)),
-    }
+    let json = || json::document(comparison);
+    draw(format, json, || comparison_csv::render(comparison), || comparison::sections(comparison, top))
+}
+
+/// Activations on their own in this format. Fails only if they can't be written as JSON.
+pub fn bench(bench: &Bench, format: Format) -> Result<String> {
+    draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench))
+}
+
+/// Any document in a format: its data as JSON or CSV, its sections in all other formats.
+fn draw(
+    format: Format,
+    json: impl FnOnce() -> Result<String>,
+    csv: impl FnOnce() -> String,
+    sections: impl FnOnce() -> Vec<Section>,
+) -> Result<String> {
+    let writer: &dyn Writer = match format {
+        Format::Json => return json(),
+        Format::Csv => return Ok(csv()),
+        Format::Table => &Text,
+        Format::Markdown => &Markdown,
+    };
+    Ok(writer.document(&sections()))
 }
 
 /// The comparison as a JUnit file, for a build server.
 pub fn junit(comparison: &Comparison) -> String {
     junit::render(comparison)
-}
-
-/// Activations on their own in this format. Fails only if they can't be written as JSON.
-pub fn bench(bench: &Bench, format: Format) -> Result<String> {
-    match format {
-        Format::Json => json::document(bench),
-        Format::Csv => Ok(bench_csv::render(bench)),
-        Format::Table | Format::Markdown => Ok(written(&bench::sections(bench), format)),
-    }
-}
-
-fn written(sections: &[Section], format: Format) -> String {
-    match format {
-        Format::Markdown => section::markdown(sections),
-        _ => section::text(sections),
-    }
 }

@@ -72,6 +72,8 @@ fn cell(record: &Record, name: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::fixture;
+    use crate::report::section::Writer;
+    use crate::report::text::Text;
 
     #[test]
     fn each_device_is_measured_against_its_own_original() {
@@ -84,11 +86,11 @@ mod tests {
         }
         there.variants.pop();
         let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
-        let text = section(&named).text();
+        let text = Text.section(&section(&named));
         insta::assert_snapshot!("targets_side_by_side", text);
         assert!(section(&named[..1]).is_empty(), "one target needs no such table");
         there.environment.emulated = true;
         let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
-        assert!(section(&named).text().contains("emulated"));
+        assert!(Text.section(&section(&named)).contains("emulated"));
     }
 }

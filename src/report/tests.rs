@@ -1,7 +1,8 @@
 //! Whole reports, kept as files beside this one: read them as a user would.
 
 use super::fixture::{MS, delta, op, record, variant};
-use super::grid::{PAGE, width};
+use super::section::Writer;
+use super::text::{PAGE, Text, width};
 use super::{By, Format, Options, render};
 use crate::record::{Record, Role, Verdict};
 
@@ -154,11 +155,11 @@ fn verdicts_are_plain_words() {
         (0.713, 0.0, 3254.357, Verdict::Inconclusive),
     ] {
         record.variants[1].delta = delta(ratio, low, high, verdict);
-        told.push(super::verdict::section(&record).text());
+        told.push(Text.section(&super::verdict::section(&record)));
     }
     record.variants[1].sites[0].from = "relu".into();
     record.variants[2].sites[0].from = "relu".into();
-    told.push(super::verdict::section(&record).text());
+    told.push(Text.section(&super::verdict::section(&record)));
     insta::assert_snapshot!(told.concat());
 }
 
@@ -415,5 +416,5 @@ fn cold_starts_and_steadiness_have_their_tables() {
         autocorrelation: Some(0.31),
     });
     let tables = [super::steadiness::cold(&record), super::steadiness::section(&record)];
-    insta::assert_snapshot!(super::section::text(&tables));
+    insta::assert_snapshot!(Text.document(&tables));
 }

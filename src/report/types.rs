@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::facts;
-use super::grid::{Grid, shorten};
+use super::grid::Grid;
 use super::section::Section;
+use super::text::shorten;
 use crate::record::{Bookkeeping, Op, Record, Variant};
 use crate::units::{self, Scale};
 
