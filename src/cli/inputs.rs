@@ -9,6 +9,7 @@ use crate::onnx::{Model, tensor};
 use crate::protocol::Input;
 use crate::record;
 use crate::suggest::nearest;
+use crate::units;
 
 /// `--input NAME=1x3x320x320[:f32]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,7 +220,7 @@ impl Declared<'_> {
         };
         let example: Vec<String> =
             shape.iter().map(|size| size.map_or("N".to_string(), |n| n.to_string())).collect();
-        let example = format!("--input {}={}", self.name, example.join("x"));
+        let example = format!("--input {}={}", self.name, units::dimensions(&example));
         Err(Error::input(match axes.get(at) {
             Some(Axis::Named(name)) => format!(
                 "dimension {name:?} of input {:?} (number {}) has no size: give --dim {name}=N or {example}",

@@ -8,6 +8,7 @@ use super::{note, output};
 use crate::device::{self, Device, Lab, Options, Target};
 use crate::error::{Error, Result};
 use crate::measure::{self, Interrupt, Rest};
+use crate::units;
 
 /// The file in which names are looked up.
 const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
@@ -159,9 +160,9 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
     let mut lines = vec![];
     let cpu = e.cpu.as_deref().unwrap_or("CPU unknown");
     let emulated = if e.emulated { ", emulated" } else { "" };
-    let cores = crate::units::count(e.cores, "core");
+    let cores = units::count(e.cores, "core");
     lines.push(format!("{} ({}{emulated}), {cpu}, {cores}", e.host, e.arch));
-    let memory = e.memory_bytes.map_or_else(|| "memory unknown".into(), crate::units::bytes);
+    let memory = e.memory_bytes.map_or_else(|| "memory unknown".into(), units::bytes);
     lines.push(format!("{}, {memory}", e.os));
     if let Some(android) = &e.android {
         let soc = android.soc.as_ref().map_or_else(String::new, |soc| format!(", {soc}"));
@@ -173,16 +174,14 @@ fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
     }
     let clusters = e.clusters.iter().map(|c| {
         let speed = c.max_khz.map_or_else(String::new, |khz| format!(" at {} MHz", khz / 1000));
-        let cpus = c.cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         let core = c.core.as_ref().map_or_else(String::new, |core| format!(", {core}"));
-        format!("cpu {cpus}{core}{speed}")
+        format!("cpu {}{core}{speed}", units::cpus(&c.cpus))
     });
     let clusters = clusters.collect::<Vec<_>>().join(" | ");
     if !clusters.is_empty() {
         lines.push(format!("clusters: {clusters}"));
     }
-    let pinned = e.affinity.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-    lines.push(format!("a measurement of one thread would use cpu {pinned}"));
+    lines.push(format!("a measurement of one thread would use cpu {}", units::cpus(&e.affinity)));
     let hottest = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.before?, zone))).max();
     if let Some((mc, zone)) = hottest {
         lines.push(format!("hottest zone: {zone} at {} °C", mc / 1000));

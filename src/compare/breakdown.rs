@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::join::{Key, join};
 use crate::record::{Op, Site, Variant};
+use crate::units;
 
 /// How two rows were found to be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -137,11 +138,10 @@ impl Row {
 
     fn site(variant: &Variant, site: &Site) -> Self {
         let own = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node));
-        let shape = site.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
         Self {
             node: site.node.clone(),
             what: site.to.clone(),
-            shape,
+            shape: units::dimensions(&site.shape),
             ns: own.filter_map(|o| Self::op(o).ns).reduce(|a, b| a + b),
         }
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::record::{BeforeAfter, Model, Record, Variant};
+use crate::record::{BeforeAfter, Input, Model, Record, Variant};
+use crate::units;
 
 /// Something that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +34,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: governor", |r| sorted(&r.environment.governor)),
     ("machine: hypervisor", |r| r.environment.hypervisor.clone().unwrap_or_default()),
     ("machine: huge pages", |r| r.environment.huge_pages.clone().unwrap_or_default()),
-    ("machine: pinned to CPUs", |r| listed(&r.environment.affinity).unwrap_or_else(|| "none".into())),
+    ("machine: pinned to CPUs", |r| pinned(&r.environment.affinity)),
     ("machine: emulated", |r| yes(r.environment.emulated)),
     ("engine", |r| format!("{} {}", r.engine.name, r.engine.version)),
     ("engine: instruction sets", |r| sorted(&r.engine.isa)),
@@ -109,15 +110,12 @@ fn sorted(names: &[String]) -> String {
     names.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
 }
 
-fn listed(numbers: &[usize]) -> Option<String> {
-    (!numbers.is_empty()).then(|| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
+fn pinned(cpus: &[usize]) -> String {
+    if cpus.is_empty() { "none".into() } else { units::cpus(cpus) }
 }
 
 fn inputs(model: &Model) -> String {
-    let input = |i: &crate::record::Input| {
-        let shape = i.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-        format!("{} {shape} {}", i.name, i.dtype)
-    };
+    let input = |i: &Input| format!("{} {} {}", i.name, units::dimensions(&i.shape), i.dtype);
     model.inputs.iter().map(input).collect::<Vec<_>>().join(", ")
 }
 

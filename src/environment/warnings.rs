@@ -34,8 +34,7 @@ pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
     if let Some(others) = others.filter(|&others| others > BUSY) {
         let place = match e.affinity.as_slice() {
             [] => "of all CPUs".to_owned(),
-            [cpu] => format!("of CPU {cpu}"),
-            cpus => format!("of CPUs {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+            cpus => format!("of {}", units::cpus_as("CPU", cpus)),
         };
         warnings.push(format!(
             "busy machine: other programs took {:.0}% {place} while it was measured; stop them, pin to other \

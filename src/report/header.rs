@@ -27,17 +27,9 @@ pub fn engine(engine: &Engine) -> String {
 }
 
 fn model(model: &Model) -> String {
-    let inputs = model.inputs.iter().map(|i| format!("{} {}", shape(&i.shape), i.dtype));
+    let inputs = model.inputs.iter().map(|i| format!("{} {}", units::shape(&i.shape), i.dtype));
     let inputs = inputs.collect::<Vec<_>>().join(", ");
     format!("{} ({})  {inputs}", model.name, model.source)
-}
-
-/// `1x3x640x640`; a tensor without dimensions is a `scalar`.
-pub fn shape(shape: &[usize]) -> String {
-    match shape {
-        [] => "scalar".into(),
-        _ => shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
-    }
 }
 
 /// Rank of an instruction set among those that say how wide the engine's vectors are; others come after.
@@ -58,11 +50,9 @@ fn instruction_set(isa: &str) -> String {
 /// `1 thread on cpu 1`
 pub fn place(threads: usize, environment: &Environment) -> String {
     let threads = units::count(threads, "thread");
-    let cpus = &environment.affinity;
-    let place = match cpus.as_slice() {
+    let place = match environment.affinity.as_slice() {
         [] => "not pinned".into(),
-        [cpu] => format!("on cpu {cpu}"),
-        _ => format!("on cpus {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+        cpus => format!("on {}", units::cpus_as("cpu", cpus)),
     };
     let elsewhere = match environment.target.as_str() {
         "" | "local" => String::new(),

@@ -35,15 +35,11 @@ fn memory(e: &Environment) -> String {
     joined([all, free, e.huge_pages.as_ref().map(|mode| format!("huge pages: {mode}"))])
 }
 
-fn list(cpus: &[usize]) -> String {
-    cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
-}
-
 fn clusters(e: &Environment) -> Option<String> {
     let cluster = |c: &crate::record::Cluster| {
         let speed = c.max_khz.map(|khz| format!("{} MHz", khz / 1000));
         let capacity = c.capacity.map(|capacity| format!("capacity {capacity}"));
-        format!("cpu {}: {}", list(&c.cpus), joined([c.core.clone(), speed, capacity]))
+        format!("cpu {}: {}", units::cpus(&c.cpus), joined([c.core.clone(), speed, capacity]))
     };
     let clusters: Vec<String> = e.clusters.iter().map(cluster).collect();
     (!clusters.is_empty()).then(|| format!("clusters: {}", clusters.join(" | ")))

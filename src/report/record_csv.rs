@@ -8,6 +8,7 @@
 use super::csv::{columns, known, line, number, role, verdict};
 use super::{By, Named, Options, activations, facts, sites, types};
 use crate::record::{Op, Record, Variant};
+use crate::units;
 
 columns! {
     /// The file; empty for a fresh record.
@@ -207,7 +208,7 @@ fn site_rows(common: &Row, variant: &Variant, timed: bool, out: &mut String) {
             node: site.node.clone(),
             activation_from: site.from.clone(),
             activation_to: site.to.clone(),
-            shape: site.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
+            shape: units::dimensions(&site.shape),
             folded: u8::from(site.folded_into.is_some()).to_string(),
             ..common.clone()
         };

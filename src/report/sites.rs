@@ -2,7 +2,6 @@
 
 use super::facts;
 use super::grid::Grid;
-use super::header::shape;
 use super::section::Section;
 use super::types::profiled_run;
 use crate::record::{Op, Record, Site, Variant};
@@ -52,7 +51,7 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     for row in shown {
         let Site { node, from, to, .. } = row.site;
         let change = if from == to { from.clone() } else { format!("{from} -> {to}") };
-        let known = if row.site.shape.is_empty() { "-".into() } else { shape(&row.site.shape) };
+        let known = if row.site.shape.is_empty() { "-".into() } else { units::shape(&row.site.shape) };
         let mut cells = vec![node.clone(), change, known];
         if timed {
             cells.extend(times(row.ns));
