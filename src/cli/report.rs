@@ -58,10 +58,8 @@ pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<Named<'r>> {
 
 /// Writes the text to the file that was named, or prints it.
 pub fn put(file: Option<&Path>, text: &str, out: &mut dyn Write) -> Result<()> {
-    match file {
-        Some(path) => Destination::check(path)?.write(text.as_bytes()),
-        None => output::print(out, text),
-    }
+    let file = file.map(Destination::check).transpose()?;
+    output::deliver(file.as_ref(), text, out)
 }
 
 #[derive(Deserialize)]

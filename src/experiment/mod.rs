@@ -15,5 +15,5 @@ mod variants;
 
 pub use config::{Config, Entry, Measurement};
 pub use folder::{Folder, planned_otherwise};
-pub use run::{Lab, Part, Place, run};
+pub use run::{Lab, Part, Place, keep_worst, run};
 pub use variants::{Swaps, combinations, tell_apart, variants};

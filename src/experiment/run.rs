@@ -59,11 +59,11 @@ pub fn run(measurements: &[Measurement], folder: &Folder, resume: bool, lab: &mu
         match one(measurement, place, folder, lab) {
             Ok((record, complete)) => {
                 done[i] = Some(record);
-                complete.unwrap_or_else(|error| worst(&mut trouble, error));
+                complete.err().and_then(|error| keep_worst(&mut trouble, error));
             }
             Err(error) => {
                 lab.note(&format!("{}: {error}", measurement.name));
-                worst(&mut trouble, error.context(&measurement.name));
+                keep_worst(&mut trouble, error.context(&measurement.name));
             }
         }
         if lab.interrupted() {
@@ -138,10 +138,12 @@ fn one(
     Ok((record, kept.and(complete)))
 }
 
-/// Keeps the first error, but one of something that was lost rather than one of what can't be done.
-fn worst(trouble: &mut Option<Error>, error: Error) {
-    if trouble.as_ref().is_none_or(|known| known.kind != Kind::Lost && error.kind == Kind::Lost) {
-        *trouble = Some(error);
+/// Keeps the first error, but one of something that was lost rather than one of what can't be done. Returns the
+/// other, if there are two.
+pub fn keep_worst(kept: &mut Option<Error>, error: Error) -> Option<Error> {
+    match kept {
+        Some(known) if known.kind == Kind::Lost || error.kind != Kind::Lost => Some(error),
+        _ => kept.replace(error),
     }
 }
 
