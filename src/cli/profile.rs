@@ -35,7 +35,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         tune,
         interrupt: &interrupt,
     });
-    let results = at_once(jobs.collect::<Vec<_>>(), "a measurement", Job::run);
+    let results = at_once(jobs, "a measurement", Job::run);
     drop(measurement);
 
     let mut failures = Failures::new(names.len() > 1);

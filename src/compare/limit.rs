@@ -43,6 +43,15 @@ impl Limit {
 }
 
 impl Outcome {
+    /// As records and tables spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Within => "within",
+            Self::Inconclusive => "inconclusive",
+            Self::Regression => "regression",
+        }
+    }
+
     pub fn worst(outcomes: impl Iterator<Item = Self>) -> Option<Self> {
         outcomes.max()
     }

@@ -22,14 +22,15 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use join::{Joint, join};
 use latency::Change;
-use variants::Row;
+use variants::Comparable;
 
 pub use breakdown::{Breakdown, JoinedBy, Pair, difference};
 pub use differences::Difference;
 pub use latency::DRIFT;
 pub use limit::{Limit, Outcome};
-pub use variants::{Figure, Half, Matched};
+pub use variants::{MEMORY, Matched, MatchedSide, MemorySize};
 
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -79,12 +80,6 @@ pub struct Source {
 impl Source {
     fn new(side: &Side) -> Self {
         let record = side.record.as_ref();
-        let mut warnings: Vec<String> = vec![];
-        for warning in &record.environment.warnings {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
         let models: Vec<&str> = match record.models.as_slice() {
             [] => vec![&record.model.name],
             models => models.iter().map(|m| m.name.as_str()).collect(),
@@ -96,7 +91,7 @@ impl Source {
             engine: format!("{} {}", record.engine.name, record.engine.version),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
-            warnings,
+            warnings: distinct(record.environment.warnings.iter().cloned()),
         }
     }
 }
@@ -161,43 +156,21 @@ pub fn compare(base: &[Named], newer: &[&[Named]], limit: Option<Limit>) -> Resu
 
 fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result<Against> {
     let (old, young) = (base.record.as_ref(), new.record.as_ref());
-    let (rows, young_rows) = (Row::all(old), Row::all(young));
-    let joined = join::join(&rows, &young_rows, &variants::keys());
+    let (of_base, of_new) = (Comparable::all(old), Comparable::all(young));
+    let joined = join(&of_base, &of_new, &variants::keys());
     if joined.pairs.is_empty() {
-        let names = |r: &Record| r.variants.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(" | ");
-        return Err(Error::input(format!(
-            "{} and {} have no variant in common: the one has {}, the other {}",
-            base.name,
-            new.name,
-            names(old),
-            names(young)
-        )));
+        return Err(nothing_in_common(base, new));
     }
     let no_latency = latency::incomparable(old, young);
     let drift = latency::drift(base.records, new.records);
-    let changes: Vec<Option<Change>> = match no_latency {
-        Some(_) => joined.pairs.iter().map(|_| None).collect(),
-        None => joined.pairs.iter().map(|p| Change::new(&p.base.latency, &p.new.latency, drift)).collect(),
-    };
-    let needed = latency::holm(&changes, confidence);
-    let matched = joined.pairs.iter().zip(changes.iter().zip(needed)).map(|(pair, (change, needed))| {
-        let delta = |confidence| change.as_ref().map(|c| c.delta(&base.name, confidence));
-        let outcome = limit.map(|limit| limit.judge(delta(confidence).as_ref(), delta(needed).as_ref()));
-        Matched::new(pair.base.variant, pair.new.variant, delta(needed), outcome)
-    });
-    let mut variants: Vec<Matched> = matched.collect();
-    let ratio = |m: &Matched| m.change.as_ref().map_or(f64::NEG_INFINITY, |c| c.ratio);
-    variants.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
-    let names = |left: Vec<&Row>| left.into_iter().map(|row| row.variant.name.clone()).collect();
-    let mut differences = differences::all(old, young);
-    for within in base.differences.iter().chain(&new.differences) {
-        if !differences.contains(within) {
-            differences.push(within.clone());
-        }
-    }
+    let change = |pair: &Joint<Comparable>| Change::new(&pair.base.latency, &pair.new.latency, drift);
+    let changes = joined.pairs.iter().map(|pair| change(pair).filter(|_| no_latency.is_none()));
+    let variants = judged(&joined.pairs, &changes.collect::<Vec<_>>(), &base.name, confidence, limit);
+    let names = |left: Vec<&Comparable>| left.into_iter().map(|one| one.variant.name.clone()).collect();
+    let within = base.differences.iter().chain(&new.differences).cloned();
     Ok(Against {
         new: Source::new(new),
-        differences,
+        differences: distinct(differences::all(old, young).into_iter().chain(within)),
         no_latency,
         drift,
         outcome: limit.and_then(|_| Outcome::worst(variants.iter().filter_map(|m| m.outcome))),
@@ -205,4 +178,47 @@ fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result
         only_base: names(joined.only_base),
         only_new: names(joined.only_new),
     })
+}
+
+/// The variants with their verdicts, the worst first.
+fn judged(
+    pairs: &[Joint<Comparable>],
+    changes: &[Option<Change>],
+    against: &str,
+    confidence: f64,
+    limit: Option<Limit>,
+) -> Vec<Matched> {
+    let needed = latency::holm(changes, confidence);
+    let matched = pairs.iter().zip(changes.iter().zip(needed)).map(|(pair, (change, needed))| {
+        let delta = |confidence| change.as_ref().map(|c| c.delta(against, confidence));
+        let outcome = limit.map(|limit| limit.judge(delta(confidence).as_ref(), delta(needed).as_ref()));
+        Matched::new(pair.base.variant, pair.new.variant, delta(needed), outcome)
+    });
+    let mut variants: Vec<Matched> = matched.collect();
+    let ratio = |m: &Matched| m.change.as_ref().map_or(f64::NEG_INFINITY, |c| c.ratio);
+    variants.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
+    variants
+}
+
+fn nothing_in_common(base: &Side, new: &Side) -> Error {
+    let names =
+        |side: &Side| side.record.variants.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(" | ");
+    Error::input(format!(
+        "{} and {} have no variant in common: the one has {}, the other {}",
+        base.name,
+        new.name,
+        names(base),
+        names(new)
+    ))
+}
+
+/// Each thing once, where it stands first.
+pub(crate) fn distinct<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut kept: Vec<T> = vec![];
+    for thing in things {
+        if !kept.contains(&thing) {
+            kept.push(thing);
+        }
+    }
+    kept
 }

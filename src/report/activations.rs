@@ -2,7 +2,7 @@
 //! ops of the others take.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
 use super::sites;
 use super::types::profiled_run;
@@ -27,7 +27,7 @@ pub fn kinds(variant: &Variant) -> Vec<Kind<'_>> {
             kinds.push(Kind { name: &site.to, ..Kind::default() });
             kinds.len() - 1
         });
-        let (kind, ns) = (&mut kinds[at], sites::row(variant, site).ns);
+        let (kind, ns) = (&mut kinds[at], sites::time(variant, site).ns);
         kind.sites += 1;
         kind.folded += usize::from(site.folded_into.is_some());
         kind.ns = kind.ns.into_iter().chain(ns).reduce(|a, b| a + b);
@@ -53,8 +53,8 @@ pub fn sections(record: &Record) -> Vec<Section> {
             let mut cells = vec![kind.name.to_owned(), facts::label(record, variant)];
             cells.extend([count(kind.sites), count(kind.folded)]);
             if timed {
-                cells.push(kind.ns.map_or("-".into(), |ns| scale.text(ns)));
-                cells.push(kind.ns.map_or("-".into(), |ns| units::share(ns as f64 / run)));
+                cells.push(known(kind.ns, |ns| scale.text(ns)));
+                cells.push(known(kind.ns, |ns| units::share(ns as f64 / run)));
             }
             grid.row(cells);
         }

@@ -1,15 +1,15 @@
 //! Comma-separated values: how the rows of a file are declared and written. Quoting is that of RFC 4180 with line
 //! feeds.
 
-use crate::record::{Role, Verdict};
+use crate::record::Role;
 
 /// Declares the columns of a file once, as a row of texts and as its header.
 macro_rules! columns {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    (struct $row:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
         #[derive(Clone, Default)]
-        struct Row { $($(#[$doc])* $name: String,)* }
+        struct $row { $($(#[$doc])* $name: String,)* }
 
-        impl Row {
+        impl $row {
             const HEADER: &[&str] = &[$(stringify!($name)),*];
 
             fn write(&self, out: &mut String) {
@@ -43,17 +43,14 @@ pub fn number(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { String::new() }
 }
 
+/// A value; empty where there is none.
 pub fn known<T: ToString>(value: Option<T>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Slower => "slower",
-        Verdict::Faster => "faster",
-        Verdict::None => "none",
-        Verdict::Inconclusive => "inconclusive",
-    }
+/// The ends of an interval; empty where there is none.
+pub fn ends(interval: Option<[f64; 2]>) -> [String; 2] {
+    interval.map_or_else(Default::default, |ends| ends.map(number))
 }
 
 /// The role as records spell it.

@@ -1,6 +1,7 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Lowering, Record, Role, Variant};
+use crate::record::{Delta, Lowering, Record, Role, Variant};
+use crate::units;
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
 pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usize)> {
@@ -75,6 +76,14 @@ fn plain_phrase(record: &Record, variant: &Variant) -> String {
 /// Variants that breakdowns show: the control only serves to compare.
 pub fn broken_down(record: &Record) -> impl Iterator<Item = &Variant> {
     record.variants.iter().filter(|v| v.role != Role::Control && !v.ops.is_empty())
+}
+
+/// What ratios in brackets are, if any of these has an interval: ` [99% interval over forks]`.
+pub fn interval_note<'d>(deltas: impl IntoIterator<Item = &'d Delta>) -> String {
+    let delta = deltas.into_iter().find(|delta| delta.interval.is_some());
+    delta.map_or_else(String::new, |delta| {
+        format!(" [{}% interval over forks]", units::percent(delta.confidence).trim_end_matches(".0"))
+    })
 }
 
 /// Whether times may be shown as the device's.

@@ -55,7 +55,15 @@ impl Grid {
     }
 }
 
-/// Whether a cell says that nothing is known.
+/// The cell of what isn't known.
+pub const UNKNOWN: &str = "-";
+
+/// The cell of what may not be known.
+pub fn known<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), text)
+}
+
+/// Whether a cell says nothing.
 fn is_blank(cell: &str) -> bool {
-    matches!(cell, "" | "-")
+    matches!(cell, "" | UNKNOWN)
 }

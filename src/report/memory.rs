@@ -3,20 +3,11 @@
 use std::cmp::Reverse;
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
+use crate::compare::MEMORY;
 use crate::record::{Memory, Op, Record, Variant};
 use crate::units::Scale;
-
-type Figure = (&'static str, fn(&Memory) -> Option<u64>);
-
-const FIGURES: [Figure; 5] = [
-    ("weights", |m| m.weights_bytes),
-    ("peak live", |m| m.peak_live_bytes),
-    ("peak heap", |m| m.peak_heap_bytes),
-    ("retained", |m| m.retained_bytes),
-    ("peak resident", |m| m.peak_rss_bytes),
-];
 
 pub fn section(record: &Record) -> Section {
     let memories: Vec<(String, Memory)> =
@@ -24,14 +15,14 @@ pub fn section(record: &Record) -> Section {
     if memories.is_empty() {
         return Section::plain();
     }
-    let largest = FIGURES.iter().filter_map(|(_, of)| memories.iter().filter_map(|(_, m)| of(m)).max());
+    let largest = MEMORY.iter().filter_map(|(_, of)| memories.iter().filter_map(|(_, m)| of(m)).max());
     let scale = Scale::bytes(largest.max().unwrap_or(0)).coarse(2);
     let mut grid = Grid::new().name(&format!("memory, {}", scale.unit));
-    for (title, _) in FIGURES {
+    for (title, _) in MEMORY {
         grid = grid.number(title);
     }
     for (name, memory) in memories {
-        let figures = FIGURES.iter().map(|(_, of)| of(&memory).map_or("-".into(), |bytes| scale.text(bytes)));
+        let figures = MEMORY.iter().map(|(_, of)| known(of(&memory), |bytes| scale.text(bytes)));
         grid.row(std::iter::once(name).chain(figures));
     }
     Section::details("memory").table(grid).line(

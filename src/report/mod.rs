@@ -4,6 +4,7 @@
 mod activations;
 mod bench;
 mod bench_csv;
+mod cold_start;
 mod comparison;
 mod comparison_csv;
 mod csv;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
 use super::types::profiled_run;
 use crate::record::{Environment, Op, Record, Variant};
@@ -14,7 +14,7 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
 }
 
 fn section(record: &Record, variant: &Variant, top: usize) -> Section {
-    let table = Table::new(record, variant);
+    let table = OpsTable::new(record, variant);
     let ops = table.sorted();
     let (shown, rest) = ops.split_at(top.min(ops.len()));
     let mut grid = table.grid();
@@ -38,7 +38,7 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
 const GENERIC: &str = "generic kernel: portable code without this processor's vector instructions";
 
 /// The columns that a variant's ops need.
-struct Table<'r> {
+struct OpsTable<'r> {
     variant: &'r Variant,
     environment: &'r Environment,
     /// Whether times may be shown.
@@ -51,7 +51,7 @@ struct Table<'r> {
     size: Scale,
 }
 
-impl<'r> Table<'r> {
+impl<'r> OpsTable<'r> {
     fn new(record: &'r Record, variant: &'r Variant) -> Self {
         let ops = &variant.ops;
         let longest = ops.iter().map(|o| o.mean_ns).max().unwrap_or(0);
@@ -98,7 +98,7 @@ impl<'r> Table<'r> {
             ]);
         }
         if self.faulting {
-            cells.push(op.minor_faults.map_or("-".into(), units::integer));
+            cells.push(known(op.minor_faults, units::integer));
         }
         cells.extend(sizes(op).map(|bytes| self.memory(bytes, &self.size)));
         cells
@@ -119,7 +119,7 @@ impl<'r> Table<'r> {
 
     /// A figure of the pass that counts memory.
     fn memory(&self, figure: Option<u64>, scale: &Scale) -> String {
-        figure.filter(|_| self.counted).map_or("-".into(), |figure| scale.text(figure))
+        known(figure.filter(|_| self.counted), |figure| scale.text(figure))
     }
 
     /// What the columns and the marks of times mean that are there.

@@ -2,7 +2,8 @@
 
 use super::section::Section;
 use super::{
-    By, Options, activations, header, machine, memory, ops, sites, steadiness, types, variants, verdict,
+    By, Options, activations, cold_start, header, machine, memory, ops, sites, steadiness, types, variants,
+    verdict,
 };
 use crate::record::Record;
 
@@ -14,7 +15,7 @@ pub fn sections(record: &Record, options: &Options) -> Vec<Section> {
         variants::section(record),
         memory::section(record),
         memory::curve(record),
-        steadiness::cold(record),
+        cold_start::section(record),
         steadiness::section(record),
         machine::section(record),
     ];

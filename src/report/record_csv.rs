@@ -5,54 +5,57 @@
 //! first: a variant's time is in its own row, again in the sum of its ops, and so on. Times are nanoseconds, sizes
 //! bytes, shares and ratios fractions of one; nothing is rounded, what isn't known is empty.
 
-use super::csv::{columns, known, line, number, role, verdict};
+use super::csv::{columns, ends, known, line, number, role};
+use super::verdict::word;
 use super::{By, Named, Options, activations, facts, sites, types};
 use crate::record::{Op, Record, Variant};
 use crate::units;
 
 columns! {
-    /// The file; empty for a fresh record.
-    record, started_at, model, model_sha256, target, cpu, engine, denormals,
-    /// `variant`, `type`, `op`, `site`, `shape` or `activation`.
-    row,
-    variant, role, rule, lowering, threads,
-    /// `NAME=VALUE`, separated by spaces.
-    knobs,
-    /// Of an op in the engine's order.
-    index,
-    /// Operator; of a site: what computes it.
-    op, kernel,
-    /// Of an op: the ONNX node it is named by; of a site: its name.
-    node,
-    /// The site whose activation an op computes.
-    site,
-    activation_from, activation_to,
-    /// Outputs of an op, as `1x64x40x40xf32`; of a site `1x64x40x40`.
-    shape,
-    /// Forks of a variant; ops of a type or shape; sites of an activation.
-    count,
-    /// Sites of an activation, or whether this one, merged into another op.
-    folded,
-    p50_ns, mean_ns, sd_ns, min_ns, p90_ns, p99_ns,
-    /// Of the profiled run's mean.
-    share,
-    against, ratio, ratio_low, ratio_high, confidence, verdict,
-    /// The paired difference to the control.
-    activation_ns, activation_low_ns, activation_high_ns,
-    overhead_ratio, unaccounted_ns,
-    /// Of what no op explains.
-    before_ops_ns, between_ops_ns, after_ops_ns,
-    output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults,
-    /// Of an op that is too short for the clock within a run.
-    batched_ns,
-    weights_bytes, peak_live_bytes, peak_heap_bytes, retained_bytes, peak_rss_bytes,
-    error,
+    struct RecordRow {
+        /// The file; empty for a fresh record.
+        record, started_at, model, model_sha256, target, cpu, engine, denormals,
+        /// `variant`, `type`, `op`, `site`, `shape` or `activation`.
+        row,
+        variant, role, rule, lowering, threads,
+        /// `NAME=VALUE`, separated by spaces.
+        knobs,
+        /// Of an op in the engine's order.
+        index,
+        /// Operator; of a site: what computes it.
+        op, kernel,
+        /// Of an op: the ONNX node it is named by; of a site: its name.
+        node,
+        /// The site whose activation an op computes.
+        site,
+        activation_from, activation_to,
+        /// Outputs of an op, as `1x64x40x40xf32`; of a site `1x64x40x40`.
+        shape,
+        /// Forks of a variant; ops of a type or shape; sites of an activation.
+        count,
+        /// Sites of an activation, or whether this one, merged into another op.
+        folded,
+        p50_ns, mean_ns, sd_ns, min_ns, p90_ns, p99_ns,
+        /// Of the profiled run's mean.
+        share,
+        against, ratio, ratio_low, ratio_high, confidence, verdict,
+        /// The paired difference to the control.
+        activation_ns, activation_low_ns, activation_high_ns,
+        overhead_ratio, unaccounted_ns,
+        /// Of what no op explains.
+        before_ops_ns, between_ops_ns, after_ops_ns,
+        output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults,
+        /// Of an op that is too short for the clock within a run.
+        batched_ns,
+        weights_bytes, peak_live_bytes, peak_heap_bytes, retained_bytes, peak_rss_bytes,
+        error,
+    }
 }
 
 /// All records under one header.
 pub fn render(records: &[Named], options: &Options) -> String {
     let mut out = String::new();
-    line(&mut out, Row::HEADER);
+    line(&mut out, RecordRow::HEADER);
     for named in records {
         for variant in &named.record.variants {
             rows(named, variant, options, &mut out);
@@ -77,9 +80,9 @@ fn rows(named: &Named, variant: &Variant, options: &Options, out: &mut String) {
 }
 
 /// What every row of a variant begins with.
-fn common(name: &str, record: &Record, variant: &Variant) -> Row {
+fn common(name: &str, record: &Record, variant: &Variant) -> RecordRow {
     let knobs = variant.knobs.iter().map(|(name, value)| format!("{name}={value}"));
-    Row {
+    RecordRow {
         record: name.to_owned(),
         started_at: record.started_at.clone(),
         model: record.model.name.clone(),
@@ -94,12 +97,13 @@ fn common(name: &str, record: &Record, variant: &Variant) -> Row {
         lowering: variant.lowering.name().to_owned(),
         threads: variant.threads.to_string(),
         knobs: knobs.collect::<Vec<_>>().join(" "),
-        ..Row::default()
+        ..RecordRow::default()
     }
 }
 
-fn whole(common: &Row, variant: &Variant, timed: bool) -> Row {
-    let mut row = Row {
+/// A variant's own row.
+fn whole(common: &RecordRow, variant: &Variant, timed: bool) -> RecordRow {
+    let mut row = RecordRow {
         row: "variant".into(),
         count: variant.forks.len().to_string(),
         error: variant.error.clone().unwrap_or_default(),
@@ -112,42 +116,47 @@ fn whole(common: &Row, variant: &Variant, timed: bool) -> Row {
         row.retained_bytes = known(memory.retained_bytes);
         row.peak_rss_bytes = known(memory.peak_rss_bytes);
     }
-    if !timed {
-        return row;
-    }
-    if let Some(latency) = &variant.latency {
-        row.p50_ns = latency.p50_ns.to_string();
-        row.mean_ns = latency.mean_ns.to_string();
-        row.sd_ns = latency.sd_ns.to_string();
-        row.min_ns = latency.min_ns.to_string();
-        row.p90_ns = latency.p90_ns.to_string();
-        row.p99_ns = latency.p99_ns.to_string();
-    }
-    if let Some(delta) = &variant.delta {
-        row.against = delta.against.clone();
-        row.ratio = number(delta.ratio);
-        [row.ratio_low, row.ratio_high] = delta.interval.map_or_else(Default::default, |i| i.map(number));
-        row.confidence = number(delta.confidence);
-        row.verdict = verdict(delta.verdict).into();
-    }
-    if let Some(cost) = &variant.activation_cost {
-        row.activation_ns = cost.ns.to_string();
-        [row.activation_low_ns, row.activation_high_ns] =
-            cost.interval.map_or_else(Default::default, |i| i.map(|ns| ns.to_string()));
-    }
-    if let Some(profiled) = &variant.profiled {
-        row.overhead_ratio = number(profiled.overhead_ratio);
-        row.unaccounted_ns = profiled.unaccounted_ns.to_string();
-        row.before_ops_ns = known(profiled.bookkeeping.map(|b| b.before_ns));
-        row.between_ops_ns = known(profiled.bookkeeping.map(|b| b.between_ns));
-        row.after_ops_ns = known(profiled.bookkeeping.map(|b| b.after_ns));
+    if timed {
+        row.times_of(variant);
     }
     row
 }
 
-fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
+impl RecordRow {
+    fn times_of(&mut self, variant: &Variant) {
+        if let Some(latency) = &variant.latency {
+            self.p50_ns = latency.p50_ns.to_string();
+            self.mean_ns = latency.mean_ns.to_string();
+            self.sd_ns = latency.sd_ns.to_string();
+            self.min_ns = latency.min_ns.to_string();
+            self.p90_ns = latency.p90_ns.to_string();
+            self.p99_ns = latency.p99_ns.to_string();
+        }
+        if let Some(delta) = &variant.delta {
+            self.against = delta.against.clone();
+            self.ratio = number(delta.ratio);
+            [self.ratio_low, self.ratio_high] = ends(delta.interval);
+            self.confidence = number(delta.confidence);
+            self.verdict = word(delta.verdict).into();
+        }
+        if let Some(cost) = &variant.activation_cost {
+            let interval = cost.interval.map(|ends| ends.map(|ns| ns.to_string()));
+            self.activation_ns = cost.ns.to_string();
+            [self.activation_low_ns, self.activation_high_ns] = interval.unwrap_or_default();
+        }
+        if let Some(profiled) = &variant.profiled {
+            self.overhead_ratio = number(profiled.overhead_ratio);
+            self.unaccounted_ns = profiled.unaccounted_ns.to_string();
+            self.before_ops_ns = known(profiled.bookkeeping.map(|b| b.before_ns));
+            self.between_ops_ns = known(profiled.bookkeeping.map(|b| b.between_ns));
+            self.after_ops_ns = known(profiled.bookkeeping.map(|b| b.after_ns));
+        }
+    }
+}
+
+fn op(common: &RecordRow, variant: &Variant, op: &Op, timed: bool) -> RecordRow {
     let site = op.site.as_ref().and_then(|node| variant.sites.iter().find(|s| s.node == *node));
-    let mut row = Row {
+    let mut row = RecordRow {
         row: "op".into(),
         index: op.index.to_string(),
         op: op.op.clone(),
@@ -180,16 +189,16 @@ fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
 }
 
 /// Mean and share of several ops together.
-fn timing(row: &mut Row, variant: &Variant, ns: Option<u64>, timed: bool) {
+fn timing(row: &mut RecordRow, variant: &Variant, ns: Option<u64>, timed: bool) {
     if let Some(ns) = ns.filter(|_| timed && variant.profiled.is_some()) {
         row.mean_ns = ns.to_string();
         row.share = number(ns as f64 / types::profiled_run(variant).max(1) as f64);
     }
 }
 
-fn grouped(common: &Row, variant: &Variant, group: types::Group, timed: bool, out: &mut String) {
+fn grouped(common: &RecordRow, variant: &Variant, group: types::Group, timed: bool, out: &mut String) {
     for (name, total) in types::totals(variant, group) {
-        let mut row = Row { row: group.name.into(), count: total.ops.to_string(), ..common.clone() };
+        let mut row = RecordRow { row: group.name.into(), count: total.ops.to_string(), ..common.clone() };
         match group.name {
             "shape" => row.shape = name.to_owned(),
             _ => row.op = name.to_owned(),
@@ -199,10 +208,10 @@ fn grouped(common: &Row, variant: &Variant, group: types::Group, timed: bool, ou
     }
 }
 
-fn site_rows(common: &Row, variant: &Variant, timed: bool, out: &mut String) {
+fn site_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut String) {
     for site in &variant.sites {
-        let found = sites::row(variant, site);
-        let mut row = Row {
+        let found = sites::time(variant, site);
+        let mut row = RecordRow {
             row: "site".into(),
             op: found.place,
             node: site.node.clone(),
@@ -217,9 +226,9 @@ fn site_rows(common: &Row, variant: &Variant, timed: bool, out: &mut String) {
     }
 }
 
-fn kind_rows(common: &Row, variant: &Variant, timed: bool, out: &mut String) {
+fn kind_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut String) {
     for kind in activations::kinds(variant) {
-        let mut row = Row {
+        let mut row = RecordRow {
             row: "activation".into(),
             activation_to: kind.name.to_owned(),
             count: kind.sites.to_string(),

@@ -1,7 +1,7 @@
 //! A variant's sites: what each application of an activation became and takes.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
 use super::types::profiled_run;
 use crate::record::{Op, Record, Site, Variant};
@@ -13,7 +13,7 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
 }
 
 /// A site and its ops' mean time together; `None` where it has no op of its own.
-pub struct Row<'r> {
+pub struct SiteTime<'r> {
     pub site: &'r Site,
     pub ns: Option<u64>,
     /// What computes it.
@@ -22,59 +22,60 @@ pub struct Row<'r> {
 
 fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let timed = facts::timed(record);
-    let folded = variant.sites.iter().filter(|s| s.folded_into.is_some()).count();
-    let mut rows: Vec<Row> = variant.sites.iter().map(|site| row(variant, site)).collect();
+    let mut sites: Vec<SiteTime> = variant.sites.iter().map(|site| time(variant, site)).collect();
     if timed {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.ns));
+        sites.sort_by_key(|site| std::cmp::Reverse(site.ns));
     }
-    let (shown, rest) = rows.split_at(top.min(rows.len()));
-    let name = facts::label(record, variant);
-    let mut title = format!("{name}: {} of {}", shown.len(), units::count(rows.len(), "site"));
-    if timed {
-        title += " by time";
-    }
-    if folded > 0 {
-        title += &format!(", {} folded into other ops", units::integer(folded as u64));
-    }
+    let shown = top.min(sites.len());
+    Section::headed(title(record, variant, shown)).table(grid(variant, &sites, shown, timed))
+}
 
-    let scale = Scale::time(rows.iter().filter_map(|r| r.ns).max().unwrap_or(0));
+fn title(record: &Record, variant: &Variant, shown: usize) -> String {
+    let (name, all) = (facts::label(record, variant), units::count(variant.sites.len(), "site"));
+    let order = if facts::timed(record) { " by time" } else { "" };
+    let folded = match variant.sites.iter().filter(|s| s.folded_into.is_some()).count() {
+        0 => String::new(),
+        n => format!(", {} folded into other ops", units::integer(n as u64)),
+    };
+    format!("{name}: {shown} of {all}{order}{folded}")
+}
+
+fn grid(variant: &Variant, sites: &[SiteTime], shown: usize, timed: bool) -> Grid {
+    let scale = Scale::time(sites.iter().filter_map(|site| site.ns).max().unwrap_or(0));
     let run = profiled_run(variant).max(1) as f64;
+    let times = |ns: Option<u64>| {
+        [known(ns, |ns| scale.text(ns)), known(ns, |ns| units::share(ns as f64 / run))]
+            .into_iter()
+            .filter(|_| timed)
+    };
     let mut grid = Grid::new().name("site").name("activation").name("shape");
     if timed {
         grid = grid.number(&format!("mean {}", scale.unit)).number("share");
     }
     grid = grid.name("computed by");
-    let times = |ns: Option<u64>| match ns {
-        Some(ns) => [scale.text(ns), units::share(ns as f64 / run)],
-        None => ["-".to_string(), "-".to_string()],
-    };
-    for row in shown {
-        let Site { node, from, to, .. } = row.site;
+    let (shown, rest) = sites.split_at(shown);
+    for SiteTime { site, ns, place } in shown {
+        let Site { node, from, to, shape, .. } = site;
         let change = if from == to { from.clone() } else { format!("{from} -> {to}") };
-        let known = if row.site.shape.is_empty() { "-".into() } else { units::shape(&row.site.shape) };
-        let mut cells = vec![node.clone(), change, known];
-        if timed {
-            cells.extend(times(row.ns));
-        }
-        cells.push(row.place.clone());
-        grid.row(cells);
+        let shape = known((!shape.is_empty()).then_some(shape), |shape| units::shape(shape));
+        grid.row([node.clone(), change, shape].into_iter().chain(times(*ns)).chain([place.clone()]));
     }
     if timed && !rest.is_empty() {
-        let sum = rest.iter().filter_map(|r| r.ns).reduce(|a, b| a + b);
-        let mut cells = vec![units::count(rest.len(), "more site"), String::new(), String::new()];
-        cells.extend(times(sum));
-        grid.row(cells);
+        let sum = rest.iter().filter_map(|site| site.ns).reduce(|a, b| a + b);
+        let more = [units::count(rest.len(), "more site"), String::new(), String::new()];
+        grid.row(more.into_iter().chain(times(sum)));
     }
-    Section::headed(title).table(grid)
+    grid
 }
 
-pub fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
+/// What computes a site, and for how long.
+pub fn time<'r>(variant: &'r Variant, site: &'r Site) -> SiteTime<'r> {
     let own: Vec<&Op> = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node)).collect();
     if !own.is_empty() {
         let mut names: Vec<String> = own.iter().map(|o| o.op.clone()).collect();
         let partly = variant.ops.iter().filter(|o| o.folded.contains(&site.node));
         names.extend(partly.map(|o| format!("and a part of {}", o.op)));
-        return Row { site, ns: Some(own.iter().map(|o| o.mean_ns).sum()), place: names.join(" ") };
+        return SiteTime { site, ns: Some(own.iter().map(|o| o.mean_ns).sum()), place: names.join(" ") };
     }
     let host = |op: &Op| match &op.node {
         node if node.is_empty() => op.op.clone(),
@@ -87,5 +88,5 @@ pub fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
         (None, "identity") => "removed".into(),
         (None, _) => inside().map_or("no op found".into(), |op| format!("inside {}", host(op))),
     };
-    Row { site, ns: None, place }
+    SiteTime { site, ns: None, place }
 }

@@ -1,7 +1,7 @@
 //! Targets side by side: one row a variant, one column a device, and every ratio to that device's own original.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, UNKNOWN};
 use super::section::Section;
 use crate::compare::Named;
 use crate::record::{Record, Role, Variant};
@@ -15,32 +15,32 @@ pub fn section(records: &[Named]) -> Section {
     if targets.len() < 2 || targets.len() != records.len() {
         return Section::plain();
     }
-    let grid = records.iter().fold(Grid::new().name("variant"), |grid, named| grid.number(&title(named)));
-    let mut grid = grid;
-    let mut names: Vec<(String, &Variant)> = vec![];
-    for record in records.iter().map(|named| named.record) {
-        for variant in &record.variants {
-            if !names.iter().any(|(_, known)| known.name == variant.name) {
-                names.push((facts::label(record, variant), variant));
-            }
-        }
-    }
-    for (label, variant) in &names {
-        let cells = records.iter().map(|named| cell(named.record, &variant.name));
-        grid.row(std::iter::once(label.clone()).chain(cells));
-    }
-    let confidence =
-        records.iter().flat_map(|n| &n.record.variants).find_map(|v| v.delta.as_ref()?.interval.map(|_| v));
-    let interval = confidence.and_then(|v| v.delta.as_ref()).map_or_else(String::new, |delta| {
-        format!(" [{}% interval over forks]", units::percent(delta.confidence).trim_end_matches(".0"))
-    });
-    let mut section = Section::plain().table(grid).line(format!(
+    let variants = || records.iter().flat_map(|named| &named.record.variants);
+    let interval = facts::interval_note(variants().filter_map(|v| v.delta.as_ref()));
+    let mut section = Section::plain().table(grid(records)).line(format!(
         "original: p50 of whole runs; others: ratio to the same target's own original{interval}"
     ));
     if records.iter().any(|named| !facts::timed(named.record)) {
         section = section.line("emulated: its times say nothing of a device");
     }
     section
+}
+
+fn grid(records: &[Named]) -> Grid {
+    let mut variants: Vec<(String, &Variant)> = vec![];
+    for record in records.iter().map(|named| named.record) {
+        for variant in &record.variants {
+            if !variants.iter().any(|(_, known)| known.name == variant.name) {
+                variants.push((facts::label(record, variant), variant));
+            }
+        }
+    }
+    let mut grid = records.iter().fold(Grid::new().name("variant"), |grid, named| grid.number(&title(named)));
+    for (label, variant) in variants {
+        let cells = records.iter().map(|named| cell(named.record, &variant.name));
+        grid.row(std::iter::once(label).chain(cells));
+    }
+    grid
 }
 
 /// The target as the user named it, and the machine's name below.
@@ -64,7 +64,7 @@ fn cell(record: &Record, name: &str) -> String {
     match (&variant.delta, variant.role, variant.latency) {
         (Some(delta), ..) => units::ratio(delta.ratio, delta.interval),
         (None, Role::Original, Some(latency)) => units::time(latency.p50_ns),
-        _ => "-".into(),
+        _ => UNKNOWN.into(),
     }
 }
 

@@ -415,6 +415,6 @@ fn cold_starts_and_steadiness_have_their_tables() {
         drift_interval: Some([1.013, 1.029]),
         autocorrelation: Some(0.31),
     });
-    let tables = [super::steadiness::cold(&record), super::steadiness::section(&record)];
+    let tables = [super::cold_start::section(&record), super::steadiness::section(&record)];
     insta::assert_snapshot!(Text.document(&tables));
 }

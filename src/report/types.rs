@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
 use super::text::shorten;
+use crate::compare::distinct;
 use crate::record::{Bookkeeping, Op, Record, Variant};
 use crate::units::{self, Scale};
 
@@ -20,7 +21,7 @@ pub struct Group {
 pub const TYPE: Group = Group { name: "type", of: |op| &op.op };
 
 /// The first output's; an op without one has none.
-pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or("-", String::as_str) };
+pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or(UNKNOWN, String::as_str) };
 
 /// Variants side by side in one table; more go into another below it.
 const BAND: usize = 5;
@@ -84,7 +85,7 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     let scale = Scale::time(runs.iter().copied().max().unwrap_or(0));
     let title = format!("mean {} by {}", scale.unit, group.name);
     let mut grid = titled(record, &title, variants);
-    let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
+    let figure = |ns: Option<u64>| known(ns, |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
     for name in shown {
         let cells = all.iter().map(|t| figure(t.get(name).map(|total| total.ns)));
@@ -98,7 +99,7 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
         grid.row(std::iter::once(more).chain(all.iter().map(sum)));
     }
     let profiled = |of: &dyn Fn(&Variant) -> Option<String>| {
-        variants.iter().map(|v| of(v).unwrap_or("-".into())).collect::<Vec<_>>()
+        variants.iter().map(|v| of(v).unwrap_or_else(|| UNKNOWN.into())).collect::<Vec<_>>()
     };
     let unaccounted = profiled(&|v| v.profiled.map(|p| scale.text(p.unaccounted_ns)));
     grid.row(std::iter::once("unaccounted".to_string()).chain(unaccounted));
@@ -128,16 +129,11 @@ pub fn profiled_run(variant: &Variant) -> u64 {
 fn counts(record: &Record, group: Group, variants: &[&Variant]) -> Grid {
     let all: Vec<Vec<(&str, usize)>> =
         variants.iter().map(|v| facts::counted(v.ops.iter().map(group.of))).collect();
-    let mut rows: Vec<&str> = vec![];
-    for (name, _) in all.iter().flatten() {
-        if !rows.contains(name) {
-            rows.push(name);
-        }
-    }
+    let rows = distinct(all.iter().flatten().map(|(name, _)| *name));
     let mut grid = titled(record, &format!("ops by {}", group.name), variants);
     for row in rows {
         let count = |ops: &Vec<(&str, usize)>| {
-            ops.iter().find(|(name, _)| *name == row).map_or("-".into(), |(_, n)| units::integer(*n as u64))
+            known(ops.iter().find(|(name, _)| *name == row), |(_, n)| units::integer(*n as u64))
         };
         grid.row(std::iter::once(row.to_string()).chain(all.iter().map(count)));
     }

@@ -1,7 +1,7 @@
 //! The variants side by side: whole runs, unprofiled.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
 use crate::record::{ActivationCost, OutputChange, Record, Role, Variant};
 use crate::units::{self, Scale};
@@ -32,22 +32,21 @@ fn latencies(record: &Record) -> Grid {
         .number(&format!("activation {}", time.unit))
         .number("share")
         .number(&format!("peak {}", size.unit));
-    let missing = || "-".to_string();
     for variant in &record.variants {
         let against = match (&variant.delta, variant.role) {
             (Some(delta), _) => units::ratio(delta.ratio, delta.interval),
             (None, Role::Original) if variant.latency.is_some() => "1".into(),
-            _ => missing(),
+            _ => UNKNOWN.into(),
         };
         let cost = variant.activation_cost.as_ref();
         grid.row([
             facts::label(record, variant),
-            variant.latency.map_or_else(missing, |l| time.text(l.p50_ns)),
-            variant.latency.map_or_else(missing, |l| time.text(l.p90_ns)),
+            known(variant.latency, |l| time.text(l.p50_ns)),
+            known(variant.latency, |l| time.text(l.p90_ns)),
             against,
-            cost.map_or_else(missing, |c| with_error(c, time)),
-            cost.map_or_else(missing, |c| units::share(c.share)),
-            peak_rss(variant).map_or_else(missing, |bytes| size.text(bytes)),
+            known(cost, |c| with_error(c, time)),
+            known(cost, |c| units::share(c.share)),
+            known(peak_rss(variant), |bytes| size.text(bytes)),
         ]);
     }
     grid
@@ -111,14 +110,7 @@ fn key(record: &Record) -> String {
     };
     let mut parts = vec![format!("p50, p90: {runs}")];
     if record.variants.iter().any(|v| v.delta.is_some()) {
-        let interval =
-            match record.variants.iter().filter_map(|v| v.delta.as_ref()).find(|d| d.interval.is_some()) {
-                Some(delta) => format!(
-                    " [{}% interval over forks]",
-                    units::percent(delta.confidence).trim_end_matches(".0")
-                ),
-                None => String::new(),
-            };
+        let interval = facts::interval_note(record.variants.iter().filter_map(|v| v.delta.as_ref()));
         let original = match record.models.first() {
             Some(first) => format!(" (of {})", first.name),
             None => String::new(),

@@ -47,6 +47,16 @@ fn sentence(record: &Record, variant: &Variant) -> String {
     }
 }
 
+/// What tables call a verdict.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Slower => "slower",
+        Verdict::Faster => "faster",
+        Verdict::None => "none",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
 /// What a comparison found.
 pub fn told(subject: &str, base: &str, delta: &Delta) -> String {
     let Some([low, high]) = delta.interval else {

@@ -1,14 +1,16 @@
 //! From numbers to places on the page, with ticks at round numbers.
 
-/// A linear map of an interval.
-pub struct Scale {
+/// An axis of a drawing: a linear map from an interval of numbers to places.
+pub struct Axis {
     low: f64,
     high: f64,
+    /// Where `low` is drawn.
     from: f64,
+    /// Where `high` is drawn.
     to: f64,
 }
 
-impl Scale {
+impl Axis {
     /// Maps `low` to `from` and `high` to `to`.
     pub fn new(low: f64, high: f64, from: f64, to: f64) -> Self {
         Self { low, high, from, to }
@@ -66,15 +68,15 @@ mod tests {
             (-33.0, 33.0, vec!["−30", "−20", "−10", "0", "10", "20", "30"]),
         ];
         for (low, high, expected) in rows {
-            let labels: Vec<_> = Scale::new(low, high, 0.0, 1.0).ticks().into_iter().map(label).collect();
+            let labels: Vec<_> = Axis::new(low, high, 0.0, 1.0).ticks().into_iter().map(label).collect();
             assert_eq!(labels, expected);
         }
     }
 
     #[test]
     fn a_constant_is_in_the_middle() {
-        let scale = Scale::padded(1.0, 1.0, 0.0, 100.0);
-        assert_eq!(scale.at(1.0), 50.0);
+        let axis = Axis::padded(1.0, 1.0, 0.0, 100.0);
+        assert_eq!(axis.at(1.0), 50.0);
     }
 
     #[test]
