@@ -7,7 +7,7 @@ use super::report::{named, names, put, read};
 use crate::compare::{self, Comparison, Limit, Outcome};
 use crate::error::{Error, Kind, Result};
 use crate::files::Destination;
-use crate::report::{self, Format, Named, Options};
+use crate::report::{self, Breakdowns, Format, NamedRecord};
 use crate::units;
 
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "max_regression")]
     junit: Option<PathBuf>,
     /// Rows of each breakdown
-    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     top: usize,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -47,7 +47,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let newer = args.newer.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let newer = named(&new_names, &newer);
     let pooled = args.pool || base.len() > 1;
-    let sides: Vec<&[Named]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
+    let sides: Vec<&[NamedRecord]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
     let comparison = compare::compare(&named(&base_names, &base), &sides, args.max_regression)?;
     if let Some(path) = &args.junit {
         Destination::check(path)?.write(report::junit(&comparison).as_bytes())?;

@@ -11,7 +11,7 @@ use crate::swap::Selection;
 
 /// Which sites are meant.
 #[derive(clap::Args)]
-pub struct Select {
+pub struct SiteFlags {
     /// Swap only sites that are now one of these
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     from: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Select {
     skip: Vec<String>,
 }
 
-impl Select {
+impl SiteFlags {
     /// Whether no flag is given, so that all sites are meant.
     pub fn is_empty(&self) -> bool {
         self.from.is_empty() && self.site.is_empty() && self.skip.is_empty()

@@ -64,12 +64,12 @@ pub struct Inspection {
     pub refused: Option<String>,
     /// Nodes by operator, those of bodies included.
     pub operators: BTreeMap<String, usize>,
-    pub sites: Vec<Site>,
-    pub not_sites: Vec<NotSite>,
+    pub sites: Vec<InspectedSite>,
+    pub not_sites: Vec<LookAlike>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Site {
+pub struct InspectedSite {
     pub node: String,
     pub activation: String,
     /// Null for one that is a tensor (the slopes of PReLU).
@@ -80,7 +80,7 @@ pub struct Site {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NotSite {
+pub struct LookAlike {
     pub node: String,
     pub op: String,
     /// `gate`, `decode`, `shared` or `other`.
@@ -132,7 +132,7 @@ fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection
     let (names, operators) = nodes(&chosen.model);
     let proto = &chosen.model.proto;
     let producer = [&proto.producer_name, &proto.producer_version].into_iter().flatten();
-    let not_site = |n: swap::NotSite| NotSite {
+    let not_site = |n: swap::NotSite| LookAlike {
         node: n.name,
         op: n.op,
         kind: n.refusal.name().to_owned(),
@@ -180,14 +180,14 @@ fn nodes(model: &Model) -> (Vec<String>, BTreeMap<String, usize>) {
     (names, operators)
 }
 
-fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[String]) -> Vec<Site> {
+fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[String]) -> Vec<InspectedSite> {
     let index = Index::new(&chosen.model);
     let shape = |node: usize| {
         let translated = loaded.and_then(|l| l.shapes.get(node).cloned().flatten());
         let declared = || index.nodes.get(node).and_then(|n| index.shape(*n.outputs.first()?));
         translated.or_else(declared).unwrap_or_default()
     };
-    let site = |s: &swap::Site| Site {
+    let site = |s: &swap::Site| InspectedSite {
         node: s.name.clone(),
         activation: s.activation.kind.name.to_owned(),
         parameters: s
@@ -254,7 +254,7 @@ fn counts_line(inspection: &Inspection) -> String {
     format!("{}{by_kind}{kept}\n", units::count(inspection.sites.len(), "site"))
 }
 
-fn sites_table(sites: &[Site]) -> String {
+fn sites_table(sites: &[InspectedSite]) -> String {
     let short = |node: &String| node.rsplit('/').next().unwrap_or(node).to_owned();
     let mut grid = Grid::new().name("site").name("activation").name("output").name("computed by");
     for site in sites {
@@ -268,7 +268,7 @@ fn sites_table(sites: &[Site]) -> String {
     text::table(&grid)
 }
 
-fn not_sites_table(others: &[NotSite]) -> String {
+fn not_sites_table(others: &[LookAlike]) -> String {
     let mut grid = Grid::new().name("not a site").name("op").name("is a").name("since it");
     for other in others {
         grid.row([other.node.clone(), other.op.clone(), other.kind.clone(), other.reason.clone()]);
@@ -283,7 +283,7 @@ fn operators_line(inspection: &Inspection) -> String {
     text::wrap(&format!("operators: {}", operators.join(", ")), "           ")
 }
 
-fn spelled(site: &Site) -> String {
+fn spelled(site: &InspectedSite) -> String {
     let values = site.parameters.iter().map(|(name, value)| match value {
         Some(value) => format!("{name}={}", *value as f32),
         None => format!("{name} is a tensor"),

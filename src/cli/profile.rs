@@ -13,7 +13,7 @@ use crate::files::Destination;
 use crate::measure::{self, Experiment, Interrupt, Progress, Rest};
 use crate::protocol::Load;
 use crate::record::Record;
-use crate::report::{self, Named, json};
+use crate::report::{self, NamedRecord, json};
 use crate::units;
 
 /// Confidence of every interval.
@@ -23,7 +23,7 @@ pub(super) const CONFIDENCE: f64 = 0.99;
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let checked = Checked::new(args)?;
     let measurement = plan(&checked)?;
-    let Checked { targets, save, resume, tune, format, options, output, cpus, .. } = checked;
+    let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, .. } = checked;
     let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
     let (bars, interrupt) = (progress::several(&names), interrupt());
     let jobs = targets.into_iter().zip(bars).enumerate().map(|(number, (setup, progress))| Job {
@@ -51,8 +51,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         failed.into_iter().for_each(|error| failures.add(name, error));
     }
     if !measured.is_empty() {
-        let records: Vec<Named> = measured.iter().map(|(name, record, _)| Named { name, record }).collect();
-        output::deliver(output.as_ref(), &report::records(&records, format, &options)?, out)?;
+        let records: Vec<NamedRecord> =
+            measured.iter().map(|(name, record, _)| NamedRecord { name, record }).collect();
+        output::deliver(output.as_ref(), &report::records(&records, format, &breakdowns)?, out)?;
     }
     for (name, _, lines) in &measured {
         let of = if failures.several { format!("{name}: ") } else { String::new() };

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::Destination;
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
-use crate::report::{self, By, Format, Named, Options};
+use crate::report::{self, Breakdowns, By, Format, NamedRecord};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "BREAKDOWN,…")]
     by: Vec<By>,
     /// Rows of each breakdown
-    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     top: usize,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -37,13 +37,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         return put(args.output.as_deref(), &report::bench(&bench, args.format)?, out);
     }
     let records = args.records.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let mut options = Options { top: args.top, ..Options::default() };
+    let mut breakdowns = Breakdowns { top: args.top, ..Breakdowns::default() };
     if !args.by.is_empty() {
-        options.by = args.by;
+        breakdowns.by = args.by;
     }
     let names = names(&args.records);
     let named = named(&names, &records);
-    let text = report::records(&named, args.format, &options)?;
+    let text = report::records(&named, args.format, &breakdowns)?;
     put(args.output.as_deref(), &text, out)
 }
 
@@ -52,8 +52,8 @@ pub fn names(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
-pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<Named<'r>> {
-    names.iter().zip(records).map(|(name, record)| Named { name, record }).collect()
+pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<NamedRecord<'r>> {
+    names.iter().zip(records).map(|(name, record)| NamedRecord { name, record }).collect()
 }
 
 /// Writes the text to the file that was named, or prints it.

@@ -11,7 +11,7 @@ use super::flags::{MOST_FORKS, MOST_THREADS, check_number, check_time};
 use super::inputs::{DimFlag, InputFlag};
 use super::interrupt;
 use super::profile::CONFIDENCE;
-use super::targets::{Flags, TargetSetup};
+use super::targets::{TargetFlags, TargetSetup};
 use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     time: Option<Duration>,
     #[command(flatten)]
-    targets: Flags,
+    targets: TargetFlags,
 }
 
 /// Checks all, measures all, and ends with the table of it.

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{MOST_FORKS, MOST_THREADS, Select, check_number, check_time, denormals};
+use super::flags::{MOST_FORKS, MOST_THREADS, SiteFlags, check_number, check_time, denormals};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
-use super::targets::{Flags, TargetSetup};
+use super::targets::{TargetFlags, TargetSetup};
 use crate::activation::Activation;
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::record::Denormals;
-use crate::report::{Format, Options};
+use crate::report::{Breakdowns, Format};
 use crate::swap::Lowerings;
 use crate::{device, measure, units};
 
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "LOWERING", default_value_t)]
     pub lowering: Lowerings,
     #[command(flatten)]
-    pub select: Select,
+    pub select: SiteFlags,
     /// Don't measure the control, in which the sites are identity: no activation cost then
     #[arg(long)]
     pub no_control: bool,
@@ -78,7 +78,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
-    pub targets: Flags,
+    pub targets: TargetFlags,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
     /// Write the report to this file and not to the standard output
@@ -91,7 +91,7 @@ pub struct Args {
     #[arg(long)]
     pub resume: bool,
     /// Rows of each breakdown
-    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     pub top: usize,
 }
 
@@ -113,7 +113,7 @@ pub struct Checked {
     /// Where it is measured; never empty.
     pub targets: Vec<TargetSetup>,
     pub format: Format,
-    pub options: Options,
+    pub breakdowns: Breakdowns,
     pub output: Option<Destination>,
     /// Where the records are kept, one for each target.
     pub save: Vec<Destination>,
@@ -156,7 +156,7 @@ impl Checked {
             targets,
             resume: args.resume,
             format: args.format,
-            options: Options { top: args.top, ..Options::default() },
+            breakdowns: Breakdowns { top: args.top, ..Breakdowns::default() },
             output: args.output.as_deref().map(Destination::check).transpose()?,
             save,
         })

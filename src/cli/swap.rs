@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::flags::Select;
+use super::flags::SiteFlags;
 use super::{model, note, output};
 use crate::activation::Activation;
 use crate::engines;
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(short, long, value_name = "OUT.onnx")]
     output: PathBuf,
     #[command(flatten)]
-    select: Select,
+    select: SiteFlags,
 }
 
 /// Writes the model with the chosen sites swapped, and says how many of which kind they were.

@@ -16,7 +16,7 @@ const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
 
 /// The flags of every command that runs workers.
 #[derive(Default, clap::Args)]
-pub struct Flags {
+pub struct TargetFlags {
     /// Where workers run: local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX for a launcher, or a name in
     /// the lab's file; may be repeated, and all are measured at once
     #[arg(long, value_name = "TARGET", default_value = "local")]
@@ -51,7 +51,7 @@ impl TargetSetup {
     }
 }
 
-impl Flags {
+impl TargetFlags {
     /// The targets, in order. Fails if one is named twice or isn't known.
     pub fn setups(&self) -> Result<Vec<TargetSetup>> {
         let mut setups: Vec<TargetSetup> = vec![];
@@ -116,7 +116,7 @@ impl Flags {
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    flags: Flags,
+    flags: TargetFlags,
 }
 
 /// Looks at the targets that were named, or at all that there are: this machine, those of the lab and the phones

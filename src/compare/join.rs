@@ -12,13 +12,13 @@ pub type Key<T, K> = fn(&T) -> Option<K>;
 #[derive(Debug)]
 pub struct Joined<'r, T> {
     /// In the order of the base.
-    pub pairs: Vec<Joint<'r, T>>,
+    pub pairs: Vec<JoinedPair<'r, T>>,
     pub only_base: Vec<&'r T>,
     pub only_new: Vec<&'r T>,
 }
 
 #[derive(Debug)]
-pub struct Joint<'r, T> {
+pub struct JoinedPair<'r, T> {
     pub base: &'r T,
     pub new: &'r T,
     /// Which of the keys joined them.
@@ -46,7 +46,7 @@ pub fn join<'r, T, K: Eq + Hash>(base: &'r [T], new: &'r [T], keys: &[Key<T, K>]
     let mut joined = Joined { pairs: vec![], only_base: vec![], only_new: vec![] };
     for (base, partner) in base.iter().zip(partner) {
         match partner {
-            Some((at, key)) => joined.pairs.push(Joint { base, new: &new[at], key }),
+            Some((at, key)) => joined.pairs.push(JoinedPair { base, new: &new[at], key }),
             None => joined.only_base.push(base),
         }
     }

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use join::{Joint, join};
+use join::{JoinedPair, join};
 use latency::Change;
 use variants::Comparable;
 
@@ -40,7 +40,7 @@ pub const SCHEMA: &str = "oplat.compare/1";
 
 /// A record and what to call it: the file that it came from.
 #[derive(Clone, Copy, Debug)]
-pub struct Named<'r> {
+pub struct NamedRecord<'r> {
     pub name: &'r str,
     pub record: &'r Record,
 }
@@ -106,7 +106,7 @@ struct Side<'r> {
 }
 
 impl<'r> Side<'r> {
-    fn new(records: &[Named<'r>]) -> Result<Self> {
+    fn new(records: &[NamedRecord<'r>]) -> Result<Self> {
         let differences = records.iter().skip(1).flat_map(|r| differences::all(records[0].record, r.record));
         Ok(Self {
             name: records.iter().map(|r| r.name).collect::<Vec<_>>().join(" + "),
@@ -137,7 +137,7 @@ pub struct Against {
 
 /// Compares every newer side to the base; a side is one record, or several that were measured in turn with the
 /// other side's. Fails where two have no variant in common.
-pub fn compare(base: &[Named], newer: &[&[Named]], limit: Option<Limit>) -> Result<Comparison> {
+pub fn compare(base: &[NamedRecord], newer: &[&[NamedRecord]], limit: Option<Limit>) -> Result<Comparison> {
     let base = Side::new(base)?;
     let newer = newer.iter().map(|side| Side::new(side)).collect::<Result<Vec<_>>>()?;
     let confidence = newer.iter().map(|n| n.record.settings.confidence);
@@ -163,7 +163,7 @@ fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result
     }
     let no_latency = latency::incomparable(old, young);
     let drift = latency::drift(base.records, new.records);
-    let change = |pair: &Joint<Comparable>| Change::new(&pair.base.latency, &pair.new.latency, drift);
+    let change = |pair: &JoinedPair<Comparable>| Change::new(&pair.base.latency, &pair.new.latency, drift);
     let changes = joined.pairs.iter().map(|pair| change(pair).filter(|_| no_latency.is_none()));
     let variants = judged(&joined.pairs, &changes.collect::<Vec<_>>(), &base.name, confidence, limit);
     let names = |left: Vec<&Comparable>| left.into_iter().map(|one| one.variant.name.clone()).collect();
@@ -182,7 +182,7 @@ fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result
 
 /// The variants with their verdicts, the worst first.
 fn judged(
-    pairs: &[Joint<Comparable>],
+    pairs: &[JoinedPair<Comparable>],
     changes: &[Option<Change>],
     against: &str,
     confidence: f64,

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use super::join::join;
 use super::variants::{Comparable, keys};
-use super::{Named, distinct};
+use super::{NamedRecord, distinct};
 use crate::error::{Error, Result};
 use crate::record::{Latency, Op, Record, Variant};
 use crate::stats::Samples;
 
 /// The side as one record. Fails where a record has no variant in common with the first.
-pub fn pool<'r>(side: &[Named<'r>]) -> Result<Cow<'r, Record>> {
+pub fn pool<'r>(side: &[NamedRecord<'r>]) -> Result<Cow<'r, Record>> {
     let [first, others @ ..] = side else { return Err(Error::input("there is no record to compare")) };
     if others.is_empty() {
         return Ok(Cow::Borrowed(first.record));

@@ -108,7 +108,7 @@ fn unrestful(noise: &mut Noise, unrest: Unrest, n: usize, slower: f64) -> Record
 }
 
 fn against(base: &Record, new: &Record, limit: Option<Limit>) -> Against {
-    let named = |name, record| Named { name, record };
+    let named = |name, record| NamedRecord { name, record };
     let compared = compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit);
     compared.expect("common variants").against.remove(0)
 }
@@ -372,7 +372,7 @@ fn ops_are_joined_by_name_and_failing_that_by_operator_and_shape() {
 fn records_without_a_common_variant_are_refused() {
     let base = record(vec![variant(Role::Swap, "mish", vec![])]);
     let new = record(vec![variant(Role::Swap, "gelu", vec![])]);
-    let named = |name, record| Named { name, record };
+    let named = |name, record| NamedRecord { name, record };
     let error =
         compare(&[named("a.json", &base)], &[&[named("b.json", &new)]], None).expect_err("nothing in common");
     assert_eq!(error.exit_code(), 2);
@@ -449,8 +449,8 @@ fn several_records_a_side_see_a_smaller_difference() {
     assert!(tries(4, 1.0) <= 5, "false verdicts with four records a side");
 }
 
-fn named_side(side: &[Record]) -> Vec<Named<'_>> {
-    side.iter().map(|record| Named { name: "r.json", record }).collect()
+fn named_side(side: &[Record]) -> Vec<NamedRecord<'_>> {
+    side.iter().map(|record| NamedRecord { name: "r.json", record }).collect()
 }
 
 #[test]

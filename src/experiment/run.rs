@@ -6,7 +6,7 @@ use super::{Folder, Measurement, summary};
 use crate::error::{Error, Kind, Result};
 use crate::measure::{self, Experiment, Progress};
 use crate::record::Record;
-use crate::report::{self, Format, Options};
+use crate::report::{self, Breakdowns, Format};
 use crate::units;
 
 /// Who measures, and whom results are told to.
@@ -132,7 +132,7 @@ fn one(
     lab.print(&format!("\n{name}\n{}", report::verdict(&record)))?;
     if let Err(error) = &kept {
         lab.note(&format!("{error}; {name} is printed instead"));
-        lab.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;
+        lab.print(&format!("\n{}", report::render(&record, Format::Table, &Breakdowns::default())?))?;
     }
     let complete = measure::complete(&record, true).map_err(|e| e.context(name));
     Ok((record, kept.and(complete)))

@@ -11,7 +11,7 @@ use crate::units::{self, Scale};
 
 /// All sites of a variant with one kind of activation.
 #[derive(Clone, Debug, Default)]
-pub struct Kind<'r> {
+pub struct ActivationTotal<'r> {
     pub name: &'r str,
     pub sites: usize,
     /// Sites without an op of their own: their time is inside another op's.
@@ -20,11 +20,11 @@ pub struct Kind<'r> {
     pub ns: Option<u64>,
 }
 
-pub fn kinds(variant: &Variant) -> Vec<Kind<'_>> {
-    let mut kinds: Vec<Kind> = vec![];
+pub fn totals(variant: &Variant) -> Vec<ActivationTotal<'_>> {
+    let mut kinds: Vec<ActivationTotal> = vec![];
     for site in &variant.sites {
         let at = kinds.iter().position(|kind| kind.name == site.to).unwrap_or_else(|| {
-            kinds.push(Kind { name: &site.to, ..Kind::default() });
+            kinds.push(ActivationTotal { name: &site.to, ..ActivationTotal::default() });
             kinds.len() - 1
         });
         let (kind, ns) = (&mut kinds[at], sites::time(variant, site).ns);
@@ -39,7 +39,7 @@ pub fn kinds(variant: &Variant) -> Vec<Kind<'_>> {
 pub fn sections(record: &Record) -> Vec<Section> {
     let timed = facts::timed(record);
     let variants = || facts::broken_down(record).filter(|v| !v.sites.is_empty());
-    let scale = Scale::time(variants().flat_map(kinds).filter_map(|kind| kind.ns).max().unwrap_or(0));
+    let scale = Scale::time(variants().flat_map(totals).filter_map(|kind| kind.ns).max().unwrap_or(0));
     let mut grid = Grid::new().name("activations").name("of variant").number("sites").number("folded");
     if timed {
         grid = grid.number(&format!("mean {}", scale.unit)).number("share");
@@ -47,7 +47,7 @@ pub fn sections(record: &Record) -> Vec<Section> {
     let mut none = true;
     for variant in variants() {
         let run = profiled_run(variant).max(1) as f64;
-        for kind in kinds(variant) {
+        for kind in totals(variant) {
             none = false;
             let count = |n: usize| units::integer(n as u64);
             let mut cells = vec![kind.name.to_owned(), facts::label(record, variant)];

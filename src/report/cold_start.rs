@@ -9,12 +9,12 @@ use crate::stats::Samples;
 use crate::units::Scale;
 
 /// A column: its title, and its figure of a fork, if that is known.
-type Column = (&'static str, OfFork);
+type TitledFigure = (&'static str, OfFork);
 type OfFork = fn(&Fork) -> Option<u64>;
 
-const TIMES: [Column; 3] =
+const TIMES: [TitledFigure; 3] =
     [("load", |f| Some(f.load_ns)), ("optimise", |f| Some(f.optimise_ns)), ("first run", first_run)];
-const SIZES: [Column; 3] = [
+const SIZES: [TitledFigure; 3] = [
     ("RSS loaded", |f| f.loaded_rss_bytes),
     ("first run", |f| f.first_run_rss_bytes),
     ("peak", |f| f.peak_rss_bytes),
@@ -52,17 +52,17 @@ pub fn section(record: &Record) -> Section {
         .line("cold start: medians over fresh processes, which read the model from the file cache")
 }
 
-fn titled(grid: Grid, columns: &[Column], scale: Scale) -> Grid {
+fn titled(grid: Grid, columns: &[TitledFigure], scale: Scale) -> Grid {
     columns.iter().fold(grid, |grid, (title, _)| grid.number(&format!("{title} {}", scale.unit)))
 }
 
-fn figures(variant: &Variant, columns: &[Column], scale: Scale) -> impl Iterator<Item = String> {
+fn figures(variant: &Variant, columns: &[TitledFigure], scale: Scale) -> impl Iterator<Item = String> {
     columns.iter().map(move |&(_, of)| known(median(variant, of), |figure| scale.text(figure)))
 }
 
 /// The largest figure of all variants in these columns.
-fn largest(variants: &[&Variant], columns: &[Column]) -> u64 {
-    let medians = |&(_, of): &Column| variants.iter().filter_map(move |variant| median(variant, of));
+fn largest(variants: &[&Variant], columns: &[TitledFigure]) -> u64 {
+    let medians = |&(_, of): &TitledFigure| variants.iter().filter_map(move |variant| median(variant, of));
     columns.iter().flat_map(medians).max().unwrap_or(0)
 }
 

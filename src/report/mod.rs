@@ -40,7 +40,7 @@ use markdown::Markdown;
 use section::{Section, Writer};
 use text::Text;
 
-pub use crate::compare::Named;
+pub use crate::compare::NamedRecord;
 
 /// The forms in which records and comparisons can be shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -73,38 +73,38 @@ pub enum By {
 
 /// What a report shows.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct Breakdowns {
     /// Rows of each breakdown; the rest is summed up in one more. CSV has them all.
     pub top: usize,
     /// The breakdowns, in order.
     pub by: Vec<By>,
 }
 
-impl Default for Options {
+impl Default for Breakdowns {
     fn default() -> Self {
         Self { top: 15, by: vec![By::Type, By::Op, By::Site] }
     }
 }
 
 /// The record in this format, ready to print. Fails only if the record can't be written as JSON.
-pub fn render(record: &Record, format: Format, options: &Options) -> Result<String> {
-    records(&[Named { name: "", record }], format, options)
+pub fn render(record: &Record, format: Format, breakdowns: &Breakdowns) -> Result<String> {
+    records(&[NamedRecord { name: "", record }], format, breakdowns)
 }
 
 /// Records one after another: as JSON a list of them unless it is one, as CSV all under one header.
-pub fn records(records: &[Named], format: Format, options: &Options) -> Result<String> {
+pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns) -> Result<String> {
     let json = || match records {
         [one] => json::document(one.record),
         _ => json::document(&records.iter().map(|named| named.record).collect::<Vec<_>>()),
     };
     let sections = || {
-        let one = |named: &Named| {
+        let one = |named: &NamedRecord| {
             let title = (records.len() > 1).then(|| Section::title(named.name));
-            title.into_iter().chain(record::sections(named.record, options)).collect::<Vec<_>>()
+            title.into_iter().chain(record::sections(named.record, breakdowns)).collect::<Vec<_>>()
         };
         std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
     };
-    draw(format, json, || record_csv::render(records, options), sections)
+    draw(format, json, || record_csv::render(records, breakdowns), sections)
 }
 
 /// What was found, in a sentence a variant, for a terminal.

@@ -2,13 +2,13 @@
 
 use super::section::Section;
 use super::{
-    By, Options, activations, cold_start, header, machine, memory, ops, sites, steadiness, types, variants,
-    verdict,
+    Breakdowns, By, activations, cold_start, header, machine, memory, ops, sites, steadiness, types,
+    variants, verdict,
 };
 use crate::record::Record;
 
 /// Header and warnings, the verdict, the variants, and the breakdowns that were asked for.
-pub fn sections(record: &Record, options: &Options) -> Vec<Section> {
+pub fn sections(record: &Record, breakdowns: &Breakdowns) -> Vec<Section> {
     let mut sections = vec![
         header::section(record),
         verdict::section(record),
@@ -19,12 +19,12 @@ pub fn sections(record: &Record, options: &Options) -> Vec<Section> {
         steadiness::section(record),
         machine::section(record),
     ];
-    for by in &options.by {
+    for by in &breakdowns.by {
         sections.extend(match by {
-            By::Type => types::sections(record, types::TYPE, options.top),
-            By::Shape => types::sections(record, types::SHAPE, options.top),
-            By::Op => ops::sections(record, options.top),
-            By::Site => sites::sections(record, options.top),
+            By::Type => types::sections(record, types::TYPE, breakdowns.top),
+            By::Shape => types::sections(record, types::SHAPE, breakdowns.top),
+            By::Op => ops::sections(record, breakdowns.top),
+            By::Site => sites::sections(record, breakdowns.top),
             By::Activation => activations::sections(record),
         });
     }

@@ -7,7 +7,7 @@
 
 use super::csv::{columns, ends, known, line, number, role};
 use super::verdict::word;
-use super::{By, Named, Options, activations, facts, sites, types};
+use super::{Breakdowns, By, NamedRecord, activations, facts, sites, types};
 use crate::record::{Op, Record, Variant};
 use crate::units;
 
@@ -53,22 +53,22 @@ columns! {
 }
 
 /// All records under one header.
-pub fn render(records: &[Named], options: &Options) -> String {
+pub fn render(records: &[NamedRecord], breakdowns: &Breakdowns) -> String {
     let mut out = String::new();
     line(&mut out, RecordRow::HEADER);
     for named in records {
         for variant in &named.record.variants {
-            rows(named, variant, options, &mut out);
+            rows(named, variant, breakdowns, &mut out);
         }
     }
     out
 }
 
-fn rows(named: &Named, variant: &Variant, options: &Options, out: &mut String) {
+fn rows(named: &NamedRecord, variant: &Variant, breakdowns: &Breakdowns, out: &mut String) {
     let timed = facts::timed(named.record);
     let common = common(named.name, named.record, variant);
     whole(&common, variant, timed).write(out);
-    for by in &options.by {
+    for by in &breakdowns.by {
         match by {
             By::Type => grouped(&common, variant, types::TYPE, timed, out),
             By::Shape => grouped(&common, variant, types::SHAPE, timed, out),
@@ -227,7 +227,7 @@ fn site_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut Strin
 }
 
 fn kind_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut String) {
-    for kind in activations::kinds(variant) {
+    for kind in activations::totals(variant) {
         let mut row = RecordRow {
             row: "activation".into(),
             activation_to: kind.name.to_owned(),

@@ -3,12 +3,12 @@
 use super::facts;
 use super::grid::{Grid, UNKNOWN};
 use super::section::Section;
-use crate::compare::Named;
+use crate::compare::NamedRecord;
 use crate::record::{Record, Role, Variant};
 use crate::units;
 
 /// The table across targets; empty unless the records are of several.
-pub fn section(records: &[Named]) -> Section {
+pub fn section(records: &[NamedRecord]) -> Section {
     let mut targets: Vec<&str> = records.iter().map(|n| n.record.environment.target.as_str()).collect();
     targets.sort_unstable();
     targets.dedup();
@@ -26,7 +26,7 @@ pub fn section(records: &[Named]) -> Section {
     section
 }
 
-fn grid(records: &[Named]) -> Grid {
+fn grid(records: &[NamedRecord]) -> Grid {
     let mut variants: Vec<(String, &Variant)> = vec![];
     for record in records.iter().map(|named| named.record) {
         for variant in &record.variants {
@@ -44,7 +44,7 @@ fn grid(records: &[Named]) -> Grid {
 }
 
 /// The target as the user named it, and the machine's name below.
-fn title(named: &Named) -> String {
+fn title(named: &NamedRecord) -> String {
     let environment = &named.record.environment;
     let name = if named.name.is_empty() { &environment.target } else { named.name };
     match environment.host.as_str() {
@@ -85,12 +85,14 @@ mod tests {
             original.p50_ns *= 10;
         }
         there.variants.pop();
-        let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
+        let named =
+            [NamedRecord { name: "local", record: &here }, NamedRecord { name: "pi", record: &there }];
         let text = Text.section(&section(&named));
         insta::assert_snapshot!("targets_side_by_side", text);
         assert!(section(&named[..1]).is_empty(), "one target needs no such table");
         there.environment.emulated = true;
-        let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
+        let named =
+            [NamedRecord { name: "local", record: &here }, NamedRecord { name: "pi", record: &there }];
         assert!(Text.section(&section(&named)).contains("emulated"));
     }
 }
