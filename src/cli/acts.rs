@@ -6,7 +6,7 @@ mod made;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::flags::Format;
+use super::flags::TableOrJson;
 use super::{note, output};
 use crate::activation::{Activation, Exporter, Form, Kind, kinds};
 use crate::engines;
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: TableOrJson,
     /// Draw the named activations and their derivatives into this file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
@@ -43,9 +43,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         note(&format!("{} written", path.display()));
     }
     let text = match args.format {
-        Format::Json => json::document(&named)?,
-        Format::Table if named.is_empty() => table(),
-        Format::Table => named.iter().map(in_full).collect::<Vec<_>>().join("\n"),
+        TableOrJson::Json => json::document(&named)?,
+        TableOrJson::Table if named.is_empty() => table(),
+        TableOrJson::Table => named.iter().map(in_full).collect::<Vec<_>>().join("\n"),
     };
     output::print(out, &text)
 }

@@ -1,12 +1,17 @@
 //! Flags that several commands have, and the limits of what can be given.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::output;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
+use crate::files::Destination;
 use crate::record::Denormals;
+use crate::report::{self, Breakdowns};
 use crate::swap::Selection;
 
 /// Which sites are meant.
@@ -36,21 +41,42 @@ impl SiteFlags {
     }
 }
 
+/// How a saved record or a comparison is shown.
+#[derive(clap::Args)]
+pub struct ReportFlags {
+    /// Rows of each breakdown
+    #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
+    pub top: usize,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: report::Format,
+    /// Write to this file and not to the standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl ReportFlags {
+    /// Writes the text to the file that was named, or prints it.
+    pub fn deliver(&self, text: &str, out: &mut dyn Write) -> Result<()> {
+        let file = self.output.as_deref().map(Destination::check).transpose()?;
+        output::deliver(file.as_ref(), text, out)
+    }
+}
+
 /// Reads the argument of `--denormals`.
 pub fn denormals() -> impl TypedValueParser<Value = Denormals> {
     PossibleValuesParser::new(Denormals::ALL.map(Denormals::name))
         .map(|text| Denormals::ALL.into_iter().find(|mode| mode.name() == text).unwrap_or_default())
 }
 
-/// The forms of what is looked up and not measured.
+/// The formats of commands that measure nothing.
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
-pub enum Format {
+pub enum TableOrJson {
     #[default]
     Table,
     Json,
 }
 
-/// More of either is a slip of the finger.
+/// More of either is taken for a slip.
 pub const MOST_FORKS: usize = 1000;
 pub const MOST_THREADS: usize = 1024;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::flags::Format;
+use super::flags::TableOrJson;
 use super::inputs::{self, DimFlag, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME=N")]
     dim: Vec<DimFlag>,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: TableOrJson,
     /// Write to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -95,13 +95,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let loaded = load(&chosen, &args.input, &args.dim);
     let inspection = inspect(&chosen, loaded)?;
     let text = match args.format {
-        Format::Table => table(&inspection, &inputs::open(&chosen.model)),
-        Format::Json => json::document(&inspection)?,
+        TableOrJson::Table => table(&inspection, &inputs::open(&chosen.model)),
+        TableOrJson::Json => json::document(&inspection)?,
     };
     output::deliver(destination.as_ref(), &text, out)
 }
 
-/// The model as the engine sees it, or what it says against it.
+/// The model as the engine loads it, or why it can't.
 fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
     let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
     let folder = Folder::temporary().map_err(|e| e.message)?;
@@ -204,7 +204,7 @@ fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[Strin
     found.sites.iter().map(site).collect()
 }
 
-/// `open` are the inputs whose shape the file leaves open, if the engine wasn't told.
+/// `open` are the inputs whose shape the file leaves open; those are shown whose shape the engine doesn't say.
 fn table(inspection: &Inspection, open: &[String]) -> String {
     let mut parts = vec![
         format!("{}\n{}{}", inputs_line(inspection, open), file_line(inspection), engine_line(inspection)),

@@ -111,7 +111,7 @@ impl Job<'_> {
     }
 }
 
-/// What a saved record has of the measurement already; told if it is of no use, and nothing if there is none.
+/// The record of the same plan that an earlier run saved, if there is a file. Fails if it is of another plan.
 fn earlier(file: &Destination, planned: &Experiment, progress: &mut dyn Progress) -> Result<Option<Record>> {
     let path = file.path();
     if !path.exists() {

@@ -40,7 +40,7 @@ pub struct Args {
     targets: TargetFlags,
 }
 
-/// Checks all, measures all, and ends with the table of it.
+/// Checks all of it, measures all of it, and ends with a table of what was measured.
 pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     let path = &args.config;
     let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
@@ -100,7 +100,7 @@ struct Shared<'a> {
 
 struct Terminal<'a> {
     out: &'a mut (dyn Write + Send),
-    /// What has been said of the models.
+    /// Notes about models that have been told: what holds for all targets is told once.
     said: BTreeSet<String>,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// One target.
+/// Measures on one target, and tells what comes of it.
 struct OneTarget<'a> {
     shared: &'a Shared<'a>,
     setup: TargetSetup,

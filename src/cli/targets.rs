@@ -11,7 +11,7 @@ use crate::measure::{self, Interrupt, Rest};
 use crate::record::{Android, Cluster, Environment};
 use crate::units;
 
-/// The file in which names are looked up.
+/// The files in which names are looked up: the first that exists.
 const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
 
 /// The flags of every command that runs workers.
@@ -120,7 +120,7 @@ pub struct Args {
 }
 
 /// Looks at the targets that were named, or at all that there are: this machine, those of the lab and the phones
-/// that adb knows. One that can't be reached is told with its remedy.
+/// that adb knows. One that can't be reached is named with the error, which has the remedy.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let mut flags = args.flags;
     let named = flags.target != ["local"];

@@ -11,7 +11,7 @@ use crate::measure::{self, Candidate, Experiment, Interrupt, Planned, Progress};
 use crate::record::{Record, Verdict};
 use crate::units;
 
-/// Shares of the time: the first look, and the measurement of the candidates.
+/// Shares of the time for the first look and for trying the candidates. The rest is for measuring what helped again.
 const LOOK: f64 = 0.15;
 const TRIALS: f64 = 0.5;
 
@@ -86,7 +86,7 @@ impl Tuning<'_> {
         }
     }
 
-    /// What is there when a later step can't be taken.
+    /// Marks a record as the last one, where a later step was interrupted or failed.
     fn cut_off(&self, mut record: Record, error: Error) -> Record {
         if self.interrupt.is_raised() {
             record.settings.interrupted = true;
@@ -123,7 +123,8 @@ fn helped(record: &Record) -> Vec<Knobs> {
     faster.into_iter().map(|(_, knobs)| knobs).collect()
 }
 
-/// All of them together, the better one's value where two set the same knob; `None` if that is one of them.
+/// All of them together; where two set the same knob, with the better one's value. `None` if that is one of them
+/// already.
 fn combined(helped: &[Knobs]) -> Option<Knobs> {
     let mut all = Knobs::new();
     for (name, value) in helped.iter().flatten() {
@@ -132,7 +133,7 @@ fn combined(helped: &[Knobs]) -> Option<Knobs> {
     (!helped.is_empty() && !helped.contains(&all)).then_some(all)
 }
 
-/// What was tried and came to nothing, and how to have what helped.
+/// How to have what helped, and what was tried and did not.
 fn lines(tried: &Record, last: &Record, candidates: &[Candidate], command: &[String]) -> Vec<String> {
     let mut lines = vec![];
     let best = helped(last).into_iter().next();

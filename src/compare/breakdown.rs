@@ -7,7 +7,7 @@ use super::join::{Key, join};
 use crate::record::{Op, Site, Variant};
 use crate::units;
 
-/// How two rows were found to be the same.
+/// How an op or a site of one record was found to be one of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JoinedBy {
@@ -30,11 +30,11 @@ impl JoinedBy {
     }
 }
 
-/// A variant's ops or sites, the largest difference first; of equal ones that which takes longest.
+/// A variant's ops or sites, the largest difference first, and among equal ones those that take longest.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Breakdown {
     pub rows: Vec<Pair>,
-    /// Mean of a profiled run that no op explains, in either record.
+    /// Mean time of a profiled run that no op explains, in either record.
     pub base_unaccounted_ns: Option<u64>,
     pub new_unaccounted_ns: Option<u64>,
 }
@@ -54,19 +54,19 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// New minus base. What one side lacks counts as nothing there.
+    /// New minus base. What one side lacks counts as 0.
     pub fn difference_ns(&self) -> i64 {
         difference(self.base_ns, self.new_ns)
     }
 }
 
-/// New minus base, ns; what is missing counts as nothing.
+/// New minus base, in ns or bytes; what is missing counts as 0.
 pub fn difference(base: Option<u64>, new: Option<u64>) -> i64 {
     let ns = |ns: Option<u64>| i64::try_from(ns.unwrap_or(0)).unwrap_or(i64::MAX);
     ns(new) - ns(base)
 }
 
-/// An op or a site of one record, as far as it is compared.
+/// What is compared of an op or a site of one record.
 struct Entry {
     node: String,
     what: String,
@@ -130,7 +130,7 @@ impl Breakdown {
         Self { rows, ..Self::default() }
     }
 
-    /// How many rows were joined so.
+    /// How many were joined in this way.
     pub fn count(&self, by: JoinedBy) -> usize {
         self.rows.iter().filter(|pair| pair.joined_by == by).count()
     }

@@ -1,5 +1,5 @@
-//! What is not the same in two records, beside the figures: each is named, since each may be the reason for a
-//! difference of latency.
+//! What is not the same in two records, beside the figures. All of it is named, since any of it may be why latencies
+//! differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ const FREQUENCY: f64 = 0.05;
 
 type TextOf<T> = fn(&T) -> String;
 
-/// What is compared, as text. Records leave out what they don't know: an empty text differs from nothing.
+/// What is compared, as text. Records leave out what they don't know: an empty text is no difference to any other.
 const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: host", |r| r.environment.host.clone()),
     ("machine: target", |r| r.environment.target.clone()),
@@ -119,7 +119,7 @@ fn inputs(model: &Model) -> String {
     model.inputs.iter().map(input).collect::<Vec<_>>().join(", ")
 }
 
-/// What the variants have, once if all have the same.
+/// What the variants have: each text once, so that it is one if all have the same.
 fn each(record: &Record, of: impl Fn(&Variant) -> String) -> String {
     let all: BTreeSet<String> = record.variants.iter().map(of).collect();
     all.into_iter().collect::<Vec<_>>().join(" | ")
@@ -144,7 +144,7 @@ fn frequency(base: &Record, new: &Record) -> Option<Difference> {
     differs.then(|| Difference { what: "machine: mean frequency, MHz", base: mhz(base), new: mhz(new) })
 }
 
-/// Variants of one name whose sites are not the same: other sites were swapped, or found.
+/// The first variant whose sites are not the same in both: others were swapped, or found.
 fn sites(base: &Record, new: &Record) -> Option<Difference> {
     let count = |v: &Variant| {
         let mut kinds: BTreeMap<(&str, &str), usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Which thing of one record is which of another.
+//! Which variant, op or site of one record is which of another.
 //!
 //! Keys are tried one after another, the most telling first: what a better key has joined, a worse one leaves
 //! alone. Things with the same key are joined in order.
@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// A key of a thing; `None` where it has none of this sort.
+/// What two things must have in common to be joined; `None` for a thing that this key can't join.
 pub type Key<T, K> = fn(&T) -> Option<K>;
 
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct JoinedPair<'r, T> {
     pub key: usize,
 }
 
+/// Joins the things of two records; `keys` are in the order in which they are tried.
 pub fn join<'r, T, K: Eq + Hash>(base: &'r [T], new: &'r [T], keys: &[Key<T, K>]) -> Joined<'r, T> {
     let mut partner: Vec<Option<(usize, usize)>> = vec![None; base.len()];
     let mut taken = vec![false; new.len()];

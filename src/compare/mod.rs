@@ -7,6 +7,10 @@
 //!
 //! A side may be several records (A B A B): then their forks are put together, and less drift has to be allowed for.
 //! Verdicts on the variants of one newer record hold together: each is as sure as Holm's procedure asks.
+//!
+//! `pool` makes one record of the several of a side, `join` finds which variant, op or site is which, `variants` and
+//! `breakdown` say what is compared of each, `latency` estimates ratios and `limit` judges them, and `differences`
+//! names what else is not the same. How a comparison is shown is the business of reports.
 
 mod breakdown;
 mod differences;
@@ -38,7 +42,7 @@ use crate::record::Record;
 /// The schema of a comparison as JSON.
 pub const SCHEMA: &str = "oplat.compare/1";
 
-/// A record and what to call it: the file that it came from.
+/// A record and its name: the file that it came from.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedRecord<'r> {
     pub name: &'r str,
@@ -62,7 +66,7 @@ pub struct Comparison {
     pub outcome: Option<Outcome>,
 }
 
-/// What a record is a record of.
+/// What one side is: model, engine, and when and how often it was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Source {
     /// The file that it came from; of several records all of them.
@@ -124,7 +128,7 @@ pub struct Against {
     pub differences: Vec<Difference>,
     /// Why latencies can't be compared, if they can't.
     pub no_latency: Option<String>,
-    /// The share by which the machine itself may differ between the two: less is not called.
+    /// The share by which the machine itself may differ between the two: less is neither slower nor faster.
     pub drift: f64,
     /// Variants that both have, the worst first: by ratio, those without one last.
     pub variants: Vec<Matched>,

@@ -1,8 +1,8 @@
-//! Several records of one side as one: measured again, in turn with the other side (A B A B), they average out
-//! what a machine does from one measurement to the next.
+//! Several records of one side as one. Where both sides were measured several times in turn (A B A B), what differs
+//! on the machine from one measurement to the next averages out.
 //!
-//! Forks are replications whichever record they are of, so they are put together, and all figures that are made
-//! of them are made again. What is the same in every record (memory, sites) is the first one's.
+//! Forks are replications whichever record they are of, so they are put together, and the latencies and means that
+//! are compared are made of all of them. All else (memory, sites) is the first record's.
 
 use std::borrow::Cow;
 

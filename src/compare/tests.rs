@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::{Fork, Model, Op, Profiled, Role, Site, Variant, Verdict};
+use crate::report::fixture;
 
 /// Nearly normal numbers from a fixed seed: mean 0, deviation 1.
 struct Noise(u64);
@@ -46,28 +47,8 @@ fn forks(noise: &mut Noise, unrest: Unrest, n: usize, ms: f64, drift: f64) -> Ve
 }
 
 fn variant(role: Role, rule: &str, forks: Vec<Fork>) -> Variant {
-    Variant {
-        name: if rule.is_empty() { "original".into() } else { format!("{rule}, exported") },
-        role,
-        rule: rule.into(),
-        lowering: crate::record::Lowering::Exported,
-        threads: 1,
-        knobs: Default::default(),
-        sites: vec![],
-        skipped: vec![],
-        forks,
-        latency: None,
-        delta: None,
-        steadiness: None,
-        profiled: None,
-        activation_cost: None,
-        memory: None,
-        output_change: None,
-        ops: vec![],
-        error: None,
-        model: None,
-        refused: false,
-    }
+    let name = if rule.is_empty() { "original".into() } else { format!("{rule}, exported") };
+    Variant { skipped: vec![], forks, ..fixture::variant(&name, role, rule, vec![]) }
 }
 
 fn record(variants: Vec<Variant>) -> Record {

@@ -1,4 +1,4 @@
-//! A variant in two records: its latency, its memory and where both go.
+//! A variant in two records: its latency, its memory, and where its time goes.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::latency::{PerFork, per_fork};
 use super::limit::Outcome;
 use crate::record::{Delta, Fork, Latency, Lowering, Memory, Record, Role, Variant, steady};
 
-/// A variant of a record, with what it takes to compare it.
+/// A variant of a record, with all that its comparison needs.
 pub struct Comparable<'r> {
     /// Its place among the record's variants.
     pub at: usize,
@@ -37,10 +37,10 @@ impl<'r> Comparable<'r> {
     }
 }
 
-/// What makes two variants one; `None` is left open.
+/// What two variants must have in common to be one; `None` is not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Identity<'r> {
-    /// Role, rule and lowering: what two variants must share.
+    /// Role, rule and lowering, which every key compares.
     same: Option<(Role, &'r str, Lowering)>,
     model: Option<&'r str>,
     settings: Option<(usize, &'r BTreeMap<String, String>)>,
@@ -66,8 +66,8 @@ impl<'r> Comparable<'r> {
     }
 }
 
-/// The keys by which variants are joined. Threads, knobs and names only tell variants of one record apart: across records
-/// they may differ, and are then named. So may the model, where it is the only one of either record.
+/// The keys by which variants are joined. Threads, knobs and names only tell the variants of one record apart. They may
+/// differ between records, and are then named as differences; so may the model, where it is a record's only one.
 pub fn keys<'r>() -> [Key<Comparable<'r>, Identity<'r>>; 8] {
     [
         |r| Some(Identity { model: r.model(), settings: r.settings(), name: r.name(), ..r.identity() }),
@@ -91,8 +91,8 @@ pub struct Matched {
     pub lowering: Lowering,
     pub base: MatchedSide,
     pub new: MatchedSide,
-    /// The ratio new / base, unpaired, as sure as it must be for all to hold together; null where there are no
-    /// latencies to compare.
+    /// The ratio new / base, unpaired, with an interval so wide that all verdicts hold together; null where there are
+    /// no latencies to compare.
     pub change: Option<Delta>,
     /// Against the limit, if one was given.
     pub outcome: Option<Outcome>,

@@ -12,10 +12,10 @@ const BUSY: f64 = 0.05;
 /// A zone this hot is about to throttle, if it doesn't already; thousandths of a degree Celsius.
 const HOT: i64 = 85_000;
 
-/// A frequency that fell below this share of what it was.
+/// A CPU is slowed whose frequency falls below this share of what it was at first.
 const SLOWED: f64 = 0.9;
 
-/// `others` is the share of the used CPUs' time that other programs took meanwhile.
+/// All warnings about a machine. `others` is the share of the used CPUs' time that other programs took meanwhile.
 pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
     let own = [
         emulated(e),
@@ -99,7 +99,7 @@ fn knobs(e: &Environment) -> Option<String> {
     })
 }
 
-/// What a sign says about the time of the measurement; `None` if all was well.
+/// What a sign of throttling says about the time of the measurement; `None` if all was well.
 fn held_back(name: &str, sign: &Throttle) -> Option<String> {
     let r = sign.reading;
     match sign.kind {
@@ -114,7 +114,7 @@ fn held_back(name: &str, sign: &Throttle) -> Option<String> {
         ThrottleKind::Firmware => {
             const SINCE_START: u32 = 16;
             let (before, after) = (r.before?, r.after.or(r.before)?);
-            // What is the case now, and what is new among what has been since the start.
+            // What is so at either end, and what has happened in between for the first time since the board started.
             let bits = before | after | ((after & !before) >> SINCE_START);
             let words =
                 ["its supply voltage is too low", "its frequency is capped", "it throttles", "it is hot"];
@@ -126,7 +126,7 @@ fn held_back(name: &str, sign: &Throttle) -> Option<String> {
     }
 }
 
-/// What about a phone's state disturbs it.
+/// What about a phone's state disturbs a measurement.
 fn of_android(android: &Android) -> Vec<String> {
     let mut warnings = vec![];
     if android.screen_on == Some(true) {

@@ -36,14 +36,14 @@ impl Axis {
     }
 }
 
-/// The next of 1, 2 and 5 times a power of ten.
+/// The least of 1, 2 and 5 times a power of ten that is not below the value.
 fn round_up(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
     let digit = [1.0, 2.0, 5.0].into_iter().find(|d| d * power >= value * (1.0 - 1e-9));
     digit.unwrap_or(10.0) * power
 }
 
-/// The last of 1, 2 and 5 times a power of ten.
+/// The largest of 1, 2 and 5 times a power of ten that is not above the value.
 pub fn round_down(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
     let digit = [5.0, 2.0].into_iter().find(|d| d * power <= value * (1.0 + 1e-9));

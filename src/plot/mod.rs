@@ -177,7 +177,7 @@ fn half_width(activation: &Activation) -> f64 {
     if turns <= MOST_TURNS { 5.0 } else { axis::round_down(5.0 * MOST_TURNS / turns) }
 }
 
-/// As many names as fit beside each other.
+/// How many names fit beside each other.
 fn legend_columns(names: &[String]) -> usize {
     let widest = names.iter().map(|n| n.chars().count()).max().unwrap_or(1) as f64 * 8.0 + 62.0;
     (((WIDTH - LEFT) / widest) as usize).clamp(1, names.len().max(1))

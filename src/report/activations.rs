@@ -1,5 +1,5 @@
-//! Activations by kind: how many sites have it, how many of them the engine merged into other ops, and what the
-//! ops of the others take.
+//! Activations by kind: how many sites have it, how many of them the engine merged into other ops, and how
+//! long the ops of the others take.
 
 use super::facts;
 use super::grid::{Grid, known};
@@ -9,7 +9,7 @@ use super::types::profiled_run;
 use crate::record::{Record, Variant};
 use crate::units::{self, Scale};
 
-/// All sites of a variant with one kind of activation.
+/// All sites of a variant that have the same activation.
 #[derive(Clone, Debug, Default)]
 pub struct ActivationTotal<'r> {
     pub name: &'r str,

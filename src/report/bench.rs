@@ -1,5 +1,5 @@
-//! Activations on their own, for people: a table a size, what grows with size, what the study's method does to
-//! its data, and what becomes of the study's claims.
+//! Activations on their own, for people: a table for each size, how time and memory grow with the size, what the
+//! study's method does to its data, and whether the study's claims hold here.
 
 use std::time::Duration;
 

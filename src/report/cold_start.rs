@@ -8,7 +8,7 @@ use crate::record::{Fork, Record, Variant};
 use crate::stats::Samples;
 use crate::units::Scale;
 
-/// A column: its title, and its figure of a fork, if that is known.
+/// A column's title, and what it shows of a fork, if that is known.
 type TitledFigure = (&'static str, OfFork);
 type OfFork = fn(&Fork) -> Option<u64>;
 
@@ -72,7 +72,7 @@ fn median(variant: &Variant, of: OfFork) -> Option<u64> {
     Some(Samples::new(figures)?.median().round() as u64)
 }
 
-/// How many times as long as a usual run the first one takes.
+/// The first run's time over the median of the usual ones.
 fn first_by_p50(variant: &Variant) -> Option<f64> {
     let first = median(variant, first_run)?;
     let p50 = variant.latency.map(|l| l.p50_ns).filter(|&p50| p50 > 0)?;

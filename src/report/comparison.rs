@@ -10,9 +10,9 @@ use crate::compare::{
 use crate::record::{Delta, Role, Verdict};
 use crate::units::{self, Scale, percent};
 
-/// Newer records side by side in one table.
+/// The most newer records side by side in one table; more go into another below it.
 const BAND: usize = 3;
-/// A record's name above its column.
+/// Width of a record's name above its column.
 const TITLE: usize = 26;
 
 pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {

@@ -1,4 +1,4 @@
-//! What was measured where, what was swapped, and what a reader must be warned of.
+//! The first lines of a report: what was measured and where, what was swapped, and what a reader must be warned of.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ fn effort(record: &Record) -> String {
     }
 }
 
-/// Sites by kind, and what only looks like one; of several models a line each.
+/// The sites by activation, and what was kept since it only looks like one; of several models a line each.
 fn sites_lines(record: &Record) -> Vec<String> {
     if record.models.is_empty() {
         return facts::reference(record, None).and_then(sites_line).into_iter().collect();
@@ -116,8 +116,8 @@ fn list(kinds: &[(&str, usize)]) -> String {
     format!("{} {noun}", kinds.collect::<Vec<_>>().join(", "))
 }
 
-/// The sort of refusal, which a reason starts with: `gate: it scales another tensor`. The reasons themselves name
-/// nodes and are too many for a header.
+/// The first word of a reason, as in `gate: it scales another tensor`. Whole reasons name nodes, and are too many for
+/// a header.
 fn refusal(reason: &str) -> &str {
     ["gate ", "decode ", "shared "].into_iter().find(|kind| reason.starts_with(kind.trim_end())).unwrap_or("")
 }

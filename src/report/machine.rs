@@ -1,4 +1,5 @@
-//! The machine that was measured on, and how it fared: what has to be alike before two records can be compared.
+//! The machine that was measured on, with its speed, heat and clock meanwhile: what has to be alike before two
+//! records can be compared.
 
 use super::section::Section;
 use crate::record::{BeforeAfter, Environment, Record};
@@ -45,7 +46,7 @@ fn clusters(e: &Environment) -> Option<String> {
     (!clusters.is_empty()).then(|| format!("clusters: {}", clusters.join(" | ")))
 }
 
-/// `1800 to 2400`, or the one figure that it always was.
+/// The lowest and the highest reading, `1800 to 2400`, or the one figure where they are the same.
 fn range(of: BeforeAfter, scale: i64) -> Option<String> {
     let (lowest, highest) =
         (of.lowest.or(of.before)? / scale, of.highest.or(of.after).or(of.before)? / scale);

@@ -4,7 +4,7 @@
 use super::grid::{Grid, Shown};
 use super::section::{Part, Section, Writer};
 
-/// What formats something, or starts to, in running text.
+/// Characters that format running text, or may begin to.
 const SPECIAL: &str = "\\`*<~&#@";
 
 pub struct Markdown;
@@ -39,7 +39,7 @@ fn details(name: &str, body: &str) -> String {
     format!("<details><summary>{}</summary>\n\n{body}\n</details>\n", escape(name))
 }
 
-/// The table with names as code and whole, since a page scrolls.
+/// The table with names as code, and never cut: a page scrolls.
 fn table(grid: &Grid) -> String {
     let Shown { columns, rows } = grid.shown();
     let titles = columns.iter().map(|column| cell(column.title.trim().replace('\n', " ").as_str()));
@@ -54,7 +54,7 @@ fn table(grid: &Grid) -> String {
     text
 }
 
-/// Running text in which nothing formats: special characters are written as entities.
+/// Running text with special characters as entities, so that nothing in it formats.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
@@ -65,7 +65,7 @@ fn escape(text: &str) -> String {
         match c {
             _ if c.is_control() => out.push('\u{fffd}'),
             '_' if !in_word => out += "&#95;",
-            // What could make a link of the words before it; elsewhere brackets hold intervals.
+            // It could make a link of the words before it; elsewhere brackets hold intervals.
             ']' if "([".contains(next) => out += "&#93;",
             _ if SPECIAL.contains(c) => out += &format!("&#{};", u32::from(c)),
             _ => out.push(c),

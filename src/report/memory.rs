@@ -31,11 +31,11 @@ pub fn section(record: &Record) -> Section {
     )
 }
 
-/// Columns of a curve.
+/// The most columns of a curve.
 const COLUMNS: usize = 60;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The bytes that tensors hold after each op, and the op at which they are the most.
+/// How many bytes tensors hold after each op, as a curve, and after which op they hold the most.
 pub fn curve(record: &Record) -> Section {
     let variants: Vec<&Variant> =
         facts::broken_down(record).filter(|v| v.ops.iter().any(|op| op.live_bytes > Some(0))).collect();

@@ -1,5 +1,13 @@
-//! Reports: saved or fresh records, and comparisons of them, in forms that people or programs read. They know
-//! records and nothing of how they were made.
+//! Reports: records, comparisons of them and activations on their own, in the formats that people or programs read.
+//! Reports know records, and nothing of how they were made.
+//!
+//! What people read is a document of sections (`section`), which hold lines, warnings and tables (`grid`). There are
+//! three: `record` (its sections are `header`, `verdict`, `variants`, `memory`, `cold_start`, `steadiness`, `machine`,
+//! and the breakdowns `types`, `ops`, `sites` and `activations`; `targets` stands before several records),
+//! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text`, `markdown`.
+//!
+//! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
+//! `bench_csv` share) and `junit`. To add a format for people, write a `Writer` and name it in `draw`.
 
 mod activations;
 mod bench;
@@ -10,7 +18,7 @@ mod comparison_csv;
 mod csv;
 pub(crate) mod facts;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod grid;
 mod header;
 pub(crate) mod json;
@@ -42,7 +50,7 @@ use text::Text;
 
 pub use crate::compare::NamedRecord;
 
-/// The forms in which records and comparisons can be shown.
+/// The formats of records, comparisons and benches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people: the verdict, then tables, at most 100 columns wide
@@ -71,12 +79,12 @@ pub enum By {
     Activation,
 }
 
-/// What a report shows.
+/// Which breakdowns a report of a record shows, and how much of them.
 #[derive(Clone, Debug)]
 pub struct Breakdowns {
-    /// Rows of each breakdown; the rest is summed up in one more. CSV has them all.
+    /// Rows of each; the rest is summed up in one more. CSV has them all.
     pub top: usize,
-    /// The breakdowns, in order.
+    /// In order.
     pub by: Vec<By>,
 }
 
@@ -91,7 +99,8 @@ pub fn render(record: &Record, format: Format, breakdowns: &Breakdowns) -> Resul
     records(&[NamedRecord { name: "", record }], format, breakdowns)
 }
 
-/// Records one after another: as JSON a list of them unless it is one, as CSV all under one header.
+/// Records one after another, ready to print: as JSON a list of them unless there is one only, as CSV all under one
+/// header. Fails only if they can't be written as JSON.
 pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns) -> Result<String> {
     let json = || match records {
         [one] => json::document(one.record),

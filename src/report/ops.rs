@@ -67,7 +67,7 @@ impl<'r> OpsTable<'r> {
         }
     }
 
-    /// The ops, the dearest first.
+    /// The ops, those first that take the most time, or the most memory where times say nothing.
     fn sorted(&self) -> Vec<&'r Op> {
         let bytes = |op: &Op| op.output_bytes.unwrap_or(0) + op.scratch_bytes.unwrap_or(0);
         let mut ops: Vec<&Op> = self.variant.ops.iter().collect();
@@ -122,7 +122,7 @@ impl<'r> OpsTable<'r> {
         known(figure.filter(|_| self.counted), |figure| scale.text(figure))
     }
 
-    /// What the columns and the marks of times mean that are there.
+    /// What the columns and the marks of times mean, of those that are there.
     fn legend(&self, shown: &[&Op]) -> Vec<String> {
         let mut legend = vec![];
         if self.timed && self.counted {
@@ -154,7 +154,7 @@ fn sizes(op: &Op) -> [Option<u64>; 3] {
     [op.output_bytes, op.scratch_bytes, op.live_bytes]
 }
 
-/// What marks a time that a batch gave, and one that is within the run and too short for the clock.
+/// Mark a time that was measured in a batch, and one that was read within the run though it is too short for the clock.
 const BATCH: char = '=';
 const WITHIN: char = '~';
 
@@ -170,7 +170,7 @@ fn mark(environment: &Environment, op: &Op) -> Option<char> {
 fn mean(environment: &Environment, op: &Op, time: &Scale) -> String {
     let mark = mark(environment, op);
     let text = time.text(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
-    // One that is below what is shown needs no second mark.
+    // `<0.001` needs no second mark.
     let mark = mark.filter(|_| !text.starts_with('<'));
     mark.map_or_else(|| text.clone(), |mark| format!("{mark}{text}"))
 }

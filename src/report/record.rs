@@ -1,4 +1,4 @@
-//! The report for people: first what it means, then what it rests on.
+//! A record for people: first what it means, then what that rests on.
 
 use super::section::Section;
 use super::{

@@ -1,4 +1,4 @@
-//! A variant's sites: what each application of an activation became and takes.
+//! A variant's sites: what computes each of them, and how long that takes.
 
 use super::facts;
 use super::grid::{Grid, known};
@@ -12,7 +12,7 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     variants.map(|v| section(record, v, top)).collect()
 }
 
-/// A site and its ops' mean time together; `None` where it has no op of its own.
+/// A site and the mean time of its ops together; `None` where it has no op of its own.
 pub struct SiteTime<'r> {
     pub site: &'r Site,
     pub ns: Option<u64>,

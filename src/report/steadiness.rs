@@ -40,7 +40,7 @@ pub fn section(record: &Record) -> Section {
     )
 }
 
-/// How often something came to pass in a run of the plain turns, on average.
+/// How often something happened in a run of the plain turns, on average.
 fn a_run(forks: &[Fork], of: fn(&InTurns) -> u64) -> String {
     let turns: Vec<&InTurns> = forks.iter().filter_map(|f| f.in_turns.as_ref()).collect();
     let runs: u64 = turns.iter().map(|t| t.runs).sum();

@@ -11,7 +11,7 @@ pub const PAGE: usize = 100;
 
 /// Spaces between columns.
 const GAP: usize = 2;
-/// What a name is never cut below, so that it stays a name.
+/// No name is cut to less, so that it can still be told from others.
 const SHORTEST: usize = 8;
 
 pub struct Text;

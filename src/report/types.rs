@@ -1,4 +1,4 @@
-//! Types of operator, or shapes of their outputs, across variants: where the difference between two variants sits.
+//! Types of operator, or shapes of their outputs, across variants: where the difference between two variants lies.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::compare::distinct;
 use crate::record::{Bookkeeping, Op, Record, Variant};
 use crate::units::{self, Scale};
 
-/// What ops are put together by.
+/// What ops are grouped by.
 #[derive(Clone, Copy)]
 pub struct Group {
     /// `type`, `shape`.
@@ -20,12 +20,12 @@ pub struct Group {
 
 pub const TYPE: Group = Group { name: "type", of: |op| &op.op };
 
-/// The first output's; an op without one has none.
+/// The shape of the first output; an op without outputs has none.
 pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or(UNKNOWN, String::as_str) };
 
-/// Variants side by side in one table; more go into another below it.
+/// The most variants side by side in one table; more go into another below it.
 const BAND: usize = 5;
-/// A variant's name above its column.
+/// Width of a variant's name above its column.
 const TITLE: usize = 13;
 
 pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
@@ -47,7 +47,7 @@ pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     sections
 }
 
-/// Groups, the most expensive (in any variant) first.
+/// The groups, those first that take the most time in any variant.
 fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     let mut most: BTreeMap<&str, u64> = BTreeMap::new();
     for variant in variants {
@@ -61,7 +61,7 @@ fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     names.into_iter().map(|(name, _)| name).collect()
 }
 
-/// The ops of a group together.
+/// All ops of a group.
 #[derive(Clone, Copy, Default)]
 pub struct Total {
     pub ops: usize,

@@ -1,4 +1,4 @@
-//! The variants side by side: whole runs, unprofiled.
+//! The variants one below another: times of whole, unprofiled runs, and what they cost.
 
 use super::facts;
 use super::grid::{Grid, UNKNOWN, known};
@@ -101,7 +101,7 @@ fn counts(record: &Record, of: fn(&OutputChange) -> Option<u64>) -> Option<Strin
     (!counts.is_empty()).then(|| counts.join(" | "))
 }
 
-/// What the columns mean, as far as they are filled.
+/// What the columns mean, of those that are filled.
 fn key(record: &Record) -> String {
     let runs = if record.settings.cold {
         "first runs, each in a process of its own, right after loading"

@@ -1,5 +1,5 @@
 //! Numbers as people read them: one unit for a column, enough digits to tell two rows apart, and no zero
-//! that isn't one.
+//! that isn't one. Also the texts of shapes and of lists of CPUs.
 //!
 //! Sizes are decimal: 1 kB is 1,000 bytes and 1 MB is 1,000,000.
 
@@ -39,7 +39,7 @@ impl Scale {
         Self { unit, divisor, decimals }
     }
 
-    /// The same unit with fewer decimals, where figures are not worth more.
+    /// The same unit with at most so many decimals, where figures are not worth more.
     pub fn coarse(self, decimals: usize) -> Self {
         Self { decimals: self.decimals.min(decimals), ..self }
     }

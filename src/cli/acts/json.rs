@@ -1,4 +1,4 @@
-//! The document of `--format json`.
+//! What `oplat acts --format json` prints.
 
 use serde::Serialize;
 

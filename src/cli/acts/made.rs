@@ -17,13 +17,13 @@ pub struct Made {
     version: String,
     /// The engine's operators, in order; null where it can't run the activation on its own.
     alone: Option<Vec<String>>,
-    /// The same behind a convolution, without those of the convolution; none is left where it is merged into that. Null for
-    /// what can't stand there.
+    /// The same behind a convolution, without those of the convolution; none is left where it is merged into that.
+    /// Null for what can't stand there.
     behind_convolution: Option<Vec<String>>,
 }
 
 impl Made {
-    /// Has the engine plan both.
+    /// Has the engine plan the activation in both places.
     pub fn of(activation: &Activation, engine: &dyn Backend) -> Self {
         let about = engine.about().0;
         let plan = |model: Result<Model>| engine.plan(&model.ok()?).ok();
