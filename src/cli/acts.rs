@@ -127,10 +127,7 @@ fn known(activation: &Activation) -> Vec<(String, String)> {
 }
 
 /// Several texts of which the first alone has the title.
-fn titled_once<'a>(
-    title: &'a str,
-    texts: impl Iterator<Item = String>,
-) -> impl Iterator<Item = (&'a str, String)> {
+fn titled_once(title: &str, texts: impl Iterator<Item = String>) -> impl Iterator<Item = (&str, String)> {
     std::iter::once(title).chain(std::iter::repeat("")).zip(texts)
 }
 

@@ -26,12 +26,15 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let name = facts::label(record, variant);
     let title = format!("{name}: {} of {} {order}", shown.len(), units::count(ops.len(), "op"));
     let section = Section::headed(title).table(grid);
-    match (table.legend(shown), shown.iter().any(|op| op.generic_kernel)) {
-        (legend, true) if legend.is_empty() => section.warning(GENERIC),
-        (legend, true) => section.line(format!("{}; ! {GENERIC}", legend.join("; "))),
-        (legend, false) if legend.is_empty() => section,
-        (legend, false) => section.line(legend.join("; ")),
+    let mut legend = table.legend(shown);
+    if shown.iter().any(|op| op.generic_kernel) {
+        // By itself it is a warning, behind others it explains the mark.
+        if legend.is_empty() {
+            return section.warning(GENERIC);
+        }
+        legend.push(format!("! {GENERIC}"));
     }
+    section.lines((!legend.is_empty()).then(|| legend.join("; ")))
 }
 
 /// What the mark `!` says of an op.
