@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::flags::{MOST_FORKS, check_number, check_time, denormals};
 use super::interrupt;
-use super::settings::{MOST_FORKS, check_time, denormals, within};
-use super::targets::Flags;
+use super::targets::TargetFlags;
 use super::{output, progress};
 use crate::bench::{self, Activations, Config, Plan};
 use crate::error::{Error, Result};
@@ -75,24 +75,21 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         Some(path) => flags.over(read(path)?),
         None => flags,
     };
-    within("--forks", config.forks.unwrap_or(1), MOST_FORKS)?;
+    check_number("--forks", config.forks.unwrap_or(1), MOST_FORKS)?;
     check_time("--time", config.time.unwrap_or(Duration::from_secs(1)))?;
     let named = config.target.clone().unwrap_or_else(|| "local".into());
-    let place = Flags { target: vec![named], ..Flags::default() }.only()?;
-    let config = Config { cpus: config.cpus.clone().or(place.cpus), ..config };
-    if let Some(text) = config.cpus.as_ref().filter(|_| place.target.is_here()) {
+    let setup = TargetFlags { target: vec![named], ..TargetFlags::default() }.only()?;
+    let config = Config { cpus: config.cpus.clone().or(setup.cpus), ..config };
+    if let Some(text) = config.cpus.as_ref().filter(|_| setup.target.is_here()) {
         environment::parse_cpus(text)?;
     }
     let plan = Plan::new(config, super::command_line())?;
     let bench = {
         let mut progress = progress::on_stderr();
-        bench::measure(&plan, place.target.as_ref(), progress.as_mut(), &interrupt())?
+        bench::measure(&plan, setup.target.as_ref(), progress.as_mut(), &interrupt())?
     };
     let text = report::bench(&bench, format)?;
-    match destination {
-        Some(file) => file.write(text.as_bytes())?,
-        None => output::print(out, &text)?,
-    }
+    output::deliver(destination.as_ref(), &text, out)?;
     bench::complete(&bench)
 }
 

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::report::{named, names, put, read};
+use super::flags::ReportFlags;
+use super::report::{named, names, read};
 use crate::compare::{self, Comparison, Limit, Outcome};
 use crate::error::{Error, Exit, Result};
 use crate::files::Destination;
-use crate::report::{self, Format, Named, Options};
+use crate::report::{self, NamedRecord};
 use crate::units;
 
 #[derive(clap::Args)]
@@ -29,14 +30,8 @@ pub struct Args {
     /// Also write a JUnit file: one case a variant, failed or in error as the exit code would be
     #[arg(long, value_name = "FILE", requires = "max_regression")]
     junit: Option<PathBuf>,
-    /// Rows of each breakdown
-    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
-    top: usize,
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
-    /// Write to this file and not to the standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    show: ReportFlags,
 }
 
 /// Compares and prints; then the exit code is the outcome's.
@@ -47,13 +42,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let newer = args.newer.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let newer = named(&new_names, &newer);
     let pooled = args.pool || base.len() > 1;
-    let sides: Vec<&[Named]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
+    let sides: Vec<&[NamedRecord]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
     let comparison = compare::compare(&named(&base_names, &base), &sides, args.max_regression)?;
     if let Some(path) = &args.junit {
         Destination::check(path)?.write(report::junit(&comparison).as_bytes())?;
     }
-    let text = report::comparison(&comparison, args.format, args.top)?;
-    put(args.output.as_deref(), &text, out)?;
+    let text = report::comparison(&comparison, args.show.format, args.show.top)?;
+    args.show.deliver(&text, out)?;
     judged(&comparison)
 }
 

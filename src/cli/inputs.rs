@@ -9,6 +9,7 @@ use crate::onnx::{Model, tensor};
 use crate::protocol::Input;
 use crate::record;
 use crate::suggest::nearest;
+use crate::units;
 
 /// `--input NAME=1x3x320x320[:f32]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,7 +110,7 @@ pub fn feed(model: &Model, flags: &[InputFlag], dims: &[DimFlag]) -> Result<Feed
     for flag in flags {
         let input = declared.iter().find(|i| i.name == flag.name);
         for (axis, &size) in input.and_then(|i| i.shape.as_ref()).into_iter().flatten().zip(&flag.shape) {
-            if let Axis::Named(name) = axis {
+            if let AxisSize::Named(name) = axis {
                 bind(&mut sizes, name, size, &format!("--input {}", flag.name))?;
             }
         }
@@ -137,7 +138,7 @@ pub fn feed(model: &Model, flags: &[InputFlag], dims: &[DimFlag]) -> Result<Feed
 /// The inputs as far as the file declares their shapes, for a model that can't be fed.
 pub fn known(model: &Model) -> Vec<record::Input> {
     let input = |i: Declared| {
-        let axis = |axis: &Axis| if let Axis::Fixed(n) = axis { Some(*n) } else { None };
+        let axis = |axis: &AxisSize| if let AxisSize::Fixed(n) = axis { Some(*n) } else { None };
         let shape = i.shape?.iter().map(axis).collect::<Option<Vec<_>>>()?;
         Some(record::Input { name: i.name.to_owned(), shape, dtype: i.dtype.to_owned() })
     };
@@ -147,7 +148,7 @@ pub fn known(model: &Model) -> Vec<record::Input> {
 /// Names of the inputs whose shape the file leaves open.
 pub fn open(model: &Model) -> Vec<String> {
     let is_open =
-        |i: &Declared| !i.shape.as_ref().is_some_and(|s| s.iter().all(|a| matches!(a, Axis::Fixed(_))));
+        |i: &Declared| !i.shape.as_ref().is_some_and(|s| s.iter().all(|a| matches!(a, AxisSize::Fixed(_))));
     declared(model)
         .map_or(vec![], |inputs| inputs.iter().filter(|i| is_open(i)).map(|i| i.name.to_owned()).collect())
 }
@@ -157,11 +158,11 @@ struct Declared<'m> {
     name: &'m str,
     /// Element type, empty where it has no name here.
     dtype: &'static str,
-    shape: Option<Vec<Axis<'m>>>,
+    shape: Option<Vec<AxisSize<'m>>>,
 }
 
 #[derive(Clone, Copy)]
-enum Axis<'m> {
+enum AxisSize<'m> {
     Fixed(usize),
     Named(&'m str),
     Unknown,
@@ -192,11 +193,13 @@ fn declare(info: &ValueInfoProto) -> Result<Declared<'_>> {
     }
 }
 
-fn axis(dimension: &Dimension) -> Axis<'_> {
+fn axis(dimension: &Dimension) -> AxisSize<'_> {
     match &dimension.value {
-        Some(DimensionValue::Value(n)) if *n > 0 => usize::try_from(*n).map_or(Axis::Unknown, Axis::Fixed),
-        Some(DimensionValue::Param(name)) if !name.is_empty() => Axis::Named(name),
-        _ => Axis::Unknown,
+        Some(DimensionValue::Value(n)) if *n > 0 => {
+            usize::try_from(*n).map_or(AxisSize::Unknown, AxisSize::Fixed)
+        }
+        Some(DimensionValue::Param(name)) if !name.is_empty() => AxisSize::Named(name),
+        _ => AxisSize::Unknown,
     }
 }
 
@@ -208,10 +211,10 @@ impl Declared<'_> {
                 self.name, self.name
             )));
         };
-        let known = |(i, axis): (usize, &Axis)| match axis {
-            Axis::Fixed(n) => Some(*n),
-            Axis::Named(name) => sizes.get(name).copied(),
-            Axis::Unknown => (i == 0).then_some(1),
+        let known = |(i, axis): (usize, &AxisSize)| match axis {
+            AxisSize::Fixed(n) => Some(*n),
+            AxisSize::Named(name) => sizes.get(name).copied(),
+            AxisSize::Unknown => (i == 0).then_some(1),
         };
         let shape: Vec<Option<usize>> = axes.iter().enumerate().map(known).collect();
         let Some(at) = shape.iter().position(Option::is_none) else {
@@ -219,9 +222,9 @@ impl Declared<'_> {
         };
         let example: Vec<String> =
             shape.iter().map(|size| size.map_or("N".to_string(), |n| n.to_string())).collect();
-        let example = format!("--input {}={}", self.name, example.join("x"));
+        let example = format!("--input {}={}", self.name, units::dimensions(&example));
         Err(Error::input(match axes.get(at) {
-            Some(Axis::Named(name)) => format!(
+            Some(AxisSize::Named(name)) => format!(
                 "dimension {name:?} of input {:?} (number {}) has no size: give --dim {name}=N or {example}",
                 self.name,
                 at + 1
@@ -234,8 +237,8 @@ impl Declared<'_> {
 /// The named dimension that counts inputs: one that says so, else the first, unless its name says otherwise.
 fn batch_name<'m>(input: &Declared<'m>) -> Option<&'m str> {
     let axes = input.shape.as_ref()?;
-    let names = |axis: &Axis<'m>| match axis {
-        Axis::Named(name) => Some(*name),
+    let names = |axis: &AxisSize<'m>| match axis {
+        AxisSize::Named(name) => Some(*name),
         _ => None,
     };
     let says = |name: &str, words: &[&str]| words.iter().any(|w| name.to_lowercase().contains(w));
@@ -279,7 +282,7 @@ fn check_names(declared: &[Declared], flags: &[InputFlag], dims: &[DimFlag]) -> 
     }
     let axes = declared.iter().filter_map(|i| i.shape.as_ref()).flatten();
     let mut named: Vec<&str> =
-        axes.filter_map(|a| if let Axis::Named(name) = a { Some(*name) } else { None }).collect();
+        axes.filter_map(|a| if let AxisSize::Named(name) = a { Some(*name) } else { None }).collect();
     named.sort_unstable();
     named.dedup();
     match dims.iter().find(|d| !named.contains(&d.name.as_str())) {

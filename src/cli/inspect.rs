@@ -10,18 +10,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::flags::TableOrJson;
 use super::inputs::{self, DimFlag, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
 use crate::device::{Interrupt, Local, Target};
 use crate::error::Result;
 use crate::files::{Destination, Folder};
-use crate::onnx::for_each_node;
 use crate::onnx::index::Index;
-use crate::protocol::{Load, Loaded, Reply, Request};
+use crate::onnx::{Model, for_each_node};
+use crate::protocol::{Input, Load, Loaded, Reply, Request};
 use crate::record;
-use crate::report::grid::{self, Grid};
-use crate::report::json;
+use crate::report::grid::Grid;
+use crate::report::{facts, json, text};
 use crate::swap::{self, Found};
 use crate::units;
 
@@ -44,17 +45,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME=N")]
     dim: Vec<DimFlag>,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: TableOrJson,
     /// Write to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    #[default]
-    Table,
-    Json,
 }
 
 /// What was found in a model (`oplat.inspect/1`).
@@ -70,12 +64,12 @@ pub struct Inspection {
     pub refused: Option<String>,
     /// Nodes by operator, those of bodies included.
     pub operators: BTreeMap<String, usize>,
-    pub sites: Vec<Site>,
-    pub not_sites: Vec<NotSite>,
+    pub sites: Vec<InspectedSite>,
+    pub not_sites: Vec<LookAlike>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Site {
+pub struct InspectedSite {
     pub node: String,
     pub activation: String,
     /// Null for one that is a tensor (the slopes of PReLU).
@@ -86,7 +80,7 @@ pub struct Site {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NotSite {
+pub struct LookAlike {
     pub node: String,
     pub op: String,
     /// `gate`, `decode`, `shared` or `other`.
@@ -101,16 +95,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let loaded = load(&chosen, &args.input, &args.dim);
     let inspection = inspect(&chosen, loaded)?;
     let text = match args.format {
-        Format::Table => table(&inspection, &inputs::open(&chosen.model)),
-        Format::Json => json::document(&inspection)?,
+        TableOrJson::Table => table(&inspection, &inputs::open(&chosen.model)),
+        TableOrJson::Json => json::document(&inspection)?,
     };
-    match destination {
-        Some(file) => file.write(text.as_bytes()),
-        None => output::print(out, &text),
-    }
+    output::deliver(destination.as_ref(), &text, out)
 }
 
-/// The model as the engine sees it, or what it says against it.
+/// The model as the engine loads it, or why it can't.
 fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
     let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
     let folder = Folder::temporary().map_err(|e| e.message)?;
@@ -134,25 +125,50 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
 
 fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection> {
     let found = swap::find(&chosen.model);
-    let mut model = chosen.describe();
     let (loaded, refused) = match loaded {
         Ok(loaded) => (Some(loaded), None),
         Err(reason) => (None, Some(reason)),
     };
-    if let Some(loaded) = &loaded {
-        model.macs = loaded.macs;
-        let input = |i: &crate::protocol::Input| record::Input {
-            name: i.name.clone(),
-            shape: i.shape.clone(),
-            dtype: i.dtype.clone().unwrap_or_default(),
-        };
-        model.inputs = loaded.inputs.iter().map(input).collect();
-    } else {
-        model.inputs = inputs::known(&chosen.model);
-    }
-    let mut names = vec![];
-    let mut operators = BTreeMap::new();
-    for_each_node(chosen.model.graph(), &mut |node| {
+    let (names, operators) = nodes(&chosen.model);
+    let proto = &chosen.model.proto;
+    let producer = [&proto.producer_name, &proto.producer_version].into_iter().flatten();
+    let not_site = |n: swap::NotSite| LookAlike {
+        node: n.name,
+        op: n.op,
+        kind: n.refusal.name().to_owned(),
+        reason: n.reason,
+    };
+    Ok(Inspection {
+        schema: SCHEMA.to_owned(),
+        model: described(chosen, loaded.as_ref()),
+        opset: chosen.model.opset(),
+        producer: producer.map(String::as_str).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" "),
+        engine: loaded.as_ref().map(|l| format!("{} {}", l.engine.name, l.engine.version)),
+        refused,
+        operators,
+        sites: sites(chosen, &found, loaded.as_ref(), &names),
+        not_sites: found.not_sites.into_iter().map(not_site).collect(),
+    })
+}
+
+/// The model with its inputs: as the engine says, or failing that as the file declares them.
+fn described(chosen: &Chosen, loaded: Option<&Loaded>) -> record::Model {
+    let model = chosen.describe();
+    let Some(loaded) = loaded else {
+        return record::Model { inputs: inputs::known(&chosen.model), ..model };
+    };
+    let input = |i: &Input| record::Input {
+        name: i.name.clone(),
+        shape: i.shape.clone(),
+        dtype: i.dtype.clone().unwrap_or_default(),
+    };
+    record::Model { macs: loaded.macs, inputs: loaded.inputs.iter().map(input).collect(), ..model }
+}
+
+/// The names of all nodes in order, those of bodies included, and how many there are of each operator.
+fn nodes(model: &Model) -> (Vec<String>, BTreeMap<String, usize>) {
+    let (mut names, mut operators) = (vec![], BTreeMap::new());
+    for_each_node(model.graph(), &mut |node| {
         names.push(crate::onnx::label(node).to_owned());
         let op = node.op_type.as_deref().unwrap_or("");
         let name = match node.domain.as_deref() {
@@ -161,33 +177,17 @@ fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection
         };
         *operators.entry(name).or_insert(0) += 1;
     });
-    let proto = &chosen.model.proto;
-    let producer = [&proto.producer_name, &proto.producer_version].into_iter().flatten();
-    Ok(Inspection {
-        schema: SCHEMA.to_owned(),
-        model,
-        opset: chosen.model.opset(),
-        producer: producer.map(String::as_str).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" "),
-        engine: loaded.as_ref().map(|l| format!("{} {}", l.engine.name, l.engine.version)),
-        refused,
-        operators,
-        sites: sites(chosen, &found, loaded.as_ref(), &names),
-        not_sites: found
-            .not_sites
-            .into_iter()
-            .map(|n| NotSite { node: n.name, op: n.op, kind: n.refusal.name().to_owned(), reason: n.reason })
-            .collect(),
-    })
+    (names, operators)
 }
 
-fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[String]) -> Vec<Site> {
+fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[String]) -> Vec<InspectedSite> {
     let index = Index::new(&chosen.model);
     let shape = |node: usize| {
         let translated = loaded.and_then(|l| l.shapes.get(node).cloned().flatten());
         let declared = || index.nodes.get(node).and_then(|n| index.shape(*n.outputs.first()?));
         translated.or_else(declared).unwrap_or_default()
     };
-    let site = |s: &swap::Site| Site {
+    let site = |s: &swap::Site| InspectedSite {
         node: s.name.clone(),
         activation: s.activation.kind.name.to_owned(),
         parameters: s
@@ -204,63 +204,86 @@ fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[Strin
     found.sites.iter().map(site).collect()
 }
 
-/// `open` are the inputs whose shape the file leaves open, if the engine wasn't told.
+/// `open` are the inputs whose shape the file leaves open; those are shown whose shape the engine doesn't say.
 fn table(inspection: &Inspection, open: &[String]) -> String {
-    let known = |name: &&String| !inspection.model.inputs.iter().any(|i| i.name == **name);
-    let open: Vec<&String> = open.iter().filter(known).collect();
+    let mut parts = vec![
+        format!("{}\n{}{}", inputs_line(inspection, open), file_line(inspection), engine_line(inspection)),
+        counts_line(inspection),
+    ];
+    if !inspection.sites.is_empty() {
+        parts.push(sites_table(&inspection.sites));
+    }
+    if !inspection.not_sites.is_empty() {
+        parts.push(not_sites_table(&inspection.not_sites));
+    }
+    parts.push(operators_line(inspection));
+    parts.join("\n")
+}
+
+fn inputs_line(inspection: &Inspection, open: &[String]) -> String {
     let model = &inspection.model;
     let input = |i: &record::Input| format!("{} {} {}", i.name, units::shape(&i.shape), i.dtype);
-    let mut inputs: Vec<String> = model.inputs.iter().map(input).collect();
-    inputs.extend(open.iter().map(|name| format!("{name} of open shape")));
-    let mut text = format!("{} ({})  {}\n", model.name, model.source, inputs.join(", "));
-    let producer = if inspection.producer.is_empty() { "unknown" } else { &inspection.producer };
-    text += &format!(
-        "opset {} by {producer} | {} parameters",
-        inspection.opset,
-        units::integer(model.parameters)
-    );
-    if let Some(macs) = model.macs {
-        text += &format!(" | {} M MACs", units::integer(macs.div_ceil(1_000_000)));
-    }
-    text += &match (&inspection.engine, &inspection.refused) {
+    let open = open.iter().filter(|name| !model.inputs.iter().any(|i| i.name == **name));
+    let open = open.map(|name| format!("{name} of open shape"));
+    let inputs: Vec<String> = model.inputs.iter().map(input).chain(open).collect();
+    format!("{} ({})  {}", model.name, model.source, inputs.join(", "))
+}
+
+fn file_line(inspection: &Inspection) -> String {
+    let Inspection { model, opset, producer, .. } = inspection;
+    let producer = if producer.is_empty() { "unknown" } else { producer };
+    let parameters = units::integer(model.parameters);
+    let macs = model.macs.map(|macs| format!(" | {} M MACs", units::integer(macs.div_ceil(1_000_000))));
+    format!("opset {opset} by {producer} | {parameters} parameters{}", macs.unwrap_or_default())
+}
+
+/// Goes on where [`file_line`] ends, or says in a line of its own what is wrong.
+fn engine_line(inspection: &Inspection) -> String {
+    match (&inspection.engine, &inspection.refused) {
         (_, Some(reason)) => format!("\n! the engine can't run it: {reason}\n"),
         (Some(engine), None) => format!(" | {engine} loads it\n"),
         (None, None) => "\n".to_owned(),
-    };
-    let by_kind = count(inspection.sites.iter().map(|s| s.activation.as_str()));
-    let kept = count(inspection.not_sites.iter().map(|n| n.kind.as_str()));
-    text += &format!("\n{}", units::count(inspection.sites.len(), "site"));
-    text += &if by_kind.is_empty() { String::new() } else { format!(": {by_kind}") };
-    text += &if kept.is_empty() { "\n".to_owned() } else { format!("; not sites: {kept}\n") };
+    }
+}
 
-    if !inspection.sites.is_empty() {
-        let mut sites = Grid::new().name("site").name("activation").name("output").name("computed by");
-        for site in &inspection.sites {
-            let short = |n: &String| n.rsplit('/').next().unwrap_or(n).to_owned();
-            sites.row([
-                site.node.clone(),
-                spelled(site),
-                units::shape(&site.output_shape),
-                site.nodes.iter().map(short).collect::<Vec<_>>().join(", "),
-            ]);
-        }
-        text += &format!("\n{}", sites.render());
+fn counts_line(inspection: &Inspection) -> String {
+    let by_kind = listed(inspection.sites.iter().map(|site| site.activation.as_str()));
+    let by_kind = if by_kind.is_empty() { String::new() } else { format!(": {by_kind}") };
+    let kept = listed(inspection.not_sites.iter().map(|other| other.kind.as_str()));
+    let kept = if kept.is_empty() { String::new() } else { format!("; not sites: {kept}") };
+    format!("{}{by_kind}{kept}\n", units::count(inspection.sites.len(), "site"))
+}
+
+fn sites_table(sites: &[InspectedSite]) -> String {
+    let short = |node: &String| node.rsplit('/').next().unwrap_or(node).to_owned();
+    let mut grid = Grid::new().name("site").name("activation").name("output").name("computed by");
+    for site in sites {
+        grid.row([
+            site.node.clone(),
+            spelled(site),
+            units::shape(&site.output_shape),
+            site.nodes.iter().map(short).collect::<Vec<_>>().join(", "),
+        ]);
     }
-    if !inspection.not_sites.is_empty() {
-        let mut others = Grid::new().name("not a site").name("op").name("is a").name("since it");
-        for other in &inspection.not_sites {
-            others.row([other.node.clone(), other.op.clone(), other.kind.clone(), other.reason.clone()]);
-        }
-        text += &format!("\n{}", others.render());
+    text::table(&grid)
+}
+
+fn not_sites_table(others: &[LookAlike]) -> String {
+    let mut grid = Grid::new().name("not a site").name("op").name("is a").name("since it");
+    for other in others {
+        grid.row([other.node.clone(), other.op.clone(), other.kind.clone(), other.reason.clone()]);
     }
+    text::table(&grid)
+}
+
+fn operators_line(inspection: &Inspection) -> String {
     let mut operators: Vec<_> = inspection.operators.iter().collect();
     operators.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     let operators: Vec<_> = operators.iter().map(|(op, n)| format!("{n} {op}")).collect();
-    text += &format!("\n{}", grid::wrap(&format!("operators: {}", operators.join(", ")), "           "));
-    text
+    text::wrap(&format!("operators: {}", operators.join(", ")), "           ")
 }
 
-fn spelled(site: &Site) -> String {
+fn spelled(site: &InspectedSite) -> String {
     let values = site.parameters.iter().map(|(name, value)| match value {
         Some(value) => format!("{name}={}", *value as f32),
         None => format!("{name} is a tensor"),
@@ -274,14 +297,7 @@ fn spelled(site: &Site) -> String {
 }
 
 /// `17 silu, 1 relu`, the most frequent first.
-fn count<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut counts: Vec<(&str, usize)> = vec![];
-    for name in names {
-        match counts.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, n)) => *n += 1,
-            None => counts.push((name, 1)),
-        }
-    }
-    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let counts = facts::counted(names);
     counts.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
 }

@@ -8,7 +8,7 @@ use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::{Error, Result};
 use crate::experiment::combinations;
-use crate::report::grid;
+use crate::report::text::wrap;
 
 /// `NAME=VALUE[,VALUE…]`: a knob and the values to try.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,7 @@ pub fn run(out: &mut dyn Write) -> Result<()> {
     for knob in engines::default().knobs() {
         let default = if knob.default.is_empty() { "(unset)" } else { &knob.default };
         text += &format!("{} = {default}  [{}]\n", knob.name, knob.kind);
-        text += &format!("    {}", grid::wrap(knob.about, "    "));
+        text += &format!("    {}", wrap(knob.about, "    "));
     }
     output::print(out, &text)
 }

@@ -2,8 +2,10 @@
 //! and every end has its exit code.
 
 mod acts;
+mod at_once;
 mod bench;
 mod compare;
+mod flags;
 mod inputs;
 mod inspect;
 mod knobs;

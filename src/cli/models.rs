@@ -9,6 +9,7 @@ use super::inputs::InputFlag;
 use super::output;
 use crate::error::{Error, Result};
 use crate::report::grid::Grid;
+use crate::report::text;
 use crate::{units, zoo};
 
 /// List the built-in models, or write one as ONNX
@@ -70,7 +71,7 @@ fn list() -> Result<String> {
             model.about,
         ]);
     }
-    Ok(table.render())
+    Ok(text::table(&table))
 }
 
 #[cfg(test)]

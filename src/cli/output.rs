@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use crate::error::{Error, Result};
+use crate::files::Destination;
 
 /// Standard output. A reader that goes away (`| head -1`) has what it wanted: the rest is dropped quietly.
 pub struct Stdout {
@@ -41,6 +42,14 @@ impl Write for Stdout {
         }
         let done = self.inner.flush();
         self.quietly(done, ())
+    }
+}
+
+/// Writes the text to the file, or prints it where there is none.
+pub fn deliver(file: Option<&Destination>, text: &str, out: &mut dyn Write) -> Result<()> {
+    match file {
+        Some(file) => file.write(text.as_bytes()),
+        None => print(out, text),
     }
 }
 

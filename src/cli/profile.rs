@@ -1,18 +1,19 @@
 //! `oplat profile`: models as they are, with other activations, and with none, measured against each other.
 
 use std::io::Write;
-use std::thread::ScopedJoinHandle;
 
-use super::settings::{Args, Settings};
-use super::targets::Where;
-use super::{interrupt, note, output, progress, subjects, tune};
-use crate::error::{Error, Exit, Result};
+use super::at_once::{Failures, at_once};
+use super::settings::{Args, Checked};
+use super::targets::TargetSetup;
+use super::tune::Tuning;
+use super::{interrupt, note, output, progress, subjects};
+use crate::error::{Error, Result};
 use crate::experiment;
 use crate::files::Destination;
-use crate::measure::{self, Measurement, Progress, Rest};
+use crate::measure::{self, Interrupt, Measurement, Progress, Rest};
 use crate::protocol::Load;
 use crate::record::Record;
-use crate::report::{self, Format, Named, Options};
+use crate::report::{self, NamedRecord, json};
 use crate::units;
 
 /// Confidence of every interval.
@@ -20,66 +21,58 @@ pub(super) const CONFIDENCE: f64 = 0.99;
 
 /// Measures, keeps and prints. What was measured is printed whatever went wrong after it.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let settings = Settings::check(args)?;
-    let experiment = experiment(&settings)?;
-    let Settings { places, save, resume, tune, format, options, output, cpus, .. } = settings;
-    let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
-    let (mut all, interrupt) = (progress::several(&names), interrupt());
-    // At once, each target in a thread of its own: devices don't disturb one another.
-    let results: Vec<Result<Done>> = std::thread::scope(|scope| {
-        let mut threads = vec![];
-        for (number, (place, mut progress)) in places.into_iter().zip(all.drain(..)).enumerate() {
-            let experiment = on(&place, &experiment, cpus.as_ref());
-            let (file, interrupt, options) = (save.get(number), &interrupt, &options);
-            threads.push(scope.spawn(move || {
-                let (target, progress) = (place.target.as_ref(), progress.as_mut());
-                let (record, lines) = if tune {
-                    let mut place = tune::Place { target, interrupt, progress };
-                    let tuned = tune::run(&experiment, &untuned(super::command_line()), &mut place)?;
-                    (tuned.record, tuned.lines)
-                } else {
-                    let kept = file.filter(|_| resume);
-                    let earlier =
-                        kept.map(|file| earlier(file, &experiment, progress)).transpose()?.flatten();
-                    (measure::measure(&experiment, earlier, target, progress, interrupt)?, vec![])
-                };
-                // Not when all are done: the others may take long, or never end.
-                let saved = file.map_or(Ok(()), |file| keep(&record, file, options));
-                Ok(Done { record, lines, saved })
-            }));
-        }
-        let ended = |thread: ScopedJoinHandle<_>| {
-            thread.join().unwrap_or_else(|_| Err(Error::lost("a measurement ended for an unknown reason")))
-        };
-        threads.into_iter().map(ended).collect()
+    let checked = Checked::new(args)?;
+    let measurement = plan(&checked)?;
+    let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, .. } = checked;
+    let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+    let (bars, interrupt) = (progress::several(&names), interrupt());
+    let jobs = targets.into_iter().zip(bars).enumerate().map(|(number, (setup, progress))| Job {
+        measurement: on(&setup, &measurement, cpus.as_ref()),
+        setup,
+        progress,
+        file: save.get(number),
+        resume,
+        tune,
+        interrupt: &interrupt,
     });
-    drop(experiment);
-    let mut trouble = None;
-    let (mut measured, mut told) = (vec![], vec![]);
+    let results = at_once(jobs, "a measurement", Job::run);
+    drop(measurement);
+
+    let mut failures = Failures::new(names.len() > 1);
+    let mut measured = vec![];
     for (name, result) in names.iter().zip(results) {
-        let named = |e: Error| if names.len() > 1 { e.context(name) } else { e };
-        match result {
-            Ok(Done { record, lines, saved }) => {
-                if let Err(error) = saved.and_then(|()| measure::complete(&record, !tune)).map_err(named) {
-                    worst(&mut trouble, error);
-                }
-                measured.push((name, record));
-                let of = if names.len() > 1 { format!("{name}: ") } else { String::new() };
-                told.extend(lines.iter().map(|line| format!("{of}{line}")));
+        let failed = match result {
+            Ok(Done { record, lines, complete }) => {
+                measured.push((name, record, lines));
+                complete.err()
             }
-            Err(error) => worst(&mut trouble, named(error)),
-        }
+            Err(error) => Some(error),
+        };
+        failed.into_iter().for_each(|error| failures.add(name, error));
     }
     if !measured.is_empty() {
-        let records: Vec<Named> = measured.iter().map(|(name, record)| Named { name, record }).collect();
-        let text = report::records(&records, format, &options)?;
-        match &output {
-            Some(file) => file.write(text.as_bytes())?,
-            None => output::print(out, &text)?,
-        }
+        let records: Vec<NamedRecord> =
+            measured.iter().map(|(name, record, _)| NamedRecord { name, record }).collect();
+        output::deliver(output.as_ref(), &report::records(&records, format, &breakdowns)?, out)?;
     }
-    told.iter().for_each(|line| note(line));
-    trouble.map_or(Ok(()), Err)
+    for (name, _, lines) in &measured {
+        let of = if failures.several { format!("{name}: ") } else { String::new() };
+        lines.iter().for_each(|line| note(&format!("{of}{line}")));
+    }
+    failures.end()
+}
+
+/// What is done on one target.
+struct Job<'a> {
+    setup: TargetSetup,
+    progress: Box<dyn Progress + Send>,
+    measurement: Measurement,
+    /// Where the record is kept.
+    file: Option<&'a Destination>,
+    /// Whether a record that is there is gone on with.
+    resume: bool,
+    tune: bool,
+    interrupt: &'a Interrupt,
 }
 
 /// What became of one target.
@@ -87,24 +80,38 @@ struct Done {
     record: Record,
     /// What tuning has to say.
     lines: Vec<String>,
-    /// Whether the record could be saved, where it was to be.
-    saved: Result<()>,
+    /// Whether all was measured, and the record saved where it was to be.
+    complete: Result<()>,
 }
 
-/// Keeps the first error, but one of something that was lost rather than one of what can't be done; others are
-/// told at once.
-pub(super) fn worst(trouble: &mut Option<Error>, error: Error) {
-    let told = match trouble {
-        Some(known) if known.exit == Exit::Lost || error.exit != Exit::Lost => error,
-        _ => match trouble.replace(error) {
-            Some(known) => known,
-            None => return,
-        },
-    };
-    note(&format!("oplat: {told}"));
+impl Job<'_> {
+    fn run(mut self) -> Result<Done> {
+        let (record, lines) = if self.tune { self.tuned()? } else { (self.measured()?, vec![]) };
+        // Not when all are done: the others may take long, or never end.
+        let saved = self.file.map_or(Ok(()), |file| file.write(json::document(&record)?.as_bytes()));
+        let complete = saved.and_then(|()| measure::complete(&record, !self.tune));
+        Ok(Done { record, lines, complete })
+    }
+
+    fn tuned(&mut self) -> Result<(Record, Vec<String>)> {
+        let tuning = Tuning {
+            measurement: &self.measurement,
+            target: self.setup.target.as_ref(),
+            interrupt: self.interrupt,
+            progress: self.progress.as_mut(),
+        };
+        tuning.run(&untuned(super::command_line()))
+    }
+
+    fn measured(&mut self) -> Result<Record> {
+        let (target, progress) = (self.setup.target.as_ref(), self.progress.as_mut());
+        let kept = self.file.filter(|_| self.resume);
+        let earlier = kept.map(|file| earlier(file, &self.measurement, progress)).transpose()?.flatten();
+        measure::measure(&self.measurement, earlier, target, progress, self.interrupt)
+    }
 }
 
-/// What a saved record has of the measurement already; told if it is of no use, and nothing if there is none.
+/// The record of the same plan that an earlier run saved, if there is a file. Fails if it is of another plan.
 fn earlier(file: &Destination, planned: &Measurement, progress: &mut dyn Progress) -> Result<Option<Record>> {
     let path = file.path();
     if !path.exists() {
@@ -125,45 +132,42 @@ fn earlier(file: &Destination, planned: &Measurement, progress: &mut dyn Progres
     Ok(Some(record))
 }
 
-fn experiment(settings: &Settings) -> Result<Measurement> {
-    let Settings { models, inputs, dims, swaps, .. } = settings;
+/// The measurement that was asked for, before a target is known.
+fn plan(checked: &Checked) -> Result<Measurement> {
+    let Checked { models, inputs, dims, swaps, .. } = checked;
     let (subjects, variants) = subjects::plan(models, inputs, dims, swaps, &mut |text| note(text))?;
     Ok(Measurement {
         command: super::command_line(),
         subjects,
         variants: variants.into(),
         load: Load {
-            seed: settings.seed,
-            threads: settings.threads,
-            denormals: settings.denormals,
+            seed: checked.seed,
+            threads: checked.threads,
+            denormals: checked.denormals,
             ..Load::default()
         },
         target: String::new(),
         cpus: None,
-        forks: settings.forks,
-        time: settings.time,
+        forks: checked.forks,
+        time: checked.time,
         confidence: CONFIDENCE,
-        cold: settings.cold,
+        cold: checked.cold,
         rest: Rest::default(),
     })
 }
 
-/// The experiment as it is made on one target.
-fn on(place: &Where, experiment: &Measurement, cpus: Option<&String>) -> Measurement {
+/// The measurement as it is made on one target.
+fn on(setup: &TargetSetup, measurement: &Measurement, cpus: Option<&String>) -> Measurement {
     Measurement {
-        target: place.target.name(),
-        cpus: cpus.or(place.cpus.as_ref()).cloned(),
-        time: place.time.map_or(experiment.time, |limit| limit.min(experiment.time)),
-        rest: place.rest,
-        ..experiment.clone()
+        target: setup.target.name(),
+        cpus: cpus.or(setup.cpus.as_ref()).cloned(),
+        time: setup.time.map_or(measurement.time, |limit| limit.min(measurement.time)),
+        rest: setup.rest,
+        ..measurement.clone()
     }
 }
 
 /// The command without the flag that asked for tuning.
 fn untuned(command: Vec<String>) -> Vec<String> {
     command.into_iter().filter(|word| word != "--tune").collect()
-}
-
-fn keep(record: &Record, file: &Destination, options: &Options) -> Result<()> {
-    file.write(report::render(record, Format::Json, options)?.as_bytes())
 }

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::output;
+use super::flags::ReportFlags;
 use crate::error::{Error, Result};
-use crate::files::Destination;
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
-use crate::report::{self, By, Format, Named, Options};
+use crate::report::{self, Breakdowns, By, NamedRecord};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,31 +19,25 @@ pub struct Args {
     /// Which breakdowns to show; several by commas [default: type,op,site]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "BREAKDOWN,…")]
     by: Vec<By>,
-    /// Rows of each breakdown
-    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
-    top: usize,
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
-    /// Write to this file and not to the standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    show: ReportFlags,
 }
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if let [path] = args.records.as_slice()
         && let Some(bench) = alone(path)?
     {
-        return put(args.output.as_deref(), &report::bench(&bench, args.format)?, out);
+        return args.show.deliver(&report::bench(&bench, args.show.format)?, out);
     }
     let records = args.records.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let mut options = Options { top: args.top, ..Options::default() };
+    let mut breakdowns = Breakdowns { top: args.show.top, ..Breakdowns::default() };
     if !args.by.is_empty() {
-        options.by = args.by;
+        breakdowns.by = args.by;
     }
     let names = names(&args.records);
     let named = named(&names, &records);
-    let text = report::records(&named, args.format, &options)?;
-    put(args.output.as_deref(), &text, out)
+    let text = report::records(&named, args.show.format, &breakdowns)?;
+    args.show.deliver(&text, out)
 }
 
 /// Paths as texts.
@@ -52,16 +45,8 @@ pub fn names(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
-pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<Named<'r>> {
-    names.iter().zip(records).map(|(name, record)| Named { name, record }).collect()
-}
-
-/// Writes the text to the file that was named, or prints it.
-pub fn put(file: Option<&Path>, text: &str, out: &mut dyn Write) -> Result<()> {
-    match file {
-        Some(path) => Destination::check(path)?.write(text.as_bytes()),
-        None => output::print(out, text),
-    }
+pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<NamedRecord<'r>> {
+    names.iter().zip(records).map(|(name, record)| NamedRecord { name, record }).collect()
 }
 
 #[derive(Deserialize)]

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
+use super::at_once::{Failures, at_once};
+use super::flags::{MOST_FORKS, MOST_THREADS, check_number, check_time};
 use super::inputs::{DimFlag, InputFlag};
 use super::interrupt;
 use super::profile::CONFIDENCE;
-use super::settings::{MOST_FORKS, MOST_THREADS, check_time, within};
-use super::targets::{Flags, Where};
+use super::targets::{TargetFlags, TargetSetup};
 use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
@@ -37,10 +37,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     time: Option<Duration>,
     #[command(flatten)]
-    targets: Flags,
+    targets: TargetFlags,
 }
 
-/// Checks all, measures all, and ends with the table of it.
+/// Checks all of it, measures all of it, and ends with a table of what was measured.
 pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     let path = &args.config;
     let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
@@ -53,51 +53,38 @@ pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     config.time = args.time.unwrap_or(config.time);
     let measurements = check(&config).map_err(|e| e.context(path.display()))?;
     let named = args.output.or_else(|| path.file_stem().map(PathBuf::from)).unwrap_or_else(|| ".".into());
-    let places = args.targets.places()?;
+    let setups = args.targets.setups()?;
     // Of several targets, each has a folder in the one that was named.
-    let folder = |place: &Where| match places.as_slice() {
+    let folder = |setup: &TargetSetup| match setups.as_slice() {
         [_] => named.clone(),
-        _ => named.join(place.file_name()),
+        _ => named.join(setup.file_name()),
     };
-    let folders = places.iter().map(|place| Folder::open(&folder(place), &measurements, args.resume));
+    let folders = setups.iter().map(|setup| Folder::open(&folder(setup), &measurements, args.resume));
     let folders = folders.collect::<Result<Vec<Folder>>>()?;
-    let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+    let names: Vec<String> = setups.iter().map(|setup| setup.name.clone()).collect();
     let bars = progress::several(&names);
-    let terminal = Terminal { out, said: BTreeSet::new() };
     let shared = Shared {
         config: &config,
         interrupt: interrupt(),
-        several: places.len() > 1,
-        terminal: Mutex::new(terminal),
+        several: setups.len() > 1,
+        terminal: Mutex::new(Terminal { out, said: BTreeSet::new() }),
     };
-    // At once, each target in a thread of its own: devices don't disturb one another.
-    let results: Vec<Result<()>> = std::thread::scope(|scope| {
-        let (shared, measurements) = (&shared, &measurements);
-        let threads = places.into_iter().zip(bars).zip(&folders).map(|((place, progress), folder)| {
-            scope.spawn(move || {
-                let mut lab = Here { shared, place, progress };
-                experiment::run(measurements, folder, args.resume, &mut lab)
-            })
-        });
-        let threads: Vec<_> = threads.collect();
-        let ended = |thread: ScopedJoinHandle<_>| {
-            thread.join().unwrap_or_else(|_| Err(Error::lost("an experiment ended for an unknown reason")))
-        };
-        threads.into_iter().map(ended).collect()
+    let jobs = setups.into_iter().zip(bars).zip(&folders);
+    let results = at_once(jobs, "an experiment", |((setup, progress), folder)| {
+        let mut lab = OneTarget { shared: &shared, setup, progress };
+        experiment::run(&measurements, folder, args.resume, &mut lab)
     });
-    let mut trouble = None;
+    let mut failures = Failures::new(shared.several);
     for (name, result) in names.iter().zip(results) {
-        if let Err(error) = result {
-            super::profile::worst(&mut trouble, if shared.several { error.context(name) } else { error });
-        }
+        result.err().into_iter().for_each(|error| failures.add(name, error));
     }
-    trouble.map_or(Ok(()), Err)
+    failures.end()
 }
 
 /// The measurements of an experiment whose numbers are in range.
 fn check(config: &Config) -> Result<Vec<Case>> {
-    within("forks", config.forks, MOST_FORKS)?;
-    config.threads.iter().try_for_each(|&threads| within("threads", threads, MOST_THREADS))?;
+    check_number("forks", config.forks, MOST_FORKS)?;
+    config.threads.iter().try_for_each(|&threads| check_number("threads", threads, MOST_THREADS))?;
     check_time("time", config.time)?;
     config.cases()
 }
@@ -113,7 +100,7 @@ struct Shared<'a> {
 
 struct Terminal<'a> {
     out: &'a mut (dyn Write + Send),
-    /// What has been said of the models.
+    /// Notes about models that have been told: what holds for all targets is told once.
     said: BTreeSet<String>,
 }
 
@@ -123,18 +110,18 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// One target.
-struct Here<'a> {
+/// Measures on one target, and tells what comes of it.
+struct OneTarget<'a> {
     shared: &'a Shared<'a>,
-    place: Where,
+    setup: TargetSetup,
     progress: Box<dyn Progress + Send>,
 }
 
-impl Executor for Here<'_> {
-    fn prepare(&mut self, measurement: &Case) -> Result<Measurement> {
-        let (config, entry) = (self.shared.config, &measurement.entry);
+impl Executor for OneTarget<'_> {
+    fn prepare(&mut self, case: &Case) -> Result<Measurement> {
+        let (config, entry) = (self.shared.config, &case.entry);
         let swaps = Swaps {
-            activations: measurement.activations.clone(),
+            activations: case.activations.clone(),
             lowerings: config.lowerings.clone(),
             selection: Selection::default(),
             control: config.control,
@@ -151,30 +138,30 @@ impl Executor for Here<'_> {
         };
         let named = std::slice::from_ref(&entry.model);
         let (subjects, variants) = subjects::plan(named, &flags, &dims, &swaps, &mut once)?;
-        let place = &self.place;
+        let setup = &self.setup;
         Ok(Measurement {
             command: super::command_line(),
             subjects,
             variants: variants.into(),
             load: Load {
                 seed: config.seed,
-                threads: measurement.threads,
+                threads: case.threads,
                 denormals: config.denormals,
                 ..Load::default()
             },
-            target: place.target.name(),
-            cpus: place.cpus.clone(),
+            target: setup.target.name(),
+            cpus: setup.cpus.clone(),
             forks: config.forks,
-            time: place.time.map_or(config.time, |limit| limit.min(config.time)),
+            time: setup.time.map_or(config.time, |limit| limit.min(config.time)),
             confidence: CONFIDENCE,
             cold: false,
-            rest: place.rest,
+            rest: setup.rest,
         })
     }
 
-    fn measure(&mut self, experiment: &Measurement, place: Position) -> Result<Record> {
-        let mut progress = Part::new(self.progress.as_mut(), place);
-        measure::measure(experiment, None, self.place.target.as_ref(), &mut progress, &self.shared.interrupt)
+    fn measure(&mut self, measurement: &Measurement, position: Position) -> Result<Record> {
+        let mut progress = Part::new(self.progress.as_mut(), position);
+        measure::measure(measurement, None, self.setup.target.as_ref(), &mut progress, &self.shared.interrupt)
     }
 
     fn interrupted(&self) -> bool {
@@ -182,7 +169,7 @@ impl Executor for Here<'_> {
     }
 
     fn print(&mut self, text: &str) -> Result<()> {
-        let head = if self.shared.several { format!("\ntarget {}", self.place.name) } else { String::new() };
+        let head = if self.shared.several { format!("\ntarget {}", self.setup.name) } else { String::new() };
         let (shared, mut printed) = (self.shared, Ok(()));
         self.progress.aside(&mut || {
             printed = output::print(shared.terminal().out, &format!("{head}{text}"));

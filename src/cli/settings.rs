@@ -3,19 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-
+use super::flags::{MOST_FORKS, MOST_THREADS, SiteFlags, check_number, check_time, denormals};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
-use super::targets::{Flags, Where};
+use super::targets::{TargetFlags, TargetSetup};
 use crate::activation::Activation;
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
 use crate::files::Destination;
 use crate::record::Denormals;
-use crate::report::{Format, Options};
-use crate::swap::{Lowerings, Selection};
+use crate::report::{Breakdowns, Format};
+use crate::swap::Lowerings;
 use crate::{device, measure, units};
 
 /// What the user typed.
@@ -32,15 +31,8 @@ pub struct Args {
     /// (one operator, one pass over memory) or both
     #[arg(long, value_name = "LOWERING", default_value_t)]
     pub lowering: Lowerings,
-    /// Swap only sites that are now one of these
-    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
-    pub from: Vec<String>,
-    /// Swap only sites with such a name (`*`, `?`); may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub site: Vec<String>,
-    /// Leave sites with such a name alone; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub skip: Vec<String>,
+    #[command(flatten)]
+    pub select: SiteFlags,
     /// Don't measure the control, in which the sites are identity: no activation cost then
     #[arg(long)]
     pub no_control: bool,
@@ -86,7 +78,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
-    pub targets: Flags,
+    pub targets: TargetFlags,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
     /// Write the report to this file and not to the standard output
@@ -99,18 +91,12 @@ pub struct Args {
     #[arg(long)]
     pub resume: bool,
     /// Rows of each breakdown
-    #[arg(long, value_name = "N", default_value_t = Options::default().top)]
+    #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     pub top: usize,
 }
 
-/// The argument of `--denormals`.
-pub fn denormals() -> impl TypedValueParser<Value = Denormals> {
-    PossibleValuesParser::new(Denormals::ALL.map(Denormals::name))
-        .map(|text| Denormals::ALL.into_iter().find(|mode| mode.name() == text).unwrap_or_default())
-}
-
-/// Settings that can be acted on: names are known, files can be written, numbers are in range.
-pub struct Settings {
+/// What can be acted on: names are known, files can be written, numbers are in range.
+pub struct Checked {
     pub models: Vec<String>,
     pub swaps: Swaps,
     pub inputs: Vec<InputFlag>,
@@ -125,9 +111,9 @@ pub struct Settings {
     pub tune: bool,
     pub seed: u64,
     /// Where it is measured; never empty.
-    pub places: Vec<Where>,
+    pub targets: Vec<TargetSetup>,
     pub format: Format,
-    pub options: Options,
+    pub breakdowns: Breakdowns,
     pub output: Option<Destination>,
     /// Where the records are kept, one for each target.
     pub save: Vec<Destination>,
@@ -135,61 +121,19 @@ pub struct Settings {
     pub resume: bool,
 }
 
-/// More of either is a slip of the finger.
-pub(super) const MOST_FORKS: usize = 1000;
-pub(super) const MOST_THREADS: usize = 1024;
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
-impl Settings {
+impl Checked {
     /// Checks what was typed. Whatever can be refused is refused here, before anything takes time.
-    pub fn check(args: Args) -> Result<Self> {
-        let activations = activations_of("--act", &args.act)?;
-        let selection =
-            Selection { from: activations_of("--from", &args.from)?, sites: args.site, skip: args.skip };
-        let selects = !(selection.from.is_empty() && selection.sites.is_empty() && selection.skip.is_empty());
-        if activations.is_empty() && (selects || args.no_control) {
-            return Err(Error::input(
-                "--from, --site, --skip and --no-control are about swapping: give --act too",
-            ));
-        }
-        if args.tune && args.models.len() > 1 {
-            return Err(Error::input("--tune is for one model at a time: give one"));
-        }
+    pub fn new(args: Args) -> Result<Self> {
+        let activations = activations(&args)?;
+        let selection = args.select.check().map_err(|e| e.context("--from"))?;
+        check_swapping(&args)?;
         let forks = args.forks.unwrap_or(if args.cold { MOST_FORKS } else { measure::FORKS });
-        within("--forks", forks, MOST_FORKS)?;
-        within("--threads", args.threads, MOST_THREADS)?;
-        check_time("--time", args.time)?;
-        if let Some(pause) = args.cool_down.filter(|&pause| pause >= args.time) {
-            return Err(Error::input(format!(
-                "--cool-down {} leaves nothing of --time {}: give more --time",
-                units::duration(pause),
-                units::duration(args.time)
-            )));
-        }
-        if args.output.is_some() && args.output == args.save {
-            return Err(Error::input("-o and --save name the same file: give each its own"));
-        }
-        let mut places = args.targets.places()?;
-        let limit =
-            args.max_temperature.map(|degrees| device::limit_mc("--max-temperature", degrees)).transpose()?;
-        for place in &mut places {
-            place.rest.pause = args.cool_down.unwrap_or(place.rest.pause);
-            place.rest.below_mc = limit.or(place.rest.below_mc);
-        }
-        if let Some(text) = args.cpus.as_ref().filter(|_| args.targets.target == ["local"]) {
-            environment::parse_cpus(text)?;
-        }
-        let destination = |path: Option<PathBuf>| path.map(|path| Destination::check(&path)).transpose();
-        if args.resume && args.save.is_none() {
-            return Err(Error::input("--resume goes on with the record that --save names: give that too"));
-        }
-        let save = match &args.save {
-            Some(path) => places
-                .iter()
-                .map(|p| Destination::check(&save_as(path, p, &places)))
-                .collect::<Result<_>>()?,
-            None => vec![],
-        };
+        check_number("--forks", forks, MOST_FORKS)?;
+        check_number("--threads", args.threads, MOST_THREADS)?;
+        check_times(&args)?;
+        check_files(&args)?;
+        let targets = targets(&args)?;
+        let save = saves(&args, &targets)?;
         Ok(Self {
             models: args.models,
             swaps: Swaps {
@@ -209,45 +153,85 @@ impl Settings {
             denormals: args.denormals,
             tune: args.tune,
             seed: args.seed,
-            places,
+            targets,
             resume: args.resume,
             format: args.format,
-            options: Options { top: args.top, ..Options::default() },
-            output: destination(args.output)?,
+            breakdowns: Breakdowns { top: args.top, ..Breakdowns::default() },
+            output: args.output.as_deref().map(Destination::check).transpose()?,
             save,
         })
     }
 }
 
+fn activations(args: &Args) -> Result<Vec<Activation>> {
+    args.act.iter().map(|name| Activation::parse(name).map_err(|e| e.context("--act"))).collect()
+}
+
+/// Refuses flags about swaps where nothing is swapped, and tuning of several models.
+fn check_swapping(args: &Args) -> Result<()> {
+    if args.act.is_empty() && (!args.select.is_empty() || args.no_control) {
+        return Err(Error::input(
+            "--from, --site, --skip and --no-control are about swapping: give --act too",
+        ));
+    }
+    if args.tune && args.models.len() > 1 {
+        return Err(Error::input("--tune is for one model at a time: give one"));
+    }
+    Ok(())
+}
+
+fn check_times(args: &Args) -> Result<()> {
+    check_time("--time", args.time)?;
+    match args.cool_down.filter(|&pause| pause >= args.time) {
+        Some(pause) => Err(Error::input(format!(
+            "--cool-down {} leaves nothing of --time {}: give more --time",
+            units::duration(pause),
+            units::duration(args.time)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_files(args: &Args) -> Result<()> {
+    if args.output.is_some() && args.output == args.save {
+        return Err(Error::input("-o and --save name the same file: give each its own"));
+    }
+    Ok(())
+}
+
+/// Where it is measured, with what the flags say for all targets.
+fn targets(args: &Args) -> Result<Vec<TargetSetup>> {
+    let mut targets = args.targets.setups()?;
+    let limit =
+        args.max_temperature.map(|degrees| device::limit_mc("--max-temperature", degrees)).transpose()?;
+    for target in &mut targets {
+        target.rest.pause = args.cool_down.unwrap_or(target.rest.pause);
+        target.rest.below_mc = limit.or(target.rest.below_mc);
+    }
+    if let Some(text) = args.cpus.as_ref().filter(|_| args.targets.target == ["local"]) {
+        environment::parse_cpus(text)?;
+    }
+    Ok(targets)
+}
+
+/// The files of `--save`, one for each target.
+fn saves(args: &Args, targets: &[TargetSetup]) -> Result<Vec<Destination>> {
+    let Some(path) = &args.save else {
+        return match args.resume {
+            true => Err(Error::input("--resume goes on with the record that --save names: give that too")),
+            false => Ok(vec![]),
+        };
+    };
+    targets.iter().map(|target| Destination::check(&save_as(path, target, targets))).collect()
+}
+
 /// Where a target's record is kept: the file that was named, and of several targets one for each, with the
 /// target's name before its extension.
-fn save_as(path: &Path, place: &Where, all: &[Where]) -> PathBuf {
+fn save_as(path: &Path, target: &TargetSetup, all: &[TargetSetup]) -> PathBuf {
     if all.len() == 1 {
         return path.into();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let extension = path.extension().map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
-    path.with_file_name(format!("{stem}.{}{extension}", place.file_name()))
-}
-
-fn activations_of(flag: &str, names: &[String]) -> Result<Vec<Activation>> {
-    names.iter().map(|name| Activation::parse(name).map_err(|e| e.context(flag))).collect()
-}
-
-/// A time that can be waited for.
-pub(super) fn check_time(flag: &str, time: Duration) -> Result<()> {
-    if time.is_zero() || time > LONGEST {
-        return Err(Error::input(format!(
-            "{flag}: give more than nothing and at most a day, as in 40s, 2m or 500ms"
-        )));
-    }
-    Ok(())
-}
-
-pub(super) fn within(flag: &str, n: usize, most: usize) -> Result<()> {
-    match n {
-        0 => Err(Error::input(format!("{flag} 0: give at least 1"))),
-        n if n > most => Err(Error::input(format!("{flag} {n}: give at most {most}"))),
-        _ => Ok(()),
-    }
+    path.with_file_name(format!("{stem}.{}{extension}", target.file_name()))
 }

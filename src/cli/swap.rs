@@ -3,14 +3,18 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::flags::SiteFlags;
 use super::{model, note, output};
 use crate::activation::Activation;
 use crate::engines;
 use crate::error::{Error, Result};
-use crate::swap::{self, Found, Lowering, Selection};
+use crate::swap::{self, Found, Lowering};
 
 /// What the user typed.
 #[derive(clap::Args)]
+#[command(mut_arg("from", |arg| arg.help("Only sites that are now one of these")))]
+#[command(mut_arg("site", |arg| arg.help("Only sites with such a name (`*`, `?`); may be repeated")))]
+#[command(mut_arg("skip", |arg| arg.help("No sites with such a name; may be repeated")))]
 pub struct Args {
     /// An ONNX file; failing that `models/FILE`, failing that the built-in model of that name
     #[arg(value_name = "MODEL")]
@@ -26,29 +30,7 @@ pub struct Args {
     #[arg(short, long, value_name = "OUT.onnx")]
     output: PathBuf,
     #[command(flatten)]
-    select: Select,
-}
-
-/// Which sites are meant: the same for every command.
-#[derive(clap::Args)]
-pub struct Select {
-    /// Only sites that are now one of these
-    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
-    from: Vec<String>,
-    /// Only sites with such a name (`*`, `?`); may be repeated
-    #[arg(long, value_name = "GLOB")]
-    site: Vec<String>,
-    /// No sites with such a name; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    skip: Vec<String>,
-}
-
-impl Select {
-    /// The selection, with its names read.
-    fn check(self) -> Result<Selection> {
-        let from = self.from.iter().map(|name| Activation::parse(name)).collect::<Result<_>>()?;
-        Ok(Selection { from, sites: self.site, skip: self.skip })
-    }
+    select: SiteFlags,
 }
 
 /// Writes the model with the chosen sites swapped, and says how many of which kind they were.

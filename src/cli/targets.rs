@@ -8,13 +8,15 @@ use super::{note, output};
 use crate::device::{self, Device, Lab, Options, Target};
 use crate::error::{Error, Result};
 use crate::measure::{self, Interrupt, Rest};
+use crate::record::{Android, Cluster, Environment};
+use crate::units;
 
-/// The file in which names are looked up.
+/// The files in which names are looked up: the first that exists.
 const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
 
 /// The flags of every command that runs workers.
 #[derive(Default, clap::Args)]
-pub struct Flags {
+pub struct TargetFlags {
     /// Where workers run: local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX for a launcher, or a name in
     /// the lab's file; may be repeated, and all are measured at once
     #[arg(long, value_name = "TARGET", default_value = "local")]
@@ -30,8 +32,8 @@ pub struct Flags {
     pub keep: bool,
 }
 
-/// A target, and what its measurement is given there.
-pub struct Where {
+/// A target, and what is particular to a measurement on it.
+pub struct TargetSetup {
     /// As the user named it.
     pub name: String,
     pub target: Box<dyn Target + Send>,
@@ -41,7 +43,7 @@ pub struct Where {
     pub rest: Rest,
 }
 
-impl Where {
+impl TargetSetup {
     /// Its name as a part of a file's.
     pub fn file_name(&self) -> String {
         let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
@@ -49,31 +51,31 @@ impl Where {
     }
 }
 
-impl Flags {
+impl TargetFlags {
     /// The targets, in order. Fails if one is named twice or isn't known.
-    pub fn places(&self) -> Result<Vec<Where>> {
-        let mut places: Vec<Where> = vec![];
+    pub fn setups(&self) -> Result<Vec<TargetSetup>> {
+        let mut setups: Vec<TargetSetup> = vec![];
         for name in &self.target {
-            let place = self.place(name)?;
-            if places.iter().any(|known| known.target.name() == place.target.name()) {
+            let setup = self.setup(name)?;
+            if setups.iter().any(|known| known.target.name() == setup.target.name()) {
                 return Err(Error::input(format!(
                     "--target {name}: it is given twice; one job at a time on each"
                 )));
             }
-            places.push(place);
+            setups.push(setup);
         }
-        Ok(places)
+        Ok(setups)
     }
 
     /// The only target.
-    pub fn only(&self) -> Result<Where> {
-        match self.places()?.pop() {
-            Some(place) => Ok(place),
+    pub fn only(&self) -> Result<TargetSetup> {
+        match self.setups()?.pop() {
+            Some(setup) => Ok(setup),
             None => Err(Error::input("there is no target")),
         }
     }
 
-    fn place(&self, name: &str) -> Result<Where> {
+    fn setup(&self, name: &str) -> Result<TargetSetup> {
         let plain = name == "local" || name == "adb" || name.contains(':');
         let device = match plain {
             true => Device { target: name.into(), ..Device::default() },
@@ -89,7 +91,7 @@ impl Flags {
             fixed_performance: device.fixed_performance,
         };
         let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
-        Ok(Where {
+        Ok(TargetSetup {
             name: name.into(),
             target: device::parse(&device.target, &options)?,
             cpus: device.cpus,
@@ -114,11 +116,11 @@ impl Flags {
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    flags: Flags,
+    flags: TargetFlags,
 }
 
 /// Looks at the targets that were named, or at all that there are: this machine, those of the lab and the phones
-/// that adb knows. One that can't be reached is told with its remedy.
+/// that adb knows. One that can't be reached is named with the error, which has the remedy.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let mut flags = args.flags;
     let named = flags.target != ["local"];
@@ -134,13 +136,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         }
     }
     let interrupt = super::interrupt();
-    let places = flags.places()?;
+    let setups = flags.setups()?;
     let mut lost = None;
-    for place in &places {
-        let text = match look(place, &interrupt) {
+    for setup in &setups {
+        let text = match look(setup, &interrupt) {
             Ok(text) => text,
             Err(error) => {
-                let text = format!("{}\n  {error}\n", place.name);
+                let text = format!("{}\n  {error}\n", setup.name);
                 lost.get_or_insert(error);
                 text
             }
@@ -153,42 +155,52 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     }
 }
 
-/// What is known of a target that can be reached.
-fn look(place: &Where, interrupt: &Interrupt) -> Result<String> {
-    let e = measure::look(place.target.as_ref(), place.cpus.as_deref(), interrupt)?;
-    let mut lines = vec![];
+/// What is known of a target that can be reached: a line for each thing, nothing of one that it doesn't tell.
+fn look(setup: &TargetSetup, interrupt: &Interrupt) -> Result<String> {
+    let e = measure::look(setup.target.as_ref(), setup.cpus.as_deref(), interrupt)?;
+    let mut lines = vec![processor(&e), system(&e)];
+    lines.extend(e.android.iter().flat_map(phone));
+    lines.extend(clusters(&e));
+    lines.push(format!("a measurement of one thread would use cpu {}", units::cpus(&e.affinity)));
+    lines.extend(hottest(&e));
+    lines.extend(e.warnings.iter().map(|warning| format!("! {warning}")));
+    let lines = lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n"));
+    Ok(format!("{}\n{}", setup.name, lines.collect::<String>()))
+}
+
+fn processor(e: &Environment) -> String {
     let cpu = e.cpu.as_deref().unwrap_or("CPU unknown");
     let emulated = if e.emulated { ", emulated" } else { "" };
-    let cores = crate::units::count(e.cores, "core");
-    lines.push(format!("{} ({}{emulated}), {cpu}, {cores}", e.host, e.arch));
-    let memory = e.memory_bytes.map_or_else(|| "memory unknown".into(), crate::units::bytes);
-    lines.push(format!("{}, {memory}", e.os));
-    if let Some(android) = &e.android {
-        let soc = android.soc.as_ref().map_or_else(String::new, |soc| format!(", {soc}"));
-        lines.push(format!("Android {}, {}{soc}", android.version, android.device));
-        let percent = android.battery_percent.before.map(|percent| format!("battery {percent}%"));
-        let degrees = android.battery_mc.before.map(|mc| format!("{} °C", mc / 1000));
-        let status = android.thermal_status.before.map(|status| format!("thermal status {status}"));
-        lines.push([percent, degrees, status].into_iter().flatten().collect::<Vec<_>>().join(", "));
-    }
-    let clusters = e.clusters.iter().map(|c| {
+    format!("{} ({}{emulated}), {cpu}, {}", e.host, e.arch, units::count(e.cores, "core"))
+}
+
+fn system(e: &Environment) -> String {
+    let memory = e.memory_bytes.map_or_else(|| "memory unknown".into(), units::bytes);
+    format!("{}, {memory}", e.os)
+}
+
+/// The device, and the state of its battery.
+fn phone(android: &Android) -> [String; 2] {
+    let soc = android.soc.as_ref().map_or_else(String::new, |soc| format!(", {soc}"));
+    let percent = android.battery_percent.before.map(|percent| format!("battery {percent}%"));
+    let degrees = android.battery_mc.before.map(|mc| format!("{} °C", mc / 1000));
+    let status = android.thermal_status.before.map(|status| format!("thermal status {status}"));
+    let state: Vec<String> = [percent, degrees, status].into_iter().flatten().collect();
+    [format!("Android {}, {}{soc}", android.version, android.device), state.join(", ")]
+}
+
+fn clusters(e: &Environment) -> Option<String> {
+    let cluster = |c: &Cluster| {
         let speed = c.max_khz.map_or_else(String::new, |khz| format!(" at {} MHz", khz / 1000));
-        let cpus = c.cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         let core = c.core.as_ref().map_or_else(String::new, |core| format!(", {core}"));
-        format!("cpu {cpus}{core}{speed}")
-    });
-    let clusters = clusters.collect::<Vec<_>>().join(" | ");
-    if !clusters.is_empty() {
-        lines.push(format!("clusters: {clusters}"));
-    }
-    let pinned = e.affinity.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-    lines.push(format!("a measurement of one thread would use cpu {pinned}"));
-    let hottest = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.before?, zone))).max();
-    if let Some((mc, zone)) = hottest {
-        lines.push(format!("hottest zone: {zone} at {} °C", mc / 1000));
-    }
-    lines.extend(e.warnings.iter().map(|warning| format!("! {warning}")));
-    let lines: String =
-        lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")).collect();
-    Ok(format!("{}\n{lines}", place.name))
+        format!("cpu {}{core}{speed}", units::cpus(&c.cpus))
+    };
+    let clusters: Vec<String> = e.clusters.iter().map(cluster).collect();
+    (!clusters.is_empty()).then(|| format!("clusters: {}", clusters.join(" | ")))
+}
+
+fn hottest(e: &Environment) -> Option<String> {
+    let zones = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.before?, zone)));
+    let (mc, zone) = zones.max()?;
+    Some(format!("hottest zone: {zone} at {} °C", mc / 1000))
 }

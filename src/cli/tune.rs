@@ -11,92 +11,95 @@ use crate::measure::{self, Candidate, Interrupt, Measurement, Planned, Progress}
 use crate::record::{Record, Verdict};
 use crate::units;
 
-/// Shares of the time: the first look, and the measurement of the candidates.
+/// Shares of the time for the first look and for trying the candidates. The rest is for measuring what helped again.
 const LOOK: f64 = 0.15;
 const TRIALS: f64 = 0.5;
 
-/// What was found.
-pub struct Tuned {
-    /// The last measurement: the model as it is beside what helped, or beside what was tried if nothing did.
-    pub record: Record,
-    /// What to tell the user, a line each.
-    pub lines: Vec<String>,
-}
-
-/// Where a stage is done, and by whom it may be ended.
-pub struct Place<'a> {
+/// One tuning.
+pub struct Tuning<'a> {
+    /// Whose first variant is tuned.
+    pub measurement: &'a Measurement,
     pub target: &'a dyn Target,
     pub interrupt: &'a Interrupt,
     pub progress: &'a mut dyn Progress,
 }
 
-/// Tunes the first variant of an experiment; `command` is what the user typed, without --tune.
-pub fn run(experiment: &Measurement, command: &[String], place: &mut Place) -> Result<Tuned> {
-    let original = experiment.variants[0].clone();
-    let stage = |share: f64, forks: usize, settings: &[Knobs]| Measurement {
-        variants: std::iter::once(original.clone())
-            .chain(settings.iter().map(|k| with(&original, k)))
-            .collect::<Vec<_>>()
-            .into(),
-        time: experiment.time.mul_f64(share),
-        forks,
-        ..experiment.clone()
-    };
-    let look = measured(&stage(LOOK, experiment.forks.min(2), &[]), place)?;
-    if look.settings.interrupted || look.settings.lost.is_some() {
-        return Ok(Tuned { record: look, lines: vec![] });
-    }
-    let found = measure::candidates(experiment, &look, place.target, place.progress, place.interrupt);
-    let candidates = match found {
-        Ok(candidates) => candidates,
-        Err(error) => return Ok(Tuned { record: cut_off(look, error, place.interrupt), lines: vec![] }),
-    };
-    if candidates.is_empty() {
-        let lines = vec!["no knob of the engine changes what takes time here".to_owned()];
-        return Ok(Tuned { record: look, lines });
-    }
-    for candidate in &candidates {
-        let (knobs, share) = (short(&candidate.knobs), units::share(candidate.share));
-        place.progress.note(&format!("{knobs} is about {share} of the time: {}", candidate.ops.join(", ")));
-    }
-    let settings: Vec<Knobs> = candidates.iter().map(|c| c.knobs.clone()).collect();
-    let tried = match measured(&stage(TRIALS, experiment.forks, &settings), place) {
-        Ok(tried) => tried,
-        Err(error) => return Ok(Tuned { record: cut_off(look, error, place.interrupt), lines: vec![] }),
-    };
-    let helped = helped(&tried);
-    let together = combined(&helped);
-    let record = match &together {
-        Some(all) if !tried.settings.interrupted && tried.settings.lost.is_none() => {
-            let settings: Vec<Knobs> = helped.iter().chain([all]).cloned().collect();
-            match measured(&stage(1.0 - LOOK - TRIALS, experiment.forks, &settings), place) {
-                Ok(last) if !last.settings.interrupted && last.settings.lost.is_none() => last,
-                // The trials are whole and tell more than a part of what came after them.
-                Ok(last) => {
-                    let why = Error::lost(last.settings.lost.unwrap_or_default());
-                    cut_off(tried.clone(), why, place.interrupt)
-                }
-                Err(error) => cut_off(tried.clone(), error, place.interrupt),
-            }
+impl Tuning<'_> {
+    /// Returns the last record, which has the model as it is beside what helped, or beside what was tried if nothing
+    /// did; and what to tell the user, a line each. `command` is what the user typed, without --tune.
+    pub fn run(mut self, command: &[String]) -> Result<(Record, Vec<String>)> {
+        let look = self.stage(LOOK, self.measurement.forks.min(2), &[])?;
+        if !is_whole(&look) {
+            return Ok((look, vec![]));
         }
-        _ => tried.clone(),
-    };
-    let lines = lines(&tried, &record, &candidates, command);
-    Ok(Tuned { record, lines })
-}
-
-/// What is there when a later step can't be taken.
-fn cut_off(mut record: Record, error: Error, interrupt: &Interrupt) -> Record {
-    if interrupt.is_raised() {
-        record.settings.interrupted = true;
-    } else {
-        record.settings.lost = Some(error.message);
+        let candidates =
+            measure::candidates(self.measurement, &look, self.target, self.progress, self.interrupt);
+        let candidates = match candidates {
+            Ok(candidates) => candidates,
+            Err(error) => return Ok((self.cut_off(look, error), vec![])),
+        };
+        if candidates.is_empty() {
+            return Ok((look, vec!["no knob of the engine changes what takes time here".to_owned()]));
+        }
+        self.announce(&candidates);
+        let settings: Vec<Knobs> = candidates.iter().map(|c| c.knobs.clone()).collect();
+        let tried = match self.stage(TRIALS, self.measurement.forks, &settings) {
+            Ok(tried) => tried,
+            Err(error) => return Ok((self.cut_off(look, error), vec![])),
+        };
+        let last = self.together(&tried);
+        let lines = lines(&tried, &last, &candidates, command);
+        Ok((last, lines))
     }
-    record
+
+    /// Measures the model as it is and with each of the settings, in a share of the time.
+    fn stage(&mut self, share: f64, forks: usize, settings: &[Knobs]) -> Result<Record> {
+        let original = &self.measurement.variants[0];
+        let variants = std::iter::once(original.clone()).chain(settings.iter().map(|k| with(original, k)));
+        let stage = Measurement {
+            variants: variants.collect::<Vec<_>>().into(),
+            time: self.measurement.time.mul_f64(share),
+            forks,
+            ..self.measurement.clone()
+        };
+        measure::measure(&stage, None, self.target, self.progress, self.interrupt)
+    }
+
+    fn announce(&mut self, candidates: &[Candidate]) {
+        for candidate in candidates {
+            let (knobs, share) = (short(&candidate.knobs), units::share(candidate.share));
+            let ops = candidate.ops.join(", ");
+            self.progress.note(&format!("{knobs} is about {share} of the time: {ops}"));
+        }
+    }
+
+    /// Measures what helped again, and all of it together. The trials are what is left if there is no such setting, or
+    /// if that is cut off: they are whole and tell more than a part of what came after them.
+    fn together(&mut self, tried: &Record) -> Record {
+        let helped = helped(tried);
+        let Some(all) = combined(&helped).filter(|_| is_whole(tried)) else { return tried.clone() };
+        let settings: Vec<Knobs> = helped.into_iter().chain([all]).collect();
+        match self.stage(1.0 - LOOK - TRIALS, self.measurement.forks, &settings) {
+            Ok(last) if is_whole(&last) => last,
+            Ok(last) => self.cut_off(tried.clone(), Error::lost(last.settings.lost.unwrap_or_default())),
+            Err(error) => self.cut_off(tried.clone(), error),
+        }
+    }
+
+    /// Marks a record as the last one, where a later step was interrupted or failed.
+    fn cut_off(&self, mut record: Record, error: Error) -> Record {
+        if self.interrupt.is_raised() {
+            record.settings.interrupted = true;
+        } else {
+            record.settings.lost = Some(error.message);
+        }
+        record
+    }
 }
 
-fn measured(experiment: &Measurement, place: &mut Place) -> Result<Record> {
-    measure::measure(experiment, None, place.target, place.progress, place.interrupt)
+/// Whether all of it was measured.
+fn is_whole(record: &Record) -> bool {
+    !record.settings.interrupted && record.settings.lost.is_none()
 }
 
 fn with(original: &Planned, knobs: &Knobs) -> Planned {
@@ -120,7 +123,8 @@ fn helped(record: &Record) -> Vec<Knobs> {
     faster.into_iter().map(|(_, knobs)| knobs).collect()
 }
 
-/// All of them together, the better one's value where two set the same knob; `None` if that is one of them.
+/// All of them together; where two set the same knob, with the better one's value. `None` if that is one of them
+/// already.
 fn combined(helped: &[Knobs]) -> Option<Knobs> {
     let mut all = Knobs::new();
     for (name, value) in helped.iter().flatten() {
@@ -129,7 +133,7 @@ fn combined(helped: &[Knobs]) -> Option<Knobs> {
     (!helped.is_empty() && !helped.contains(&all)).then_some(all)
 }
 
-/// What was tried and came to nothing, and how to have what helped.
+/// How to have what helped, and what was tried and did not.
 fn lines(tried: &Record, last: &Record, candidates: &[Candidate], command: &[String]) -> Vec<String> {
     let mut lines = vec![];
     let best = helped(last).into_iter().next();

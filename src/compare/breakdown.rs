@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::join::{Key, join};
 use crate::record::{Op, Site, Variant};
+use crate::units;
 
-/// How two rows were found to be the same.
+/// How an op or a site of one record was found to be one of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JoinedBy {
@@ -18,11 +19,22 @@ pub enum JoinedBy {
     Nothing,
 }
 
-/// A variant's ops or sites, the largest difference first; of equal ones that which takes longest.
+impl JoinedBy {
+    /// As JSON and CSV spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Shape => "shape",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// A variant's ops or sites, the largest difference first, and among equal ones those that take longest.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Breakdown {
     pub rows: Vec<Pair>,
-    /// Mean of a profiled run that no op explains, in either record.
+    /// Mean time of a profiled run that no op explains, in either record.
     pub base_unaccounted_ns: Option<u64>,
     pub new_unaccounted_ns: Option<u64>,
 }
@@ -42,20 +54,20 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// New minus base. What one side lacks counts as nothing there.
+    /// New minus base. What one side lacks counts as 0.
     pub fn difference_ns(&self) -> i64 {
         difference(self.base_ns, self.new_ns)
     }
 }
 
-/// New minus base, ns; what is missing counts as nothing.
+/// New minus base, in ns or bytes; what is missing counts as 0.
 pub fn difference(base: Option<u64>, new: Option<u64>) -> i64 {
     let ns = |ns: Option<u64>| i64::try_from(ns.unwrap_or(0)).unwrap_or(i64::MAX);
     ns(new) - ns(base)
 }
 
-/// An op or a site of one record, as far as it is compared.
-struct Row {
+/// What is compared of an op or a site of one record.
+struct Entry {
     node: String,
     what: String,
     shape: String,
@@ -65,31 +77,31 @@ struct Row {
 /// The keys up to this one are names, the rest are shapes.
 const BY_NAME: usize = 1;
 
-const KEYS: &[Key<Row, [String; 3]>] = &[
-    |row| (!row.node.is_empty()).then(|| [row.node.clone(), row.what.clone(), String::new()]),
-    |row| (!row.node.is_empty()).then(|| [row.node.clone(), String::new(), String::new()]),
-    |row| Some([String::new(), row.what.clone(), row.shape.clone()]),
+const KEYS: &[Key<Entry, [String; 3]>] = &[
+    |entry| (!entry.node.is_empty()).then(|| [entry.node.clone(), entry.what.clone(), String::new()]),
+    |entry| (!entry.node.is_empty()).then(|| [entry.node.clone(), String::new(), String::new()]),
+    |entry| Some([String::new(), entry.what.clone(), entry.shape.clone()]),
 ];
 
 impl Breakdown {
     /// The ops of both sides with the time that no op explains.
     pub fn ops(base: &Variant, new: &Variant) -> Self {
-        let rows = |v: &Variant| v.ops.iter().map(Row::op).collect::<Vec<_>>();
+        let entries = |v: &Variant| v.ops.iter().map(Entry::op).collect::<Vec<_>>();
         let unaccounted = |v: &Variant| v.profiled.map(|p| p.unaccounted_ns);
         Self {
             base_unaccounted_ns: unaccounted(base),
             new_unaccounted_ns: unaccounted(new),
-            ..Self::join(&rows(base), &rows(new))
+            ..Self::join(&entries(base), &entries(new))
         }
     }
 
     /// The sites of both sides.
     pub fn sites(base: &Variant, new: &Variant) -> Self {
-        let rows = |v: &Variant| v.sites.iter().map(|s| Row::site(v, s)).collect::<Vec<_>>();
-        Self::join(&rows(base), &rows(new))
+        let entries = |v: &Variant| v.sites.iter().map(|s| Entry::site(v, s)).collect::<Vec<_>>();
+        Self::join(&entries(base), &entries(new))
     }
 
-    fn join(base: &[Row], new: &[Row]) -> Self {
+    fn join(base: &[Entry], new: &[Entry]) -> Self {
         let joined = join(base, new, KEYS);
         let both = joined.pairs.iter().map(|joint| {
             let by = if joint.key <= BY_NAME { JoinedBy::Name } else { JoinedBy::Shape };
@@ -102,29 +114,29 @@ impl Breakdown {
                 new_ns: joint.new.ns,
             }
         });
-        let alone = |row: &Row, base_ns, new_ns| Pair {
-            node: row.node.clone(),
-            what: row.what.clone(),
-            shape: row.shape.clone(),
+        let alone = |entry: &Entry, base_ns, new_ns| Pair {
+            node: entry.node.clone(),
+            what: entry.what.clone(),
+            shape: entry.shape.clone(),
             joined_by: JoinedBy::Nothing,
             base_ns,
             new_ns,
         };
-        let only_base = joined.only_base.iter().map(|row| alone(row, row.ns, None));
-        let only_new = joined.only_new.iter().map(|row| alone(row, None, row.ns));
+        let only_base = joined.only_base.iter().map(|entry| alone(entry, entry.ns, None));
+        let only_new = joined.only_new.iter().map(|entry| alone(entry, None, entry.ns));
         let mut rows: Vec<Pair> = both.chain(only_base).chain(only_new).collect();
         let takes = |pair: &Pair| pair.base_ns.max(pair.new_ns);
         rows.sort_by_key(|pair| std::cmp::Reverse((pair.difference_ns().unsigned_abs(), takes(pair))));
         Self { rows, ..Self::default() }
     }
 
-    /// How many rows were joined so.
+    /// How many were joined in this way.
     pub fn count(&self, by: JoinedBy) -> usize {
         self.rows.iter().filter(|pair| pair.joined_by == by).count()
     }
 }
 
-impl Row {
+impl Entry {
     fn op(op: &Op) -> Self {
         Self {
             node: op.node.clone(),
@@ -137,11 +149,10 @@ impl Row {
 
     fn site(variant: &Variant, site: &Site) -> Self {
         let own = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node));
-        let shape = site.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
         Self {
             node: site.node.clone(),
             what: site.to.clone(),
-            shape,
+            shape: units::dimensions(&site.shape),
             ns: own.filter_map(|o| Self::op(o).ns).reduce(|a, b| a + b),
         }
     }

@@ -1,11 +1,12 @@
-//! What is not the same in two records, beside the figures: each is named, since each may be the reason for a
-//! difference of latency.
+//! What is not the same in two records, beside the figures. All of it is named, since any of it may be why latencies
+//! differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::record::{BeforeAfter, Model, Record, Variant};
+use crate::record::{BeforeAfter, Input, Model, Record, Variant};
+use crate::units;
 
 /// Something that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +22,7 @@ const FREQUENCY: f64 = 0.05;
 
 type TextOf<T> = fn(&T) -> String;
 
-/// What is compared, as text. Records leave out what they don't know: an empty text differs from nothing.
+/// What is compared, as text. Records leave out what they don't know: an empty text is no difference to any other.
 const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: host", |r| r.environment.host.clone()),
     ("machine: target", |r| r.environment.target.clone()),
@@ -33,7 +34,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: governor", |r| sorted(&r.environment.governor)),
     ("machine: hypervisor", |r| r.environment.hypervisor.clone().unwrap_or_default()),
     ("machine: huge pages", |r| r.environment.huge_pages.clone().unwrap_or_default()),
-    ("machine: pinned to CPUs", |r| listed(&r.environment.affinity).unwrap_or_else(|| "none".into())),
+    ("machine: pinned to CPUs", |r| pinned(&r.environment.affinity)),
     ("machine: emulated", |r| yes(r.environment.emulated)),
     ("engine", |r| format!("{} {}", r.engine.name, r.engine.version)),
     ("engine: instruction sets", |r| sorted(&r.engine.isa)),
@@ -109,19 +110,16 @@ fn sorted(names: &[String]) -> String {
     names.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
 }
 
-fn listed(numbers: &[usize]) -> Option<String> {
-    (!numbers.is_empty()).then(|| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
+fn pinned(cpus: &[usize]) -> String {
+    if cpus.is_empty() { "none".into() } else { units::cpus(cpus) }
 }
 
 fn inputs(model: &Model) -> String {
-    let input = |i: &crate::record::Input| {
-        let shape = i.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-        format!("{} {shape} {}", i.name, i.dtype)
-    };
+    let input = |i: &Input| format!("{} {} {}", i.name, units::dimensions(&i.shape), i.dtype);
     model.inputs.iter().map(input).collect::<Vec<_>>().join(", ")
 }
 
-/// What the variants have, once if all have the same.
+/// What the variants have: each text once, so that it is one if all have the same.
 fn each(record: &Record, of: impl Fn(&Variant) -> String) -> String {
     let all: BTreeSet<String> = record.variants.iter().map(of).collect();
     all.into_iter().collect::<Vec<_>>().join(" | ")
@@ -146,7 +144,7 @@ fn frequency(base: &Record, new: &Record) -> Option<Difference> {
     differs.then(|| Difference { what: "machine: mean frequency, MHz", base: mhz(base), new: mhz(new) })
 }
 
-/// Variants of one name whose sites are not the same: other sites were swapped, or found.
+/// The first variant whose sites are not the same in both: others were swapped, or found.
 fn sites(base: &Record, new: &Record) -> Option<Difference> {
     let count = |v: &Variant| {
         let mut kinds: BTreeMap<(&str, &str), usize> = BTreeMap::new();

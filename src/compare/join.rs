@@ -1,4 +1,4 @@
-//! Which thing of one record is which of another.
+//! Which variant, op or site of one record is which of another.
 //!
 //! Keys are tried one after another, the most telling first: what a better key has joined, a worse one leaves
 //! alone. Things with the same key are joined in order.
@@ -6,25 +6,26 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// A key of a thing; `None` where it has none of this sort.
+/// What two things must have in common to be joined; `None` for a thing that this key can't join.
 pub type Key<T, K> = fn(&T) -> Option<K>;
 
 #[derive(Debug)]
 pub struct Joined<'r, T> {
     /// In the order of the base.
-    pub pairs: Vec<Joint<'r, T>>,
+    pub pairs: Vec<JoinedPair<'r, T>>,
     pub only_base: Vec<&'r T>,
     pub only_new: Vec<&'r T>,
 }
 
 #[derive(Debug)]
-pub struct Joint<'r, T> {
+pub struct JoinedPair<'r, T> {
     pub base: &'r T,
     pub new: &'r T,
     /// Which of the keys joined them.
     pub key: usize,
 }
 
+/// Joins the things of two records; `keys` are in the order in which they are tried.
 pub fn join<'r, T, K: Eq + Hash>(base: &'r [T], new: &'r [T], keys: &[Key<T, K>]) -> Joined<'r, T> {
     let mut partner: Vec<Option<(usize, usize)>> = vec![None; base.len()];
     let mut taken = vec![false; new.len()];
@@ -46,7 +47,7 @@ pub fn join<'r, T, K: Eq + Hash>(base: &'r [T], new: &'r [T], keys: &[Key<T, K>]
     let mut joined = Joined { pairs: vec![], only_base: vec![], only_new: vec![] };
     for (base, partner) in base.iter().zip(partner) {
         match partner {
-            Some((at, key)) => joined.pairs.push(Joint { base, new: &new[at], key }),
+            Some((at, key)) => joined.pairs.push(JoinedPair { base, new: &new[at], key }),
             None => joined.only_base.push(base),
         }
     }

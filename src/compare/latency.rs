@@ -4,7 +4,8 @@ use crate::record::{Delta, Fork, Record};
 use crate::stats::{Samples, Welch};
 
 /// How much the same binary's latency moves from one measurement to the next on the same machine, beyond what the
-/// forks of either show: caches, clocks and other programs settle differently. Smaller differences are not called.
+/// forks of either show: caches, clocks and other programs settle differently. A smaller difference is called
+/// neither slower nor faster.
 ///
 /// Eleven records of one binary, made one after another on a shared virtual machine under moderate load, lay 1.1 to
 /// 1.8% (standard deviation) apart beyond their forks' spread. With less than 3% here, 8 forks of such records
@@ -24,8 +25,8 @@ pub fn incomparable(base: &Record, new: &Record) -> Option<String> {
     ))
 }
 
-/// The logarithm of a variant's latency, one number a fork: the median over its plain run times. Odd processes are
-/// left out already.
+/// The logarithms of a variant's latency, one for each fork: the median over its unprofiled run times. Forks that
+/// are far from all others have been left out.
 pub type PerFork = Option<Samples>;
 
 pub fn per_fork(steady: &[Option<&Fork>]) -> PerFork {
@@ -42,7 +43,7 @@ pub fn drift(base_records: usize, new_records: usize) -> f64 {
     DRIFT * (share(base_records) + share(new_records)).sqrt()
 }
 
-/// A variant's change before it is judged.
+/// The ratio of a variant's latencies, before it has a verdict.
 pub struct Change {
     welch: Welch,
     drift: f64,
@@ -54,7 +55,7 @@ impl Change {
         Some(Self { welch: Welch::new(base.as_ref()?, new.as_ref()?), drift })
     }
 
-    /// With an interval of this confidence; without one where a side has but one fork.
+    /// The change with an interval of this confidence, and with none where a side has only one fork.
     pub fn delta(&self, against: &str, confidence: f64) -> Delta {
         Delta::unpaired(against, &self.welch.estimate(confidence).exp(), self.drift)
     }

@@ -10,7 +10,7 @@ use crate::record::{Delta, Verdict};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit(f64);
 
-/// From the best to the worst.
+/// Whether a variant keeps to the limit; in order from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -27,9 +27,9 @@ impl Limit {
         self.0
     }
 
-    /// Where a variant's interval lies; without one nothing can be told. A regression must hold beside all others
-    /// that are tried, so it is judged by the interval `together`; that nothing got slower needs every variant to
-    /// be within by itself, for which the interval `alone` is as sure.
+    /// Judges a variant by where its interval lies; without one nothing can be told. Any of many variants may be a
+    /// regression by chance, so that is judged by `together`, whose interval is wide enough for all verdicts to hold
+    /// at once. A variant is within the limit by itself, which is judged by `alone`.
     pub fn judge(self, alone: Option<&Delta>, together: Option<&Delta>) -> Outcome {
         let beyond =
             |d: &Delta| d.verdict == Verdict::Slower && d.interval.is_some_and(|[low, _]| low > 1.0 + self.0);
@@ -43,12 +43,21 @@ impl Limit {
 }
 
 impl Outcome {
+    /// As records and tables spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Within => "within",
+            Self::Inconclusive => "inconclusive",
+            Self::Regression => "regression",
+        }
+    }
+
     pub fn worst(outcomes: impl Iterator<Item = Self>) -> Option<Self> {
         outcomes.max()
     }
 }
 
-/// Reads `5%` and `0.05`. A bare number of 1 or more would be a hundred per cent and is a slip.
+/// Reads `5%` and `0.05`. A bare number of 1 or more would be a hundred per cent or more, and is refused as a slip.
 impl FromStr for Limit {
     type Err = String;
 

@@ -7,6 +7,10 @@
 //!
 //! A side may be several records (A B A B): then their forks are put together, and less drift has to be allowed for.
 //! Verdicts on the variants of one newer record hold together: each is as sure as Holm's procedure asks.
+//!
+//! `pool` makes one record of the several of a side, `join` finds which variant, op or site is which, `variants` and
+//! `breakdown` say what is compared of each, `latency` estimates ratios and `limit` judges them, and `differences`
+//! names what else is not the same. How a comparison is shown is the business of reports.
 
 mod breakdown;
 mod differences;
@@ -22,14 +26,15 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use join::{JoinedPair, join};
 use latency::Change;
-use variants::Row;
+use variants::Comparable;
 
 pub use breakdown::{Breakdown, JoinedBy, Pair, difference};
 pub use differences::Difference;
 pub use latency::DRIFT;
 pub use limit::{Limit, Outcome};
-pub use variants::{Figure, Half, Matched};
+pub use variants::{MEMORY, Matched, MatchedSide, MemorySize, SizeOf};
 
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -37,9 +42,9 @@ use crate::record::Record;
 /// The schema of a comparison as JSON.
 pub const SCHEMA: &str = "oplat.compare/1";
 
-/// A record and what to call it: the file that it came from.
+/// A record and its name: the file that it came from.
 #[derive(Clone, Copy, Debug)]
-pub struct Named<'r> {
+pub struct NamedRecord<'r> {
     pub name: &'r str,
     pub record: &'r Record,
 }
@@ -61,7 +66,7 @@ pub struct Comparison {
     pub outcome: Option<Outcome>,
 }
 
-/// What a record is a record of.
+/// What one side is: model, engine, and when and how often it was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Source {
     /// The file that it came from; of several records all of them.
@@ -79,12 +84,6 @@ pub struct Source {
 impl Source {
     fn new(side: &Side) -> Self {
         let record = side.record.as_ref();
-        let mut warnings: Vec<String> = vec![];
-        for warning in &record.environment.warnings {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
         let models: Vec<&str> = match record.models.as_slice() {
             [] => vec![&record.model.name],
             models => models.iter().map(|m| m.name.as_str()).collect(),
@@ -96,7 +95,7 @@ impl Source {
             engine: format!("{} {}", record.engine.name, record.engine.version),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
-            warnings,
+            warnings: distinct(record.environment.warnings.iter().cloned()),
         }
     }
 }
@@ -111,7 +110,7 @@ struct Side<'r> {
 }
 
 impl<'r> Side<'r> {
-    fn new(records: &[Named<'r>]) -> Result<Self> {
+    fn new(records: &[NamedRecord<'r>]) -> Result<Self> {
         let differences = records.iter().skip(1).flat_map(|r| differences::all(records[0].record, r.record));
         Ok(Self {
             name: records.iter().map(|r| r.name).collect::<Vec<_>>().join(" + "),
@@ -129,7 +128,7 @@ pub struct Against {
     pub differences: Vec<Difference>,
     /// Why latencies can't be compared, if they can't.
     pub no_latency: Option<String>,
-    /// The share by which the machine itself may differ between the two: less is not called.
+    /// The share by which the machine itself may differ between the two: less is neither slower nor faster.
     pub drift: f64,
     /// Variants that both have, the worst first: by ratio, those without one last.
     pub variants: Vec<Matched>,
@@ -142,7 +141,7 @@ pub struct Against {
 
 /// Compares every newer side to the base; a side is one record, or several that were measured in turn with the
 /// other side's. Fails where two have no variant in common.
-pub fn compare(base: &[Named], newer: &[&[Named]], limit: Option<Limit>) -> Result<Comparison> {
+pub fn compare(base: &[NamedRecord], newer: &[&[NamedRecord]], limit: Option<Limit>) -> Result<Comparison> {
     let base = Side::new(base)?;
     let newer = newer.iter().map(|side| Side::new(side)).collect::<Result<Vec<_>>>()?;
     let confidence = newer.iter().map(|n| n.record.settings.confidence);
@@ -161,43 +160,21 @@ pub fn compare(base: &[Named], newer: &[&[Named]], limit: Option<Limit>) -> Resu
 
 fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result<Against> {
     let (old, young) = (base.record.as_ref(), new.record.as_ref());
-    let (rows, young_rows) = (Row::all(old), Row::all(young));
-    let joined = join::join(&rows, &young_rows, &variants::keys());
+    let (of_base, of_new) = (Comparable::all(old), Comparable::all(young));
+    let joined = join(&of_base, &of_new, &variants::keys());
     if joined.pairs.is_empty() {
-        let names = |r: &Record| r.variants.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(" | ");
-        return Err(Error::input(format!(
-            "{} and {} have no variant in common: the one has {}, the other {}",
-            base.name,
-            new.name,
-            names(old),
-            names(young)
-        )));
+        return Err(nothing_in_common(base, new));
     }
     let no_latency = latency::incomparable(old, young);
     let drift = latency::drift(base.records, new.records);
-    let changes: Vec<Option<Change>> = match no_latency {
-        Some(_) => joined.pairs.iter().map(|_| None).collect(),
-        None => joined.pairs.iter().map(|p| Change::new(&p.base.latency, &p.new.latency, drift)).collect(),
-    };
-    let needed = latency::holm(&changes, confidence);
-    let matched = joined.pairs.iter().zip(changes.iter().zip(needed)).map(|(pair, (change, needed))| {
-        let delta = |confidence| change.as_ref().map(|c| c.delta(&base.name, confidence));
-        let outcome = limit.map(|limit| limit.judge(delta(confidence).as_ref(), delta(needed).as_ref()));
-        Matched::new(pair.base.variant, pair.new.variant, delta(needed), outcome)
-    });
-    let mut variants: Vec<Matched> = matched.collect();
-    let ratio = |m: &Matched| m.change.as_ref().map_or(f64::NEG_INFINITY, |c| c.ratio);
-    variants.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
-    let names = |left: Vec<&Row>| left.into_iter().map(|row| row.variant.name.clone()).collect();
-    let mut differences = differences::all(old, young);
-    for within in base.differences.iter().chain(&new.differences) {
-        if !differences.contains(within) {
-            differences.push(within.clone());
-        }
-    }
+    let change = |pair: &JoinedPair<Comparable>| Change::new(&pair.base.latency, &pair.new.latency, drift);
+    let changes = joined.pairs.iter().map(|pair| change(pair).filter(|_| no_latency.is_none()));
+    let variants = judged(&joined.pairs, &changes.collect::<Vec<_>>(), &base.name, confidence, limit);
+    let names = |left: Vec<&Comparable>| left.into_iter().map(|one| one.variant.name.clone()).collect();
+    let within = base.differences.iter().chain(&new.differences).cloned();
     Ok(Against {
         new: Source::new(new),
-        differences,
+        differences: distinct(differences::all(old, young).into_iter().chain(within)),
         no_latency,
         drift,
         outcome: limit.and_then(|_| Outcome::worst(variants.iter().filter_map(|m| m.outcome))),
@@ -205,4 +182,47 @@ fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result
         only_base: names(joined.only_base),
         only_new: names(joined.only_new),
     })
+}
+
+/// The variants with their verdicts, the worst first.
+fn judged(
+    pairs: &[JoinedPair<Comparable>],
+    changes: &[Option<Change>],
+    against: &str,
+    confidence: f64,
+    limit: Option<Limit>,
+) -> Vec<Matched> {
+    let needed = latency::holm(changes, confidence);
+    let matched = pairs.iter().zip(changes.iter().zip(needed)).map(|(pair, (change, needed))| {
+        let delta = |confidence| change.as_ref().map(|c| c.delta(against, confidence));
+        let outcome = limit.map(|limit| limit.judge(delta(confidence).as_ref(), delta(needed).as_ref()));
+        Matched::new(pair.base.variant, pair.new.variant, delta(needed), outcome)
+    });
+    let mut variants: Vec<Matched> = matched.collect();
+    let ratio = |m: &Matched| m.change.as_ref().map_or(f64::NEG_INFINITY, |c| c.ratio);
+    variants.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
+    variants
+}
+
+fn nothing_in_common(base: &Side, new: &Side) -> Error {
+    let names =
+        |side: &Side| side.record.variants.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(" | ");
+    Error::input(format!(
+        "{} and {} have no variant in common: the one has {}, the other {}",
+        base.name,
+        new.name,
+        names(base),
+        names(new)
+    ))
+}
+
+/// Each thing once, where it stands first.
+pub(crate) fn distinct<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut kept: Vec<T> = vec![];
+    for thing in things {
+        if !kept.contains(&thing) {
+            kept.push(thing);
+        }
+    }
+    kept
 }

@@ -1,20 +1,20 @@
-//! Several records of one side as one: measured again, in turn with the other side (A B A B), they average out
-//! what a machine does from one measurement to the next.
+//! Several records of one side as one. Where both sides were measured several times in turn (A B A B), what differs
+//! on the machine from one measurement to the next averages out.
 //!
-//! Forks are replications whichever record they are of, so they are put together, and all figures that are made
-//! of them are made again. What is the same in every record (memory, sites) is the first one's.
+//! Forks are replications whichever record they are of, so they are put together, and the latencies and means that
+//! are compared are made of all of them. All else (memory, sites) is the first record's.
 
 use std::borrow::Cow;
 
-use super::Named;
 use super::join::join;
-use super::variants::{Row, keys};
+use super::variants::{Comparable, keys};
+use super::{NamedRecord, distinct};
 use crate::error::{Error, Result};
 use crate::record::{Latency, Op, Record, Variant};
 use crate::stats::Samples;
 
 /// The side as one record. Fails where a record has no variant in common with the first.
-pub fn pool<'r>(side: &[Named<'r>]) -> Result<Cow<'r, Record>> {
+pub fn pool<'r>(side: &[NamedRecord<'r>]) -> Result<Cow<'r, Record>> {
     let [first, others @ ..] = side else { return Err(Error::input("there is no record to compare")) };
     if others.is_empty() {
         return Ok(Cow::Borrowed(first.record));
@@ -22,8 +22,8 @@ pub fn pool<'r>(side: &[Named<'r>]) -> Result<Cow<'r, Record>> {
     let mut pooled = first.record.clone();
     let mut all: Vec<Vec<&Variant>> = first.record.variants.iter().map(|v| vec![v]).collect();
     for other in others {
-        let rows = (Row::all(first.record), Row::all(other.record));
-        let joined = join(&rows.0, &rows.1, &keys());
+        let (of_first, of_other) = (Comparable::all(first.record), Comparable::all(other.record));
+        let joined = join(&of_first, &of_other, &keys());
         if joined.pairs.is_empty() {
             let message = "have no variant in common: they are not one side measured again";
             return Err(Error::input(format!("{} and {} {message}", first.name, other.name)));
@@ -31,13 +31,10 @@ pub fn pool<'r>(side: &[Named<'r>]) -> Result<Cow<'r, Record>> {
         for pair in joined.pairs {
             all[pair.base.at].push(pair.new.variant);
         }
-        for warning in &other.record.environment.warnings {
-            if !pooled.environment.warnings.contains(warning) {
-                pooled.environment.warnings.push(warning.clone());
-            }
-        }
+        pooled.environment.warnings.extend_from_slice(&other.record.environment.warnings);
         pooled.settings.forks += other.record.settings.forks;
     }
+    pooled.environment.warnings = distinct(pooled.environment.warnings);
     pooled.variants = all.iter().map(|v| together(v)).collect();
     Ok(Cow::Owned(pooled))
 }

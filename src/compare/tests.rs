@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::{Fork, Model, Op, Profiled, Role, Site, Variant, Verdict};
+use crate::report::fixture;
 
 /// Nearly normal numbers from a fixed seed: mean 0, deviation 1.
 struct Noise(u64);
@@ -46,28 +47,8 @@ fn forks(noise: &mut Noise, unrest: Unrest, n: usize, ms: f64, drift: f64) -> Ve
 }
 
 fn variant(role: Role, rule: &str, forks: Vec<Fork>) -> Variant {
-    Variant {
-        name: if rule.is_empty() { "original".into() } else { format!("{rule}, exported") },
-        role,
-        rule: rule.into(),
-        lowering: crate::record::Lowering::Exported,
-        threads: 1,
-        knobs: Default::default(),
-        sites: vec![],
-        skipped: vec![],
-        forks,
-        latency: None,
-        delta: None,
-        steadiness: None,
-        profiled: None,
-        activation_cost: None,
-        memory: None,
-        output_change: None,
-        ops: vec![],
-        error: None,
-        model: None,
-        refused: false,
-    }
+    let name = if rule.is_empty() { "original".into() } else { format!("{rule}, exported") };
+    Variant { skipped: vec![], forks, ..fixture::variant(&name, role, rule, vec![]) }
 }
 
 fn record(variants: Vec<Variant>) -> Record {
@@ -108,7 +89,7 @@ fn unrestful(noise: &mut Noise, unrest: Unrest, n: usize, slower: f64) -> Record
 }
 
 fn against(base: &Record, new: &Record, limit: Option<Limit>) -> Against {
-    let named = |name, record| Named { name, record };
+    let named = |name, record| NamedRecord { name, record };
     let compared = compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit);
     compared.expect("common variants").against.remove(0)
 }
@@ -372,7 +353,7 @@ fn ops_are_joined_by_name_and_failing_that_by_operator_and_shape() {
 fn records_without_a_common_variant_are_refused() {
     let base = record(vec![variant(Role::Swap, "mish", vec![])]);
     let new = record(vec![variant(Role::Swap, "gelu", vec![])]);
-    let named = |name, record| Named { name, record };
+    let named = |name, record| NamedRecord { name, record };
     let error =
         compare(&[named("a.json", &base)], &[&[named("b.json", &new)]], None).expect_err("nothing in common");
     assert_eq!(error.exit_code(), 2);
@@ -449,8 +430,8 @@ fn several_records_a_side_see_a_smaller_difference() {
     assert!(tries(4, 1.0) <= 5, "false verdicts with four records a side");
 }
 
-fn named_side(side: &[Record]) -> Vec<Named<'_>> {
-    side.iter().map(|record| Named { name: "r.json", record }).collect()
+fn named_side(side: &[Record]) -> Vec<NamedRecord<'_>> {
+    side.iter().map(|record| NamedRecord { name: "r.json", record }).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A variant in two records: its latency, its memory and where both go.
+//! A variant in two records: its latency, its memory, and where its time goes.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::latency::{PerFork, per_fork};
 use super::limit::Outcome;
 use crate::record::{Delta, Fork, Latency, Lowering, Memory, Record, Role, Variant, steady};
 
-/// A variant of a record, with what it takes to compare it.
-pub struct Row<'r> {
+/// A variant of a record, with all that its comparison needs.
+pub struct Comparable<'r> {
     /// Its place among the record's variants.
     pub at: usize,
     pub variant: &'r Variant,
@@ -22,32 +22,32 @@ pub struct Row<'r> {
     pub latency: PerFork,
 }
 
-impl<'r> Row<'r> {
+impl<'r> Comparable<'r> {
     pub fn all(record: &'r Record) -> Vec<Self> {
         let forks: Vec<&[Fork]> = record.variants.iter().map(|v| v.forks.as_slice()).collect();
         let steady = steady(&forks);
-        let row = |(at, (variant, steady)): (usize, (&'r Variant, &Vec<Option<&Fork>>))| Row {
+        let comparable = |(at, (variant, steady)): (usize, (&'r Variant, &Vec<Option<&Fork>>))| Comparable {
             at,
             variant,
             model: variant.model.as_ref().unwrap_or(&record.model.name),
             only: variant.model.is_none(),
             latency: per_fork(steady),
         };
-        record.variants.iter().zip(&steady).enumerate().map(row).collect()
+        record.variants.iter().zip(&steady).enumerate().map(comparable).collect()
     }
 }
 
-/// What makes two variants one; `None` is left open.
+/// What two variants must have in common to be one; `None` is not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Identity<'r> {
-    /// Role, rule and lowering: what two variants must share.
+    /// Role, rule and lowering, which every key compares.
     same: Option<(Role, &'r str, Lowering)>,
     model: Option<&'r str>,
     settings: Option<(usize, &'r BTreeMap<String, String>)>,
     name: Option<&'r str>,
 }
 
-impl<'r> Row<'r> {
+impl<'r> Comparable<'r> {
     fn identity(&self) -> Identity<'r> {
         let Variant { role, rule, lowering, .. } = self.variant;
         Identity { same: Some((*role, rule, *lowering)), ..Identity::default() }
@@ -66,9 +66,9 @@ impl<'r> Row<'r> {
     }
 }
 
-/// The keys by which variants are joined. Threads, knobs and names only tell variants of one record apart: across records
-/// they may differ, and are then named. So may the model, where it is the only one of either record.
-pub fn keys<'r>() -> [Key<Row<'r>, Identity<'r>>; 8] {
+/// The keys by which variants are joined. Threads, knobs and names only tell the variants of one record apart. They may
+/// differ between records, and are then named as differences; so may the model, where it is a record's only one.
+pub fn keys<'r>() -> [Key<Comparable<'r>, Identity<'r>>; 8] {
     [
         |r| Some(Identity { model: r.model(), settings: r.settings(), name: r.name(), ..r.identity() }),
         |r| Some(Identity { model: r.model(), settings: r.settings(), ..r.identity() }),
@@ -89,21 +89,21 @@ pub struct Matched {
     pub role: Role,
     pub rule: String,
     pub lowering: Lowering,
-    pub base: Half,
-    pub new: Half,
-    /// The ratio new / base, unpaired, as sure as it must be for all to hold together; null where there are no
-    /// latencies to compare.
+    pub base: MatchedSide,
+    pub new: MatchedSide,
+    /// The ratio new / base, unpaired, with an interval so wide that all verdicts hold together; null where there are
+    /// no latencies to compare.
     pub change: Option<Delta>,
     /// Against the limit, if one was given.
     pub outcome: Option<Outcome>,
-    pub memory: Vec<Figure>,
+    pub memory: Vec<MemorySize>,
     pub ops: Breakdown,
     pub sites: Breakdown,
 }
 
 /// One side of a matched variant.
 #[derive(Clone, Debug, Serialize)]
-pub struct Half {
+pub struct MatchedSide {
     pub name: String,
     /// Forks that have runs: the sample size.
     pub forks: usize,
@@ -113,16 +113,17 @@ pub struct Half {
 
 /// A size in both records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Figure {
+pub struct MemorySize {
     /// `weights`, `peak live`, …
     pub what: &'static str,
     pub base_bytes: Option<u64>,
     pub new_bytes: Option<u64>,
 }
 
-type SizeOf = fn(&Memory) -> Option<u64>;
+pub type SizeOf = fn(&Memory) -> Option<u64>;
 
-const MEMORY: [(&str, SizeOf); 5] = [
+/// The sorts of memory that are counted, by name.
+pub const MEMORY: [(&str, SizeOf); 5] = [
     ("weights", |m| m.weights_bytes),
     ("peak live", |m| m.peak_live_bytes),
     ("peak heap", |m| m.peak_heap_bytes),
@@ -137,8 +138,8 @@ impl Matched {
             role: base.role,
             rule: base.rule.clone(),
             lowering: base.lowering,
-            base: half(base),
-            new: half(new),
+            base: side(base),
+            new: side(new),
             outcome,
             change,
             memory: memory(base, new),
@@ -148,8 +149,8 @@ impl Matched {
     }
 }
 
-fn half(variant: &Variant) -> Half {
-    Half {
+fn side(variant: &Variant) -> MatchedSide {
+    MatchedSide {
         name: variant.name.clone(),
         forks: variant.forks.iter().filter(|f| f.rounds.iter().any(|r| !r.is_empty())).count(),
         latency: variant.latency,
@@ -157,12 +158,12 @@ fn half(variant: &Variant) -> Half {
     }
 }
 
-fn memory(base: &Variant, new: &Variant) -> Vec<Figure> {
-    let figure = |&(what, of): &(&'static str, SizeOf)| Figure {
+fn memory(base: &Variant, new: &Variant) -> Vec<MemorySize> {
+    let size = |&(what, of): &(&'static str, SizeOf)| MemorySize {
         what,
         base_bytes: base.memory.as_ref().and_then(of),
         new_bytes: new.memory.as_ref().and_then(of),
     };
-    let known = |f: &Figure| f.base_bytes.is_some() || f.new_bytes.is_some();
-    MEMORY.iter().map(figure).filter(known).collect()
+    let known = |size: &MemorySize| size.base_bytes.is_some() || size.new_bytes.is_some();
+    MEMORY.iter().map(size).filter(known).collect()
 }

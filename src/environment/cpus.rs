@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::machine::{Machine, parse_list};
 use crate::error::{Error, Result};
+use crate::units;
 
 /// The CPUs to use for so many threads where the user doesn't say: of those allowed, the most capable ones,
 /// one a core, and not the first, which handles most interrupts, if there is a choice. Ascending.
@@ -56,13 +57,10 @@ fn parse(text: &str, machine: &Machine, allowed: &[usize]) -> Result<Vec<usize>>
         })?,
     };
     match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
-        Some(cpu) => {
-            let allowed: Vec<String> = allowed.iter().map(usize::to_string).collect();
-            Err(Error::input(format!(
-                "--cpus {text}: CPU {cpu} can't be used here; use {}",
-                allowed.join(",")
-            )))
-        }
+        Some(cpu) => Err(Error::input(format!(
+            "--cpus {text}: CPU {cpu} can't be used here; use {}",
+            units::cpus(allowed)
+        ))),
         None => Ok(wanted),
     }
 }

@@ -12,73 +12,94 @@ const BUSY: f64 = 0.05;
 /// A zone this hot is about to throttle, if it doesn't already; thousandths of a degree Celsius.
 const HOT: i64 = 85_000;
 
-/// A frequency that fell below this share of what it was.
+/// A CPU is slowed whose frequency falls below this share of what it was at first.
 const SLOWED: f64 = 0.9;
 
-/// `others` is the share of the used CPUs' time that other programs took meanwhile.
+/// All warnings about a machine. `others` is the share of the used CPUs' time that other programs took meanwhile.
 pub fn warnings(e: &Environment, others: Option<f64>) -> Vec<String> {
-    let mut warnings = vec![];
-    if e.emulated {
-        warnings.push("emulated CPU: times say nothing of a device; measure on the device".to_owned());
-    }
-    if e.runner.as_ref().map_or(cfg!(debug_assertions), |runner| runner.debug_assertions) {
-        warnings
-            .push("debug build: times are not those of a release; build with the given profiles".to_owned());
-    }
-    if let Some(steal) = e.steal.filter(|&steal| steal > STEAL) {
-        warnings.push(format!(
-            "shared VM: steal {:.0}%; use a dedicated machine, or more --time",
-            (100.0 * steal).round()
-        ));
-    }
-    if let Some(others) = others.filter(|&others| others > BUSY) {
-        let place = match e.affinity.as_slice() {
-            [] => "of all CPUs".to_owned(),
-            [cpu] => format!("of CPU {cpu}"),
-            cpus => format!("of CPUs {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
-        };
-        warnings.push(format!(
-            "busy machine: other programs took {:.0}% {place} while it was measured; stop them, pin to other \
-             --cpus, or use more --time",
-            100.0 * others
-        ));
-    }
-    if let Some(governor) = e.governor.iter().find(|g| *g != "performance") {
-        warnings.push(format!("CPU governor {governor}: speed may vary; set it to performance"));
-    }
-    if e.cores == 1 {
-        warnings.push("a single CPU: this program and the system disturb what is measured".to_owned());
-    }
-    let hottest = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.highest?, zone))).max();
-    if let Some((mc, zone)) = hottest.filter(|&(mc, _)| mc >= HOT) {
-        warnings.push(format!(
-            "hot: zone {zone} reached {} °C and may throttle; cool it, or give it --cool-down or \
-             --max-temperature",
-            mc / 1000
-        ));
-    }
-    let slowed = e.frequency_khz.iter().find_map(|(cpu, f)| {
-        let (before, lowest) = (f.before?, f.lowest?);
-        ((lowest as f64) < SLOWED * before as f64).then_some((cpu, before / 1000, lowest / 1000))
-    });
-    if let Some((cpu, before, lowest)) = slowed {
-        warnings.push(format!(
-            "CPU {cpu} slowed from {before} to {lowest} MHz: throttled? cool it, or fix the speed"
-        ));
-    }
-    warnings.extend(e.throttle.iter().filter_map(|(name, sign)| held_back(name, sign)));
-    if !e.knobs.is_empty() {
-        let knobs: Vec<String> = e.knobs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        warnings.push(format!(
-            "the environment sets {} for every variant that has no other value: unset it, or say it with --knob",
-            knobs.join(" ")
-        ));
-    }
+    let own = [
+        emulated(e),
+        debug_build(e),
+        stolen(e),
+        busy(e, others),
+        governor(e),
+        single_cpu(e),
+        hot(e),
+        slowed(e),
+    ];
+    let throttled = e.throttle.iter().map(|(name, sign)| held_back(name, sign));
+    let mut warnings: Vec<String> = own.into_iter().chain(throttled).chain([knobs(e)]).flatten().collect();
     warnings.extend(e.android.as_ref().map(of_android).unwrap_or_default());
     warnings
 }
 
-/// What a sign says about the time of the measurement; `None` if all was well.
+fn emulated(e: &Environment) -> Option<String> {
+    let warning = "emulated CPU: times say nothing of a device; measure on the device";
+    e.emulated.then(|| warning.to_owned())
+}
+
+fn debug_build(e: &Environment) -> Option<String> {
+    let warning = "debug build: times are not those of a release; build with the given profiles";
+    let is_debug = e.runner.as_ref().map_or(cfg!(debug_assertions), |runner| runner.debug_assertions);
+    is_debug.then(|| warning.to_owned())
+}
+
+fn stolen(e: &Environment) -> Option<String> {
+    let percent = (100.0 * e.steal.filter(|&steal| steal > STEAL)?).round();
+    Some(format!("shared VM: steal {percent:.0}%; use a dedicated machine, or more --time"))
+}
+
+fn busy(e: &Environment, others: Option<f64>) -> Option<String> {
+    let percent = 100.0 * others.filter(|&others| others > BUSY)?;
+    let cpus = match e.affinity.as_slice() {
+        [] => "all CPUs".to_owned(),
+        cpus => units::cpus_as("CPU", cpus),
+    };
+    Some(format!(
+        "busy machine: other programs took {percent:.0}% of {cpus} while it was measured; stop them, pin to other \
+         --cpus, or use more --time"
+    ))
+}
+
+fn governor(e: &Environment) -> Option<String> {
+    let governor = e.governor.iter().find(|g| *g != "performance")?;
+    Some(format!("CPU governor {governor}: speed may vary; set it to performance"))
+}
+
+fn single_cpu(e: &Environment) -> Option<String> {
+    let warning = "a single CPU: this program and the system disturb what is measured";
+    (e.cores == 1).then(|| warning.to_owned())
+}
+
+fn hot(e: &Environment) -> Option<String> {
+    let zones = e.temperature_mc.iter().filter_map(|(zone, t)| Some((t.highest?, zone)));
+    let (mc, zone) = zones.max().filter(|&(mc, _)| mc >= HOT)?;
+    Some(format!(
+        "hot: zone {zone} reached {} °C and may throttle; cool it, or give it --cool-down or --max-temperature",
+        mc / 1000
+    ))
+}
+
+/// The first CPU whose frequency fell.
+fn slowed(e: &Environment) -> Option<String> {
+    let (cpu, before, lowest) = e.frequency_khz.iter().find_map(|(cpu, f)| {
+        let (before, lowest) = (f.before?, f.lowest?);
+        ((lowest as f64) < SLOWED * before as f64).then_some((cpu, before / 1000, lowest / 1000))
+    })?;
+    Some(format!("CPU {cpu} slowed from {before} to {lowest} MHz: throttled? cool it, or fix the speed"))
+}
+
+fn knobs(e: &Environment) -> Option<String> {
+    let knobs: Vec<String> = e.knobs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!knobs.is_empty()).then(|| {
+        format!(
+            "the environment sets {} for every variant that has no other value: unset it, or say it with --knob",
+            knobs.join(" ")
+        )
+    })
+}
+
+/// What a sign of throttling says about the time of the measurement; `None` if all was well.
 fn held_back(name: &str, sign: &Throttle) -> Option<String> {
     let r = sign.reading;
     match sign.kind {
@@ -93,7 +114,7 @@ fn held_back(name: &str, sign: &Throttle) -> Option<String> {
         ThrottleKind::Firmware => {
             const SINCE_START: u32 = 16;
             let (before, after) = (r.before?, r.after.or(r.before)?);
-            // What is the case now, and what is new among what has been since the start.
+            // What is so at either end, and what has happened in between for the first time since the board started.
             let bits = before | after | ((after & !before) >> SINCE_START);
             let words =
                 ["its supply voltage is too low", "its frequency is capped", "it throttles", "it is hot"];
@@ -105,7 +126,7 @@ fn held_back(name: &str, sign: &Throttle) -> Option<String> {
     }
 }
 
-/// What about a phone's state disturbs it.
+/// What about a phone's state disturbs a measurement.
 fn of_android(android: &Android) -> Vec<String> {
     let mut warnings = vec![];
     if android.screen_on == Some(true) {

@@ -15,5 +15,5 @@ mod variants;
 
 pub use config::{Case, Config, Entry};
 pub use folder::{Folder, planned_otherwise};
-pub use run::{Executor, Part, Position, run};
+pub use run::{Executor, Part, Position, keep_worst, run};
 pub use variants::{Swaps, combinations, tell_apart, variants};

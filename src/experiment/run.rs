@@ -6,7 +6,7 @@ use super::{Case, Folder, summary};
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, Measurement, Progress};
 use crate::record::Record;
-use crate::report::{self, Format, Options, verdict};
+use crate::report::{self, Breakdowns, Format};
 use crate::units;
 
 /// Who measures, and whom results are told to.
@@ -57,11 +57,11 @@ pub fn run(cases: &[Case], folder: &Folder, resume: bool, executor: &mut dyn Exe
         match one(case, position, folder, executor) {
             Ok((record, complete)) => {
                 done[i] = Some(record);
-                complete.unwrap_or_else(|error| keep_worse(&mut failed, error));
+                complete.err().and_then(|error| keep_worst(&mut failed, error));
             }
             Err(error) => {
                 executor.note(&format!("{}: {error}", case.name));
-                keep_worse(&mut failed, error.context(&case.name));
+                keep_worst(&mut failed, error.context(&case.name));
             }
         }
         if executor.interrupted() {
@@ -128,19 +128,21 @@ fn one(
     let record = executor.measure(&planned, position)?;
     drop(planned);
     let kept = folder.write(case, &record);
-    executor.print(&format!("\n{name}\n{}", verdict::section(&record).text()))?;
+    executor.print(&format!("\n{name}\n{}", report::verdict(&record)))?;
     if let Err(error) = &kept {
         executor.note(&format!("{error}; {name} is printed instead"));
-        executor.print(&format!("\n{}", report::render(&record, Format::Table, &Options::default())?))?;
+        executor.print(&format!("\n{}", report::render(&record, Format::Table, &Breakdowns::default())?))?;
     }
     let complete = measure::complete(&record, true).map_err(|e| e.context(name));
     Ok((record, kept.and(complete)))
 }
 
-/// Keeps the first error, but prefers one of something that was lost to one of bad input.
-fn keep_worse(failed: &mut Option<Error>, error: Error) {
-    if failed.as_ref().is_none_or(|known| known.exit != Exit::Lost && error.exit == Exit::Lost) {
-        *failed = Some(error);
+/// Keeps the first error, but one of something that was lost rather than one of what can't be done. Returns the
+/// other, if there are two.
+pub fn keep_worst(kept: &mut Option<Error>, error: Error) -> Option<Error> {
+    match kept {
+        Some(known) if known.exit == Exit::Lost || error.exit != Exit::Lost => Some(error),
+        _ => kept.replace(error),
     }
 }
 

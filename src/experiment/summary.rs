@@ -1,7 +1,7 @@
 //! The table at the end of an experiment: every variant of every measurement in a row.
 
 use crate::record::{Record, Role};
-use crate::report::{facts, grid::Grid};
+use crate::report::{facts, grid::Grid, text};
 use crate::units::{self, Scale};
 
 /// Rows by measurement, in the order of the experiment.
@@ -37,5 +37,5 @@ pub fn render<'r>(measured: impl IntoIterator<Item = (&'r str, &'r Record)>) -> 
             rows += 1;
         }
     }
-    if rows == 0 { String::new() } else { grid.render() }
+    if rows == 0 { String::new() } else { text::table(&grid) }
 }

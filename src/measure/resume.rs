@@ -3,6 +3,7 @@
 use super::Measurement;
 use crate::error::{Error, Result};
 use crate::record::{Memory, Op, Record, Variant};
+use crate::units;
 
 /// Whether forks of the plan are missing from a record of it.
 pub fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
@@ -16,12 +17,9 @@ pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
     if were.is_empty() || were == now {
         return Ok(());
     }
-    let list = |cpus: &[usize]| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let (were, now) = (units::cpus(were), units::cpus(now));
     Err(Error::input(format!(
-        "--resume: it was measured on CPU {}, and would go on with {}: give --cpus {}",
-        list(were),
-        list(now),
-        list(were)
+        "--resume: it was measured on CPU {were}, and would go on with {now}: give --cpus {were}"
     )))
 }
 

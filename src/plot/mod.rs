@@ -3,12 +3,12 @@
 //! The drawing is an SVG of two panels without scripts or fonts of its own. Colours follow the reader's light or
 //! dark scheme, and lines differ in their dashes too, so that colours aren't needed to tell them apart.
 
-mod scale;
+mod axis;
 
 use std::fmt::Write;
 
 use crate::activation::Activation;
-use scale::Scale;
+use axis::Axis;
 
 const WIDTH: f64 = 960.0;
 const PANEL: f64 = 400.0;
@@ -41,7 +41,7 @@ pub fn svg(activations: &[Activation]) -> String {
     let names: Vec<String> = activations.iter().map(Activation::to_string).collect();
     let half = activations.iter().map(half_width).fold(5.0, f64::min);
     let columns = legend_columns(&names);
-    let rows = activations.len().div_ceil(columns.max(1)) as f64;
+    let rows = names.len().div_ceil(columns) as f64;
     let height = TOP + HEIGHT + BELOW + rows * ROW + 10.0;
 
     let mut out = String::new();
@@ -56,8 +56,14 @@ pub fn svg(activations: &[Activation]) -> String {
     let panels: [(&str, Function); 2] = [("f(x)", Activation::value), ("f\u{2032}(x)", Activation::slope)];
     for (i, (title, function)) in panels.into_iter().enumerate() {
         let left = LEFT + i as f64 * (PANEL + BETWEEN);
-        panel(&mut out, left, title, half, activations, function);
+        Panel::new(left, half, activations, function).draw(&mut out, title);
     }
+    draw_legend(&mut out, &names, columns);
+    out.push_str("</svg>\n");
+    out
+}
+
+fn draw_legend(out: &mut String, names: &[String], columns: usize) {
     for (i, name) in names.iter().enumerate() {
         let column = (i % columns) as f64 * (WIDTH - LEFT) / columns as f64;
         let (x, y) = (LEFT + column, TOP + HEIGHT + BELOW + (i / columns) as f64 * ROW + 6.0);
@@ -69,64 +75,87 @@ pub fn svg(activations: &[Activation]) -> String {
             y + 4.5
         );
     }
-    out.push_str("</svg>\n");
-    out
 }
 
 /// The function of an activation, or its derivative.
 type Function = fn(&Activation, f64) -> f64;
 
-/// Draws one function of every activation, with its axes.
-fn panel(
-    out: &mut String,
+/// One function of every activation, with its axes.
+struct Panel {
     left: f64,
-    title: &str,
-    half: f64,
-    activations: &[Activation],
-    function: Function,
-) {
-    let curves: Vec<Vec<Vec<(f64, f64)>>> =
-        activations.iter().map(|a| curve(half, &a.kinks(), |x| function(a, x))).collect();
-    let values = || curves.iter().flatten().flatten().map(|&(_, y)| y);
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
-    let across = Scale::new(-half, half, left, left + PANEL);
-    let up = Scale::padded(low, high, TOP + HEIGHT, TOP);
+    across: Axis,
+    up: Axis,
+    /// Of each activation.
+    curves: Vec<Curve>,
+}
 
-    let _ = writeln!(out, "<text class=\"title\" x=\"{left}\" y=\"{}\">{title}</text>", TOP - 14.0);
-    for tick in across.ticks() {
-        let (x, class) = (across.at(tick), if tick == 0.0 { "axis" } else { "grid" });
-        let _ = writeln!(
-            out,
-            "<path class=\"{class}\" d=\"M{x:.1} {TOP}v{HEIGHT}\"/>\
-             <text class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            TOP + HEIGHT + 18.0,
-            scale::label(tick)
-        );
-    }
-    for tick in up.ticks() {
-        let (y, class) = (up.at(tick), if tick == 0.0 { "axis" } else { "grid" });
-        let _ = writeln!(
-            out,
-            "<path class=\"{class}\" d=\"M{left} {y:.1}h{PANEL}\"/>\
-             <text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            left - 8.0,
-            y + 4.0,
-            scale::label(tick)
-        );
-    }
-    for (i, pieces) in curves.iter().enumerate() {
-        let mut path = String::new();
-        for piece in pieces {
-            for (j, &(x, y)) in piece.iter().enumerate() {
-                let _ = write!(path, "{}{:.1} {:.1}", if j == 0 { 'M' } else { 'L' }, across.at(x), up.at(y));
-            }
+/// Points in pieces: a line doesn't lead over a jump.
+type Curve = Vec<Vec<(f64, f64)>>;
+
+impl Panel {
+    /// The functions from `-half` to `half`.
+    fn new(left: f64, half: f64, activations: &[Activation], function: Function) -> Self {
+        let curves: Vec<Curve> =
+            activations.iter().map(|a| curve(half, &a.kinks(), |x| function(a, x))).collect();
+        let values = || curves.iter().flatten().flatten().map(|&(_, y)| y);
+        let (low, high) =
+            (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        Self {
+            left,
+            across: Axis::new(-half, half, left, left + PANEL),
+            up: Axis::padded(low, high, TOP + HEIGHT, TOP),
+            curves,
         }
-        let _ = writeln!(out, "<path class=\"line {}\" d=\"{path}\"/>", classes(i));
+    }
+
+    fn draw(&self, out: &mut String, title: &str) {
+        let _ =
+            writeln!(out, "<text class=\"title\" x=\"{}\" y=\"{}\">{title}</text>", self.left, TOP - 14.0);
+        self.draw_grid(out);
+        for (i, curve) in self.curves.iter().enumerate() {
+            let _ = writeln!(out, "<path class=\"line {}\" d=\"{}\"/>", classes(i), self.path(curve));
+        }
+    }
+
+    fn draw_grid(&self, out: &mut String) {
+        let class = |tick: f64| if tick == 0.0 { "axis" } else { "grid" };
+        for tick in self.across.ticks() {
+            let _ = writeln!(
+                out,
+                "<path class=\"{}\" d=\"M{x:.1} {TOP}v{HEIGHT}\"/>\
+                 <text class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                class(tick),
+                TOP + HEIGHT + 18.0,
+                axis::label(tick),
+                x = self.across.at(tick)
+            );
+        }
+        for tick in self.up.ticks() {
+            let (left, y) = (self.left, self.up.at(tick));
+            let _ = writeln!(
+                out,
+                "<path class=\"{}\" d=\"M{left} {y:.1}h{PANEL}\"/>\
+                 <text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                class(tick),
+                left - 8.0,
+                y + 4.0,
+                axis::label(tick)
+            );
+        }
+    }
+
+    fn path(&self, curve: &Curve) -> String {
+        let mut path = String::new();
+        for (i, &(x, y)) in curve.iter().flat_map(|piece| piece.iter().enumerate()) {
+            let command = if i == 0 { 'M' } else { 'L' };
+            let _ = write!(path, "{command}{:.1} {:.1}", self.across.at(x), self.up.at(y));
+        }
+        path
     }
 }
 
-/// Points of a function, in pieces: a line doesn't lead over a jump.
-fn curve(half: f64, kinks: &[f64], function: impl Fn(f64) -> f64) -> Vec<Vec<(f64, f64)>> {
+/// A function from `-half` to `half`, in pieces between its kinks.
+fn curve(half: f64, kinks: &[f64], function: impl Fn(f64) -> f64) -> Curve {
     let mut bounds = vec![-half];
     bounds.extend(kinks.iter().copied().filter(|k| k.abs() < half));
     bounds.push(half);
@@ -145,10 +174,10 @@ fn half_width(activation: &Activation) -> f64 {
     const MOST_TURNS: f64 = 12.0;
     let slope = |i: i32| activation.slope(f64::from(i) / 800.0);
     let turns = (-4000..4000).filter(|&i| slope(i) * slope(i + 1) < 0.0).count() as f64;
-    if turns <= MOST_TURNS { 5.0 } else { scale::round_down(5.0 * MOST_TURNS / turns) }
+    if turns <= MOST_TURNS { 5.0 } else { axis::round_down(5.0 * MOST_TURNS / turns) }
 }
 
-/// As many names as fit beside each other.
+/// How many names fit beside each other.
 fn legend_columns(names: &[String]) -> usize {
     let widest = names.iter().map(|n| n.chars().count()).max().unwrap_or(1) as f64 * 8.0 + 62.0;
     (((WIDTH - LEFT) / widest) as usize).clamp(1, names.len().max(1))

@@ -1,33 +1,33 @@
-//! Activations by kind: how many sites have it, how many of them the engine merged into other ops, and what the
-//! ops of the others take.
+//! Activations by kind: how many sites have it, how many of them the engine merged into other ops, and how
+//! long the ops of the others take.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
 use super::sites;
 use super::types;
 use crate::record::{Record, Variant};
 use crate::units::{self, Scale};
 
-/// All sites of a variant with one kind of activation.
+/// All sites of a variant that have the same activation.
 #[derive(Clone, Debug, Default)]
-pub struct Kind<'r> {
+pub struct ActivationTotal<'r> {
     pub name: &'r str,
     pub sites: usize,
     /// Sites without an op of their own: their time is inside another op's.
     pub folded: usize,
-    /// Mean time of the ops that compute nothing else; `None` if there are none, or none was timed.
+    /// Mean time of the ops that compute nothing else; `None` if there are none.
     pub ns: Option<u64>,
 }
 
-pub fn kinds(variant: &Variant) -> Vec<Kind<'_>> {
-    let mut kinds: Vec<Kind> = vec![];
+pub fn totals(variant: &Variant) -> Vec<ActivationTotal<'_>> {
+    let mut kinds: Vec<ActivationTotal> = vec![];
     for site in &variant.sites {
         let at = kinds.iter().position(|kind| kind.name == site.to).unwrap_or_else(|| {
-            kinds.push(Kind { name: &site.to, ..Kind::default() });
+            kinds.push(ActivationTotal { name: &site.to, ..ActivationTotal::default() });
             kinds.len() - 1
         });
-        let (kind, ns) = (&mut kinds[at], sites::row(variant, site).ns);
+        let (kind, ns) = (&mut kinds[at], sites::time(variant, site).ns);
         kind.sites += 1;
         kind.folded += usize::from(site.folded_into.is_some());
         kind.ns = kind.ns.into_iter().chain(ns).reduce(|a, b| a + b);
@@ -39,22 +39,22 @@ pub fn kinds(variant: &Variant) -> Vec<Kind<'_>> {
 pub fn sections(record: &Record) -> Vec<Section> {
     let timed = facts::timed(record);
     let variants = || facts::broken_down(record).filter(|v| !v.sites.is_empty());
-    let scale = Scale::time(variants().flat_map(kinds).filter_map(|kind| kind.ns).max().unwrap_or(0));
+    let scale = Scale::time(variants().flat_map(totals).filter_map(|kind| kind.ns).max().unwrap_or(0));
     let mut grid = Grid::new().name("activations").name("of variant").number("sites").number("folded");
     if timed {
         grid = grid.number(&format!("mean {}", scale.unit)).number("share");
     }
     let mut none = true;
     for variant in variants() {
-        for kind in kinds(variant) {
+        for kind in totals(variant) {
             none = false;
             let count = |n: usize| units::integer(n as u64);
             let mut cells = vec![kind.name.to_owned(), facts::label(record, variant)];
             cells.extend([count(kind.sites), count(kind.folded)]);
             if timed {
-                cells.push(kind.ns.map_or("-".into(), |ns| scale.text(ns)));
+                cells.push(known(kind.ns, |ns| scale.text(ns)));
                 let share = kind.ns.and_then(|ns| types::share(variant, ns));
-                cells.push(share.map_or("-".into(), units::share));
+                cells.push(known(share, units::share));
             }
             grid.row(cells);
         }

@@ -1,5 +1,5 @@
-//! Activations on their own, for people: a table a size, what grows with size, what the study's method does to
-//! its data, and what becomes of the study's claims.
+//! Activations on their own, for people: a table for each size, how time and memory grow with the size, what the
+//! study's method does to its data, and whether the study's claims hold here.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn head(bench: &Bench) -> Section {
     Section::plain()
         .line([what, header::engine(&bench.engine), place, effort].join(" | "))
         .line(inputs)
-        .lines(warnings.map(|warning| format!("! {warning}")))
+        .warnings(warnings.cloned())
         .lines(emulated)
 }
 
@@ -127,8 +127,8 @@ fn notes(bench: &Bench, timed: bool) -> Section {
         }
     }
     for row in bench.rows.iter().filter(|row| is_odd(&row.output)) {
-        section = section.line(format!(
-            "! {}, {}, {}: {} of fresh input",
+        section = section.warning(format!(
+            "{}, {}, {}: {} of fresh input",
             row.activation,
             row.lowering,
             units::count(row.elements as usize, "element"),

@@ -1,36 +1,39 @@
 //! Activations on their own as comma-separated values: a row for each copy and each activation, under one header.
 
-use super::csv::{columns, known, line, number};
-use crate::record::bench::{Bench, Memcpy, Row as Measured};
+use super::csv::{columns, ends, known, line, number};
+use crate::record::bench::{Bench, Memcpy, Row};
+use crate::units;
 
 columns! {
-    started_at, oplat, engine, target, cpu,
-    /// `memcpy` or `activation`.
-    row,
-    activation, lowering,
-    /// Of the input.
-    elements,
-    /// `1x36x16x16`
-    shape,
-    ns_per_element, ns_low, ns_high, confidence,
-    gb_per_s,
-    ratio_to_relu, relu_low, relu_high,
-    ratio_to_memcpy, memcpy_low, memcpy_high,
-    /// What computed it; the instruction set of our kernels.
-    kernel, isa,
-    output_bytes, scratch_bytes,
-    /// Special values among the outputs of fresh input.
-    zero, subnormal, infinite, nan,
-    forks, forwards,
-    /// The study's method, and what it leaves in its buffer.
-    in_place_forwards, in_place_ns_per_element, in_place_fresh_ns_per_element,
-    in_place_zero, in_place_subnormal, in_place_infinite, in_place_nan,
+    struct BenchRow {
+        started_at, oplat, engine, target, cpu,
+        /// `memcpy` or `activation`.
+        row,
+        activation, lowering,
+        /// Of the input.
+        elements,
+        /// `1x36x16x16`
+        shape,
+        ns_per_element, ns_low, ns_high, confidence,
+        gb_per_s,
+        ratio_to_relu, relu_low, relu_high,
+        ratio_to_memcpy, memcpy_low, memcpy_high,
+        /// What computed it; the instruction set of our kernels.
+        kernel, isa,
+        output_bytes, scratch_bytes,
+        /// Special values among the outputs of fresh input.
+        zero, subnormal, infinite, nan,
+        forks, forwards,
+        /// The study's method, and what it leaves in its buffer.
+        in_place_forwards, in_place_ns_per_element, in_place_fresh_ns_per_element,
+        in_place_zero, in_place_subnormal, in_place_infinite, in_place_nan,
+    }
 }
 
 pub fn render(bench: &Bench) -> String {
     let mut out = String::new();
-    line(&mut out, Row::HEADER);
-    let common = Row {
+    line(&mut out, BenchRow::HEADER);
+    let common = BenchRow {
         started_at: bench.started_at.clone(),
         oplat: bench.oplat.version.clone(),
         engine: format!("{} {}", bench.engine.name, bench.engine.version),
@@ -38,7 +41,7 @@ pub fn render(bench: &Bench) -> String {
         cpu: known(bench.environment.cpu.as_ref()),
         confidence: number(bench.settings.confidence),
         forks: bench.settings.forks.to_string(),
-        ..Row::default()
+        ..BenchRow::default()
     };
     let timed = !bench.environment.emulated;
     for memcpy in &bench.memcpy {
@@ -50,8 +53,8 @@ pub fn render(bench: &Bench) -> String {
     out
 }
 
-fn copy(common: &Row, copy: &Memcpy, timed: bool) -> Row {
-    let mut row = Row { row: "memcpy".into(), elements: copy.elements.to_string(), ..common.clone() };
+fn copy(common: &BenchRow, copy: &Memcpy, timed: bool) -> BenchRow {
+    let mut row = BenchRow { row: "memcpy".into(), elements: copy.elements.to_string(), ..common.clone() };
     if timed {
         row.ns_per_element = number(copy.ns_per_element);
         [row.ns_low, row.ns_high] = ends(copy.interval);
@@ -60,13 +63,13 @@ fn copy(common: &Row, copy: &Memcpy, timed: bool) -> Row {
     row
 }
 
-fn activation(common: &Row, of: &Measured, timed: bool) -> Row {
-    let mut row = Row {
+fn activation(common: &BenchRow, of: &Row, timed: bool) -> BenchRow {
+    let mut row = BenchRow {
         row: "activation".into(),
         activation: of.activation.clone(),
         lowering: of.lowering.to_string(),
         elements: of.elements.to_string(),
-        shape: crate::units::shape(&of.shape),
+        shape: units::shape(&of.shape),
         kernel: of.kernel.clone(),
         isa: known(of.isa.as_ref()),
         output_bytes: of.output_bytes.to_string(),
@@ -99,8 +102,4 @@ fn activation(common: &Row, of: &Measured, timed: bool) -> Row {
         row.in_place_nan = run.end.nan.to_string();
     }
     row
-}
-
-fn ends(interval: Option<[f64; 2]>) -> [String; 2] {
-    interval.map_or_else(Default::default, |ends| ends.map(number))
 }

@@ -1,32 +1,38 @@
 //! A comparison of records for people: what changed, how sure that is, and what could not be seen.
 
-use super::comparison_csv::outcome;
-use super::csv::verdict as word;
-use super::grid::{Grid, shorten};
+use super::grid::{Grid, known};
 use super::section::Section;
-use super::verdict::told;
-use crate::compare::{Against, Breakdown, Comparison, JoinedBy, Matched, Source, difference};
+use super::text::shorten;
+use super::verdict::{told, word};
+use crate::compare::{
+    Against, Breakdown, Comparison, JoinedBy, Matched, MatchedSide, Pair, Source, difference, distinct,
+};
 use crate::record::{Delta, Role, Verdict};
 use crate::units::{self, Scale, percent};
 
-/// Newer records side by side in one table.
+/// The most newer records side by side in one table; more go into another below it.
 const BAND: usize = 3;
-/// A record's name above its column.
+/// Width of a record's name above its column.
 const TITLE: usize = 26;
 
 pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {
     let base = &comparison.base;
-    let mut head = Section::plain()
-        .line(about("base", base))
-        .lines(base.warnings.iter().map(|w| format!("! base: {w}")));
+    let mut head = Section::plain().line(about("base", base)).warnings(warnings("base", base));
     let mut sections = vec![];
     if comparison.against.len() > 1 {
         sections.extend(overview(comparison));
     }
     for against in &comparison.against {
-        head = one(comparison, against, top, head, &mut sections);
+        // What is said of the base begins the first newer record's section.
+        sections.push(introduction(std::mem::take(&mut head), against));
+        sections.push(findings(against));
+        sections.extend(figures(comparison, against, top));
     }
     sections
+}
+
+fn warnings(what: &str, source: &Source) -> impl Iterator<Item = String> {
+    source.warnings.iter().map(move |warning| format!("{what}: {warning}"))
 }
 
 fn about(what: &str, source: &Source) -> String {
@@ -40,19 +46,14 @@ fn about(what: &str, source: &Source) -> String {
 
 /// Every variant's ratio in every newer record.
 fn overview(comparison: &Comparison) -> Vec<Section> {
-    let mut names: Vec<&str> = vec![];
-    for matched in comparison.against.iter().flat_map(|a| &a.variants) {
-        if !names.contains(&matched.name.as_str()) {
-            names.push(&matched.name);
-        }
-    }
+    let names = distinct(comparison.against.iter().flat_map(|a| &a.variants).map(|m| m.name.as_str()));
     let table = |band: &[Against]| {
         let titles = band.iter().map(|a| shorten(&a.new.name, TITLE));
         let mut grid = titles.fold(Grid::new().name("new / base"), |grid, title| grid.number(&title));
         for name in &names {
             let cell = |a: &Against| {
                 let change = a.variants.iter().find(|m| m.name == *name).and_then(|m| m.change.as_ref());
-                change.map_or("-".into(), |c| units::ratio(c.ratio, c.interval))
+                known(change, |c| units::ratio(c.ratio, c.interval))
             };
             grid.row(std::iter::once(name.to_string()).chain(band.iter().map(cell)));
         }
@@ -61,36 +62,35 @@ fn overview(comparison: &Comparison) -> Vec<Section> {
     comparison.against.chunks(BAND).map(table).collect()
 }
 
-/// One newer record: adds its sections, the first of which is `head` continued.
-fn one(
-    comparison: &Comparison,
-    against: &Against,
-    top: usize,
-    head: Section,
-    sections: &mut Vec<Section>,
-) -> Section {
+/// What a newer record is, and what is not the same in the base.
+fn introduction(head: Section, against: &Against) -> Section {
     let new = &against.new;
     let differs = against.differences.iter().map(|d| format!("differs: {}: {} -> {}", d.what, d.base, d.new));
-    let mut head = head.line(about("new", new)).lines(new.warnings.iter().map(|w| format!("! new: {w}")));
-    head =
-        head.lines(differs).lines(alone("base", &against.only_base)).lines(alone("new", &against.only_new));
-    let mut found = Section::plain().lines(against.no_latency.clone().map(|why| format!("! {why}")));
-    for matched in &against.variants {
-        found = found.lines(failures(matched));
-        found = found.lines(matched.change.as_ref().map(|c| sentence(&matched.name, c, against.drift)));
+    head.line(about("new", new))
+        .warnings(warnings("new", new))
+        .lines(differs)
+        .lines(alone("base", &against.only_base))
+        .lines(alone("new", &against.only_new))
+}
+
+/// What failed and what changed, in a sentence a variant.
+fn findings(against: &Against) -> Section {
+    let section = Section::plain().warnings(against.no_latency.clone());
+    against.variants.iter().fold(section, |section, matched| {
+        let change = matched.change.as_ref();
+        section.warnings(failures(matched)).lines(change.map(|c| sentence(&matched.name, c, against.drift)))
+    })
+}
+
+/// The tables of a newer record: latencies, memory and where a variant's time goes.
+fn figures(comparison: &Comparison, against: &Against, top: usize) -> Vec<Section> {
+    if against.no_latency.is_some() {
+        return vec![memory(against)];
     }
-    sections.extend([head, found]);
-    if against.no_latency.is_none() {
-        sections.push(latencies(comparison, against));
-    }
-    sections.push(memory(against));
-    if against.no_latency.is_none() {
-        for matched in against.variants.iter().filter(|m| m.role != Role::Control) {
-            sections.extend(section(matched, "op", &matched.ops, top));
-            sections.extend(section(matched, "site", &matched.sites, top));
-        }
-    }
-    Section::plain()
+    let swapped = against.variants.iter().filter(|m| m.role != Role::Control);
+    let breakdowns =
+        swapped.flat_map(|m| [breakdown(m, "op", &m.ops, top), breakdown(m, "site", &m.sites, top)]);
+    [latencies(comparison, against), memory(against)].into_iter().chain(breakdowns.flatten()).collect()
 }
 
 fn alone(which: &str, names: &[String]) -> Option<String> {
@@ -99,8 +99,8 @@ fn alone(which: &str, names: &[String]) -> Option<String> {
 
 fn failures(matched: &Matched) -> Vec<String> {
     let sides = [("base", &matched.base), ("new", &matched.new)];
-    let failure = |(which, side): (&str, &crate::compare::Half)| {
-        Some(format!("! {} of {which}: {}", side.name, side.error.as_ref()?))
+    let failure = |(which, side): (&str, &MatchedSide)| {
+        Some(format!("{} of {which}: {}", side.name, side.error.as_ref()?))
     };
     sides.into_iter().filter_map(failure).collect()
 }
@@ -118,10 +118,16 @@ fn sentence(name: &str, change: &Delta, drift: f64) -> String {
 }
 
 fn latencies(comparison: &Comparison, against: &Against) -> Section {
-    let p50 = |side: &crate::compare::Half| side.latency.map(|l| l.p50_ns);
-    let largest = against.variants.iter().flat_map(|m| [p50(&m.base), p50(&m.new)]).flatten().max();
-    let Some(largest) = largest else { return Section::plain() };
-    let scale = Scale::time(largest);
+    match latency_grid(comparison, against) {
+        Some(grid) => Section::plain().table(grid).line(unpaired(comparison, against)),
+        None => Section::plain(),
+    }
+}
+
+fn latency_grid(comparison: &Comparison, against: &Against) -> Option<Grid> {
+    let p50 = |side: &MatchedSide| side.latency.map(|l| l.p50_ns);
+    let scale =
+        Scale::time(against.variants.iter().flat_map(|m| [p50(&m.base), p50(&m.new)]).flatten().max()?);
     let mut grid = Grid::new()
         .name("variant")
         .number(&format!("base p50 {}", scale.unit))
@@ -132,20 +138,23 @@ fn latencies(comparison: &Comparison, against: &Against) -> Section {
     if let Some(limit) = comparison.max_regression {
         grid = grid.number(&format!("limit {}%", percent(limit).trim_end_matches(".0")));
     }
-    let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
     for matched in &against.variants {
         let change = matched.change.as_ref();
-        let mut cells = vec![
+        let cells = [
             matched.name.clone(),
-            figure(p50(&matched.base)),
-            figure(p50(&matched.new)),
-            change.map_or("-".into(), |c| units::ratio(c.ratio, c.interval)),
-            change.and_then(|c| c.resolution).map_or("-".into(), units::share),
-            change.map_or("-", |c| word(c.verdict)).into(),
+            known(p50(&matched.base), |ns| scale.text(ns)),
+            known(p50(&matched.new), |ns| scale.text(ns)),
+            known(change, |c| units::ratio(c.ratio, c.interval)),
+            known(change.and_then(|c| c.resolution), units::share),
+            known(change, |c| word(c.verdict).to_owned()),
         ];
-        cells.extend(matched.outcome.map(|o| outcome(o).to_owned()));
-        grid.row(cells);
+        grid.row(cells.into_iter().chain(matched.outcome.map(|outcome| outcome.name().to_owned())));
     }
+    Some(grid)
+}
+
+/// What the ratios of a comparison are, and what they can't tell.
+fn unpaired(comparison: &Comparison, against: &Against) -> String {
     let several = if against.variants.len() > 1 { " by Holm's procedure" } else { "" };
     let together =
         if against.variants.len() > 1 { "all verdicts hold together" } else { "the verdict holds" };
@@ -153,39 +162,86 @@ fn latencies(comparison: &Comparison, against: &Against) -> Section {
         (1, 1) => "; several records a side (--pool, --base) see less",
         _ => "",
     };
-    Section::plain().table(grid).line(format!(
+    format!(
         "unpaired [interval: Welch over forks, so wide that {together} at {}%{several}]: the records were measured at \
          different times. Whatever else changed on the machine in between counts as a difference, and less than {}% \
          is not called{repeated}; oplat profile measures two variants paired, which sees far less",
         percent(comparison.confidence).trim_end_matches(".0"),
         percent(against.drift).trim_end_matches(".0")
-    ))
+    )
 }
 
 /// One figure where both records have the same, else both.
 fn memory(against: &Against) -> Section {
-    let sizes = || against.variants.iter().flat_map(|m| &m.memory).flat_map(|f| [f.base_bytes, f.new_bytes]);
-    let Some(largest) = sizes().flatten().max() else { return Section::plain() };
+    let sizes = || against.variants.iter().flat_map(|m| &m.memory);
+    let Some(largest) = sizes().flat_map(|size| [size.base_bytes, size.new_bytes]).flatten().max() else {
+        return Section::plain();
+    };
     let scale = Scale::bytes(largest).coarse(2);
-    let figure = |bytes: Option<u64>| bytes.map_or("-".into(), |bytes| scale.text(bytes));
-    let mut titles: Vec<&str> = vec![];
-    for figures in against.variants.iter().flat_map(|m| &m.memory) {
-        if !titles.contains(&figures.what) {
-            titles.push(figures.what);
-        }
-    }
+    let titles = distinct(sizes().map(|size| size.what));
     let start = Grid::new().name(&format!("memory, {}", scale.unit));
     let mut grid = titles.iter().fold(start, |grid, title| grid.number(title));
     for matched in &against.variants {
         let cell = |title: &&str| {
-            let figures = matched.memory.iter().find(|f| f.what == *title);
-            let (base, new) = figures.map_or((None, None), |f| (f.base_bytes, f.new_bytes));
-            let (base, new) = (figure(base), figure(new));
+            let size = matched.memory.iter().find(|size| size.what == *title);
+            let figure = |bytes: Option<u64>| known(bytes, |bytes| scale.text(bytes));
+            let (base, new) =
+                (figure(size.and_then(|s| s.base_bytes)), figure(size.and_then(|s| s.new_bytes)));
             if base == new { base } else { format!("{base} -> {new}") }
         };
         grid.row(std::iter::once(matched.name.clone()).chain(titles.iter().map(cell)));
     }
     Section::details("memory").table(grid)
+}
+
+/// Where a variant's time goes in both records.
+fn breakdown(matched: &Matched, noun: &str, breakdown: &Breakdown, top: usize) -> Option<Section> {
+    let rows = &breakdown.rows;
+    let scale = Scale::time(rows.iter().flat_map(|pair| [pair.base_ns, pair.new_ns]).flatten().max()?);
+    let (shown, rest) = rows.split_at(top.min(rows.len()));
+    let mut grid = Grid::new()
+        .name(noun)
+        .name("node")
+        .name("shape")
+        .number(&format!("base\nmean {}", scale.unit))
+        .number(&format!("new\nmean {}", scale.unit))
+        .number("\ndifference");
+    for pair in shown {
+        let names = [marked(pair), pair.node.clone(), pair.shape.clone()];
+        grid.row(names.into_iter().chain(times(pair.base_ns, pair.new_ns, scale)));
+    }
+    let alone = |name: String| [name, String::new(), String::new()].into_iter();
+    if !rest.is_empty() {
+        let sum = |of: fn(&Pair) -> Option<u64>| rest.iter().filter_map(of).reduce(|a, b| a + b);
+        let more = units::count(rest.len(), &format!("more {noun}"));
+        grid.row(alone(more).chain(times(sum(|p| p.base_ns), sum(|p| p.new_ns), scale)));
+    }
+    let (base, new) = (breakdown.base_unaccounted_ns, breakdown.new_unaccounted_ns);
+    if base.is_some() || new.is_some() {
+        grid.row(alone("unaccounted".to_owned()).chain(times(base, new, scale)));
+    }
+    let title = format!(
+        "{}: {} of {} by difference (attribution from profiled runs: no verdict)",
+        matched.name,
+        shown.len(),
+        units::count(rows.len(), noun)
+    );
+    Some(Section::headed(title).table(grid).lines(joined(breakdown, noun)))
+}
+
+/// The op or activation, and how it was found if not by its node's name.
+fn marked(pair: &Pair) -> String {
+    match pair.joined_by {
+        JoinedBy::Shape => format!("{} (by shape)", pair.what),
+        JoinedBy::Name | JoinedBy::Nothing => pair.what.clone(),
+    }
+}
+
+/// Both means and their difference.
+fn times(base: Option<u64>, new: Option<u64>, scale: Scale) -> [String; 3] {
+    let figure = |ns: Option<u64>| known(ns, |ns| scale.text(ns));
+    let either = base.or(new);
+    [figure(base), figure(new), known(either, |_| signed(scale, difference(base, new)))]
 }
 
 fn signed(scale: Scale, value: i64) -> String {
@@ -195,55 +251,6 @@ fn signed(scale: Scale, value: i64) -> String {
         1.. => format!("+{text}"),
         _ => text,
     }
-}
-
-fn section(matched: &Matched, noun: &str, breakdown: &Breakdown, top: usize) -> Option<Section> {
-    let rows = &breakdown.rows;
-    let largest = rows.iter().flat_map(|pair| [pair.base_ns, pair.new_ns]).flatten().max()?;
-    let scale = Scale::time(largest);
-    let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
-    let (shown, rest) = rows.split_at(top.min(rows.len()));
-    let mut grid = Grid::new()
-        .name(noun)
-        .name("node")
-        .name("shape")
-        .number(&format!("base\nmean {}", scale.unit))
-        .number(&format!("new\nmean {}", scale.unit))
-        .number("\ndifference");
-    let mut add = |cells: [String; 3], base: Option<u64>, new: Option<u64>| {
-        let difference = match (base, new) {
-            (None, None) => "-".into(),
-            _ => signed(scale, difference(base, new)),
-        };
-        grid.row(cells.into_iter().chain([figure(base), figure(new), difference]));
-    };
-    for pair in shown {
-        let mark = match pair.joined_by {
-            JoinedBy::Shape => " (by shape)",
-            JoinedBy::Name | JoinedBy::Nothing => "",
-        };
-        add(
-            [format!("{}{mark}", pair.what), pair.node.clone(), pair.shape.clone()],
-            pair.base_ns,
-            pair.new_ns,
-        );
-    }
-    let sum = |of: fn(&crate::compare::Pair) -> Option<u64>| rest.iter().filter_map(of).reduce(|a, b| a + b);
-    if !rest.is_empty() {
-        let more = units::count(rest.len(), &format!("more {noun}"));
-        add([more, String::new(), String::new()], sum(|p| p.base_ns), sum(|p| p.new_ns));
-    }
-    if breakdown.base_unaccounted_ns.is_some() || breakdown.new_unaccounted_ns.is_some() {
-        let name = ["unaccounted".to_owned(), String::new(), String::new()];
-        add(name, breakdown.base_unaccounted_ns, breakdown.new_unaccounted_ns);
-    }
-    let title = format!(
-        "{}: {} of {} by difference (attribution from profiled runs: no verdict)",
-        matched.name,
-        shown.len(),
-        units::count(rows.len(), noun)
-    );
-    Some(Section::headed(title).table(grid).lines(joined(breakdown, noun)))
 }
 
 /// What was not joined by name.

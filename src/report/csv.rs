@@ -1,21 +1,15 @@
-//! Records as comma-separated values: one header, one row for every variant, op, type, site, …, for whoever goes
-//! on in pandas, R or a spreadsheet.
-//!
-//! The column `row` says what a row is of: `variant` always, then the breakdowns that were asked for. Filter by it
-//! first: a variant's time is in its own row, again in the sum of its ops, and so on. Times are nanoseconds, sizes
-//! bytes, shares and ratios fractions of one; nothing is rounded, what isn't known is empty. Quoting is that of RFC
-//! 4180 with line feeds.
+//! Comma-separated values: how the rows of a file are declared and written. Quoting is that of RFC 4180 with line
+//! feeds.
 
-use super::{By, Named, Options, activations, facts, sites, types};
-use crate::record::{Op, Record, Variant, Verdict};
+use crate::record::Role;
 
 /// Declares the columns of a file once, as a row of texts and as its header.
 macro_rules! columns {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    (struct $row:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
         #[derive(Clone, Default)]
-        struct Row { $($(#[$doc])* $name: String,)* }
+        struct $row { $($(#[$doc])* $name: String,)* }
 
-        impl Row {
+        impl $row {
             const HEADER: &[&str] = &[$(stringify!($name)),*];
 
             fn write(&self, out: &mut String) {
@@ -25,57 +19,6 @@ macro_rules! columns {
     };
 }
 pub(super) use columns;
-
-columns! {
-    /// The file; empty for a fresh record.
-    record, started_at, model, model_sha256, target, cpu, engine, denormals,
-    /// `variant`, `type`, `op`, `site`, `shape` or `activation`.
-    row,
-    variant, role, rule, lowering, threads,
-    /// `NAME=VALUE`, separated by spaces.
-    knobs,
-    /// Of an op in the engine's order.
-    index,
-    /// Operator; of a site: what computes it.
-    op, kernel,
-    /// Of an op: the ONNX node it is named by; of a site: its name.
-    node,
-    /// The site whose activation an op computes.
-    site,
-    activation_from, activation_to,
-    /// Outputs of an op, as `1x64x40x40xf32`; of a site `1x64x40x40`.
-    shape,
-    /// Forks of a variant; ops of a type or shape; sites of an activation.
-    count,
-    /// Sites of an activation, or whether this one, merged into another op.
-    folded,
-    p50_ns, mean_ns, sd_ns, min_ns, p90_ns, p99_ns,
-    /// Of the profiled run's mean.
-    share,
-    against, ratio, ratio_low, ratio_high, confidence, verdict,
-    /// The paired difference to the control.
-    activation_ns, activation_low_ns, activation_high_ns,
-    overhead_ratio, unaccounted_ns,
-    /// Of what no op explains.
-    before_ops_ns, between_ops_ns, after_ops_ns,
-    output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults,
-    /// Of an op that is too short for the clock within a run.
-    batched_ns,
-    weights_bytes, peak_live_bytes, peak_heap_bytes, retained_bytes, peak_rss_bytes,
-    error,
-}
-
-/// All records under one header.
-pub fn records(records: &[Named], options: &Options) -> String {
-    let mut out = String::new();
-    line(&mut out, Row::HEADER);
-    for named in records {
-        for variant in &named.record.variants {
-            rows(named, variant, options, &mut out);
-        }
-    }
-    out
-}
 
 /// A line of cells, each quoted if it must be.
 pub fn line<T: AsRef<str>>(out: &mut String, cells: &[T]) {
@@ -100,191 +43,18 @@ pub fn number(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { String::new() }
 }
 
+/// A value; empty where there is none.
 pub fn known<T: ToString>(value: Option<T>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Slower => "slower",
-        Verdict::Faster => "faster",
-        Verdict::None => "none",
-        Verdict::Inconclusive => "inconclusive",
-    }
-}
-
-fn rows(named: &Named, variant: &Variant, options: &Options, out: &mut String) {
-    let timed = facts::timed(named.record);
-    let common = common(named.name, named.record, variant);
-    whole(&common, variant, timed).write(out);
-    for by in &options.by {
-        match by {
-            By::Type => grouped(&common, variant, types::TYPE, timed, out),
-            By::Shape => grouped(&common, variant, types::SHAPE, timed, out),
-            By::Op => variant.ops.iter().for_each(|o| op(&common, variant, o, timed).write(out)),
-            By::Site => site_rows(&common, variant, timed, out),
-            By::Activation => kind_rows(&common, variant, timed, out),
-        }
-    }
-}
-
-/// What every row of a variant begins with.
-fn common(name: &str, record: &Record, variant: &Variant) -> Row {
-    let knobs = variant.knobs.iter().map(|(name, value)| format!("{name}={value}"));
-    Row {
-        record: name.to_owned(),
-        started_at: record.started_at.clone(),
-        model: record.model.name.clone(),
-        model_sha256: record.model.sha256.clone(),
-        target: record.environment.target.clone(),
-        cpu: record.environment.cpu.clone().unwrap_or_default(),
-        engine: format!("{} {}", record.engine.name, record.engine.version),
-        denormals: record.settings.denormals.name().to_owned(),
-        variant: variant.name.clone(),
-        role: role(variant.role),
-        rule: variant.rule.clone(),
-        lowering: variant.lowering.name().to_owned(),
-        threads: variant.threads.to_string(),
-        knobs: knobs.collect::<Vec<_>>().join(" "),
-        ..Row::default()
-    }
+/// The ends of an interval; empty where there is none.
+pub fn ends(interval: Option<[f64; 2]>) -> [String; 2] {
+    interval.map_or_else(Default::default, |ends| ends.map(number))
 }
 
 /// The role as records spell it.
-pub fn role(role: crate::record::Role) -> String {
+pub fn role(role: Role) -> String {
     let json = serde_json::to_value(role).ok();
     json.as_ref().and_then(|json| json.as_str()).unwrap_or_default().to_owned()
-}
-
-fn whole(common: &Row, variant: &Variant, timed: bool) -> Row {
-    let mut row = Row {
-        row: "variant".into(),
-        count: variant.forks.len().to_string(),
-        error: variant.error.clone().unwrap_or_default(),
-        ..common.clone()
-    };
-    if let Some(memory) = &variant.memory {
-        row.weights_bytes = known(memory.weights_bytes);
-        row.peak_live_bytes = known(memory.peak_live_bytes);
-        row.peak_heap_bytes = known(memory.peak_heap_bytes);
-        row.retained_bytes = known(memory.retained_bytes);
-        row.peak_rss_bytes = known(memory.peak_rss_bytes);
-    }
-    if !timed {
-        return row;
-    }
-    if let Some(latency) = &variant.latency {
-        row.p50_ns = latency.p50_ns.to_string();
-        row.mean_ns = latency.mean_ns.to_string();
-        row.sd_ns = latency.sd_ns.to_string();
-        row.min_ns = latency.min_ns.to_string();
-        row.p90_ns = latency.p90_ns.to_string();
-        row.p99_ns = latency.p99_ns.to_string();
-    }
-    if let Some(delta) = &variant.delta {
-        row.against = delta.against.clone();
-        row.ratio = number(delta.ratio);
-        [row.ratio_low, row.ratio_high] = delta.interval.map_or_else(Default::default, |i| i.map(number));
-        row.confidence = number(delta.confidence);
-        row.verdict = verdict(delta.verdict).into();
-    }
-    if let Some(cost) = &variant.activation_cost {
-        row.activation_ns = cost.ns.to_string();
-        [row.activation_low_ns, row.activation_high_ns] =
-            cost.interval.map_or_else(Default::default, |i| i.map(|ns| ns.to_string()));
-    }
-    if let Some(profiled) = &variant.profiled {
-        row.overhead_ratio = number(profiled.overhead_ratio);
-        row.unaccounted_ns = profiled.unaccounted_ns.to_string();
-        row.before_ops_ns = known(profiled.bookkeeping.map(|b| b.before_ns));
-        row.between_ops_ns = known(profiled.bookkeeping.map(|b| b.between_ns));
-        row.after_ops_ns = known(profiled.bookkeeping.map(|b| b.after_ns));
-    }
-    row
-}
-
-fn op(common: &Row, variant: &Variant, op: &Op, timed: bool) -> Row {
-    let site = op.site.as_ref().and_then(|node| variant.sites.iter().find(|s| s.node == *node));
-    let mut row = Row {
-        row: "op".into(),
-        index: op.index.to_string(),
-        op: op.op.clone(),
-        kernel: op.kernel.clone().unwrap_or_default(),
-        node: op.node.clone(),
-        site: op.site.clone().unwrap_or_default(),
-        activation_from: site.map(|s| s.from.clone()).unwrap_or_default(),
-        activation_to: site.map(|s| s.to.clone()).unwrap_or_default(),
-        shape: op.outputs.join(" "),
-        folded: op.folded.len().to_string(),
-        ..common.clone()
-    };
-    if variant.memory.is_some() {
-        row.output_bytes = known(op.output_bytes);
-        row.scratch_bytes = known(op.scratch_bytes);
-        row.live_bytes = known(op.live_bytes);
-        row.minor_faults = known(op.minor_faults);
-    }
-    if timed && !op.fork_mean_ns.is_empty() {
-        row.p50_ns = op.p50_ns.to_string();
-        row.mean_ns = op.mean_ns.to_string();
-        row.sd_ns = op.sd_ns.to_string();
-        row.min_ns = op.min_ns.to_string();
-        row.p90_ns = op.p90_ns.to_string();
-        row.share = number(op.share);
-        row.allocator_ns = known(op.allocator_ns);
-        row.batched_ns = known(op.batched_ns);
-    }
-    row
-}
-
-/// Mean and share of several ops together.
-fn timing(row: &mut Row, variant: &Variant, ns: Option<u64>, timed: bool) {
-    if let Some(ns) = ns.filter(|_| timed) {
-        row.mean_ns = ns.to_string();
-        row.share = types::share(variant, ns).map_or(String::new(), number);
-    }
-}
-
-fn grouped(common: &Row, variant: &Variant, group: types::Group, timed: bool, out: &mut String) {
-    for (name, total) in types::totals(variant, group) {
-        let mut row = Row { row: group.name.into(), count: total.ops.to_string(), ..common.clone() };
-        match group.name {
-            "shape" => row.shape = name.to_owned(),
-            _ => row.op = name.to_owned(),
-        }
-        timing(&mut row, variant, total.ns, timed);
-        row.write(out);
-    }
-}
-
-fn site_rows(common: &Row, variant: &Variant, timed: bool, out: &mut String) {
-    for site in &variant.sites {
-        let found = sites::row(variant, site);
-        let mut row = Row {
-            row: "site".into(),
-            op: found.place,
-            node: site.node.clone(),
-            activation_from: site.from.clone(),
-            activation_to: site.to.clone(),
-            shape: site.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
-            folded: u8::from(site.folded_into.is_some()).to_string(),
-            ..common.clone()
-        };
-        timing(&mut row, variant, found.ns, timed);
-        row.write(out);
-    }
-}
-
-fn kind_rows(common: &Row, variant: &Variant, timed: bool, out: &mut String) {
-    for kind in activations::kinds(variant) {
-        let mut row = Row {
-            row: "activation".into(),
-            activation_to: kind.name.to_owned(),
-            count: kind.sites.to_string(),
-            folded: kind.folded.to_string(),
-            ..common.clone()
-        };
-        timing(&mut row, variant, kind.ns, timed);
-        row.write(out);
-    }
 }

@@ -1,6 +1,7 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Lowering, Record, Role, Variant};
+use crate::record::{Delta, Lowering, Record, Role, Variant};
+use crate::units;
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
 pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usize)> {
@@ -19,8 +20,8 @@ pub fn original(record: &Record) -> Option<&Variant> {
     record.variants.iter().find(|v| v.role == Role::Original)
 }
 
-/// The variant whose sites tell best which ones were selected: the control changes every one of them, a swap
-/// leaves those that already were what was asked for. Of several models, that of the one named.
+/// The variant that tells best which sites were selected, among those of `model` if there are several models. The
+/// control changes every selected site; a swap leaves alone those that had the new activation already.
 pub fn reference<'r>(record: &'r Record, model: Option<&str>) -> Option<&'r Variant> {
     let own = |v: &&Variant| model.is_none() || v.model.as_deref() == model;
     let of = |role| record.variants.iter().filter(own).find(|v| v.role == role && !v.sites.is_empty());
@@ -35,17 +36,17 @@ pub fn only_activation(record: &Record) -> Option<&str> {
     sites.iter().all(|s| s.from == first.from).then_some(first.from.as_str())
 }
 
-/// What tables call a variant: the original with its activation.
+/// A variant's name in tables: the original's with its activation.
 pub fn label(record: &Record, variant: &Variant) -> String {
     match only_activation(record) {
-        // Of several models, or settings of knobs, the name says it all.
+        // Where there are several models or knobs, the name has all of it.
         _ if variant.model.is_some() || !variant.knobs.is_empty() => variant.name.clone(),
         Some(activation) if variant.role == Role::Original => format!("{} ({activation})", variant.name),
         _ => variant.name.clone(),
     }
 }
 
-/// What running text calls a swap: the activation and its lowering.
+/// A variant's name in running text: a swap is called by its activation and its lowering.
 pub fn phrase(record: &Record, variant: &Variant) -> String {
     let plain = plain_phrase(record, variant);
     match variant.knobs.is_empty() {
@@ -72,7 +73,7 @@ fn plain_phrase(record: &Record, variant: &Variant) -> String {
     }
 }
 
-/// Variants that breakdowns show: the control only serves to compare.
+/// The variants that breakdowns show: not the control, which is only there to be compared against.
 pub fn broken_down(record: &Record) -> impl Iterator<Item = &Variant> {
     record.variants.iter().filter(|v| v.role != Role::Control && !v.ops.is_empty())
 }
@@ -80,6 +81,14 @@ pub fn broken_down(record: &Record) -> impl Iterator<Item = &Variant> {
 /// Whether a variant's ops have times that may be shown: not every engine can profile.
 pub fn profiled(record: &Record, variant: &Variant) -> bool {
     timed(record) && variant.profiled.is_some()
+}
+
+/// What the brackets after ratios hold, if any of these has an interval: ` [99% interval over forks]`.
+pub fn interval_note<'d>(deltas: impl IntoIterator<Item = &'d Delta>) -> String {
+    let delta = deltas.into_iter().find(|delta| delta.interval.is_some());
+    delta.map_or_else(String::new, |delta| {
+        format!(" [{}% interval over forks]", units::percent(delta.confidence).trim_end_matches(".0"))
+    })
 }
 
 /// Whether times may be shown as the device's.

@@ -1,16 +1,4 @@
-//! Tables that never get wider than a page: names give way in their middle, numbers never do.
-
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-
-use super::markdown;
-
-/// Columns that a terminal and an issue tracker can be expected to show.
-pub const PAGE: usize = 100;
-
-/// Spaces between columns.
-const GAP: usize = 2;
-/// What a name is never cut below, so that it stays a name.
-const SHORTEST: usize = 8;
+//! A table's titles and cells, apart from the format in which it is drawn.
 
 /// A table under construction: titles, then rows of as many cells.
 pub struct Grid {
@@ -18,9 +6,18 @@ pub struct Grid {
     rows: Vec<Vec<String>>,
 }
 
-struct Column {
-    title: String,
-    name: bool,
+pub struct Column {
+    /// A line break makes it two lines, where a format can show that.
+    pub title: String,
+    /// Whether its cells are names: left-aligned, and cut in the middle where room is short. Others are numbers.
+    pub is_name: bool,
+}
+
+/// What of a table is drawn.
+pub struct Shown<'g> {
+    pub columns: Vec<&'g Column>,
+    /// A cell for each of the columns.
+    pub rows: Vec<Vec<&'g str>>,
 }
 
 impl Grid {
@@ -28,15 +25,15 @@ impl Grid {
         Self { columns: vec![], rows: vec![] }
     }
 
-    /// A left-aligned column of names, which may be cut in the middle.
+    /// Adds a column of names.
     pub fn name(mut self, title: &str) -> Self {
-        self.columns.push(Column { title: title.into(), name: true });
+        self.columns.push(Column { title: title.into(), is_name: true });
         self
     }
 
-    /// A right-aligned column of numbers. A line break in the title makes it two lines.
+    /// Adds a column of numbers.
     pub fn number(mut self, title: &str) -> Self {
-        self.columns.push(Column { title: title.into(), name: false });
+        self.columns.push(Column { title: title.into(), is_name: false });
         self
     }
 
@@ -47,173 +44,26 @@ impl Grid {
         self.rows.push(row);
     }
 
-    /// The table as text, each line ended; at most [`PAGE`] columns wide if the numbers alone allow it. A column
-    /// in which nothing is known is left out.
-    pub fn render(&self) -> String {
-        let columns = self.known();
-        let widths = self.widths(&columns);
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(columns.iter().zip(&widths).map(|(&i, &width)| {
-            let lines = self.columns[i].title.lines().map(|line| shorten(line, width));
-            lines.collect::<Vec<_>>().join("\n")
-        }));
-        for row in &self.rows {
-            table.add_row(columns.iter().zip(&widths).map(|(&i, &width)| shorten(&row[i], width)));
-        }
-        for (at, &i) in columns.iter().enumerate() {
-            if let Some(out) = table.column_mut(at) {
-                let name = self.columns[i].name;
-                out.set_cell_alignment(if name { CellAlignment::Left } else { CellAlignment::Right });
-                out.set_padding((0, if at + 1 == columns.len() { 0 } else { GAP as u16 }));
-            }
-        }
-        table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
-    }
-
-    /// The table as Markdown: names as code and whole, since a page scrolls.
-    pub fn markdown(&self) -> String {
-        let columns = self.known();
-        let titles =
-            columns.iter().map(|&i| markdown::cell(self.columns[i].title.trim().replace('\n', " ").as_str()));
-        let rule = columns.iter().map(|&i| if self.columns[i].name { ":--" } else { "--:" }.to_owned());
-        let mut text = markdown::row(titles) + &markdown::row(rule);
-        for row in &self.rows {
-            text += &markdown::row(columns.iter().map(|&i| match self.columns[i].name {
-                true => markdown::code(&row[i]),
-                false => markdown::cell(&row[i]),
-            }));
-        }
-        text
-    }
-
-    /// The columns in which something is known, and the first.
-    fn known(&self) -> Vec<usize> {
+    /// The first column, and the others in which something is known.
+    pub fn shown(&self) -> Shown<'_> {
         let known = |i: usize| self.rows.iter().any(|row| row.get(i).is_some_and(|cell| !is_blank(cell)));
-        (0..self.columns.len()).filter(|&i| i == 0 || known(i)).collect()
-    }
-
-    /// The width of each of these columns: its widest cell, then the widest name gives way until the table fits.
-    fn widths(&self, columns: &[usize]) -> Vec<usize> {
-        let widest = |&i: &usize| {
-            let cells = self.rows.iter().map(|row| width(&clean(&row[i])));
-            cells.chain([widest_line(&self.columns[i].title)]).max().unwrap_or(0)
-        };
-        let mut widths: Vec<usize> = columns.iter().map(widest).collect();
-        let gaps = GAP * columns.len().saturating_sub(1);
-        while widths.iter().sum::<usize>() + gaps > PAGE {
-            let names = widths.iter_mut().zip(columns).filter(|&(_, &i)| self.columns[i].name);
-            match names.map(|(width, _)| width).max() {
-                Some(width) if *width > SHORTEST => *width -= 1,
-                _ => break,
-            }
+        let shown: Vec<usize> = (0..self.columns.len()).filter(|&i| i == 0 || known(i)).collect();
+        Shown {
+            columns: shown.iter().map(|&i| &self.columns[i]).collect(),
+            rows: self.rows.iter().map(|row| shown.iter().map(|&i| row[i].as_str()).collect()).collect(),
         }
-        widths
     }
 }
 
-/// Whether a cell says that nothing is known.
+/// The cell of what isn't known.
+pub const UNKNOWN: &str = "-";
+
+/// The cell of what may not be known.
+pub fn known<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), text)
+}
+
+/// Whether a cell says nothing.
 fn is_blank(cell: &str) -> bool {
-    matches!(cell, "" | "-")
-}
-
-fn widest_line(text: &str) -> usize {
-    text.lines().map(width).max().unwrap_or(0)
-}
-
-/// Columns that the text takes on a terminal: ideographs and emoji take two. Errs on the wide side.
-pub fn width(text: &str) -> usize {
-    text.chars().map(|c| if matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..) { 2 } else { 1 }).sum()
-}
-
-/// The text in at most `most` columns: cut in the middle, where names differ least, and without control
-/// characters, which a model's author could have put there.
-pub fn shorten(text: &str, most: usize) -> String {
-    let text = clean(text);
-    if width(&text) <= most {
-        return text;
-    }
-    let keep = most.saturating_sub(1);
-    let (front, back) = (keep - keep / 2, keep / 2);
-    let take = |chars: &mut dyn Iterator<Item = char>, room: usize| {
-        let mut used = 0;
-        let fits = chars.take_while(|&c| {
-            used += width(c.encode_utf8(&mut [0; 4]));
-            used <= room
-        });
-        fits.collect::<Vec<char>>()
-    };
-    let head = take(&mut text.chars(), front);
-    let tail = take(&mut text.chars().rev(), back);
-    head.into_iter().chain(['…']).chain(tail.into_iter().rev()).collect()
-}
-
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// Running text broken at spaces, at most [`PAGE`] columns wide; the lines after the first start with `indent`.
-/// A word that is too long for a line is cut in its middle.
-pub fn wrap(text: &str, indent: &str) -> String {
-    let mut out = String::new();
-    let mut used = 0;
-    for word in text.trim_end().split(' ') {
-        let word = shorten(word, PAGE - width(indent));
-        let wide = width(&word);
-        if used > 0 && used + 1 + wide > PAGE {
-            if wide == 0 {
-                continue;
-            }
-            out.push('\n');
-            out.push_str(indent);
-            used = width(indent);
-        } else if !out.is_empty() {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(&word);
-        used += wide;
-    }
-    out.push('\n');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_give_way_in_their_middle_and_numbers_stay_whole() {
-        let mut grid = Grid::new().name("node").number("mean ms");
-        grid.row(["/model.0/".repeat(30) + "act/Mul", "1,234.56".into()]);
-        let text = grid.render();
-        assert!(text.lines().all(|line| width(line) <= PAGE), "{text}");
-        assert!(text.contains('…') && text.contains("act/Mul  1,234.56"), "{text}");
-    }
-
-    #[test]
-    fn names_of_any_script_are_cut_between_characters() {
-        for name in ["活性化関数の層".repeat(20), "é".repeat(300), "👩‍🔬".repeat(80)] {
-            for most in [1, 2, 7, 50] {
-                let short = shorten(&name, most);
-                assert!(width(&short) <= most && short.contains('…'), "{short}");
-            }
-        }
-        assert_eq!(shorten("abc", 3), "abc");
-        assert_eq!(shorten("abcdefgh", 5), "ab…gh");
-    }
-
-    #[test]
-    fn a_name_cannot_move_the_cursor() {
-        assert_eq!(shorten("a\u{1b}[2Jb\nc", 20), "a\u{fffd}[2Jb\u{fffd}c");
-    }
-
-    #[test]
-    fn running_text_is_broken_at_spaces() {
-        let text = wrap(&"word ".repeat(50), "  ");
-        assert!(text.lines().count() > 1);
-        assert!(text.lines().all(|line| width(line) <= PAGE));
-        assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
-        assert!(wrap(&"x".repeat(500), "").lines().all(|line| width(line) <= PAGE));
-    }
+    matches!(cell, "" | UNKNOWN)
 }

@@ -1,16 +1,16 @@
-//! What was measured where, what was swapped, and what a reader must be warned of.
+//! The first lines of a report: what was measured and where, what was swapped, and what a reader must be warned of.
 
 use std::time::Duration;
 
 use super::facts::{self, counted};
 use super::section::Section;
+use crate::compare::distinct;
 use crate::record::{Engine, Environment, Model, Record, Role, Variant};
 use crate::swap::Refusal;
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
-    let warnings = warnings(record).into_iter().map(|warning| format!("! {warning}"));
-    Section::plain().line(setting(record)).lines(sites(record)).lines(warnings)
+    Section::plain().line(setting(record)).lines(sites_lines(record)).warnings(warnings(record))
 }
 
 fn setting(record: &Record) -> String {
@@ -29,17 +29,9 @@ pub fn engine(engine: &Engine) -> String {
 }
 
 fn model(model: &Model) -> String {
-    let inputs = model.inputs.iter().map(|i| format!("{} {}", shape(&i.shape), i.dtype));
+    let inputs = model.inputs.iter().map(|i| format!("{} {}", units::shape(&i.shape), i.dtype));
     let inputs = inputs.collect::<Vec<_>>().join(", ");
     format!("{} ({})  {inputs}", model.name, model.source)
-}
-
-/// `1x3x640x640`; a tensor without dimensions is a `scalar`.
-pub fn shape(shape: &[usize]) -> String {
-    match shape {
-        [] => "scalar".into(),
-        _ => shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x"),
-    }
 }
 
 /// Rank of an instruction set among those that say how wide the engine's vectors are; others come after.
@@ -60,11 +52,9 @@ fn instruction_set(isa: &str) -> String {
 /// `1 thread on cpu 1`
 pub fn place(threads: usize, environment: &Environment) -> String {
     let threads = units::count(threads, "thread");
-    let cpus = &environment.affinity;
-    let place = match cpus.as_slice() {
+    let place = match environment.affinity.as_slice() {
         [] => "not pinned".into(),
-        [cpu] => format!("on cpu {cpu}"),
-        _ => format!("on cpus {}", cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+        cpus => format!("on {}", units::cpus_as("cpu", cpus)),
     };
     let elsewhere = match environment.target.as_str() {
         "" | "local" => String::new(),
@@ -84,37 +74,31 @@ fn effort(record: &Record) -> String {
     }
 }
 
-/// Sites by kind, and what only looks like one; of several models a line each.
-fn sites(record: &Record) -> Vec<String> {
+/// The sites by activation, and what was kept since it only looks like one; of several models a line each.
+fn sites_lines(record: &Record) -> Vec<String> {
     if record.models.is_empty() {
-        return facts::reference(record, None).and_then(of_one).into_iter().collect();
+        return facts::reference(record, None).and_then(sites_line).into_iter().collect();
     }
     let line = |model: &Model| {
-        let of_it = facts::reference(record, Some(&model.name)).and_then(of_one)?;
+        let of_it = facts::reference(record, Some(&model.name)).and_then(sites_line)?;
         Some(format!("{}: {of_it}", model.name))
     };
     record.models.iter().filter_map(line).collect()
 }
 
-fn of_one(reference: &Variant) -> Option<String> {
+fn sites_line(reference: &Variant) -> Option<String> {
     let mut parts = vec![];
-    let all_kinds = |changed: bool| {
+    let kinds = |changed: bool| {
         let sites = reference.sites.iter().filter(|s| (s.from != s.to) == changed);
         counted(sites.map(|s| s.from.as_str()))
     };
-    let list = |kinds: Vec<(&str, usize)>| {
-        let kinds = kinds.iter().map(|(kind, n)| format!("{} {kind}", units::integer(*n as u64)));
-        kinds.collect::<Vec<_>>().join(", ")
-    };
-    let (changed, unchanged) = (all_kinds(true), all_kinds(false));
+    let (changed, unchanged) = (kinds(true), kinds(false));
     if !changed.is_empty() {
-        let noun = if changed.iter().map(|(_, n)| n).sum::<usize>() == 1 { "site" } else { "sites" };
-        parts.push(format!("{} {noun} swapped", list(changed)));
+        parts.push(format!("{} swapped", list(&changed)));
     }
     if !unchanged.is_empty() {
-        let noun = if unchanged.iter().map(|(_, n)| n).sum::<usize>() == 1 { "site" } else { "sites" };
         let left = if reference.role == Role::Original { "" } else { " left as they are" };
-        parts.push(format!("{} {noun}{left}", list(unchanged)));
+        parts.push(format!("{}{left}", list(&unchanged)));
     }
     if reference.sites.is_empty() {
         parts.push("no activation sites".into());
@@ -124,6 +108,13 @@ fn of_one(reference: &Variant) -> Option<String> {
         parts.push(format!("{} {kind}{op}{plural} kept", units::integer(n as u64)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// `57 silu, 1 relu sites`
+fn list(kinds: &[(&str, usize)]) -> String {
+    let noun = if kinds.iter().map(|(_, n)| n).sum::<usize>() == 1 { "site" } else { "sites" };
+    let kinds = kinds.iter().map(|(kind, n)| format!("{} {kind}", units::integer(*n as u64)));
+    format!("{} {noun}", kinds.collect::<Vec<_>>().join(", "))
 }
 
 /// The sort of refusal, with a space behind. The reasons themselves name nodes and are too many for a header.
@@ -137,12 +128,7 @@ fn refusal(reason: &str) -> &'static str {
 }
 
 fn warnings(record: &Record) -> Vec<String> {
-    let mut warnings: Vec<String> = vec![];
-    for warning in &record.environment.warnings {
-        if !warnings.contains(warning) {
-            warnings.push(warning.clone());
-        }
-    }
+    let mut warnings = distinct(record.environment.warnings.iter().cloned());
     if record.variants.iter().any(|v| v.role == Role::Swap) {
         warnings.push("weights are not retrained: latency holds, accuracy does not".into());
     }

@@ -1,4 +1,4 @@
-//! The record as it is: everything that was measured, for programs.
+//! JSON, for programs: all that is known, as it is.
 
 use serde::Serialize;
 

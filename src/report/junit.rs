@@ -1,5 +1,5 @@
-//! A comparison as a JUnit file, which is what build servers read: one case a variant, that failed if it became
-//! slower than is allowed, and is in error if that can't be told.
+//! A comparison as a JUnit file, which is what build servers read. Each variant is a test case: it has failed if it
+//! became slower than is allowed, and is in error if that can't be told.
 
 use std::fmt::Write;
 

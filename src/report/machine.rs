@@ -1,4 +1,5 @@
-//! The machine that was measured on, and how it fared: what has to be alike before two records can be compared.
+//! The machine that was measured on, with its speed, heat and clock meanwhile: what has to be alike before two
+//! records can be compared.
 
 use super::section::Section;
 use crate::record::{BeforeAfter, Environment, Record};
@@ -35,21 +36,17 @@ fn memory(e: &Environment) -> String {
     joined([all, free, e.huge_pages.as_ref().map(|mode| format!("huge pages: {mode}"))])
 }
 
-fn list(cpus: &[usize]) -> String {
-    cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
-}
-
 fn clusters(e: &Environment) -> Option<String> {
     let cluster = |c: &crate::record::Cluster| {
         let speed = c.max_khz.map(|khz| format!("{} MHz", khz / 1000));
         let capacity = c.capacity.map(|capacity| format!("capacity {capacity}"));
-        format!("cpu {}: {}", list(&c.cpus), joined([c.core.clone(), speed, capacity]))
+        format!("cpu {}: {}", units::cpus(&c.cpus), joined([c.core.clone(), speed, capacity]))
     };
     let clusters: Vec<String> = e.clusters.iter().map(cluster).collect();
     (!clusters.is_empty()).then(|| format!("clusters: {}", clusters.join(" | ")))
 }
 
-/// `1800 to 2400`, or the one figure that it always was.
+/// The lowest and the highest reading, `1800 to 2400`, or the one figure where they are the same.
 fn range(of: BeforeAfter, scale: i64) -> Option<String> {
     let (lowest, highest) =
         (of.lowest.or(of.before)? / scale, of.highest.or(of.after).or(of.before)? / scale);

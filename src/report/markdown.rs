@@ -1,24 +1,61 @@
 //! Markdown as pull requests show it (GitHub's). Names come from models and may hold anything: nothing in them
 //! may end a cell, open a tag or format what follows.
 
-/// What formats something, or starts to, in running text.
+use super::grid::{Grid, Shown};
+use super::section::{Part, Section, Writer};
+
+/// Characters that format running text, or may begin to.
 const SPECIAL: &str = "\\`*<~&#@";
 
-/// An item of a list; a warning is marked as one.
-pub fn item(line: &str) -> String {
-    match line.strip_prefix("! ") {
-        Some(warning) => format!("- **Warning:** {}\n", escape(warning)),
-        None => format!("- {}\n", escape(line)),
+pub struct Markdown;
+
+impl Writer for Markdown {
+    /// Lines and warnings are the items of a list; a section with a heading is folded away until somebody wants it.
+    fn section(&self, section: &Section) -> String {
+        let mut text = String::new();
+        let mut in_list = false;
+        for part in &section.parts {
+            let is_item = matches!(part, Part::Line(_) | Part::Warning(_));
+            if !(text.is_empty() || in_list && is_item) {
+                text.push('\n');
+            }
+            in_list = is_item;
+            text += &match part {
+                Part::Title(record) => format!("### {}\n", code(record)),
+                Part::Line(line) => format!("- {}\n", escape(line)),
+                Part::Warning(warning) => format!("- **Warning:** {}\n", escape(warning)),
+                Part::Table(grid) => table(grid),
+            };
+        }
+        match &section.heading {
+            Some(heading) => details(&heading.name, &text),
+            None => text,
+        }
     }
 }
 
 /// A block that is folded away until somebody wants it.
-pub fn details(name: &str, body: &str) -> String {
+fn details(name: &str, body: &str) -> String {
     format!("<details><summary>{}</summary>\n\n{body}\n</details>\n", escape(name))
 }
 
-/// Running text in which nothing formats: special characters are written as entities.
-pub fn escape(text: &str) -> String {
+/// The table with names as code, and never cut: a page scrolls.
+fn table(grid: &Grid) -> String {
+    let Shown { columns, rows } = grid.shown();
+    let titles = columns.iter().map(|column| cell(column.title.trim().replace('\n', " ").as_str()));
+    let rule = columns.iter().map(|column| if column.is_name { ":--" } else { "--:" }.to_owned());
+    let mut text = row(titles) + &row(rule);
+    for cells in rows {
+        text += &row(columns.iter().zip(cells).map(|(column, text)| match column.is_name {
+            true => code(text),
+            false => cell(text),
+        }));
+    }
+    text
+}
+
+/// Running text with special characters as entities, so that nothing in it formats.
+fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     let mut chars = text.chars().peekable();
@@ -28,7 +65,7 @@ pub fn escape(text: &str) -> String {
         match c {
             _ if c.is_control() => out.push('\u{fffd}'),
             '_' if !in_word => out += "&#95;",
-            // What could make a link of the words before it; elsewhere brackets hold intervals.
+            // It could make a link of the words before it; elsewhere brackets hold intervals.
             ']' if "([".contains(next) => out += "&#93;",
             _ if SPECIAL.contains(c) => out += &format!("&#{};", u32::from(c)),
             _ => out.push(c),
@@ -39,12 +76,12 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Running text in a cell of a table.
-pub fn cell(text: &str) -> String {
+fn cell(text: &str) -> String {
     escape(text).replace('|', "&#124;")
 }
 
 /// A name as code. One that a code span can't hold in a table is written as a tag with entities.
-pub fn code(name: &str) -> String {
+fn code(name: &str) -> String {
     let hostile = |c: char| c.is_control() || matches!(c, '`' | '|' | '\\');
     match name.trim() {
         "" => String::new(),
@@ -54,7 +91,7 @@ pub fn code(name: &str) -> String {
 }
 
 /// A row of a table; the cells are Markdown already.
-pub fn row(cells: impl IntoIterator<Item = String>) -> String {
+fn row(cells: impl IntoIterator<Item = String>) -> String {
     let cells: Vec<String> = cells.into_iter().collect();
     format!("| {} |\n", cells.join(" | "))
 }
@@ -75,7 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_marked() {
-        assert_eq!(item("! steal 3%"), "- **Warning:** steal 3%\n");
+    fn a_warning_is_marked_and_a_line_that_looks_like_one_is_not() {
+        let section = Section::plain().warning("steal 3%").line("! no warning");
+        assert_eq!(Markdown.section(&section), "- **Warning:** steal 3%\n- ! no warning\n");
     }
 }

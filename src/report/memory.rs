@@ -3,25 +3,11 @@
 use std::cmp::Reverse;
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
+use crate::compare::{MEMORY, SizeOf};
 use crate::record::{Memory, Op, Record, Variant};
 use crate::units::Scale;
-
-/// Its title, where it is, and what it means if the title doesn't say that.
-type Figure = (&'static str, fn(&Memory) -> Option<u64>, &'static str);
-
-const FIGURES: [Figure; 5] = [
-    ("weights", |m| m.weights_bytes, ""),
-    ("peak live", |m| m.peak_live_bytes, "live: tensors after an op"),
-    (
-        "peak heap",
-        |m| m.peak_heap_bytes,
-        "heap: also what ops use inside, above what was held before the run",
-    ),
-    ("retained", |m| m.retained_bytes, "retained: kept by the engine between runs"),
-    ("peak resident", |m| m.peak_rss_bytes, "resident: the whole process, loading included"),
-];
 
 pub fn section(record: &Record) -> Section {
     let memories: Vec<(String, Memory)> =
@@ -29,30 +15,39 @@ pub fn section(record: &Record) -> Section {
     if memories.is_empty() {
         return Section::plain();
     }
-    let largest = |of: fn(&Memory) -> Option<u64>| memories.iter().filter_map(|(_, m)| of(m)).max();
-    let known: Vec<&Figure> = FIGURES.iter().filter(|(_, of, _)| largest(*of).is_some()).collect();
-    if known.is_empty() {
+    let largest = |of: SizeOf| memories.iter().filter_map(|(_, m)| of(m)).max();
+    let columns: Vec<(&str, SizeOf)> = MEMORY.into_iter().filter(|&(_, of)| largest(of).is_some()).collect();
+    if columns.is_empty() {
         return Section::plain();
     }
-    let scale = Scale::bytes(known.iter().filter_map(|(_, of, _)| largest(*of)).max().unwrap_or(0)).coarse(2);
-    let mut grid = Grid::new().name(&format!("memory, {}", scale.unit));
-    for (title, ..) in &known {
-        grid = grid.number(title);
+    let scale = Scale::bytes(columns.iter().filter_map(|&(_, of)| largest(of)).max().unwrap_or(0)).coarse(2);
+    let titles = columns.iter().map(|(title, _)| *title);
+    let grid = Grid::new().name(&format!("memory, {}", scale.unit));
+    let mut grid = titles.clone().fold(grid, |grid, title| grid.number(title));
+    for (name, memory) in &memories {
+        let figures = columns.iter().map(|(_, of)| known(of(memory), |bytes| scale.text(bytes)));
+        grid.row(std::iter::once(name.clone()).chain(figures));
     }
-    for (name, memory) in memories {
-        let figures =
-            known.iter().map(|(_, of, _)| of(&memory).map_or("-".into(), |bytes| scale.text(bytes)));
-        grid.row(std::iter::once(name).chain(figures));
-    }
-    let notes: Vec<&str> = known.iter().map(|(.., note)| *note).filter(|note| !note.is_empty()).collect();
+    let notes: Vec<&str> = titles.filter_map(meaning).collect();
     Section::details("memory").table(grid).line(notes.join("; "))
 }
 
-/// Columns of a curve.
+/// What a column means whose title doesn't say it.
+fn meaning(title: &str) -> Option<&'static str> {
+    Some(match title {
+        "peak live" => "live: tensors after an op",
+        "peak heap" => "heap: also what ops use inside, above what was held before the run",
+        "retained" => "retained: kept by the engine between runs",
+        "peak resident" => "resident: the whole process, loading included",
+        _ => return None,
+    })
+}
+
+/// The most columns of a curve.
 const COLUMNS: usize = 60;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The bytes that tensors hold after each op, and the op at which they are the most.
+/// How many bytes tensors hold after each op, as a curve, and after which op they hold the most.
 pub fn curve(record: &Record) -> Section {
     let variants: Vec<&Variant> =
         facts::broken_down(record).filter(|v| v.ops.iter().any(|op| op.live_bytes > Some(0))).collect();

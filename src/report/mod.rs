@@ -1,15 +1,24 @@
-//! Reports: saved or fresh records, and comparisons of them, in forms that people or programs read. They know
-//! records and nothing of how they were made.
+//! Reports: records, comparisons of them and activations on their own, in the formats that people or programs read.
+//! Reports know records, and nothing of how they were made.
+//!
+//! What people read is a document of sections (`section`), which hold lines, warnings and tables (`grid`). There are
+//! three: `record` (its sections are `header`, `verdict`, `variants`, `memory`, `cold_start`, `steadiness`, `machine`,
+//! and the breakdowns `types`, `ops`, `sites` and `activations`; `targets` stands before several records),
+//! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text`, `markdown`.
+//!
+//! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
+//! `bench_csv` share) and `junit`. To add a format for people, write a `Writer` and name it in `draw`.
 
 mod activations;
 mod bench;
 mod bench_csv;
+mod cold_start;
 mod comparison;
 mod comparison_csv;
 mod csv;
 pub(crate) mod facts;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod grid;
 mod header;
 pub(crate) mod json;
@@ -18,26 +27,30 @@ mod machine;
 mod markdown;
 mod memory;
 mod ops;
+mod record;
+mod record_csv;
 mod section;
 mod sites;
 mod steadiness;
-mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text;
 mod types;
 mod variants;
-pub(crate) mod verdict;
+mod verdict;
 
 use crate::compare::Comparison;
 use crate::error::Result;
 use crate::record::Record;
 use crate::record::bench::Bench;
-use section::Section;
+use markdown::Markdown;
+use section::{Section, Writer};
+use text::Text;
 
-pub use crate::compare::Named;
+pub use crate::compare::NamedRecord;
 
-/// The forms in which records and comparisons can be shown.
+/// The formats of records, comparisons and benches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people: the verdict, then tables, at most 100 columns wide
@@ -66,75 +79,77 @@ pub enum By {
     Activation,
 }
 
-/// What a report shows.
+/// Which breakdowns a report of a record shows, and how much of them.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Rows of each breakdown; the rest is summed up in one more. CSV has them all.
+pub struct Breakdowns {
+    /// Rows of each; the rest is summed up in one more. CSV has them all.
     pub top: usize,
-    /// The breakdowns, in order.
+    /// In order.
     pub by: Vec<By>,
 }
 
-impl Default for Options {
+impl Default for Breakdowns {
     fn default() -> Self {
         Self { top: 15, by: vec![By::Type, By::Op, By::Site] }
     }
 }
 
 /// The record in this format, ready to print. Fails only if the record can't be written as JSON.
-pub fn render(record: &Record, format: Format, options: &Options) -> Result<String> {
-    records(&[Named { name: "", record }], format, options)
+pub fn render(record: &Record, format: Format, breakdowns: &Breakdowns) -> Result<String> {
+    records(&[NamedRecord { name: "", record }], format, breakdowns)
 }
 
-/// Records one after another: as JSON a list of them unless it is one, as CSV all under one header.
-pub fn records(records: &[Named], format: Format, options: &Options) -> Result<String> {
-    match (format, records) {
-        (Format::Json, [one]) => json::document(one.record),
-        (Format::Json, _) => json::document(&records.iter().map(|n| n.record).collect::<Vec<_>>()),
-        (Format::Csv, _) => Ok(csv::records(records, options)),
-        (Format::Table | Format::Markdown, _) => {
-            let one = |named: &Named| {
-                let text = written(&table::sections(named.record, options), format);
-                match format {
-                    _ if records.len() == 1 => text,
-                    Format::Markdown => format!("### {}\n\n{text}", markdown::code(named.name)),
-                    _ => grid::wrap(&format!("record {}", named.name), "  ") + "\n" + &text,
-                }
-            };
-            let across = targets::section(records);
-            let across = (!across.is_empty()).then(|| written(&[across], format));
-            Ok(across.into_iter().chain(records.iter().map(one)).collect::<Vec<_>>().join("\n"))
-        }
-    }
+/// Records one after another, ready to print: as JSON a list of them unless there is one only, as CSV all under one
+/// header. Fails only if they can't be written as JSON.
+pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns) -> Result<String> {
+    let json = || match records {
+        [one] => json::document(one.record),
+        _ => json::document(&records.iter().map(|named| named.record).collect::<Vec<_>>()),
+    };
+    let sections = || {
+        let one = |named: &NamedRecord| {
+            let title = (records.len() > 1).then(|| Section::title(named.name));
+            title.into_iter().chain(record::sections(named.record, breakdowns)).collect::<Vec<_>>()
+        };
+        std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
+    };
+    draw(format, json, || record_csv::render(records, breakdowns), sections)
+}
+
+/// What was found, in a sentence a variant, for a terminal.
+pub fn verdict(record: &Record) -> String {
+    Text.section(&verdict::section(record))
 }
 
 /// The comparison in this format; `top` limits the rows of each breakdown. Fails only if it can't be written as
 /// JSON.
 pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result<String> {
-    match format {
-        Format::Json => json::document(comparison),
-        Format::Csv => Ok(comparison_csv::render(comparison)),
-        Format::Table | Format::Markdown => Ok(written(&comparison::sections(comparison, top), format)),
-    }
+    let json = || json::document(comparison);
+    draw(format, json, || comparison_csv::render(comparison), || comparison::sections(comparison, top))
+}
+
+/// Activations on their own in this format. Fails only if they can't be written as JSON.
+pub fn bench(bench: &Bench, format: Format) -> Result<String> {
+    draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench))
+}
+
+/// Any document in a format: its data as JSON or CSV, its sections in all other formats.
+fn draw(
+    format: Format,
+    json: impl FnOnce() -> Result<String>,
+    csv: impl FnOnce() -> String,
+    sections: impl FnOnce() -> Vec<Section>,
+) -> Result<String> {
+    let writer: &dyn Writer = match format {
+        Format::Json => return json(),
+        Format::Csv => return Ok(csv()),
+        Format::Table => &Text,
+        Format::Markdown => &Markdown,
+    };
+    Ok(writer.document(&sections()))
 }
 
 /// The comparison as a JUnit file, for a build server.
 pub fn junit(comparison: &Comparison) -> String {
     junit::render(comparison)
-}
-
-/// Activations on their own in this format. Fails only if they can't be written as JSON.
-pub fn bench(bench: &Bench, format: Format) -> Result<String> {
-    match format {
-        Format::Json => json::document(bench),
-        Format::Csv => Ok(bench_csv::render(bench)),
-        Format::Table | Format::Markdown => Ok(written(&bench::sections(bench), format)),
-    }
-}
-
-fn written(sections: &[Section], format: Format) -> String {
-    match format {
-        Format::Markdown => section::markdown(sections),
-        _ => section::text(sections),
-    }
 }

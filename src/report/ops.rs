@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, known};
 use super::section::Section;
 use super::types;
 use crate::record::{Environment, Op, Record, Variant};
@@ -14,7 +14,7 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
 }
 
 fn section(record: &Record, variant: &Variant, top: usize) -> Section {
-    let table = Table::new(record, variant);
+    let table = OpsTable::new(record, variant);
     let ops = table.sorted();
     let (shown, rest) = ops.split_at(top.min(ops.len()));
     let mut grid = table.grid();
@@ -24,11 +24,23 @@ fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     }
     let name = facts::label(record, variant);
     let title = format!("{name}: {} of {} {}", shown.len(), units::count(ops.len(), "op"), table.order());
-    Section::headed(title).table(grid).lines(table.notes(shown))
+    let section = Section::headed(title).table(grid);
+    let mut legend = table.legend(shown);
+    if shown.iter().any(|op| op.generic_kernel) {
+        // By itself it is a warning, behind others it explains the mark.
+        if legend.is_empty() {
+            return section.warning(GENERIC);
+        }
+        legend.push(format!("! {GENERIC}"));
+    }
+    section.lines((!legend.is_empty()).then(|| legend.join("; ")))
 }
 
+/// What the mark `!` says of an op.
+const GENERIC: &str = "generic kernel: portable code without this processor's vector instructions";
+
 /// The columns that a variant's ops need.
-struct Table<'r> {
+struct OpsTable<'r> {
     variant: &'r Variant,
     environment: &'r Environment,
     /// Whether times may be shown.
@@ -41,7 +53,7 @@ struct Table<'r> {
     size: Scale,
 }
 
-impl<'r> Table<'r> {
+impl<'r> OpsTable<'r> {
     fn new(record: &'r Record, variant: &'r Variant) -> Self {
         let ops = &variant.ops;
         let longest = ops.iter().map(|o| o.mean_ns).max().unwrap_or(0);
@@ -66,7 +78,7 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// The ops, the dearest first.
+    /// The ops, those first that take the most time, or the most memory where times say nothing.
     fn sorted(&self) -> Vec<&'r Op> {
         let bytes = |op: &Op| op.output_bytes.unwrap_or(0) + op.scratch_bytes.unwrap_or(0);
         let mut ops: Vec<&Op> = self.variant.ops.iter().collect();
@@ -97,7 +109,7 @@ impl<'r> Table<'r> {
             ]);
         }
         if self.faulting {
-            cells.push(op.minor_faults.map_or("-".into(), units::integer));
+            cells.push(known(op.minor_faults, units::integer));
         }
         cells.extend(sizes(op).map(|bytes| self.memory(bytes, &self.size)));
         cells
@@ -107,7 +119,7 @@ impl<'r> Table<'r> {
     fn rest(&self, rest: &[&Op]) -> Vec<String> {
         let mean = rest.iter().map(|op| op.mean_ns).sum::<u64>();
         let allocator = rest.iter().map(|op| op.allocator_ns).sum::<Option<u64>>();
-        let share = types::share(self.variant, mean).map_or("-".into(), units::share);
+        let share = known(types::share(self.variant, mean), units::share);
         let mut cells = vec![units::count(rest.len(), "more op"), String::new()];
         cells.extend([self.time.text(mean), share, self.memory(allocator, &self.time)]);
         if self.faulting {
@@ -118,39 +130,36 @@ impl<'r> Table<'r> {
 
     /// A figure of the pass that counts memory.
     fn memory(&self, figure: Option<u64>, scale: &Scale) -> String {
-        figure.filter(|_| self.counted).map_or("-".into(), |figure| scale.text(figure))
+        known(figure.filter(|_| self.counted), |figure| scale.text(figure))
     }
 
-    /// What the marks and columns mean that are there.
-    fn notes(&self, shown: &[&Op]) -> Option<String> {
-        let mut notes = vec![];
+    /// What the columns and the marks of times mean, of those that are there.
+    fn legend(&self, shown: &[&Op]) -> Vec<String> {
+        let mut legend = vec![];
         let allocator = self.counted && shown.iter().any(|op| op.allocator_ns.is_some());
         if self.timed && (allocator || self.faulting) {
-            notes.push(match (allocator, self.faulting) {
+            let note = match (allocator, self.faulting) {
                 (true, true) => {
                     "alloc: of which inside the allocator, page faults: within, both from a run of their own"
                 }
                 (true, false) => "alloc: of which inside the allocator, from a run of its own",
                 (false, _) => "page faults: within, from a run of their own",
-            });
+            };
+            legend.push(note.to_owned());
         }
         let reading = units::time(self.environment.reading_ns());
         let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
-        let batch =
-            format!("= less than {short}: one of many evaluations in a batch, its share as read in the run");
-        let within = format!("~ less than {short}; one reading is in it");
         let marked =
             |with: char| self.timed && shown.iter().any(|op| mark(self.environment, op) == Some(with));
         if marked(BATCH) {
-            notes.push(&batch);
+            legend.push(format!(
+                "{BATCH} less than {short}: one of many evaluations in a batch, its share as read in the run"
+            ));
         }
         if marked(WITHIN) {
-            notes.push(&within);
+            legend.push(format!("{WITHIN} less than {short}; one reading is in it"));
         }
-        if shown.iter().any(|o| o.generic_kernel) {
-            notes.push("! generic kernel: portable code without this processor's vector instructions");
-        }
-        (!notes.is_empty()).then(|| notes.join("; "))
+        legend
     }
 }
 
@@ -158,7 +167,7 @@ fn sizes(op: &Op) -> [Option<u64>; 3] {
     [op.output_bytes, op.scratch_bytes, op.live_bytes]
 }
 
-/// What marks a time that a batch gave, and one that is within the run and too short for the clock.
+/// Mark a time that was measured in a batch, and one that was read within the run though it is too short for the clock.
 const BATCH: char = '=';
 const WITHIN: char = '~';
 
@@ -174,7 +183,7 @@ fn mark(environment: &Environment, op: &Op) -> Option<char> {
 fn mean(environment: &Environment, op: &Op, time: &Scale) -> String {
     let mark = mark(environment, op);
     let text = time.text(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
-    // One that is below what is shown needs no second mark.
+    // `<0.001` needs no second mark.
     let mark = mark.filter(|_| !text.starts_with('<'));
     mark.map_or_else(|| text.clone(), |mark| format!("{mark}{text}"))
 }

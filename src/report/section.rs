@@ -1,21 +1,41 @@
-//! A report in parts: what is said and in which table, apart from the form in which it is written. Text and
-//! Markdown are two ways to write the same sections.
+//! What a document says and shows in which table, apart from the format in which it is drawn.
 
-use super::grid::{Grid, wrap};
-use super::markdown;
+use super::grid::Grid;
+
+/// A format that people read. It draws every document, since all are sections.
+pub trait Writer {
+    /// One section, its last line ended.
+    fn section(&self, section: &Section) -> String;
+
+    /// The whole document: its sections, an empty line between two.
+    fn document(&self, sections: &[Section]) -> String {
+        let drawn =
+            sections.iter().filter(|section| !section.is_empty()).map(|section| self.section(section));
+        drawn.collect::<Vec<_>>().join("\n")
+    }
+}
 
 /// Lines and tables that belong together.
 #[derive(Default)]
 pub struct Section {
-    /// What a reader may fold away, by this name.
-    details: Option<String>,
-    /// Whether text shows that name too; else the table's own titles say it.
-    headed: bool,
-    parts: Vec<Part>,
+    /// Of a section that may be folded away; without one it is always seen.
+    pub heading: Option<Heading>,
+    pub parts: Vec<Part>,
 }
 
-enum Part {
+/// The name of a section that may be folded away.
+pub struct Heading {
+    pub name: String,
+    /// Whether text, which folds nothing, has it too; else the table's own titles say it.
+    pub in_text: bool,
+}
+
+pub enum Part {
+    /// The name of the record that the sections from here on are about.
+    Title(String),
     Line(String),
+    /// What makes figures less sure, or what went wrong.
+    Warning(String),
     Table(Grid),
 }
 
@@ -25,14 +45,19 @@ impl Section {
         Self::default()
     }
 
-    /// A section that Markdown folds away under this name.
+    /// Nothing but the name of the record that the sections after it are about.
+    pub fn title(record: impl Into<String>) -> Self {
+        Self { heading: None, parts: vec![Part::Title(record.into())] }
+    }
+
+    /// A section that may be folded away under this name, which text leaves out.
     pub fn details(name: impl Into<String>) -> Self {
-        Self { details: Some(name.into()), ..Self::default() }
+        Self { heading: Some(Heading { name: name.into(), in_text: false }), parts: vec![] }
     }
 
     /// As [`details`](Self::details), with the name as a heading in text too.
     pub fn headed(name: impl Into<String>) -> Self {
-        Self { headed: true, ..Self::details(name) }
+        Self { heading: Some(Heading { name: name.into(), in_text: true }), parts: vec![] }
     }
 
     pub fn line(mut self, line: impl Into<String>) -> Self {
@@ -44,6 +69,15 @@ impl Section {
         lines.into_iter().fold(self, Self::line)
     }
 
+    pub fn warning(mut self, warning: impl Into<String>) -> Self {
+        self.parts.push(Part::Warning(warning.into()));
+        self
+    }
+
+    pub fn warnings(self, warnings: impl IntoIterator<Item = String>) -> Self {
+        warnings.into_iter().fold(self, Self::warning)
+    }
+
     pub fn table(mut self, grid: Grid) -> Self {
         self.parts.push(Part::Table(grid));
         self
@@ -52,48 +86,4 @@ impl Section {
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
-
-    /// For a terminal: no line wider than a page.
-    pub fn text(&self) -> String {
-        let heading = self.details.iter().filter(|_| self.headed).map(|name| wrap(name, "  "));
-        let parts = self.parts.iter().map(|part| match part {
-            Part::Line(line) => wrap(line, "  "),
-            Part::Table(grid) => grid.render(),
-        });
-        heading.chain(parts).collect()
-    }
-
-    /// For an issue, a pull request or a page.
-    pub fn markdown(&self) -> String {
-        let mut text = String::new();
-        let mut listing = false;
-        for part in &self.parts {
-            if !(text.is_empty() || listing && matches!(part, Part::Line(_))) {
-                text.push('\n');
-            }
-            listing = matches!(part, Part::Line(_));
-            text += &match part {
-                Part::Line(line) => markdown::item(line),
-                Part::Table(grid) => grid.markdown(),
-            };
-        }
-        match &self.details {
-            Some(name) => markdown::details(name, &text),
-            None => text,
-        }
-    }
-}
-
-/// Sections as one text, an empty line between two.
-pub fn text(sections: &[Section]) -> String {
-    joined(sections, Section::text)
-}
-
-pub fn markdown(sections: &[Section]) -> String {
-    joined(sections, Section::markdown)
-}
-
-fn joined(sections: &[Section], form: fn(&Section) -> String) -> String {
-    let written = sections.iter().filter(|s| !s.is_empty()).map(form);
-    written.collect::<Vec<_>>().join("\n")
 }

@@ -1,8 +1,7 @@
-//! A variant's sites: what each application of an activation became and takes.
+//! A variant's sites: what computes each of them, and how long that takes.
 
 use super::facts;
-use super::grid::Grid;
-use super::header::shape;
+use super::grid::{Grid, known};
 use super::section::Section;
 use super::types;
 use crate::record::{Op, Record, Site, Variant};
@@ -13,8 +12,8 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     variants.map(|v| section(record, v, top)).collect()
 }
 
-/// A site and its ops' mean time together; `None` where it has no op of its own, or none was timed.
-pub struct Row<'r> {
+/// A site and the mean time of its ops together; `None` where it has no op of its own, or none was timed.
+pub struct SiteTime<'r> {
     pub site: &'r Site,
     pub ns: Option<u64>,
     /// What computes it.
@@ -23,59 +22,59 @@ pub struct Row<'r> {
 
 fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let timed = facts::profiled(record, variant);
-    let folded = variant.sites.iter().filter(|s| s.folded_into.is_some()).count();
-    let mut rows: Vec<Row> = variant.sites.iter().map(|site| row(variant, site)).collect();
+    let mut sites: Vec<SiteTime> = variant.sites.iter().map(|site| time(variant, site)).collect();
     if timed {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.ns));
+        sites.sort_by_key(|site| std::cmp::Reverse(site.ns));
     }
-    let (shown, rest) = rows.split_at(top.min(rows.len()));
-    let name = facts::label(record, variant);
-    let mut title = format!("{name}: {} of {}", shown.len(), units::count(rows.len(), "site"));
-    if timed {
-        title += " by time";
-    }
-    if folded > 0 {
-        title += &format!(", {} folded into other ops", units::integer(folded as u64));
-    }
+    let shown = top.min(sites.len());
+    Section::headed(title(record, variant, shown)).table(grid(variant, &sites, shown, timed))
+}
 
-    let scale = Scale::time(rows.iter().filter_map(|r| r.ns).max().unwrap_or(0));
+fn title(record: &Record, variant: &Variant, shown: usize) -> String {
+    let (name, all) = (facts::label(record, variant), units::count(variant.sites.len(), "site"));
+    let order = if facts::profiled(record, variant) { " by time" } else { "" };
+    let folded = match variant.sites.iter().filter(|s| s.folded_into.is_some()).count() {
+        0 => String::new(),
+        n => format!(", {} folded into other ops", units::integer(n as u64)),
+    };
+    format!("{name}: {shown} of {all}{order}{folded}")
+}
+
+fn grid(variant: &Variant, sites: &[SiteTime], shown: usize, timed: bool) -> Grid {
+    let scale = Scale::time(sites.iter().filter_map(|site| site.ns).max().unwrap_or(0));
+    let times = |ns: Option<u64>| {
+        let share = ns.and_then(|ns| types::share(variant, ns));
+        [known(ns, |ns| scale.text(ns)), known(share, units::share)].into_iter().filter(|_| timed)
+    };
     let mut grid = Grid::new().name("site").name("activation").name("shape");
     if timed {
         grid = grid.number(&format!("mean {}", scale.unit)).number("share");
     }
     grid = grid.name("computed by");
-    let times = |ns: Option<u64>| {
-        let share = ns.and_then(|ns| types::share(variant, ns));
-        [ns.map_or("-".into(), |ns| scale.text(ns)), share.map_or("-".into(), units::share)]
-    };
-    for row in shown {
-        let Site { node, from, to, .. } = row.site;
+    let (shown, rest) = sites.split_at(shown);
+    for SiteTime { site, ns, place } in shown {
+        let Site { node, from, to, shape, .. } = site;
         let change = if from == to { from.clone() } else { format!("{from} -> {to}") };
-        let known = if row.site.shape.is_empty() { "-".into() } else { shape(&row.site.shape) };
-        let mut cells = vec![node.clone(), change, known];
-        if timed {
-            cells.extend(times(row.ns));
-        }
-        cells.push(row.place.clone());
-        grid.row(cells);
+        let shape = known((!shape.is_empty()).then_some(shape), |shape| units::shape(shape));
+        grid.row([node.clone(), change, shape].into_iter().chain(times(*ns)).chain([place.clone()]));
     }
     if timed && !rest.is_empty() {
-        let sum = rest.iter().filter_map(|r| r.ns).reduce(|a, b| a + b);
-        let mut cells = vec![units::count(rest.len(), "more site"), String::new(), String::new()];
-        cells.extend(times(sum));
-        grid.row(cells);
+        let sum = rest.iter().filter_map(|site| site.ns).reduce(|a, b| a + b);
+        let more = [units::count(rest.len(), "more site"), String::new(), String::new()];
+        grid.row(more.into_iter().chain(times(sum)));
     }
-    Section::headed(title).table(grid)
+    grid
 }
 
-pub fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
+/// What computes a site, and for how long.
+pub fn time<'r>(variant: &'r Variant, site: &'r Site) -> SiteTime<'r> {
     let own: Vec<&Op> = variant.ops.iter().filter(|o| o.site.as_ref() == Some(&site.node)).collect();
     if !own.is_empty() {
         let mut names: Vec<String> = own.iter().map(|o| o.op.clone()).collect();
         let partly = variant.ops.iter().filter(|o| o.folded.contains(&site.node));
         names.extend(partly.map(|o| format!("and a part of {}", o.op)));
         let ns = variant.profiled.map(|_| own.iter().map(|o| o.mean_ns).sum());
-        return Row { site, ns, place: names.join(" ") };
+        return SiteTime { site, ns, place: names.join(" ") };
     }
     let host = |op: &Op| match &op.node {
         node if node.is_empty() => op.op.clone(),
@@ -88,5 +87,5 @@ pub fn row<'r>(variant: &'r Variant, site: &'r Site) -> Row<'r> {
         (None, "identity") => "removed".into(),
         (None, _) => inside().map_or("no op found".into(), |op| format!("inside {}", host(op))),
     };
-    Row { site, ns: None, place }
+    SiteTime { site, ns: None, place }
 }

@@ -1,40 +1,23 @@
 //! Targets side by side: one row a variant, one column a device, and every ratio to that device's own original.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, UNKNOWN};
 use super::section::Section;
-use crate::compare::Named;
+use crate::compare::NamedRecord;
 use crate::record::{Record, Role, Variant};
 use crate::units;
 
 /// The table across targets; empty unless the records are of several.
-pub fn section(records: &[Named]) -> Section {
+pub fn section(records: &[NamedRecord]) -> Section {
     let mut targets: Vec<&str> = records.iter().map(|n| n.record.environment.target.as_str()).collect();
     targets.sort_unstable();
     targets.dedup();
     if targets.len() < 2 || targets.len() != records.len() {
         return Section::plain();
     }
-    let grid = records.iter().fold(Grid::new().name("variant"), |grid, named| grid.number(&title(named)));
-    let mut grid = grid;
-    let mut names: Vec<(String, &Variant)> = vec![];
-    for record in records.iter().map(|named| named.record) {
-        for variant in &record.variants {
-            if !names.iter().any(|(_, known)| known.name == variant.name) {
-                names.push((facts::label(record, variant), variant));
-            }
-        }
-    }
-    for (label, variant) in &names {
-        let cells = records.iter().map(|named| cell(named.record, &variant.name));
-        grid.row(std::iter::once(label.clone()).chain(cells));
-    }
-    let confidence =
-        records.iter().flat_map(|n| &n.record.variants).find_map(|v| v.delta.as_ref()?.interval.map(|_| v));
-    let interval = confidence.and_then(|v| v.delta.as_ref()).map_or_else(String::new, |delta| {
-        format!(" [{}% interval over forks]", units::percent(delta.confidence).trim_end_matches(".0"))
-    });
-    let mut section = Section::plain().table(grid).line(format!(
+    let variants = || records.iter().flat_map(|named| &named.record.variants);
+    let interval = facts::interval_note(variants().filter_map(|v| v.delta.as_ref()));
+    let mut section = Section::plain().table(grid(records)).line(format!(
         "original: p50 of whole runs; others: ratio to the same target's own original{interval}"
     ));
     if records.iter().any(|named| !facts::timed(named.record)) {
@@ -43,8 +26,25 @@ pub fn section(records: &[Named]) -> Section {
     section
 }
 
+fn grid(records: &[NamedRecord]) -> Grid {
+    let mut variants: Vec<(String, &Variant)> = vec![];
+    for record in records.iter().map(|named| named.record) {
+        for variant in &record.variants {
+            if !variants.iter().any(|(_, known)| known.name == variant.name) {
+                variants.push((facts::label(record, variant), variant));
+            }
+        }
+    }
+    let mut grid = records.iter().fold(Grid::new().name("variant"), |grid, named| grid.number(&title(named)));
+    for (label, variant) in variants {
+        let cells = records.iter().map(|named| cell(named.record, &variant.name));
+        grid.row(std::iter::once(label).chain(cells));
+    }
+    grid
+}
+
 /// The target as the user named it, and the machine's name below.
-fn title(named: &Named) -> String {
+fn title(named: &NamedRecord) -> String {
     let environment = &named.record.environment;
     let name = if named.name.is_empty() { &environment.target } else { named.name };
     match environment.host.as_str() {
@@ -64,7 +64,7 @@ fn cell(record: &Record, name: &str) -> String {
     match (&variant.delta, variant.role, variant.latency) {
         (Some(delta), ..) => units::ratio(delta.ratio, delta.interval),
         (None, Role::Original, Some(latency)) => units::time(latency.p50_ns),
-        _ => "-".into(),
+        _ => UNKNOWN.into(),
     }
 }
 
@@ -72,6 +72,8 @@ fn cell(record: &Record, name: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::fixture;
+    use crate::report::section::Writer;
+    use crate::report::text::Text;
 
     #[test]
     fn each_device_is_measured_against_its_own_original() {
@@ -83,12 +85,14 @@ mod tests {
             original.p50_ns *= 10;
         }
         there.variants.pop();
-        let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
-        let text = section(&named).text();
+        let named =
+            [NamedRecord { name: "local", record: &here }, NamedRecord { name: "pi", record: &there }];
+        let text = Text.section(&section(&named));
         insta::assert_snapshot!("targets_side_by_side", text);
         assert!(section(&named[..1]).is_empty(), "one target needs no such table");
         there.environment.emulated = true;
-        let named = [Named { name: "local", record: &here }, Named { name: "pi", record: &there }];
-        assert!(section(&named).text().contains("emulated"));
+        let named =
+            [NamedRecord { name: "local", record: &here }, NamedRecord { name: "pi", record: &there }];
+        assert!(Text.section(&section(&named)).contains("emulated"));
     }
 }

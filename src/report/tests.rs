@@ -1,12 +1,13 @@
 //! Whole reports, kept as files beside this one: read them as a user would.
 
 use super::fixture::{MS, delta, op, record, variant};
-use super::grid::{PAGE, width};
-use super::{By, Format, Options, render};
+use super::section::Writer;
+use super::text::{PAGE, Text, width};
+use super::{Breakdowns, By, Format, render};
 use crate::record::{Record, Role, Verdict};
 
-fn table(record: &Record, options: &Options) -> String {
-    let text = render(record, Format::Table, options).expect("a table");
+fn table(record: &Record, breakdowns: &Breakdowns) -> String {
+    let text = render(record, Format::Table, breakdowns).expect("a table");
     for line in text.lines() {
         assert!(width(line) <= PAGE, "wider than {PAGE} columns: {line}");
         assert_eq!(line.trim_end(), line, "trailing space");
@@ -17,13 +18,13 @@ fn table(record: &Record, options: &Options) -> String {
 
 #[test]
 fn the_whole_report() {
-    insta::assert_snapshot!(table(&record(), &Options::default()));
+    insta::assert_snapshot!(table(&record(), &Breakdowns::default()));
 }
 
 #[test]
 fn only_the_first_rows_are_shown_and_the_rest_is_summed_up() {
-    let options = Options { top: 2, by: vec![By::Op, By::Site] };
-    insta::assert_snapshot!(table(&record(), &options));
+    let breakdowns = Breakdowns { top: 2, by: vec![By::Op, By::Site] };
+    insta::assert_snapshot!(table(&record(), &breakdowns));
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn names_of_any_length_and_script_fit_the_page() {
             s.to = "swish:1.7020000219345093".into();
         }
     }
-    insta::assert_snapshot!(table(&record, &Options::default()));
+    insta::assert_snapshot!(table(&record, &Breakdowns::default()));
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn a_variant_that_failed_says_why_and_has_no_figures() {
     record.environment.warnings.push("interrupted after 5 rounds in 2 forks: intervals are wide".into());
     record.settings.rounds = vec![3, 2];
     record.settings.forks = 2;
-    insta::assert_snapshot!(table(&record, &Options { by: vec![By::Type], ..Options::default() }));
+    insta::assert_snapshot!(table(&record, &Breakdowns { by: vec![By::Type], ..Breakdowns::default() }));
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn one_fork_gives_no_interval_and_no_verdict() {
             cost.interval = None;
         }
     }
-    insta::assert_snapshot!(table(&record, &Options { by: vec![], ..Options::default() }));
+    insta::assert_snapshot!(table(&record, &Breakdowns { by: vec![], ..Breakdowns::default() }));
 }
 
 #[test]
@@ -107,22 +108,22 @@ fn a_tiny_model_is_shown_in_microseconds() {
     }
     // Some of its ops take little more than reading the clock does.
     record.environment.clock_ns = Some(30);
-    insta::assert_snapshot!(table(&record, &Options { top: 3, ..Options::default() }));
+    insta::assert_snapshot!(table(&record, &Breakdowns { top: 3, ..Breakdowns::default() }));
 }
 
 #[test]
 fn an_op_that_the_clock_can_hardly_time_is_marked() {
     let mut record = record();
-    assert!(!table(&record, &Options::default()).contains('~'));
+    assert!(!table(&record, &Breakdowns::default()).contains('~'));
     record.environment.clock_ns = Some(9 * MS);
-    let text = table(&record, &Options::default());
+    let text = table(&record, &Breakdowns::default());
     assert!(text.contains("~85.0") && !text.contains("~120.0"), "{text}");
     assert!(text.contains("~ less than 10 times the step") && !text.contains("~<"), "{text}");
     assert!(!text.contains("= less than"), "{text}");
     for op in record.variants.iter_mut().flat_map(|v| &mut v.ops) {
         op.batched_ns = Some(op.mean_ns / 10 * 8);
     }
-    let text = table(&record, &Options::default());
+    let text = table(&record, &Breakdowns::default());
     assert!(text.contains("=68.0") && text.contains("120.0") && !text.contains('~'), "{text}");
     assert!(text.contains("= less than 10 times the step"), "{text}");
 }
@@ -133,7 +134,7 @@ fn an_emulated_target_shows_no_times() {
     record.environment.emulated = true;
     record.environment.target = "cmd:qemu-aarch64-static".into();
     record.environment.warnings.clear();
-    let text = table(&record, &Options::default());
+    let text = table(&record, &Breakdowns::default());
     for time in ["p50", " ms", "slower", "faster", "share", "mean"] {
         assert!(!text.contains(time), "{time} in an emulated report:\n{text}");
     }
@@ -154,11 +155,11 @@ fn verdicts_are_plain_words() {
         (0.713, 0.0, 3254.357, Verdict::Inconclusive),
     ] {
         record.variants[1].delta = delta(ratio, low, high, verdict);
-        told.push(super::verdict::section(&record).text());
+        told.push(Text.section(&super::verdict::section(&record)));
     }
     record.variants[1].sites[0].from = "relu".into();
     record.variants[2].sites[0].from = "relu".into();
-    told.push(super::verdict::section(&record).text());
+    told.push(Text.section(&super::verdict::section(&record)));
     insta::assert_snapshot!(told.concat());
 }
 
@@ -170,7 +171,7 @@ fn a_model_without_swaps_or_sites_is_still_profiled() {
     (v.sites, v.activation_cost, v.memory, v.output_change) = (vec![], None, None, None);
     v.skipped.clear();
     v.ops.iter_mut().for_each(|o| o.site = None);
-    insta::assert_snapshot!(table(&record, &Options::default()));
+    insta::assert_snapshot!(table(&record, &Breakdowns::default()));
 }
 
 #[test]
@@ -183,26 +184,26 @@ fn many_variants_go_into_several_tables() {
         v.ops.push(op(99, "OnlyHere", "node", MS));
         record.variants.push(v);
     }
-    insta::assert_snapshot!(table(&record, &Options { by: vec![By::Type], ..Options::default() }));
+    insta::assert_snapshot!(table(&record, &Breakdowns { by: vec![By::Type], ..Breakdowns::default() }));
 }
 
 #[test]
 fn json_is_the_record_and_can_be_read_again() {
     let mut record = record();
-    let text = render(&record, Format::Json, &Options::default()).expect("JSON");
+    let text = render(&record, Format::Json, &Breakdowns::default()).expect("JSON");
     let read: Record = serde_json::from_str(&text).expect("a record");
     assert_eq!(read.variants[1].latency, record.variants[1].latency);
-    assert_eq!(table(&read, &Options::default()), table(&record, &Options::default()));
+    assert_eq!(table(&read, &Breakdowns::default()), table(&record, &Breakdowns::default()));
 
     let change = record.variants[1].output_change.as_mut().expect("a change");
     change.max_abs = f64::INFINITY;
-    let text = render(&record, Format::Json, &Options::default()).expect("JSON");
+    let text = render(&record, Format::Json, &Breakdowns::default()).expect("JSON");
     let read: Record = serde_json::from_str(&text).expect("infinities don't make a record unreadable");
     assert!(read.variants[1].output_change.expect("a change").max_abs.is_nan());
 }
 
 fn compared(base: &Record, new: &Record, limit: Option<&str>) -> crate::compare::Comparison {
-    let named = |name, record| super::Named { name, record };
+    let named = |name, record| super::NamedRecord { name, record };
     let limit = limit.and_then(|text| text.parse().ok());
     crate::compare::compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit)
         .expect("variants in common")
@@ -271,7 +272,7 @@ fn a_comparison_with_an_emulated_record_shows_memory_only() {
 fn several_newer_records_stand_side_by_side_and_one_after_another() {
     let base = with_forks(record(), &[1001, 996, 999, 1003]);
     let new = newer();
-    let named = |name, record| super::Named { name, record };
+    let named = |name, record| super::NamedRecord { name, record };
     let newer = [named("new.json", &new), named("again.json", &base)];
     let sides: Vec<_> = newer.chunks(1).collect();
     let base = [named("base.json", &base)];
@@ -284,8 +285,8 @@ fn several_newer_records_stand_side_by_side_and_one_after_another() {
 
 #[test]
 fn a_report_in_a_pull_request() {
-    let options = Options { top: 2, ..Options::default() };
-    insta::assert_snapshot!(render(&record(), Format::Markdown, &options).expect("Markdown"));
+    let breakdowns = Breakdowns { top: 2, ..Breakdowns::default() };
+    insta::assert_snapshot!(render(&record(), Format::Markdown, &breakdowns).expect("Markdown"));
 }
 
 #[test]
@@ -297,8 +298,8 @@ fn time_by_shape_and_by_activation() {
             o.outputs = vec![if outer { "1x32x320x320xf32" } else { "1x64x160x160xf32" }.into()];
         }
     }
-    let options = Options { by: vec![By::Shape, By::Activation], ..Options::default() };
-    let text = table(&record, &options);
+    let breakdowns = Breakdowns { by: vec![By::Shape, By::Activation], ..Breakdowns::default() };
+    let text = table(&record, &breakdowns);
     insta::assert_snapshot!(text.split_once("mean ms by shape").map_or("", |(_, text)| text));
 }
 
@@ -340,9 +341,9 @@ fn csv_has_one_header_full_figures_and_whole_names() {
     record.variants[0].ops[0].node = HOSTILE.into();
     record.variants[0].ops.iter_mut().for_each(|o| o.fork_mean_ns = vec![o.mean_ns]);
     let by = vec![By::Type, By::Op, By::Site, By::Shape, By::Activation];
-    let named = super::Named { name: "r.json", record: &record };
-    let options = Options { top: 1, by };
-    let text = super::records(&[named, named], Format::Csv, &options).expect("CSV");
+    let named = super::NamedRecord { name: "r.json", record: &record };
+    let breakdowns = Breakdowns { top: 1, by };
+    let text = super::records(&[named, named], Format::Csv, &breakdowns).expect("CSV");
     let csv = read_csv(&text);
     assert!(csv.iter().all(|row| row.len() == csv[0].len()), "{text}");
     assert_eq!(column(&csv, "variant", "p50_ns")[..3], ["325100000", "374200000", "317200000"]);
@@ -357,7 +358,7 @@ fn csv_has_one_header_full_figures_and_whole_names() {
     insta::assert_snapshot!("the_columns_of_a_records_csv", csv[0].join("\n"));
 
     record.environment.emulated = true;
-    let csv = read_csv(&render(&record, Format::Csv, &Options::default()).expect("CSV"));
+    let csv = read_csv(&render(&record, Format::Csv, &Breakdowns::default()).expect("CSV"));
     assert!(column(&csv, "variant", "p50_ns").iter().all(String::is_empty), "an emulator's times");
 }
 
@@ -388,7 +389,7 @@ fn hostile_names_break_no_markdown_table() {
     record.variants[1].error = Some(format!("node {HOSTILE}"));
     record.variants[0].ops[0].node = HOSTILE.into();
     record.environment.warnings = vec![HOSTILE.into()];
-    let text = render(&record, Format::Markdown, &Options::default()).expect("Markdown");
+    let text = render(&record, Format::Markdown, &Breakdowns::default()).expect("Markdown");
     for (at, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
         let above = text.lines().nth(at - 1).filter(|above| above.starts_with('|'));
         if let Some(above) = above {
@@ -414,6 +415,6 @@ fn cold_starts_and_steadiness_have_their_tables() {
         drift_interval: Some([1.013, 1.029]),
         autocorrelation: Some(0.31),
     });
-    let tables = [super::steadiness::cold(&record), super::steadiness::section(&record)];
-    insta::assert_snapshot!(super::section::text(&tables));
+    let tables = [super::cold_start::section(&record), super::steadiness::section(&record)];
+    insta::assert_snapshot!(Text.document(&tables));
 }

@@ -1,14 +1,16 @@
-//! Types of operator, or shapes of their outputs, across variants: where the difference between two variants sits.
+//! Types of operator, or shapes of their outputs, across variants: where the difference between two variants lies.
 
 use std::collections::BTreeMap;
 
 use super::facts;
-use super::grid::{Grid, shorten};
+use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
+use super::text::shorten;
+use crate::compare::distinct;
 use crate::record::{Bookkeeping, Op, Record, Variant};
 use crate::units::{self, Scale};
 
-/// What ops are put together by.
+/// What ops are grouped by.
 #[derive(Clone, Copy)]
 pub struct Group {
     /// `type`, `shape`.
@@ -18,12 +20,12 @@ pub struct Group {
 
 pub const TYPE: Group = Group { name: "type", of: |op| &op.op };
 
-/// The first output's; an op without one has none.
-pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or("-", String::as_str) };
+/// The shape of the first output; an op without outputs has none.
+pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or(UNKNOWN, String::as_str) };
 
-/// Variants side by side in one table; more go into another below it.
+/// The most variants side by side in one table; more go into another below it.
 const BAND: usize = 5;
-/// A variant's name above its column.
+/// Width of a variant's name above its column.
 const TITLE: usize = 13;
 
 pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
@@ -45,7 +47,7 @@ pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     sections
 }
 
-/// Groups, the most expensive (in any variant) first.
+/// The groups, those first that take the most time in any variant.
 fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     let mut most: BTreeMap<&str, u64> = BTreeMap::new();
     for variant in variants {
@@ -59,7 +61,7 @@ fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     names.into_iter().map(|(name, _)| name).collect()
 }
 
-/// The ops of a group together.
+/// All ops of a group.
 #[derive(Clone, Copy, Default)]
 pub struct Total {
     pub ops: usize,
@@ -83,7 +85,7 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     let scale = Scale::time(runs.iter().copied().flatten().max().unwrap_or(0));
     let title = format!("mean {} by {}", scale.unit, group.name);
     let mut grid = titled(record, &title, variants);
-    let figure = |ns: Option<u64>| ns.map_or("-".into(), |ns| scale.text(ns));
+    let figure = |ns: Option<u64>| known(ns, |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
     for name in shown {
         let cells = all.iter().map(|t| figure(t.get(name).and_then(|total| total.ns)));
@@ -97,7 +99,7 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
         grid.row(std::iter::once(more).chain(all.iter().map(sum)));
     }
     let profiled = |of: &dyn Fn(&Variant) -> Option<String>| {
-        variants.iter().map(|v| of(v).unwrap_or("-".into())).collect::<Vec<_>>()
+        variants.iter().map(|v| of(v).unwrap_or_else(|| UNKNOWN.into())).collect::<Vec<_>>()
     };
     let unaccounted = profiled(&|v| v.profiled.map(|p| scale.text(p.unaccounted_ns)));
     grid.row(std::iter::once("unaccounted".to_string()).chain(unaccounted));
@@ -132,16 +134,11 @@ pub fn share(variant: &Variant, ns: u64) -> Option<f64> {
 fn counts(record: &Record, group: Group, variants: &[&Variant]) -> Grid {
     let all: Vec<Vec<(&str, usize)>> =
         variants.iter().map(|v| facts::counted(v.ops.iter().map(group.of))).collect();
-    let mut rows: Vec<&str> = vec![];
-    for (name, _) in all.iter().flatten() {
-        if !rows.contains(name) {
-            rows.push(name);
-        }
-    }
+    let rows = distinct(all.iter().flatten().map(|(name, _)| *name));
     let mut grid = titled(record, &format!("ops by {}", group.name), variants);
     for row in rows {
         let count = |ops: &Vec<(&str, usize)>| {
-            ops.iter().find(|(name, _)| *name == row).map_or("-".into(), |(_, n)| units::integer(*n as u64))
+            known(ops.iter().find(|(name, _)| *name == row), |(_, n)| units::integer(*n as u64))
         };
         grid.row(std::iter::once(row.to_string()).chain(all.iter().map(count)));
     }

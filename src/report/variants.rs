@@ -1,17 +1,22 @@
-//! The variants side by side: whole runs, unprofiled.
+//! The variants one below another: times of whole, unprofiled runs, and what they cost.
 
 use super::facts;
-use super::grid::Grid;
+use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
 use crate::record::{ActivationCost, OutputChange, Record, Role, Variant};
 use crate::units::{self, Scale};
 
 pub fn section(record: &Record) -> Section {
     let mut section = Section::plain();
-    if facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some()) {
-        section = section.table(latencies(record));
+    if timed(record) {
+        section = section.table(latencies(record)).line(key(record));
     }
-    section.lines(notes(record))
+    section.lines(changes(record)).warnings(odd_values(record))
+}
+
+/// Whether there are times, and they may be shown.
+fn timed(record: &Record) -> bool {
+    facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some())
 }
 
 fn latencies(record: &Record) -> Grid {
@@ -27,22 +32,21 @@ fn latencies(record: &Record) -> Grid {
         .number(&format!("activation {}", time.unit))
         .number("share")
         .number(&format!("peak {}", size.unit));
-    let missing = || "-".to_string();
     for variant in &record.variants {
         let against = match (&variant.delta, variant.role) {
             (Some(delta), _) => units::ratio(delta.ratio, delta.interval),
             (None, Role::Original) if variant.latency.is_some() => "1".into(),
-            _ => missing(),
+            _ => UNKNOWN.into(),
         };
         let cost = variant.activation_cost.as_ref();
         grid.row([
             facts::label(record, variant),
-            variant.latency.map_or_else(missing, |l| time.text(l.p50_ns)),
-            variant.latency.map_or_else(missing, |l| time.text(l.p90_ns)),
+            known(variant.latency, |l| time.text(l.p50_ns)),
+            known(variant.latency, |l| time.text(l.p90_ns)),
             against,
-            cost.map_or_else(missing, |c| with_error(c, time)),
-            cost.map_or_else(missing, |c| units::share(c.share)),
-            peak_rss(variant).map_or_else(missing, |bytes| size.text(bytes)),
+            known(cost, |c| with_error(c, time)),
+            known(cost, |c| units::share(c.share)),
+            known(peak_rss(variant), |bytes| size.text(bytes)),
         ]);
     }
     grid
@@ -64,31 +68,29 @@ fn peak_rss(variant: &Variant) -> Option<u64> {
     variant.memory.as_ref().and_then(|m| m.peak_rss_bytes)
 }
 
-fn notes(record: &Record) -> Vec<String> {
-    let mut notes = vec![];
-    let timed = facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some());
-    if timed {
-        notes.push(key(record));
-    }
+/// How far each swap's outputs are from the original's.
+fn changes(record: &Record) -> Option<String> {
     let changes = record.variants.iter().filter(|v| v.role == Role::Swap);
     let changes: Vec<String> = changes
         .filter_map(|v| Some(format!("{} {}", v.name, units::magnitude(v.output_change?.relative_l2))))
         .collect();
-    if !changes.is_empty() {
-        notes.push(format!("change of the outputs, relative L2: {}", changes.join(" | ")));
-    }
-    if let Some(counts) = counts(record, |change| change.non_finite) {
-        notes.push(format!(
-            "! non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
-        ));
-    }
-    if let Some(counts) = counts(record, |change| change.subnormal) {
-        notes.push(format!(
-            "! subnormal numbers among the activations of one run: {counts}. Many processors compute them slowly; \
+    (!changes.is_empty()).then(|| format!("change of the outputs, relative L2: {}", changes.join(" | ")))
+}
+
+/// What is wrong with the values that some variants compute.
+fn odd_values(record: &Record) -> Vec<String> {
+    let non_finite = counts(record, |change| change.non_finite).map(|counts| {
+        format!(
+            "non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
+        )
+    });
+    let subnormal = counts(record, |change| change.subnormal).map(|counts| {
+        format!(
+            "subnormal numbers among the activations of one run: {counts}. Many processors compute them slowly; \
              --denormals flush takes them for zero"
-        ));
-    }
-    notes
+        )
+    });
+    non_finite.into_iter().chain(subnormal).collect()
 }
 
 /// The variants that have such numbers, and how many.
@@ -99,7 +101,7 @@ fn counts(record: &Record, of: fn(&OutputChange) -> Option<u64>) -> Option<Strin
     (!counts.is_empty()).then(|| counts.join(" | "))
 }
 
-/// What the columns mean, as far as they are filled.
+/// What the columns mean, of those that are filled.
 fn key(record: &Record) -> String {
     let runs = if record.settings.cold {
         "first runs, each in a process of its own, right after loading"
@@ -108,14 +110,7 @@ fn key(record: &Record) -> String {
     };
     let mut parts = vec![format!("p50, p90: {runs}")];
     if record.variants.iter().any(|v| v.delta.is_some()) {
-        let interval =
-            match record.variants.iter().filter_map(|v| v.delta.as_ref()).find(|d| d.interval.is_some()) {
-                Some(delta) => format!(
-                    " [{}% interval over forks]",
-                    units::percent(delta.confidence).trim_end_matches(".0")
-                ),
-                None => String::new(),
-            };
+        let interval = facts::interval_note(record.variants.iter().filter_map(|v| v.delta.as_ref()));
         let original = match record.models.first() {
             Some(first) => format!(" (of {})", first.name),
             None => String::new(),

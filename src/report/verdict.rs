@@ -1,4 +1,4 @@
-//! What was found, in a sentence a variant: before any table, since it is what was asked.
+//! What was found, in a sentence for each variant: before any table, since it answers what was asked.
 
 use super::facts;
 use super::section::Section;
@@ -8,7 +8,7 @@ use crate::units::{percent, ratio, signed_percent, times};
 /// From this ratio on, people say "times as long" and not "per cent slower".
 const TIMES: f64 = 2.0;
 
-/// From this half-width on, an interval is not worth its figures.
+/// Where not even such a difference could have been seen, as a share, the interval is not worth showing.
 const BLIND: f64 = 0.5;
 
 pub fn section(record: &Record) -> Section {
@@ -44,6 +44,16 @@ fn sentence(record: &Record, variant: &Variant) -> String {
     match &variant.delta {
         Some(delta) => told(&subject, &base, delta),
         None => format!("{subject}: there is no original to compare it against."),
+    }
+}
+
+/// What tables call a verdict.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Slower => "slower",
+        Verdict::Faster => "faster",
+        Verdict::None => "none",
+        Verdict::Inconclusive => "inconclusive",
     }
 }
 

@@ -1,5 +1,5 @@
 //! Numbers as people read them: one unit for a column, enough digits to tell two rows apart, and no zero
-//! that isn't one.
+//! that isn't one. Also the texts of shapes and of lists of CPUs.
 //!
 //! Sizes are decimal: 1 kB is 1,000 bytes and 1 MB is 1,000,000.
 
@@ -39,7 +39,7 @@ impl Scale {
         Self { unit, divisor, decimals }
     }
 
-    /// The same unit with fewer decimals, where figures are not worth more.
+    /// The same unit with at most so many decimals, where figures are not worth more.
     pub fn coarse(self, decimals: usize) -> Self {
         Self { decimals: self.decimals.min(decimals), ..self }
     }
@@ -133,10 +133,30 @@ fn decimal(value: f64, decimals: usize) -> String {
 
 /// `1x3x640x640`; a scalar has no dimensions and is `scalar`.
 pub fn shape<T: ToString>(shape: &[T]) -> String {
-    if shape.is_empty() {
-        return "scalar".to_owned();
+    match shape {
+        [] => "scalar".to_owned(),
+        _ => dimensions(shape),
     }
-    shape.iter().map(T::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// `1x3x640x640`; empty where there are none, as where a shape isn't known.
+pub fn dimensions<T: ToString>(shape: &[T]) -> String {
+    joined(shape, "x")
+}
+
+/// Numbers of CPUs: `0,2,3`.
+pub fn cpus(cpus: &[usize]) -> String {
+    joined(cpus, ",")
+}
+
+/// The same after a noun: `CPU 1`, `cpus 0,2,3`.
+pub fn cpus_as(noun: &str, cpus: &[usize]) -> String {
+    let plural = if cpus.len() == 1 { "" } else { "s" };
+    format!("{noun}{plural} {}", self::cpus(cpus))
+}
+
+fn joined<T: ToString>(things: &[T], between: &str) -> String {
+    things.iter().map(T::to_string).collect::<Vec<_>>().join(between)
 }
 
 /// A share of a whole as a percentage: `15.1%`, `<0.1%`.
@@ -231,6 +251,18 @@ mod tests {
         assert_eq!(integer(1_000), "1,000");
         assert_eq!(count(1, "site"), "1 site");
         assert_eq!(count(1_152, "site"), "1,152 sites");
+    }
+
+    #[test]
+    fn a_scalar_has_a_name_and_an_unknown_shape_has_none() {
+        assert_eq!((shape(&[1, 3, 640, 640]), shape::<usize>(&[])), ("1x3x640x640".into(), "scalar".into()));
+        assert_eq!((dimensions(&[8]), dimensions::<usize>(&[])), ("8".into(), String::new()));
+    }
+
+    #[test]
+    fn cpus_are_listed_by_number() {
+        assert_eq!((cpus(&[0, 2, 3]), cpus(&[])), ("0,2,3".into(), String::new()));
+        assert_eq!((cpus_as("cpu", &[0, 2]), cpus_as("CPU", &[1])), ("cpus 0,2".into(), "CPU 1".into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::world::Moment;
 use super::*;
-use crate::report::{self, By, Format, Options};
+use crate::report::{self, Breakdowns, By, Format};
 
 /// A measurement by an engine that answers so, of which nothing else is out of the ordinary.
 fn measured_in(world: Rc<World>) -> Record {
@@ -34,7 +34,8 @@ fn unable(is_asked: fn(Moment, &Request) -> bool) -> Record {
 /// The whole report, and the lines of the breakdowns with single spaces.
 fn table(record: &Record) -> (String, Vec<String>) {
     let by = vec![By::Type, By::Shape, By::Op, By::Site, By::Activation];
-    let text = report::render(record, Format::Table, &Options { by, ..Options::default() }).expect("a table");
+    let text =
+        report::render(record, Format::Table, &Breakdowns { by, ..Breakdowns::default() }).expect("a table");
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     let from = |line: &String| !line.contains(" by type") && !line.contains("ops by type");
     let breakdowns = lines.skip_while(from).collect();
@@ -44,7 +45,7 @@ fn table(record: &Record) -> (String, Vec<String>) {
 /// The columns of CSV that rows of this sort fill, of one variant.
 fn filled(record: &Record, row: &str, variant: &str) -> BTreeSet<String> {
     let by = vec![By::Type, By::Shape, By::Op, By::Site, By::Activation];
-    let text = report::render(record, Format::Csv, &Options { by, ..Options::default() }).expect("CSV");
+    let text = report::render(record, Format::Csv, &Breakdowns { by, ..Breakdowns::default() }).expect("CSV");
     // No cell of these records has a comma.
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().expect("a header");

@@ -1,14 +1,16 @@
 //! From numbers to places on the page, with ticks at round numbers.
 
-/// A linear map of an interval.
-pub struct Scale {
+/// An axis of a drawing: a linear map from an interval of numbers to places.
+pub struct Axis {
     low: f64,
     high: f64,
+    /// Where `low` is drawn.
     from: f64,
+    /// Where `high` is drawn.
     to: f64,
 }
 
-impl Scale {
+impl Axis {
     /// Maps `low` to `from` and `high` to `to`.
     pub fn new(low: f64, high: f64, from: f64, to: f64) -> Self {
         Self { low, high, from, to }
@@ -34,14 +36,14 @@ impl Scale {
     }
 }
 
-/// The next of 1, 2 and 5 times a power of ten.
+/// The least of 1, 2 and 5 times a power of ten that is not below the value.
 fn round_up(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
     let digit = [1.0, 2.0, 5.0].into_iter().find(|d| d * power >= value * (1.0 - 1e-9));
     digit.unwrap_or(10.0) * power
 }
 
-/// The last of 1, 2 and 5 times a power of ten.
+/// The largest of 1, 2 and 5 times a power of ten that is not above the value.
 pub fn round_down(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
     let digit = [5.0, 2.0].into_iter().find(|d| d * power <= value * (1.0 + 1e-9));
@@ -66,15 +68,15 @@ mod tests {
             (-33.0, 33.0, vec!["−30", "−20", "−10", "0", "10", "20", "30"]),
         ];
         for (low, high, expected) in rows {
-            let labels: Vec<_> = Scale::new(low, high, 0.0, 1.0).ticks().into_iter().map(label).collect();
+            let labels: Vec<_> = Axis::new(low, high, 0.0, 1.0).ticks().into_iter().map(label).collect();
             assert_eq!(labels, expected);
         }
     }
 
     #[test]
     fn a_constant_is_in_the_middle() {
-        let scale = Scale::padded(1.0, 1.0, 0.0, 100.0);
-        assert_eq!(scale.at(1.0), 50.0);
+        let axis = Axis::padded(1.0, 1.0, 0.0, 100.0);
+        assert_eq!(axis.at(1.0), 50.0);
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! Flags that several commands have, and the limits of what can be given.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::output;
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::files::Destination;
+use crate::record::Denormals;
+use crate::report::{self, Breakdowns};
+use crate::swap::Selection;
+
+/// Which sites are meant.
+#[derive(clap::Args)]
+pub struct SiteFlags {
+    /// Swap only sites that are now one of these
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    from: Vec<String>,
+    /// Swap only sites with such a name (`*`, `?`); may be repeated
+    #[arg(long, value_name = "GLOB")]
+    site: Vec<String>,
+    /// Leave sites with such a name alone; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    skip: Vec<String>,
+}
+
+impl SiteFlags {
+    /// Whether no flag is given, so that all sites are meant.
+    pub fn is_empty(&self) -> bool {
+        self.from.is_empty() && self.site.is_empty() && self.skip.is_empty()
+    }
+
+    /// The selection. Fails if `--from` names what is no activation.
+    pub fn check(&self) -> Result<Selection> {
+        let from = self.from.iter().map(|name| Activation::parse(name)).collect::<Result<_>>()?;
+        Ok(Selection { from, sites: self.site.clone(), skip: self.skip.clone() })
+    }
+}
+
+/// How a saved record or a comparison is shown.
+#[derive(clap::Args)]
+pub struct ReportFlags {
+    /// Rows of each breakdown
+    #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
+    pub top: usize,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: report::Format,
+    /// Write to this file and not to the standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl ReportFlags {
+    /// Writes the text to the file that was named, or prints it.
+    pub fn deliver(&self, text: &str, out: &mut dyn Write) -> Result<()> {
+        let file = self.output.as_deref().map(Destination::check).transpose()?;
+        output::deliver(file.as_ref(), text, out)
+    }
+}
+
+/// Reads the argument of `--denormals`.
+pub fn denormals() -> impl TypedValueParser<Value = Denormals> {
+    PossibleValuesParser::new(Denormals::ALL.map(Denormals::name))
+        .map(|text| Denormals::ALL.into_iter().find(|mode| mode.name() == text).unwrap_or_default())
+}
+
+/// The formats of commands that measure nothing.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+pub enum TableOrJson {
+    #[default]
+    Table,
+    Json,
+}
+
+/// More of either is taken for a slip.
+pub const MOST_FORKS: usize = 1000;
+pub const MOST_THREADS: usize = 1024;
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Fails unless the flag's number is from 1 to `most`.
+pub fn check_number(flag: &str, n: usize, most: usize) -> Result<()> {
+    match n {
+        0 => Err(Error::input(format!("{flag} 0: give at least 1"))),
+        n if n > most => Err(Error::input(format!("{flag} {n}: give at most {most}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Fails unless the flag's time can be waited for.
+pub fn check_time(flag: &str, time: Duration) -> Result<()> {
+    if time.is_zero() || time > LONGEST {
+        return Err(Error::input(format!(
+            "{flag}: give more than nothing and at most a day, as in 40s, 2m or 500ms"
+        )));
+    }
+    Ok(())
+}

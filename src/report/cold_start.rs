@@ -1,0 +1,80 @@
+//! What it takes until the first result: loading, optimisation and first run of fresh processes, and the memory
+//! after each.
+
+use super::facts;
+use super::grid::{Grid, known};
+use super::section::Section;
+use crate::record::{Fork, Record, Variant};
+use crate::stats::Samples;
+use crate::units::Scale;
+
+/// A column's title, and what it shows of a fork, if that is known.
+type TitledFigure = (&'static str, OfFork);
+type OfFork = fn(&Fork) -> Option<u64>;
+
+const TIMES: [TitledFigure; 3] =
+    [("load", |f| Some(f.load_ns)), ("optimise", |f| Some(f.optimise_ns)), ("first run", first_run)];
+const SIZES: [TitledFigure; 3] = [
+    ("RSS loaded", |f| f.loaded_rss_bytes),
+    ("first run", |f| f.first_run_rss_bytes),
+    ("peak", |f| f.peak_rss_bytes),
+];
+
+fn first_run(fork: &Fork) -> Option<u64> {
+    (fork.first_run_ns > 0).then_some(fork.first_run_ns)
+}
+
+pub fn section(record: &Record) -> Section {
+    let started = |v: &&Variant| v.forks.iter().any(|f| f.load_ns > 0);
+    let variants: Vec<&Variant> = record.variants.iter().filter(started).collect();
+    if variants.is_empty() {
+        return Section::plain();
+    }
+    let timed = facts::timed(record);
+    let time = Scale::time(largest(&variants, &TIMES));
+    let size = Scale::bytes(largest(&variants, &SIZES)).coarse(2);
+    let mut grid = Grid::new().name("cold start");
+    if timed {
+        grid = titled(grid, &TIMES, time).number("first / p50");
+    }
+    grid = titled(grid, &SIZES, size);
+    for variant in variants {
+        let mut cells = vec![facts::label(record, variant)];
+        if timed {
+            cells.extend(figures(variant, &TIMES, time));
+            cells.push(known(first_by_p50(variant), |ratio| format!("{ratio:.2}")));
+        }
+        cells.extend(figures(variant, &SIZES, size));
+        grid.row(cells);
+    }
+    Section::details("cold start")
+        .table(grid)
+        .line("cold start: medians over fresh processes, which read the model from the file cache")
+}
+
+fn titled(grid: Grid, columns: &[TitledFigure], scale: Scale) -> Grid {
+    columns.iter().fold(grid, |grid, (title, _)| grid.number(&format!("{title} {}", scale.unit)))
+}
+
+fn figures(variant: &Variant, columns: &[TitledFigure], scale: Scale) -> impl Iterator<Item = String> {
+    columns.iter().map(move |&(_, of)| known(median(variant, of), |figure| scale.text(figure)))
+}
+
+/// The largest figure of all variants in these columns.
+fn largest(variants: &[&Variant], columns: &[TitledFigure]) -> u64 {
+    let medians = |&(_, of): &TitledFigure| variants.iter().filter_map(move |variant| median(variant, of));
+    columns.iter().flat_map(medians).max().unwrap_or(0)
+}
+
+/// The median over the forks.
+fn median(variant: &Variant, of: OfFork) -> Option<u64> {
+    let figures = variant.forks.iter().filter_map(of).map(|figure| figure as f64);
+    Some(Samples::new(figures)?.median().round() as u64)
+}
+
+/// The first run's time over the median of the usual ones.
+fn first_by_p50(variant: &Variant) -> Option<f64> {
+    let first = median(variant, first_run)?;
+    let p50 = variant.latency.map(|l| l.p50_ns).filter(|&p50| p50 > 0)?;
+    Some(first as f64 / p50 as f64)
+}
