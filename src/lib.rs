@@ -1,6 +1,6 @@
 //! oplat measures what each activation function costs in a neural network on the device that will run it.
 //!
-//! The floors, from the ground up; imports run downwards only, and `tests/floors.rs` holds that:
+//! The floors, from the ground up; imports run downwards only, and `tests/it/floors.rs` holds that:
 //!
 //! - ground (a crate): [`error`], [`cleanup`], [`files`], [`units`], [`random`], [`suggest`],
 //!   [`stats`], [`record`], [`protocol`] (what crosses between parent and worker), [`process`] (allocator and CPUs)

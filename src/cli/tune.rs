@@ -177,6 +177,8 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Role, Variant};
+    use crate::report::fixture;
 
     fn knobs(set: &[(&str, &str)]) -> Knobs {
         set.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -188,6 +190,44 @@ mod tests {
         assert_eq!(combined(&[a.clone(), b, c.clone()]), Some(knobs(&[("A", "1"), ("B", "2")])));
         assert_eq!(combined(&[a.clone(), c]), None, "the better one is that already");
         assert_eq!((combined(&[a]), combined(&[])), (None, None));
+    }
+
+    /// A measurement of the model as it is and with one knob set.
+    fn tried(ratio: f64, low: f64, high: f64, verdict: Verdict) -> Record {
+        let mut record = fixture::record();
+        let knobs = knobs(&[("TRACT_DISABLE_DIRECT_SPATIAL", "1")]);
+        let delta = fixture::delta(ratio, low, high, verdict);
+        let variant = fixture::variant("original, knob", Role::Original, "", vec![]);
+        record.variants.truncate(1);
+        record.variants.push(Variant { knobs, delta, ..variant });
+        record
+    }
+
+    #[test]
+    fn what_helped_is_told_as_a_command_and_what_did_not_with_its_ratio() {
+        let command = ["oplat", "profile", "m.onnx"].map(str::to_owned);
+        let candidate = || Candidate { knobs: Knobs::new(), share: 0.5, ops: vec![] };
+        let faster = tried(0.8, 0.78, 0.82, Verdict::Faster);
+        let told = lines(&faster, &faster, &[candidate()], &command);
+        assert_eq!(
+            told,
+            [
+                "fastest with TRACT_DISABLE_DIRECT_SPATIAL=1; to measure it again:",
+                "  oplat profile m.onnx --knob TRACT_DISABLE_DIRECT_SPATIAL=1",
+                "  (in your own program: the same names as environment variables)",
+            ]
+        );
+        let none = tried(1.01, 0.99, 1.03, Verdict::Inconclusive);
+        let mut last = none.clone();
+        last.variants.truncate(1);
+        let told = lines(&none, &last, &[candidate(), candidate()], &command);
+        assert_eq!(
+            told,
+            [
+                "no setting made it faster for sure, of 2 that could matter",
+                "tried and left: DISABLE_DIRECT_SPATIAL=1: 1.010 [0.990, 1.030]",
+            ]
+        );
     }
 
     #[test]
