@@ -237,52 +237,49 @@ impl FakeWorker {
         })
     }
 
+    fn loaded(&self) -> Reply {
+        self.world.pass(self.world.load);
+        let op = |op: &str, onnx: &[usize]| protocol::Op {
+            op: op.into(),
+            onnx: onnx.to_vec(),
+            outputs: vec!["1x4xf32".into()],
+            ..Default::default()
+        };
+        Reply::Loaded(Loaded {
+            load_ns: 30,
+            optimise_ns: 20,
+            inputs: vec![protocol::Input { name: "x".into(), shape: vec![1, 4], dtype: Some("f32".into()) }],
+            ops: vec![op("Conv", &[0]), op("Relu", &[1])],
+            macs: Some(99),
+            shapes: vec![],
+            rss_bytes: None,
+            engine: record::Engine { name: "fake".into(), ..Default::default() },
+            abilities: protocol::Abilities { batched: self.world.batches.get(), ..Default::default() },
+        })
+    }
+
+    fn profile(&self, runs: u32, warm: bool) -> Reply {
+        let runs_ns = self.runs(runs, warm, 1.004);
+        let around_ns = runs_ns.iter().map(|ns| [ns / 500, ns / 1000]).collect();
+        let part = |share: f64| runs_ns.iter().map(|&ns| (ns as f64 * share) as u64).collect();
+        Reply::Profile(Profile {
+            ops_ns: vec![part(0.75), part(0.24)],
+            runs_ns,
+            around_ns,
+            allocated: None,
+            order: vec![0, 1],
+        })
+    }
+
     fn ordinary(&self, request: &Request) -> Reply {
         match request {
-            Request::Load(_) => {
-                self.world.pass(self.world.load);
-                let op = |op: &str, onnx: &[usize]| protocol::Op {
-                    op: op.into(),
-                    onnx: onnx.to_vec(),
-                    outputs: vec!["1x4xf32".into()],
-                    ..Default::default()
-                };
-                Reply::Loaded(Loaded {
-                    load_ns: 30,
-                    optimise_ns: 20,
-                    inputs: vec![protocol::Input {
-                        name: "x".into(),
-                        shape: vec![1, 4],
-                        dtype: Some("f32".into()),
-                    }],
-                    ops: vec![op("Conv", &[0]), op("Relu", &[1])],
-                    macs: Some(99),
-                    shapes: vec![],
-                    rss_bytes: None,
-                    engine: record::Engine { name: "fake".into(), ..Default::default() },
-                    abilities: protocol::Abilities {
-                        batched: self.world.batches.get(),
-                        ..Default::default()
-                    },
-                })
-            }
+            Request::Load(_) => self.loaded(),
             Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
                 panic!("variants are not measured so")
             }
             Request::Run { .. } => self.plain(1, true),
             Request::Turn { runs, warm } => self.plain(*runs, *warm),
-            Request::Profile { runs, warm } => {
-                let runs_ns = self.runs(*runs, *warm, 1.004);
-                let around_ns = runs_ns.iter().map(|ns| [ns / 500, ns / 1000]).collect();
-                let part = |share: f64| runs_ns.iter().map(|&ns| (ns as f64 * share) as u64).collect();
-                Reply::Profile(Profile {
-                    ops_ns: vec![part(0.75), part(0.24)],
-                    runs_ns,
-                    around_ns,
-                    allocated: None,
-                    order: vec![0, 1],
-                })
-            }
+            Request::Profile { runs, warm } => self.profile(*runs, *warm),
             Request::Memory => Reply::Memory(Memory {
                 weights_bytes: Some(11),
                 peak_live_bytes: Some(22),
