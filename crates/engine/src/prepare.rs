@@ -85,11 +85,12 @@ fn forget_shapes(graph: &mut GraphProto) {
 /// Bytes of all initialisers, those of bodies included.
 fn weights(graph: &GraphProto) -> u64 {
     let own = |g: &GraphProto| -> u64 {
-        let bytes = |t| Some(tensor::elements(t)? * tensor::element_bytes(t.data_type?)? as u64);
-        g.initializer.iter().filter_map(bytes).sum()
+        let bytes = |t| tensor::elements(t)?.checked_mul(tensor::element_bytes(t.data_type?)? as u64);
+        g.initializer.iter().filter_map(bytes).fold(0, u64::saturating_add)
     };
+    // A file may say what it likes of its dimensions.
     let mut sum = own(graph);
-    for_each_node(graph, &mut |node| sum += bodies(node).map(own).sum::<u64>());
+    for_each_node(graph, &mut |node| sum = bodies(node).map(own).fold(sum, u64::saturating_add));
     sum
 }
 
@@ -173,7 +174,7 @@ fn unknown(input: &str, axis: usize, dim: &Dimension) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oplat_graph::onnx::messages::NodeProto;
+    use oplat_graph::onnx::messages::{NodeProto, TensorProto};
 
     fn model() -> Model {
         let dim = |value| Dimension { value: Some(value), denotation: None };
@@ -219,6 +220,19 @@ mod tests {
         let graph = prepared.proto.graph.unwrap();
         assert_eq!(graph.node[0].name.as_deref(), Some(names::encode(0, 0).as_str()));
         assert!(graph.value_info.is_empty() && graph.output[0].r#type.is_none());
+    }
+
+    #[test]
+    fn impossible_weights_are_counted_without_a_panic() {
+        let huge =
+            TensorProto { dims: vec![1 << 62], data_type: Some(data_type::FLOAT), ..Default::default() };
+        let large = TensorProto { dims: vec![1 << 61], ..huge.clone() };
+        let graph = GraphProto { initializer: vec![huge, large.clone(), large], ..Default::default() };
+        assert_eq!(
+            weights(&graph),
+            u64::MAX,
+            "what can't be counted is left out, and a sum ends at the most"
+        );
     }
 
     #[test]
