@@ -55,12 +55,14 @@ pub fn panicked(message: &str, file: &str) -> Failure {
     Failure { message: one_line(&format!("{whose} panicked: {message}")), node, solo: SOLO.get() }
 }
 
-/// Whether a source file is our own. The compiler knows files of the workspace by relative paths, and those of
-/// dependencies by absolute ones, in a folder named after their crate.
+/// Whether a source file is our own. The compiler knows files of the workspace by their paths in it, and those of
+/// dependencies by the folder that is named after their crate.
 fn is_own(file: &Path) -> bool {
     let folders: Vec<_> = file.iter().map(|f| f.to_string_lossy()).collect();
     let package = folders.iter().rposition(|f| f == "src").and_then(|src| folders.get(src.checked_sub(1)?));
-    file.is_relative() || package.is_some_and(|package| package.starts_with("oplat-"))
+    file.starts_with("src")
+        || file.starts_with("crates")
+        || package.is_some_and(|package| package.starts_with("oplat-"))
 }
 
 /// Longest line that is passed on, in characters.
@@ -90,6 +92,7 @@ mod tests {
             (format!("{registry}oplat-tract-0.1.0/src/ops.rs"), "oplat"),
             (format!("{registry}tract-core-0.23.9/src/ops/cnn/conv.rs"), "tract"),
             (format!("{registry}ndarray-0.17.1/src/lib.rs"), "tract"),
+            ("vendor/tract-core/src/lib.rs".to_owned(), "tract"),
         ] {
             let failure = panicked("index\n out of bounds", &file);
             assert_eq!(failure.message, format!("{whose} panicked: index out of bounds"), "{file}");

@@ -10,7 +10,6 @@ use oplat_graph::onnx::tensor::parse_type;
 use oplat_ground::error::{Error, Result};
 use oplat_ground::protocol::Input;
 use oplat_ground::random::SplitMix64;
-use oplat_ground::units;
 
 use crate::RawTensor;
 
@@ -25,47 +24,32 @@ pub fn generate(inputs: &[Input], seed: u64) -> Result<Vec<RawTensor>> {
 fn tensor(input: &Input, random: &mut SplitMix64) -> Result<RawTensor> {
     /// The most elements of an input, whose bytes can still be counted.
     const MOST: u64 = if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 27 };
-    let n = input.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= MOST);
-    let n =
-        n.ok_or_else(|| Error::input(format!("input {:?} is too large: {:?}", input.name, input.shape)))?;
-    let name = input.dtype.as_deref().unwrap_or("f32");
-    let mut bytes = Bytes { n, bytes: vec![], input };
-    match name {
-        "f32" => bytes.fill(|| (random.unit(24) as f32).to_le_bytes()),
-        "f64" => bytes.fill(|| random.unit(53).to_le_bytes()),
-        "f16" => bytes.fill(|| f16::from_f64(random.unit(11)).to_le_bytes()),
-        "u8" | "i8" => bytes.fill(|| [random.bits() as u8]),
-        "i16" | "u16" => bytes.fill(|| [0; 2]),
-        "i32" | "u32" => bytes.fill(|| [0; 4]),
-        "i64" | "u64" => bytes.fill(|| [0; 8]),
-        "bool" => bytes.fill(|| [1]),
-        other => Err(Error::input(format!("input {:?}: no values can be made of type {other}", input.name))),
-    }?;
-    let dtype = parse_type(name);
-    let dtype = dtype
-        .ok_or_else(|| Error::input(format!("input {:?}: unknown element type {name:?}", input.name)))?;
-    Ok(RawTensor { dtype, shape: input.shape.clone(), bytes: bytes.bytes })
+    let Input { name, shape, dtype } = input;
+    let too_large = || Error::input(format!("input {name:?} is too large: {shape:?}"));
+    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= MOST);
+    let n = n.ok_or_else(too_large)?;
+    let kind = dtype.as_deref().unwrap_or("f32");
+    let bytes = match kind {
+        "f32" => filled(n, || (random.unit(24) as f32).to_le_bytes()),
+        "f64" => filled(n, || random.unit(53).to_le_bytes()),
+        "f16" => filled(n, || f16::from_f64(random.unit(11)).to_le_bytes()),
+        "u8" | "i8" => filled(n, || [random.bits() as u8]),
+        "i16" | "u16" => filled(n, || [0; 2]),
+        "i32" | "u32" => filled(n, || [0; 4]),
+        "i64" | "u64" => filled(n, || [0; 8]),
+        "bool" => filled(n, || [1]),
+        _ => return Err(Error::input(format!("input {name:?}: no values can be made of type {kind}"))),
+    };
+    let dtype = parse_type(kind).ok_or_else(|| Error::input(format!("input {name:?}: no type {kind:?}")))?;
+    Ok(RawTensor { dtype, shape: shape.clone(), bytes: bytes.ok_or_else(too_large)? })
 }
 
-/// The bytes of an input of `n` elements, while they are made.
-struct Bytes<'i> {
-    n: usize,
-    bytes: Vec<u8>,
-    input: &'i Input,
-}
-
-impl Bytes<'_> {
-    /// Fails where there is no memory for them: a hostile shape must not end the process.
-    fn fill<const SIZE: usize>(&mut self, mut element: impl FnMut() -> [u8; SIZE]) -> Result<()> {
-        let size = self.n.checked_mul(SIZE);
-        let room = size.map(|size| self.bytes.try_reserve_exact(size).is_ok());
-        if room != Some(true) {
-            let Input { name, shape, .. } = self.input;
-            return Err(Error::input(format!("input {name:?} is too large: {}", units::shape(shape))));
-        }
-        (0..self.n).for_each(|_| self.bytes.extend_from_slice(&element()));
-        Ok(())
-    }
+/// The bytes of so many elements; `None` where there is no memory for them, since a hostile shape must not end the process.
+fn filled<const SIZE: usize>(n: usize, mut element: impl FnMut() -> [u8; SIZE]) -> Option<Vec<u8>> {
+    let mut bytes = vec![];
+    bytes.try_reserve_exact(n.checked_mul(SIZE)?).ok()?;
+    (0..n).for_each(|_| bytes.extend_from_slice(&element()));
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -9,10 +9,7 @@ use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::tract_core::ops::source::TypedSource;
 
-use super::kernels;
-use oplat_engine::prepare;
 use oplat_graph::onnx::Model;
-use oplat_ground::protocol::Load;
 
 /// Operators between one input and one output.
 pub struct Chain {
@@ -43,11 +40,7 @@ impl Chain {
     ///
     /// Fails if the engine refuses it, or leaves nothing of it.
     pub fn new(model: &Model) -> TractResult<Self> {
-        let prepared =
-            prepare::prepare(model, &Load::default(), kernels::claim).map_err(|e| format_err!("{e}"))?;
-        let mut read = super::read(prepared.proto, model.dir.as_deref())?;
-        read.analyse(false)?;
-        let plan = TypedSimplePlan::new(read.into_typed()?.into_optimized()?)?;
+        let plan = super::plan(model)?;
         let model = plan.model();
         let (&[input], &[output]) = (model.input_outlets()?, model.output_outlets()?) else {
             bail!("it has not one input and one output");

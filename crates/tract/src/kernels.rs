@@ -10,9 +10,8 @@ use tract_onnx::tract_hir::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_hir::tract_core::ops::element_wise::ElementWiseMiniOp;
 use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::par_chunks_mut;
 
-use super::Tract;
+use super::abilities;
 use super::operators::Built;
-use oplat_engine::Backend;
 use oplat_graph::activation::Activation;
 use oplat_graph::onnx::for_each_node_mut;
 use oplat_graph::onnx::messages::{AttributeProto, ModelProto, NodeProto, attribute_type};
@@ -26,7 +25,7 @@ const ATTRIBUTES: [&str; 3] = ["operator", "activation", "parameters"];
 
 /// Whether it is computed by a kernel: what tract merges is left to its function.
 fn runs(activation: &Activation) -> bool {
-    swap::runs_kernel(&Tract.about().1, activation)
+    swap::runs_kernel(&abilities(), activation)
 }
 
 /// Claims the nodes that our kernels compute: they are not inlined, though the model defines their functions.

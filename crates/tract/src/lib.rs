@@ -50,14 +50,7 @@ const MERGES: [&str; 2] = ["relu", "leaky_relu"];
 
 impl Backend for Tract {
     fn about(&self) -> (Engine, Abilities) {
-        let abilities = Abilities {
-            own_kernels: true,
-            merges: MERGES.map(str::to_owned).to_vec(),
-            op_memory: OpMemorySource::Measured,
-            op_clock_ns: 0,
-            batched: true,
-        };
-        (engine(), abilities)
+        (engine(), abilities())
     }
 
     fn knobs(&self) -> Vec<Knob> {
@@ -74,15 +67,8 @@ impl Backend for Tract {
     }
 
     fn plan(&self, model: &Model) -> Result<Vec<Op>, Failure> {
-        let labels = Labels::new(model);
-        let prepared = prepare::prepare(model, &Load::default(), kernels::claim).map_err(own)?;
-        let planned = || -> TractResult<Vec<Op>> {
-            let mut read = read(prepared.proto, model.dir.as_deref())?;
-            read.analyse(false)?;
-            let plan = TypedSimplePlan::new(read.into_typed()?.into_optimized()?)?;
-            Ok(ops::describe(&plan, &Index::new(model))?.ops)
-        };
-        planned().map_err(|error| labels.failure("plan", &error))
+        let described = plan(model).and_then(|plan| ops::describe(&plan, &Index::new(model)));
+        Ok(described.map_err(|error| Labels::new(model).failure("plan", &error))?.ops)
     }
 
     fn plain<'o>(&self, op: &'o str) -> &'o str {
@@ -111,6 +97,25 @@ fn engine() -> Engine {
         libc: cpu::libc(),
         allocator: "system".to_owned(),
     }
+}
+
+fn abilities() -> Abilities {
+    Abilities {
+        own_kernels: true,
+        merges: MERGES.map(str::to_owned).to_vec(),
+        op_memory: OpMemorySource::Measured,
+        op_clock_ns: 0,
+        batched: true,
+    }
+}
+
+/// The plan of a model whose inputs are concrete, for one thread.
+fn plan(model: &Model) -> TractResult<Arc<TypedSimplePlan>> {
+    let prepared =
+        prepare::prepare(model, &Load::default(), kernels::claim).map_err(|e| format_err!("{e}"))?;
+    let mut read = read(prepared.proto, model.dir.as_deref())?;
+    read.analyse(false)?;
+    TypedSimplePlan::new(read.into_typed()?.into_optimized()?)
 }
 
 /// A loaded model, ready to run.

@@ -43,7 +43,7 @@ impl Made {
         }
     }
 
-    /// `5 ops: Exp, Add, Ln, Tanh, Mul; merged into a convolution before it`
+    /// `1 op: LeakyRelu; merged into a 1x1 convolution before it`
     pub fn text(&self) -> String {
         let list = |ops: &[String]| match ops {
             [] => "no op".to_owned(),
@@ -52,10 +52,10 @@ impl Made {
         let Some(alone) = &self.alone else { return "can't run it".into() };
         match &self.behind_convolution {
             Some(behind) if behind.is_empty() && !alone.is_empty() => {
-                format!("{}; merged into a convolution before it", list(alone))
+                format!("{}; merged into a 1x1 convolution before it", list(alone))
             }
             Some(behind) if behind != alone => {
-                format!("{}; behind a convolution {}", list(alone), list(behind))
+                format!("{}; behind a 1x1 convolution {}", list(alone), list(behind))
             }
             _ => list(alone),
         }
