@@ -5,7 +5,8 @@
 //! - ground (a crate): [`error`], [`cleanup`], [`files`], [`units`], [`random`], [`suggest`],
 //!   [`stats`], [`record`], [`protocol`] (what crosses between parent and worker), [`process`] (allocator and CPUs)
 //! - kernels (a crate): [`kernel`], all SIMD
-//! - graph (a crate): [`onnx`] (files, losslessly), [`activation`] (the registry), [`swap`] (sites and variants)
+//! - graph (a crate): [`onnx`] (files, losslessly), [`activation`] (the registry), [`sites`] (where they stand in a graph),
+//!   [`swap`] (variants)
 //! - engine (a crate): [`engine`], the seam between the program and what runs models; `oplat-tract` behind it is the only
 //!   importer of tract
 //! - models: [`yaml`], [`zoo`] (built-in models)
@@ -16,7 +17,7 @@
 //! - top: [`cli`]
 
 pub use oplat_engine as engine;
-pub use oplat_graph::{activation, onnx, swap};
+pub use oplat_graph::{activation, onnx, sites, swap};
 pub use oplat_ground::{cleanup, error, files, process, protocol, random, record, stats, suggest, units};
 pub use oplat_kernels as kernel;
 

@@ -115,12 +115,10 @@ fn known(activation: &Activation) -> Vec<(String, String)> {
         ("source", kind.source.to_owned()),
     ];
     let forms = kind.exported.iter().map(|form| format!("{}: {}", conditions(form), form.formula));
-    let recognised = kind.recognised.iter().map(|&formula| formula.to_owned());
     let made = (format!("{} {}", about.name, about.version), Made::of(activation, engine).text());
     before
         .into_iter()
         .chain(titled_once("ONNX", forms))
-        .chain(titled_once("found as also", recognised))
         .map(|(title, text)| (title.to_owned(), text))
         .chain([made])
         .collect()

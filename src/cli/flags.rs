@@ -7,12 +7,11 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::output;
-use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::files::Destination;
 use crate::record::Denormals;
 use crate::report::{self, Breakdowns};
-use crate::swap::Selection;
+use crate::swap::{Now, Selection};
 
 /// Which sites are meant.
 #[derive(clap::Args)]
@@ -36,7 +35,7 @@ impl SiteFlags {
 
     /// The selection. Fails if `--from` names what is no activation.
     pub fn check(&self) -> Result<Selection> {
-        let from = self.from.iter().map(|name| Activation::parse(name)).collect::<Result<_>>()?;
+        let from = self.from.iter().map(|name| Now::parse(name)).collect::<Result<_>>()?;
         Ok(Selection { from, sites: self.site.clone(), skip: self.skip.clone() })
     }
 }

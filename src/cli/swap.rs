@@ -39,8 +39,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let selection = args.select.check()?;
     let chosen = model::resolve(&args.model, &[], &mut |text| note(text))?;
     let named = |e: Error| e.context(&chosen.name);
-    let found = swap::find(&chosen.model);
-    let selected = selection.choose(&found).map_err(named)?;
+    let (found, selected) = selection.choose(swap::find(&chosen.model)).map_err(named)?;
     let lowering = swap::effective(args.lowering, &activation, &engines::default().about().1);
     let variant = swap::rewrite(&chosen.model, &found, &selected, &activation, lowering).map_err(named)?;
     if args.lowering != lowering {

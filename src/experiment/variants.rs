@@ -44,7 +44,8 @@ pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>
 fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
     let (_, abilities) = engines::default().about();
     let found = swap::find(model);
-    let selected = if swaps.activations.is_empty() { vec![] } else { swaps.selection.choose(&found)? };
+    let (found, selected) =
+        if swaps.activations.is_empty() { (found, vec![]) } else { swaps.selection.choose(found)? };
     let planned = |name: &str, role, rule: &str, lowering: Lowering, variant| Planned {
         subject: 0,
         name: name.into(),

@@ -78,7 +78,9 @@ pub fn unplaced(site: &VariantSite) -> Site {
 /// Finds the ops of a site and marks them.
 fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Site {
     let nodes: HashSet<usize> = site.nodes.iter().copied().collect();
-    let own = |op: &protocol::Op| !op.onnx.is_empty() && op.onnx.iter().all(|node| nodes.contains(node));
+    let all = |op: &protocol::Op| !op.onnx.is_empty() && op.onnx.iter().all(|node| nodes.contains(node));
+    // What is a part of something larger has no op of its own that can be told.
+    let own = |op: &protocol::Op| !site.is_part && all(op);
     // The op that puts out the site's value, but computes other nodes too.
     let host_by = |node: &usize| engine_ops.iter().position(|op| op.onnx.contains(node) && !own(op));
     let (mut last_own, mut found) = (None, unplaced(site));
@@ -130,7 +132,14 @@ mod tests {
 
     fn site(node: &str, kind: &str, nodes: &[usize]) -> VariantSite {
         let kind = kind.to_owned();
-        VariantSite { node: node.into(), from: kind.clone(), to: kind, selected: true, nodes: nodes.to_vec() }
+        VariantSite {
+            node: node.into(),
+            from: kind.clone(),
+            to: kind,
+            selected: true,
+            is_part: false,
+            nodes: nodes.to_vec(),
+        }
     }
 
     fn attribute(variant: &Variant, ops: &[protocol::Op]) -> (Vec<Op>, Vec<Site>) {
@@ -181,6 +190,15 @@ mod tests {
         assert_eq!(sites[1].shape, [1, 9]);
         assert_eq!(ops[1].onnx, ["conv2", "relu"]);
         assert!(ops.iter().all(|o| o.site.is_none()));
+    }
+
+    #[test]
+    fn a_site_inside_a_larger_operator_has_no_op_of_its_own() {
+        let mut variant = variant();
+        variant.sites[1].is_part = true;
+        let (ops, sites) = attribute(&variant, &[op(&[0], "1x8xf32"), op(&[4], "1x9xf32")]);
+        assert_eq!((sites[1].folded_into, ops[1].folded.as_slice()), (Some(1), &["relu".to_owned()][..]));
+        assert!(ops[1].site.is_none());
     }
 
     #[test]

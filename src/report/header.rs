@@ -123,6 +123,7 @@ fn refusal(reason: &str) -> &'static str {
         Some(Refusal::Gate) => "gate ",
         Some(Refusal::Decode) => "decode ",
         Some(Refusal::Shared) => "shared ",
+        Some(Refusal::Unknown) => "unknown ",
         Some(Refusal::Other) | None => "",
     }
 }

@@ -15,8 +15,7 @@ fn bytes(name: &str) -> Vec<u8> {
 /// All that is done with a file before an engine sees it.
 fn use_it(bytes: Vec<u8>) {
     let Ok(model) = Model::decode(bytes, None) else { return };
-    let found = swap::find(&model);
-    if let Ok(chosen) = Selection::default().choose(&found) {
+    if let Ok((found, chosen)) = Selection::default().choose(swap::find(&model)) {
         for to in ["mish", "prelu", "identity"] {
             let _ = swap::rewrite(&model, &found, &chosen, &Activation::parse(to).unwrap(), Lowering::Kernel);
         }

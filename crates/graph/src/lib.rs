@@ -2,4 +2,5 @@
 
 pub mod activation;
 pub mod onnx;
+pub mod sites;
 pub mod swap;

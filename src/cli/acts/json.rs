@@ -33,7 +33,6 @@ struct Description<'a> {
     capabilities: Capabilities<'a>,
     beyond: Option<&'a str>,
     forms: Vec<ExportedForm<'a>>,
-    recognised_forms: &'a [&'a str],
     engines: Vec<Made>,
     source: &'a str,
 }
@@ -91,7 +90,6 @@ fn description(activation: &Activation) -> Description<'static> {
         },
         beyond: kind.not_elementwise_because,
         forms: kind.exported.iter().map(written).collect(),
-        recognised_forms: kind.recognised,
         engines: vec![Made::of(activation, engines::default())],
         source: kind.source,
     }

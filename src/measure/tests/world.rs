@@ -348,6 +348,7 @@ pub fn planned(name: &str, role: Role) -> Planned {
     let graph = GraphProto { node: vec![node("/conv", "Conv"), node("/act", "Relu")], ..Default::default() };
     let proto = ModelProto { graph: Some(graph), ..Default::default() };
     let site = VariantSite {
+        is_part: false,
         node: "/act".into(),
         from: "relu".into(),
         to: name.into(),

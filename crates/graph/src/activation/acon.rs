@@ -1,6 +1,7 @@
 //! ACON: smooth maxima of two linear functions, and the one that computes its own switch.
 
-use super::sigmoid::{sigmoid, sigmoid_slope};
+use super::samples::Samples;
+use super::sigmoid::{logit, sigmoid, sigmoid_slope};
 use super::{Form, Kind, Parameter};
 
 /// (p1 - p2) x σ(β (p1 - p2) x) + p2 x
@@ -14,6 +15,15 @@ fn acon_slope(x: f64, p1: f64, p2: f64, beta: f64) -> f64 {
     (p1 - p2) * (sigmoid(u) + u * sigmoid_slope(u)) + p2
 }
 
+/// p1 and p2 are the slopes of the tails, β follows from the point at which the function lies between them.
+fn fit(samples: &Samples) -> Option<Vec<f64>> {
+    let [p1, p2] = [80.0, -80.0].map(|x| samples.at(x) / x);
+    let gates = samples.pairs().filter(|(x, _)| *x > 0.0).map(|(x, y)| (x, (y / x - p2) / (p1 - p2)));
+    let between = gates.filter(|(_, gate)| 0.0 < *gate && *gate < 1.0);
+    let (x, gate) = between.min_by(|a, b| (a.1 - 0.75).abs().total_cmp(&(b.1 - 0.75).abs()))?;
+    Some(vec![p1, p2, logit(gate) / (x * (p1 - p2))])
+}
+
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "acon_c",
@@ -25,8 +35,9 @@ pub const KINDS: &[Kind] = &[
         value: |x, p| acon(x, p[0], p[1], p[2]),
         slope: |x, p| acon_slope(x, p[0], p[1], p[2]),
         range: [-0.010_033_648_59, f64::INFINITY],
+        fit: Some(fit),
+        per_channel: true,
         exported: &[Form::since(1, "x * (p1 - p2) * Sigmoid(x * (p1 - p2) * beta) + x * p2")],
-        detectable: false,
         ..Kind::PLAIN
     },
     Kind {

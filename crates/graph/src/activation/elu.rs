@@ -1,9 +1,30 @@
 //! Exponential linear units.
 
+use super::samples::Samples;
 use super::{Form, Kind, Parameter};
 
 /// α and γ of SELU, as the ONNX operator rounds them.
 const SELU: [f64; 2] = [1.673_263_192_176_818_8, 1.050_701_022_148_132_3];
+
+/// The α of ELU, which is -α at minus infinity.
+fn fit_elu(samples: &Samples) -> Option<Vec<f64>> {
+    Some(vec![samples.ratio(-80.0, -1.0)?])
+}
+
+/// The α of CELU, by bisection at -1: of its values there, those above -1 are of positive α, those below of negative.
+fn fit_celu(samples: &Samples) -> Option<Vec<f64>> {
+    let wanted = samples.at(-1.0);
+    let sign = if wanted > -1.0 { 1.0 } else { -1.0 };
+    let at = |size: f64| sign * size * (-sign / size).exp_m1();
+    let (mut low, mut high) = (1e-3f64, 1e3f64);
+    for _ in 0..80 {
+        let middle = (low * high).sqrt();
+        // For either sign, it comes nearer to -1 as α grows.
+        let nearer = (at(middle) + 1.0).abs() < (wanted + 1.0).abs();
+        if nearer { high = middle } else { low = middle }
+    }
+    Some(vec![sign * (low * high).sqrt()])
+}
 
 pub const KINDS: &[Kind] = &[
     Kind {
@@ -17,6 +38,8 @@ pub const KINDS: &[Kind] = &[
         kinks: |p| if p[0] == 1.0 { vec![] } else { vec![0.0] },
         range: [-1.0, f64::INFINITY],
         monotonic: true,
+        fit: Some(fit_elu),
+        told_by: &["Elu"],
         exported: &[Form::since(1, "Elu(x, alpha=alpha)")],
         ..Kind::PLAIN
     },
@@ -43,6 +66,8 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| if x > 0.0 { 1.0 } else { (x / p[0]).exp() },
         range: [-1.0, f64::INFINITY],
         monotonic: true,
+        fit: Some(fit_celu),
+        told_by: &["Celu"],
         exported: &[
             Form { formula: "Celu(x, alpha=alpha)", since: 12, only: None, f32_only: true },
             Form::since(1, "alpha * Elu(x / alpha, alpha=1)"),

@@ -27,7 +27,6 @@ pub const KINDS: &[Kind] = &[
         value: |x, _| x * normal(x),
         slope: |x, _| normal(x) + x * (-x * x / 2.0).exp() * C / 2.0,
         range: [-0.169_971_207_48, f64::INFINITY],
-        recognised: &["com.microsoft.Gelu(x)"],
         exported: &[
             Form::since(20, "Gelu(x, approximate=\"none\")"),
             Form::since(9, "x * (Erf(x / 1.4142135623730951) + 1) * 0.5"),
@@ -47,12 +46,6 @@ pub const KINDS: &[Kind] = &[
             sigmoid(doubled(x)) + x * sigmoid_slope(doubled(x)) * inner
         },
         range: [-0.170_040_750_57, f64::INFINITY],
-        recognised: &[
-            "com.microsoft.FastGelu(x)",
-            "0.5 * x * (1 + Tanh(0.7978845608028654 * (x + 0.044715 * Pow(x, 3))))",
-            "0.5 * x * (1 + Tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x)))",
-            "0.5 * x * (1 + Tanh(0.7978845608028654 * x * (1 + 0.044715 * Pow(x, 2))))",
-        ],
         exported: &[
             Form::since(20, "Gelu(x, approximate=\"tanh\")"),
             Form {

@@ -1,7 +1,7 @@
 //! The registry of activation functions.
 //!
-//! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, how exporters write it,
-//! how it is recognised and how it is put in. A family of activations is one file; to add one, write its `Kind` there
+//! Everything that the program knows of an activation stands in one [`Kind`]: what it computes, by which it is recognised,
+//! and how exporters write it. A family of activations is one file; to add one, write its `Kind` there
 //! and, for a new file, one line in `FAMILIES`. Its kernel, if it gets one, is in the file of the same name in
 //! `oplat-kernels`.
 
@@ -10,20 +10,22 @@ mod channels;
 mod elu;
 mod gelu;
 mod pade;
+pub mod recognise;
 mod relu;
+pub mod samples;
 mod sigmoid;
 mod sine;
 mod swish;
 mod tanhsoft;
 
 use std::fmt;
-use std::sync::LazyLock;
 
 use crate::onnx::formula::Expr;
 use crate::onnx::messages::data_type;
 use oplat_ground::error::{Error, Result};
+use samples::Samples;
 
-/// The families, in the order of tables. Where two patterns explain the same nodes, the first one wins.
+/// The families, in the order of tables. Of two kinds that are as near to a function, the first one is taken.
 const FAMILIES: &[&[Kind]] = &[
     relu::KINDS,
     elu::KINDS,
@@ -61,8 +63,13 @@ pub struct Kind {
     pub range: [f64; 2],
     /// Whether it never falls, for the default parameters.
     pub monotonic: bool,
-    /// The formulas by which it is recognised, beside those in which it is written.
-    pub recognised: &'static [&'static str],
+    /// Parameters with which it may have these values; `None` where it has no parameters, or isn't looked for. Those
+    /// found need only be near.
+    pub fit: Option<fn(&Samples) -> Option<Vec<f64>>>,
+    /// Operators that tell it from another kind of the same values.
+    pub told_by: &'static [&'static str],
+    /// Whether its parameters are learnt for each channel.
+    pub per_channel: bool,
     /// The formulas in which exporters write it: the first that fits opset and exporter is taken.
     pub exported: &'static [Form],
     /// Whether its sites are looked for in models.
@@ -77,7 +84,7 @@ pub struct Kind {
 
 impl Kind {
     /// What most rows have in common: no parameters, no kinks, and sites anywhere.
-    const PLAIN: Self = Self {
+    pub(crate) const PLAIN: Self = Self {
         name: "",
         aliases: &[],
         formula: "",
@@ -89,7 +96,9 @@ impl Kind {
         kinks: |_| vec![],
         range: [f64::NEG_INFINITY, f64::INFINITY],
         monotonic: false,
-        recognised: &[],
+        fit: None,
+        told_by: &[],
+        per_channel: false,
         exported: &[],
         detectable: true,
         place: Place::Anywhere,
@@ -165,17 +174,6 @@ pub enum Place {
 /// All kinds, in the order of tables.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
     FAMILIES.iter().flat_map(|family| family.iter())
-}
-
-/// Every formula by which some kind is recognised, read once.
-pub(crate) fn patterns() -> &'static [(&'static Kind, Expr)] {
-    static PATTERNS: LazyLock<Vec<(&'static Kind, Expr)>> = LazyLock::new(|| {
-        let formulas = kinds().filter(|k| k.detectable).flat_map(|k| {
-            k.exported.iter().map(|f| f.formula).chain(k.recognised.iter().copied()).map(move |f| (k, f))
-        });
-        formulas.filter_map(|(kind, formula)| Some((kind, Expr::parse(formula).ok()?))).collect()
-    });
-    &PATTERNS
 }
 
 /// An activation: a kind and its parameters.
@@ -303,6 +301,14 @@ fn find(name: &str, parameters: usize) -> Result<&'static Kind> {
     let hint = nearest.map_or(String::new(), |(_, n)| format!("did you mean {n}? "));
     let all: Vec<_> = kinds().map(|k| k.name).collect();
     Err(Error::input(format!("unknown activation `{name}`: {hint}there are {}", all.join(", "))))
+}
+
+/// The kinds that have this name, in any spelling; the one that it is the first name of in front.
+pub fn named(name: &str) -> Vec<&'static Kind> {
+    let wanted = plain(name);
+    let first = kinds().filter(|kind| plain(kind.name) == wanted);
+    let other = kinds().filter(|kind| kind.aliases.iter().any(|alias| plain(alias) == wanted));
+    first.chain(other).collect()
 }
 
 /// `nn.LeakyReLU`, `leaky-relu` and `leaky_relu` are one name.

@@ -194,6 +194,8 @@ pub const KINDS: &[Kind] = &[
             "(((((x * a5 + a4) * x + a3) * x + a2) * x + a1) * x + a0) \
              / (Abs((((x * b4 + b3) * x + b2) * x + b1) * x) + 1)",
         )],
+        // Its values don't tell its parameters: those of Q may have either sign.
+        detectable: false,
         ..Kind::PLAIN
     },
     Kind {

@@ -1,5 +1,6 @@
 //! Piecewise linear functions.
 
+use super::samples::Samples;
 use super::{Form, Kind, Parameter, Place};
 
 /// x where it is positive, else a fraction of it.
@@ -9,6 +10,11 @@ fn leaky(x: f64, slope: f64) -> f64 {
 
 fn leaky_slope(x: f64, slope: f64) -> f64 {
     if x >= 0.0 { 1.0 } else { slope }
+}
+
+/// The slope below 0 of a function that has one there.
+fn fit_slope(samples: &Samples) -> Option<Vec<f64>> {
+    Some(vec![samples.ratio(-8.0, -8.0)?])
 }
 
 /// 1 between two bounds, 0 outside.
@@ -27,7 +33,8 @@ pub const KINDS: &[Kind] = &[
         slope: |_, _| 1.0,
         monotonic: true,
         exported: &[Form::since(1, "Identity(x)")],
-        place: Place::BetweenLinear,
+        // In a file it is nothing.
+        detectable: false,
         ..Kind::PLAIN
     },
     Kind {
@@ -54,7 +61,6 @@ pub const KINDS: &[Kind] = &[
         kinks: |_| vec![0.0],
         range: [0.0, f64::INFINITY],
         monotonic: true,
-        recognised: &["Max(x, 0)", "Clip(x, 0)"],
         exported: &[Form::since(1, "Relu(x)")],
         ..Kind::PLAIN
     },
@@ -68,7 +74,6 @@ pub const KINDS: &[Kind] = &[
         kinks: |_| vec![0.0, 6.0],
         range: [0.0, 6.0],
         monotonic: true,
-        recognised: &["Min(Max(x, 0), 6)", "Max(Min(x, 6), 0)", "Min(Relu(x), 6)", "Clip(Relu(x), 0, 6)"],
         exported: &[Form::since(1, "Clip(x, 0, 6)")],
         ..Kind::PLAIN
     },
@@ -83,7 +88,6 @@ pub const KINDS: &[Kind] = &[
         kinks: |_| vec![-1.0, 1.0],
         range: [-1.0, 1.0],
         monotonic: true,
-        recognised: &["Min(Max(x, -1), 1)", "Max(Min(x, 1), -1)"],
         exported: &[Form::since(1, "Clip(x, -1, 1)")],
         place: Place::BetweenLinear,
         ..Kind::PLAIN
@@ -99,11 +103,8 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| leaky_slope(x, p[0]),
         kinks: |_| vec![0.0],
         monotonic: true,
-        recognised: &[
-            "Max(x, alpha * x)",
-            "Where(Greater(x, 0), x, alpha * x)",
-            "Where(GreaterOrEqual(x, 0), x, alpha * x)",
-        ],
+        fit: Some(fit_slope),
+        told_by: &["LeakyRelu"],
         exported: &[Form::since(1, "LeakyRelu(x, alpha=alpha)")],
         ..Kind::PLAIN
     },
@@ -118,6 +119,10 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| leaky_slope(x, p[0]),
         kinks: |_| vec![0.0],
         monotonic: true,
+        fit: Some(fit_slope),
+        // Keras writes it as relu(x) - slope relu(-x).
+        told_by: &["PRelu", "Relu"],
+        per_channel: true,
         exported: &[Form::since(7, "PRelu(x, slope)")],
         ..Kind::PLAIN
     },

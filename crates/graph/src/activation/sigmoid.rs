@@ -1,5 +1,6 @@
 //! Sigmoids and their relatives: bounded functions, and the softplus whose derivative is one.
 
+use super::samples::Samples;
 use super::{Exporter, Form, Kind, Parameter, Place};
 
 /// 1 / (1 + e⁻ˣ), without overflow.
@@ -28,6 +29,25 @@ pub(super) fn hard_sigmoid(x: f64) -> f64 {
     (x / 6.0 + 0.5).clamp(0.0, 1.0)
 }
 
+/// ln(p / (1 - p)), of which the sigmoid is p.
+pub(super) fn logit(p: f64) -> f64 {
+    (p / (1.0 - p)).ln()
+}
+
+/// The line of a hard sigmoid, through the first and the last point where it is neither 0 nor 1.
+fn fit_hard_sigmoid(samples: &Samples) -> Option<Vec<f64>> {
+    let mut inside = samples.pairs().filter(|(_, y)| 0.0 < *y && *y < 1.0);
+    let (x0, y0) = inside.next()?;
+    let (x1, y1) = inside.last()?;
+    let alpha = (y1 - y0) / (x1 - x0);
+    Some(vec![alpha, y0 - alpha * x0])
+}
+
+/// The β of softplus, which is ln 2 / β at 0.
+fn fit_softplus(samples: &Samples) -> Option<Vec<f64>> {
+    Some(vec![std::f64::consts::LN_2 / samples.at(0.0)])
+}
+
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "sigmoid",
@@ -54,12 +74,7 @@ pub const KINDS: &[Kind] = &[
         kinks: |p| vec![-p[1] / p[0], (1.0 - p[1]) / p[0]],
         range: [0.0, 1.0],
         monotonic: true,
-        recognised: &[
-            "Clip(x + 3, 0, 6) / 6",
-            "Min(Relu(x + 3), 6) / 6",
-            "Min(Max(x + 3, 0), 6) / 6",
-            "Clip(x / 6 + 0.5, 0, 1)",
-        ],
+        fit: Some(fit_hard_sigmoid),
         exported: &[Form::since(1, "HardSigmoid(x, alpha=alpha, beta=beta)")],
         place: Place::BetweenLinear,
         ..Kind::PLAIN
@@ -86,7 +101,6 @@ pub const KINDS: &[Kind] = &[
         slope: |x, _| (1.0 + x.abs()).powi(-2),
         range: [-1.0, 1.0],
         monotonic: true,
-        recognised: &["Softsign(x)"],
         exported: &[Form::since(1, "x / (Abs(x) + 1)")],
         ..Kind::PLAIN
     },
@@ -100,7 +114,7 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| sigmoid(p[0] * x),
         range: [0.0, f64::INFINITY],
         monotonic: true,
-        recognised: &["Log(Exp(beta * x) + 1) / beta"],
+        fit: Some(fit_softplus),
         exported: &[
             Form {
                 only: Some(Exporter::Dynamo),

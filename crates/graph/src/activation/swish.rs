@@ -1,6 +1,7 @@
 //! Self-gated functions: x times something between 0 and 1 of x.
 
-use super::sigmoid::{hard_sigmoid, sigmoid, sigmoid_slope, softplus, tanh_slope};
+use super::samples::Samples;
+use super::sigmoid::{hard_sigmoid, logit, sigmoid, sigmoid_slope, softplus, tanh_slope};
 use super::{Exporter, Form, Kind, Parameter};
 
 /// x σ(βx)
@@ -10,6 +11,17 @@ fn swish(x: f64, beta: f64) -> f64 {
 
 fn swish_slope(x: f64, beta: f64) -> f64 {
     sigmoid(beta * x) + beta * x * sigmoid_slope(beta * x)
+}
+
+/// The β of x σ(βx), from the point at which σ says most of it.
+fn fit(samples: &Samples) -> Option<Vec<f64>> {
+    let gates = samples.pairs().filter(|(x, _)| *x > 0.0).map(|(x, y)| (x, y / x));
+    let steep = gates.filter(|(_, gate)| 0.0 < *gate && *gate < 1.0);
+    let (x, gate) = steep.min_by(|a, b| {
+        let off = |gate: f64| (gate - 0.5).abs() - 0.25;
+        off(a.1).abs().total_cmp(&off(b.1).abs())
+    })?;
+    Some(vec![logit(gate) / x])
 }
 
 pub const KINDS: &[Kind] = &[
@@ -22,12 +34,6 @@ pub const KINDS: &[Kind] = &[
         value: |x, _| swish(x, 1.0),
         slope: |x, _| swish_slope(x, 1.0),
         range: [-0.278_464_542_76, f64::INFINITY],
-        recognised: &[
-            "Swish(x, alpha=1)",
-            "com.microsoft.QuickGelu(x, alpha=1)",
-            "x / (Exp(-1 * x) + 1)",
-            "x / (Exp(Neg(x)) + 1)",
-        ],
         exported: &[Form::since(1, "x * Sigmoid(x)")],
         ..Kind::PLAIN
     },
@@ -39,7 +45,6 @@ pub const KINDS: &[Kind] = &[
         value: |x, _| swish(x, 1.702),
         slope: |x, _| swish_slope(x, 1.702),
         range: [-0.163_610_189_63, f64::INFINITY],
-        recognised: &["Swish(x, alpha=1.702)", "com.microsoft.QuickGelu(x, alpha=1.702)"],
         exported: &[Form::since(1, "x * Sigmoid(x * 1.702)")],
         ..Kind::PLAIN
     },
@@ -53,7 +58,7 @@ pub const KINDS: &[Kind] = &[
         value: |x, p| swish(x, p[0]),
         slope: |x, p| swish_slope(x, p[0]),
         range: [-0.278_464_542_76, f64::INFINITY],
-        recognised: &["Swish(x, alpha=beta)", "com.microsoft.QuickGelu(x, alpha=beta)"],
+        fit: Some(fit),
         exported: &[Form::since(1, "x * Sigmoid(x * beta)")],
         ..Kind::PLAIN
     },
@@ -71,12 +76,6 @@ pub const KINDS: &[Kind] = &[
         },
         kinks: |_| vec![-3.0, 3.0],
         range: [-0.375, f64::INFINITY],
-        recognised: &[
-            "x * Clip(x + 3, 0, 6) / 6",
-            "x * Min(Relu(x + 3), 6) / 6",
-            "x * Min(Max(x + 3, 0), 6) / 6",
-            "x * Clip(x / 6 + 0.5, 0, 1)",
-        ],
         exported: &[
             Form::since(14, "HardSwish(x)"),
             Form::since(1, "x * HardSigmoid(x, alpha=1/6, beta=0.5)"),
@@ -91,7 +90,6 @@ pub const KINDS: &[Kind] = &[
         value: |x, _| x * softplus(x).tanh(),
         slope: |x, _| softplus(x).tanh() + x * tanh_slope(softplus(x)) * sigmoid(x),
         range: [-0.308_843_413_02, f64::INFINITY],
-        recognised: &["x * Tanh(Log(Exp(x) + 1))", "x * Tanh(Where(Greater(x, 20), x, Softplus(x)))"],
         exported: &[
             Form { formula: "Mish(x)", since: 18, only: Some(Exporter::Dynamo), f32_only: false },
             Form::since(1, "x * Tanh(Softplus(x))"),

@@ -1,5 +1,6 @@
 //! Products and quotients of tanh, exponential and softplus that a search over formulas found.
 
+use super::samples::Samples;
 use super::sigmoid::{sigmoid, softplus, tanh_slope};
 use super::{Form, Kind, Parameter};
 
@@ -15,6 +16,23 @@ fn eis1_denominator(x: f64, delta: f64) -> (f64, f64, f64) {
     (x * scale + decay, scale - decay, scale)
 }
 
+/// Where the functions' parameters are read off: a quarter on either side of 0.
+const NEAR: f64 = 0.25;
+
+fn fit_tanhsoft1(samples: &Samples) -> Option<Vec<f64>> {
+    Some(vec![(samples.at(NEAR) / softplus(NEAR)).atanh() / NEAR])
+}
+
+/// β and γ: the tanh's arguments are βe^γx.
+fn fit_tanhsoft2(samples: &Samples) -> Option<Vec<f64>> {
+    let [right, left] = [NEAR, -NEAR].map(|x| (samples.at(x) / x).atanh());
+    Some(vec![right.signum() * (right * left).sqrt(), (right / left).ln() / (2.0 * NEAR)])
+}
+
+fn fit_eis1(samples: &Samples) -> Option<Vec<f64>> {
+    Some(vec![(NEAR * softplus(NEAR) / samples.at(NEAR) - NEAR) * NEAR.exp()])
+}
+
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "tanhsoft1",
@@ -25,6 +43,7 @@ pub const KINDS: &[Kind] = &[
         value: |x, p| (p[0] * x).tanh() * softplus(x),
         slope: |x, p| p[0] * tanh_slope(p[0] * x) * softplus(x) + (p[0] * x).tanh() * sigmoid(x),
         range: [-0.223_784_874_60, f64::INFINITY],
+        fit: Some(fit_tanhsoft1),
         exported: &[Form::since(1, "Tanh(x * alpha) * Softplus(x)")],
         ..Kind::PLAIN
     },
@@ -41,6 +60,7 @@ pub const KINDS: &[Kind] = &[
             u.tanh() + p[1] * x * u * tanh_slope(u)
         },
         range: [-0.217_316_752_62, f64::INFINITY],
+        fit: Some(fit_tanhsoft2),
         exported: &[Form::since(1, "x * Tanh(Exp(x * gamma) * beta)")],
         ..Kind::PLAIN
     },
@@ -60,6 +80,7 @@ pub const KINDS: &[Kind] = &[
             numerator_slope(x) * scale / below - x * softplus(x) * scale / below * slope / below
         },
         range: [-0.173_763_585_58, f64::INFINITY],
+        fit: Some(fit_eis1),
         exported: &[Form::since(1, "x * Softplus(x) / (x + Exp(Neg(x)) * delta)")],
         ..Kind::PLAIN
     },

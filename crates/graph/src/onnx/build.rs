@@ -186,21 +186,28 @@ impl Writer<'_, '_> {
     }
 
     fn constant(&mut self, value: TensorProto) -> String {
-        let name = self.names.fresh(format!("{}/Constant", self.site.prefix));
-        let output = self.names.fresh(format!("{name}_output_0"));
-        self.nodes.push(NodeProto {
-            output: vec![output.clone()],
-            name: Some(name),
-            op_type: Some("Constant".into()),
-            attribute: vec![AttributeProto {
-                name: Some("value".into()),
-                r#type: Some(attribute_type::TENSOR),
-                t: Some(value),
-                ..Default::default()
-            }],
-            ..Default::default()
-        });
+        let node = constant(self.site.prefix, value, self.names);
+        let output = node.output[0].clone();
+        self.nodes.push(node);
         output
+    }
+}
+
+/// A node that puts out a constant, named after `prefix`.
+pub fn constant(prefix: &str, value: TensorProto, names: &mut Names) -> NodeProto {
+    let name = names.fresh(format!("{prefix}/Constant"));
+    let output = names.fresh(format!("{name}_output_0"));
+    NodeProto {
+        output: vec![output],
+        name: Some(name),
+        op_type: Some("Constant".into()),
+        attribute: vec![AttributeProto {
+            name: Some("value".into()),
+            r#type: Some(attribute_type::TENSOR),
+            t: Some(value),
+            ..Default::default()
+        }],
+        ..Default::default()
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
-use super::external;
 use super::messages::{GraphProto, ModelProto};
+use super::{external, order};
 use oplat_ground::error::{Error, Result};
 use oplat_ground::files::Destination;
 
@@ -26,17 +26,19 @@ impl Model {
         Self::decode(bytes, dir).map_err(|e| e.context(path.display()))
     }
 
-    /// Decodes a model from the bytes of an ONNX file.
+    /// Decodes a model from the bytes of an ONNX file, and puts nodes that stand before what they read behind it. Fails for a
+    /// graph in which two nodes write one value, or nodes wait for each other.
     pub fn decode(bytes: impl Into<Bytes>, dir: Option<PathBuf>) -> Result<Self> {
         let bytes: Bytes = bytes.into();
         if bytes.is_empty() {
             return Err(Error::input("the file is empty: export the model again"));
         }
-        let proto = ModelProto::decode(bytes)
+        let mut proto = ModelProto::decode(bytes)
             .map_err(|e| Error::input(format!("not an ONNX model, or cut short ({e}): export it again")))?;
         if proto.graph.as_ref().is_none_or(|g| g.node.is_empty() && g.output.is_empty()) {
             return Err(Error::input("not an ONNX model: it holds no graph"));
         }
+        proto.graph.iter_mut().try_for_each(order::sort)?;
         Ok(Self { proto, dir })
     }
 

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::messages::{GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto, data_type};
-use super::{Model, bodies, tensor};
+use super::infer::{self, Facts};
+use super::messages::{GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto};
+use super::{Model, bodies};
 
 /// A value of the model: dense, unique over all graphs.
 pub type ValueId = usize;
@@ -46,6 +47,8 @@ pub struct Node<'m> {
     pub owner: Option<usize>,
     /// Serial number of the graph in which it stands.
     pub graph: usize,
+    /// What each of its bodies gives back.
+    pub results: Vec<Vec<ValueId>>,
 }
 
 impl Node<'_> {
@@ -77,6 +80,8 @@ struct Value<'m> {
     source: Source<'m>,
     uses: Vec<Use>,
     info: Option<&'m ValueInfoProto>,
+    /// Serial number of the graph that defines it.
+    graph: usize,
 }
 
 /// The index of a model. Nodes are in the order of [`super::for_each_node`].
@@ -85,20 +90,25 @@ pub struct Index<'m> {
     values: Vec<Value<'m>>,
     dir: Option<&'m Path>,
     constant: Vec<bool>,
+    facts: Vec<Facts>,
 }
 
 /// Names that a graph defines, and the graph around it.
 struct Scope<'m> {
     names: HashMap<&'m str, ValueId>,
+    /// Its serial number.
+    graph: usize,
     parent: Option<usize>,
 }
 
 impl<'m> Index<'m> {
     pub fn new(model: &'m Model) -> Self {
-        let mut index = Self { nodes: vec![], values: vec![], dir: model.dir.as_deref(), constant: vec![] };
+        let dir = model.dir.as_deref();
+        let mut index = Self { nodes: vec![], values: vec![], dir, constant: vec![], facts: vec![] };
         let mut scopes = vec![];
         index.add_graph(model.graph(), None, None, &mut scopes);
         index.constant = index.find_constants();
+        index.facts = infer::facts(&index);
         index
     }
 
@@ -110,7 +120,7 @@ impl<'m> Index<'m> {
         scopes: &mut Vec<Scope<'m>>,
     ) {
         let scope = scopes.len();
-        scopes.push(Scope { names: HashMap::new(), parent });
+        scopes.push(Scope { names: HashMap::new(), graph: scope, parent });
         for input in &graph.input {
             self.define(input.name.as_deref().unwrap_or(""), Source::Input, &mut scopes[scope]);
         }
@@ -132,7 +142,7 @@ impl<'m> Index<'m> {
                 (!name.is_empty()).then(|| self.read(name, Use::Node(node, position), scope, scopes))
             });
             let inputs = inputs.collect();
-            self.nodes.push(Node { proto, inputs, outputs: vec![], owner, graph: scope });
+            self.nodes.push(Node { proto, inputs, outputs: vec![], owner, graph: scope, results: vec![] });
             for body in bodies(proto) {
                 self.add_graph(body, Some(scope), Some(node), scopes);
             }
@@ -142,9 +152,13 @@ impl<'m> Index<'m> {
                 .collect();
             self.nodes[node].outputs = outputs;
         }
+        let mut results = vec![];
         for output in &graph.output {
             let reader = owner.map_or(Use::ModelOutput, Use::BodyOutput);
-            self.read(output.name.as_deref().unwrap_or(""), reader, scope, scopes);
+            results.push(self.read(output.name.as_deref().unwrap_or(""), reader, scope, scopes));
+        }
+        if let Some(owner) = owner {
+            self.nodes[owner].results.push(results);
         }
         for info in graph.value_info.iter().chain(&graph.input).chain(&graph.output) {
             if let Some(&id) = info.name.as_deref().and_then(|name| scopes[scope].names.get(name)) {
@@ -155,7 +169,7 @@ impl<'m> Index<'m> {
 
     fn define(&mut self, name: &'m str, source: Source<'m>, scope: &mut Scope<'m>) -> ValueId {
         let id = self.values.len();
-        self.values.push(Value { name, source, uses: vec![], info: None });
+        self.values.push(Value { name, source, uses: vec![], info: None, graph: scope.graph });
         if !name.is_empty() {
             scope.names.insert(name, id);
         }
@@ -215,33 +229,41 @@ impl<'m> Index<'m> {
         }
     }
 
-    /// The number that the value always is: a tensor of one element, behind `Identity` and `Cast`.
-    pub fn scalar(&self, value: ValueId) -> Option<f64> {
-        match self.source(value) {
-            Source::Initializer(t) => tensor::scalar(t, self.dir),
-            Source::Node(node, _) => {
-                let node = &self.nodes[node];
-                match node.op() {
-                    "Constant" => {
-                        let attribute = node.proto.attribute.first()?;
-                        attribute
-                            .t
-                            .as_ref()
-                            .and_then(|t| tensor::scalar(t, self.dir))
-                            .or(attribute.f.map(f64::from))
-                            .or(attribute.i.map(|i| i as f64))
-                    }
-                    "Identity" | "Cast" | "CastLike" => self.scalar((*node.inputs.first()?)?),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
     }
 
-    /// Element type ([`data_type`]) as far as the file says it or the operators keep it; FLOAT otherwise.
-    pub fn data_type(&self, value: ValueId) -> i32 {
-        self.known_data_type(value, 0).unwrap_or(data_type::FLOAT)
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The folder to which external data is relative.
+    pub fn dir(&self) -> Option<&'m Path> {
+        self.dir
+    }
+
+    /// Serial number of the graph that defines the value.
+    pub fn graph(&self, value: ValueId) -> usize {
+        self.values[value].graph
+    }
+
+    /// ONNX element type, as far as the file says it or the operators tell.
+    pub fn data_type(&self, value: ValueId) -> Option<i32> {
+        self.facts[value].data_type
+    }
+
+    /// How many dimensions the value has, likewise.
+    pub fn rank(&self, value: ValueId) -> Option<usize> {
+        self.facts[value].rank
+    }
+
+    pub(super) fn declared_type(&self, value: ValueId) -> Option<i32> {
+        self.values[value].info.and_then(tensor_type)?.elem_type
+    }
+
+    pub(super) fn declared_rank(&self, value: ValueId) -> Option<usize> {
+        Some(self.values[value].info.and_then(tensor_type)?.shape.as_ref()?.dim.len())
     }
 
     /// The shape that the file declares, if all of it is a number.
@@ -264,41 +286,6 @@ impl<'m> Index<'m> {
             Source::Node(node, _) if self.nodes[node].is("Constant") => {
                 let t = self.nodes[node].attribute("value")?.t.as_ref()?;
                 Some(t.dims.iter().map(|&n| size(n)).collect())
-            }
-            _ => None,
-        }
-    }
-
-    fn known_data_type(&self, value: ValueId, depth: usize) -> Option<i32> {
-        if let Some(kind) = self.values[value].info.and_then(tensor_type).and_then(|t| t.elem_type) {
-            return Some(kind);
-        }
-        match self.source(value) {
-            Source::Initializer(t) => t.data_type,
-            Source::Node(node, _) if depth < 256 => {
-                let node = &self.nodes[node];
-                let integer =
-                    |name: &str| node.attribute(name).and_then(|a| a.i).and_then(|i| i.try_into().ok());
-                let input = |i: usize| node.inputs.get(i).copied().flatten();
-                match node.op() {
-                    "Cast" => integer("to"),
-                    "Constant" => {
-                        node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type)
-                    }
-                    "ConstantOfShape" => {
-                        node.attribute("value").and_then(|a| a.t.as_ref()).and_then(|t| t.data_type)
-                    }
-                    "Shape" | "Size" | "ArgMax" | "ArgMin" => Some(data_type::INT64),
-                    "DequantizeLinear" | "CastLike" | "Where" => {
-                        self.known_data_type(input(1).or(input(0))?, depth + 1)
-                    }
-                    // The weights of a linear operator are initialisers and end the search at once.
-                    "Conv" | "Gemm" | "MatMul" | "ConvTranspose" => [input(1), input(0)]
-                        .into_iter()
-                        .flatten()
-                        .find_map(|v| self.known_data_type(v, depth + 1)),
-                    _ => node.inputs.iter().flatten().find_map(|&v| self.known_data_type(v, depth + 1)),
-                }
             }
             _ => None,
         }

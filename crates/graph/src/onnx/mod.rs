@@ -1,14 +1,17 @@
 //! ONNX files: reading, indexing and writing them without losing a field.
 
 pub mod build;
+pub mod constants;
 pub mod erf;
 pub mod external;
 mod file;
 pub mod formula;
 pub mod index;
+mod infer;
+pub mod inline;
 pub mod messages;
 pub mod operators;
-pub mod pattern;
+pub mod order;
 pub mod tensor;
 
 pub use file::Model;

@@ -52,49 +52,56 @@ pub fn element_bytes(data_type: i32) -> Option<usize> {
     })
 }
 
-/// The value of a tensor of one element; `dir` is where external data is relative to.
-pub fn scalar(tensor: &TensorProto, dir: Option<&Path>) -> Option<f64> {
-    if elements(tensor)? != 1 {
-        return None;
-    }
+/// The numbers of a tensor of at most so many elements; `dir` is where external data is relative to.
+pub fn numbers(tensor: &TensorProto, dir: Option<&Path>, most: usize) -> Option<Vec<f64>> {
+    let count = usize::try_from(elements(tensor)?).ok().filter(|&n| n <= most)?;
     let kind = tensor.data_type?;
     let external;
     let raw = match &tensor.raw_data {
-        Some(raw) if !raw.is_empty() => Some(raw.as_ref()),
+        Some(raw) if !raw.is_empty() => raw.as_ref(),
         _ if tensor.data_location == Some(EXTERNAL) => {
-            external = read_external(tensor, dir?, element_bytes(kind)?)?;
-            Some(external.as_slice())
+            external = read_external(tensor, dir?, count * element_bytes(kind)?)?;
+            external.as_slice()
         }
-        _ => None,
+        _ => return typed(tensor, kind, count),
     };
-    let Some(raw) = raw else { return typed(tensor, kind) };
-    fn le<const N: usize>(raw: &[u8]) -> Option<[u8; N]> {
-        raw.get(..N)?.try_into().ok()
+    fn of<const N: usize>(raw: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        raw.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
     }
-    Some(match kind {
-        data_type::FLOAT => f32::from_le_bytes(le(raw)?).into(),
-        data_type::DOUBLE => f64::from_le_bytes(le(raw)?),
-        data_type::FLOAT16 => f16::from_le_bytes(le(raw)?).into(),
-        data_type::BFLOAT16 => bf16::from_le_bytes(le(raw)?).into(),
-        data_type::INT64 => i64::from_le_bytes(le(raw)?) as f64,
-        data_type::INT32 => i32::from_le_bytes(le(raw)?).into(),
-        data_type::UINT8 => (*raw.first()?).into(),
-        data_type::INT8 => f64::from(*raw.first()? as i8),
+    let all = match kind {
+        data_type::FLOAT => of(raw, |b| f32::from_le_bytes(b).into()),
+        data_type::DOUBLE => of(raw, f64::from_le_bytes),
+        data_type::FLOAT16 => of(raw, |b| f16::from_le_bytes(b).into()),
+        data_type::BFLOAT16 => of(raw, |b| bf16::from_le_bytes(b).into()),
+        data_type::INT64 => of(raw, |b| i64::from_le_bytes(b) as f64),
+        data_type::INT32 => of(raw, |b| i32::from_le_bytes(b).into()),
+        data_type::INT16 => of(raw, |b| i16::from_le_bytes(b).into()),
+        data_type::UINT16 => of(raw, |b| u16::from_le_bytes(b).into()),
+        data_type::UINT8 | data_type::BOOL => of(raw, |[b]| b.into()),
+        data_type::INT8 => of(raw, |[b]| f64::from(b as i8)),
         _ => return None,
-    })
+    };
+    (all.len() == count).then_some(all)
 }
 
-/// The value in the typed field that ONNX keeps this element type in.
-fn typed(tensor: &TensorProto, kind: i32) -> Option<f64> {
-    match kind {
-        data_type::FLOAT => tensor.float_data.first().map(|&v| v.into()),
-        data_type::DOUBLE => tensor.double_data.first().copied(),
-        data_type::INT64 => tensor.int64_data.first().map(|&v| v as f64),
-        data_type::FLOAT16 => tensor.int32_data.first().map(|&v| f16::from_bits(v as u16).into()),
-        data_type::BFLOAT16 => tensor.int32_data.first().map(|&v| bf16::from_bits(v as u16).into()),
-        data_type::INT32 | data_type::INT8 | data_type::UINT8 => tensor.int32_data.first().map(|&v| v.into()),
-        _ => None,
-    }
+/// The numbers in the typed field that ONNX keeps this element type in.
+fn typed(tensor: &TensorProto, kind: i32, count: usize) -> Option<Vec<f64>> {
+    let bits = |f: fn(u16) -> f64| tensor.int32_data.iter().map(|&v| f(v as u16)).collect();
+    let all: Vec<f64> = match kind {
+        data_type::FLOAT => tensor.float_data.iter().map(|&v| v.into()).collect(),
+        data_type::DOUBLE => tensor.double_data.clone(),
+        data_type::INT64 => tensor.int64_data.iter().map(|&v| v as f64).collect(),
+        data_type::FLOAT16 => bits(|v| f16::from_bits(v).into()),
+        data_type::BFLOAT16 => bits(|v| bf16::from_bits(v).into()),
+        data_type::INT32
+        | data_type::INT16
+        | data_type::INT8
+        | data_type::UINT16
+        | data_type::UINT8
+        | data_type::BOOL => tensor.int32_data.iter().map(|&v| v.into()).collect(),
+        _ => return None,
+    };
+    (all.len() == count).then_some(all)
 }
 
 /// The first bytes of a tensor in an external file; `None` for a missing file or one outside the folder.
@@ -148,7 +155,7 @@ mod tests {
     #[test]
     fn one_number_is_read_back_in_every_float_type() {
         for kind in [data_type::FLOAT, data_type::DOUBLE, data_type::FLOAT16, data_type::BFLOAT16] {
-            assert_eq!(scalar(&from_scalar(-1.5, kind), None), Some(-1.5), "type {kind}");
+            assert_eq!(numbers(&from_scalar(-1.5, kind), None, 1), Some(vec![-1.5]), "type {kind}");
         }
     }
 
@@ -159,14 +166,15 @@ mod tests {
             int32_data: vec![f16::from_f64(6.0).to_bits().into()],
             ..Default::default()
         };
-        assert_eq!(scalar(&f16_bits, None), Some(6.0));
+        assert_eq!(numbers(&f16_bits, None, 1), Some(vec![6.0]));
         let float = TensorProto {
-            dims: vec![1, 1],
+            dims: vec![1, 2],
             data_type: Some(data_type::FLOAT),
-            float_data: vec![0.5],
+            float_data: vec![0.5, 1.0],
             ..Default::default()
         };
-        assert_eq!(scalar(&float, None), Some(0.5));
+        assert_eq!(numbers(&float, None, 2), Some(vec![0.5, 1.0]));
+        assert_eq!(numbers(&float, None, 1), None, "more than was asked for");
     }
 
     #[test]
@@ -175,7 +183,7 @@ mod tests {
         let negative = TensorProto { dims: vec![-1], ..from_scalar(1.0, data_type::FLOAT) };
         let short = TensorProto { raw_data: Some(vec![1u8].into()), ..from_scalar(1.0, data_type::FLOAT) };
         for tensor in [huge, negative, short] {
-            assert_eq!(scalar(&tensor, None), None);
+            assert_eq!(numbers(&tensor, None, 1 << 20), None);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::find::Site;
+use super::Site;
 use crate::onnx::index::{Index, Source, Use, ValueId};
 use crate::onnx::messages::{GraphProto, NodeProto};
 use crate::onnx::{Model, bodies};
@@ -11,27 +11,43 @@ use crate::onnx::{Model, bodies};
 #[derive(Default)]
 pub struct Edit {
     removed: HashSet<usize>,
-    /// New nodes in the place of one, and their site.
-    inserted: HashMap<usize, (usize, Vec<NodeProto>)>,
+    /// What comes into the place of a node.
+    inserted: HashMap<usize, Inserted>,
     /// Sites of nodes that stay.
-    nodes_of: HashMap<usize, usize>,
+    nodes_of: HashMap<usize, Vec<usize>>,
+}
+
+/// Nodes for a site, of this number among the sites.
+struct Inserted {
+    site: usize,
+    new: NewNodes,
+}
+
+/// The nodes of an activation, and what stands before and behind it in place of the operator that it was a part of.
+#[derive(Default)]
+pub struct NewNodes {
+    pub before: Vec<NodeProto>,
+    pub activation: Vec<NodeProto>,
+    pub after: Vec<NodeProto>,
 }
 
 impl Edit {
     /// Leaves the nodes of a site, of this number among the sites, where they are.
     pub fn keep(&mut self, i: usize, site: &Site) {
-        self.nodes_of.extend(site.nodes.iter().map(|&n| (n, i)));
+        for &node in &site.nodes {
+            self.nodes_of.entry(node).or_default().push(i);
+        }
     }
 
     /// Puts other nodes in the place of a site's.
-    pub fn swap(&mut self, i: usize, site: &Site, nodes: Vec<NodeProto>) {
+    pub fn swap(&mut self, i: usize, site: &Site, new: NewNodes) {
         self.removed.extend(&site.nodes);
-        self.inserted.insert(site.node, (i, nodes));
+        self.inserted.insert(site.node, Inserted { site: i, new });
     }
 
     /// The edited model, without constants that nothing reads any more, and the indices of each site's nodes in it.
     pub fn apply(mut self, model: &Model, sites: usize) -> (Model, Vec<Vec<usize>>) {
-        let orphans = orphans(model, &self.removed);
+        let orphans = orphans(model, &self.removed, &self.read_by_new());
         self.removed.extend(&orphans.nodes);
         let mut edited = model.clone();
         let mut writer =
@@ -39,6 +55,13 @@ impl Edit {
         writer.graph(edited.graph_mut());
         let sites = writer.sites;
         (edited, sites)
+    }
+
+    /// The values that new nodes read.
+    fn read_by_new(&self) -> HashSet<&str> {
+        let new = self.inserted.values().map(|inserted| &inserted.new);
+        let nodes = new.flat_map(|new| new.before.iter().chain(&new.activation).chain(&new.after));
+        nodes.flat_map(|node| &node.input).map(String::as_str).collect()
     }
 }
 
@@ -52,14 +75,15 @@ struct Orphans {
 }
 
 /// The constants that only removed nodes read, and the names that go with them.
-fn orphans(model: &Model, removed: &HashSet<usize>) -> Orphans {
+fn orphans(model: &Model, removed: &HashSet<usize>, read: &HashSet<&str>) -> Orphans {
     let index = Index::new(model);
     let mut orphans = Orphans::default();
     let mut gone = removed.clone();
     let mut open: Vec<usize> = removed.iter().copied().collect();
     while let Some(id) = open.pop() {
         for &input in index.nodes[id].inputs.iter().flatten() {
-            if !index.is_constant(input) || !only_these_read(&index, input, &gone) {
+            let is_read = read.contains(index.name(input)) || !only_these_read(&index, input, &gone);
+            if !index.is_constant(input) || is_read {
                 continue;
             }
             match index.source(input) {
@@ -67,8 +91,10 @@ fn orphans(model: &Model, removed: &HashSet<usize>) -> Orphans {
                     orphans.values.insert(index.name(input).to_owned());
                 }
                 Source::Node(producer, _) if bodies(index.nodes[producer].proto).next().is_none() => {
-                    let unread =
-                        index.nodes[producer].outputs.iter().all(|&o| only_these_read(&index, o, &gone));
+                    let unread = index.nodes[producer]
+                        .outputs
+                        .iter()
+                        .all(|&o| only_these_read(&index, o, &gone) && !read.contains(index.name(o)));
                     if unread && gone.insert(producer) {
                         orphans.nodes.insert(producer);
                         open.push(producer);
@@ -110,8 +136,10 @@ impl Writer<'_> {
         for mut node in std::mem::take(&mut graph.node) {
             let index = self.read;
             self.read += 1;
-            if let Some((site, new)) = self.edit.inserted.remove(&index) {
-                for node in new {
+            if let Some(Inserted { site, new }) = self.edit.inserted.remove(&index) {
+                self.written += new.before.len();
+                nodes.extend(new.before);
+                for node in new.activation {
                     // Constants are folded into what reads them, by every engine.
                     if node.op_type.as_deref() != Some("Constant") {
                         self.sites[site].push(self.written);
@@ -119,11 +147,13 @@ impl Writer<'_> {
                     self.written += 1;
                     nodes.push(node);
                 }
+                self.written += new.after.len();
+                nodes.extend(new.after);
             }
             if self.edit.removed.contains(&index) {
                 continue;
             }
-            if let Some(&site) = self.edit.nodes_of.get(&index) {
+            for &site in self.edit.nodes_of.get(&index).into_iter().flatten() {
                 self.sites[site].push(self.written);
             }
             self.written += 1;

@@ -7,17 +7,16 @@
 
 use std::collections::HashSet;
 
-use crate::activation::{self, Activation, Kind};
+use crate::activation::Activation;
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
 use crate::onnx::messages::{FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, data_type};
 use crate::onnx::{Model, for_each_node};
+use crate::sites::own::{DOMAIN, operator};
 use oplat_ground::error::{Error, Result};
 use oplat_ground::protocol::Abilities;
 use oplat_ground::record::Lowering;
 
-/// The domain of our operators.
-pub const DOMAIN: &str = "oplat";
 /// The first version of the format that has functions.
 const FUNCTIONS_SINCE: i64 = 8;
 
@@ -93,36 +92,6 @@ pub fn has_kernel(activation: &Activation) -> bool {
 /// Whether there are kernels for values of this ONNX element type.
 pub fn has_type(kind: i32) -> bool {
     matches!(kind, data_type::FLOAT | data_type::FLOAT16)
-}
-
-/// The operator of a kind: `gelu_tanh` is GeluTanh.
-fn operator(kind: &Kind) -> String {
-    let word = |word: &str| {
-        let mut letters = word.chars();
-        letters
-            .next()
-            .map_or(String::new(), |first| first.to_ascii_uppercase().to_string() + letters.as_str())
-    };
-    kind.name.split('_').map(word).collect()
-}
-
-/// The activation that a node of our domain is; `None` for other nodes, and where a function's own attributes
-/// leave its parameters open.
-pub fn read(node: &NodeProto) -> Option<Activation> {
-    if node.domain.as_deref() != Some(DOMAIN) {
-        return None;
-    }
-    // A number behind tells functions of one operator apart.
-    let name = node.op_type.as_deref()?.split('_').next()?;
-    let kind = activation::kinds().find(|kind| operator(kind) == name)?;
-    let mut activation = Activation::new(kind);
-    for attribute in &node.attribute {
-        let i = kind.parameters.iter().position(|p| Some(p.name) == attribute.name.as_deref())?;
-        // As the author wrote it: the shortest number that is this single float.
-        let value = attribute.f.filter(|_| attribute.ref_attr_name.as_deref().unwrap_or("").is_empty())?;
-        activation.parameters[i] = Some(value.to_string().parse().unwrap_or(f64::from(value)));
-    }
-    Some(activation)
 }
 
 /// The functions of our domain that a model has and gets.
@@ -238,18 +207,14 @@ pub fn kernel_node(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::kinds;
 
     #[test]
-    fn operators_are_named_after_kinds_and_read_back() {
-        let names: Vec<String> = kinds().map(operator).collect();
-        assert!(names.contains(&"GeluTanh".to_owned()) && names.contains(&"Relu6".to_owned()), "{names:?}");
-        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+    fn calls_are_read_back() {
         for text in ["mish", "swish:1.1", "hard_sigmoid:0.2:0.5", "gelu_tanh"] {
             let activation = Activation::parse(text).unwrap();
             let mut functions = Functions { opset: 17, all: vec![] };
             let call = functions.call(&activation, &Expr::X, data_type::FLOAT).unwrap();
-            assert_eq!(read(&call), Some(activation), "{text}");
+            assert_eq!(crate::sites::own::read(&call), Some(activation), "{text}");
         }
     }
 

@@ -1,19 +1,19 @@
-//! Sites: where a model applies an activation, and the same model with other activations there.
+//! A model with other activations at its sites.
 
 mod alone;
 mod edit;
-mod find;
+mod functions;
 mod lowering;
-mod place;
 mod rewrite;
 mod select;
 
+pub use crate::sites::own::{DOMAIN, read};
+pub use crate::sites::{Found, NotSite, Refusal, Site, find};
 pub use alone::{alone, behind_convolution};
-pub use find::{Found, NotSite, Refusal, Site, find};
-pub use lowering::{DOMAIN, Lowerings, distinct, effective, has_kernel, read, runs_kernel};
+pub use lowering::{Lowerings, distinct, effective, has_kernel, runs_kernel};
 pub use oplat_ground::record::Lowering;
 pub use rewrite::{exporter, original, rewrite};
-pub use select::Selection;
+pub use select::{Now, Selection};
 
 use crate::onnx::Model;
 
@@ -38,6 +38,8 @@ pub struct VariantSite {
     pub to: String,
     /// Whether this site was selected for swapping (in the original: would have been).
     pub selected: bool,
+    /// Whether its nodes do other things, too: it stands inside an operator or a function that does more.
+    pub is_part: bool,
     /// Indices (as [`crate::onnx::for_each_node`] counts) of the nodes of [`Variant::model`] that compute it,
     /// ascending.
     pub nodes: Vec<usize>,

@@ -4,16 +4,19 @@
 //! value, so that readers, outputs and other tools find it where it was.
 
 use super::Lowering;
-use super::edit::Edit;
-use super::find::{Found, NotSite, Site};
+use super::edit::{Edit, NewNodes};
 use super::lowering::{self, Functions};
-use super::{Skipped, Variant, VariantSite};
+use super::{Found, NotSite, Site, Skipped, Variant, VariantSite, functions};
 use crate::activation::{Activation, Exporter};
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
-use crate::onnx::messages::{NodeProto, TensorProto, data_type};
+use crate::onnx::messages::{AttributeProto, NodeProto, TensorProto, attribute_type, data_type};
 use crate::onnx::{Model, for_each_node, tensor};
+use crate::sites::fused;
 use oplat_ground::error::{Error, Result};
+
+/// The first opset in which `Unsqueeze` takes its axes as an input.
+const AXES_ARE_AN_INPUT: i64 = 13;
 
 /// The model as it is, with its sites; `selected` are indices into `found.sites`.
 pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
@@ -22,6 +25,7 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
         from: site.activation.to_string(),
         to: site.activation.to_string(),
         selected: selected.contains(&i),
+        is_part: site.is_part(),
         nodes: site.nodes.clone(),
     };
     let sites = found.sites.iter().enumerate().map(site).collect();
@@ -42,12 +46,19 @@ pub fn rewrite(
     if let Some(why) = to.kind.unswappable_because {
         return Err(Error::input(format!("{} can't be swapped in: {why}", to.kind.name)));
     }
-    let mut plan = Plan::new(model, found, to, lowering);
+    let mut plan = Plan::new(model, to, lowering);
+    plan.skipped = skipped(found);
+    let mut inside = vec![];
     for (i, site) in found.sites.iter().enumerate() {
-        if !(selected.contains(&i) && plan.swap(i, site)?) {
+        let is_selected = selected.contains(&i);
+        if site.within.is_some() {
+            plan.edit.keep(i, site);
+            inside.extend(is_selected.then_some((i, site)));
+        } else if !(is_selected && plan.swap(i, site)?) {
             plan.edit.keep(i, site);
         }
     }
+    let model = &functions::rewrite(&mut plan, &inside)?;
     if let (true, Some(first)) = (plan.swapped.is_empty() && !selected.is_empty(), plan.skipped.last()) {
         return Err(Error::input(format!("{}: {}", first.node, first.reason)));
     }
@@ -58,31 +69,32 @@ pub fn rewrite(
         let selected = plan.swapped.contains(&i);
         let from = site.activation.to_string();
         let to = if selected { to.to_string() } else { from.clone() };
-        VariantSite { node: site.name.clone(), from, to, selected, nodes }
+        let is_part = site.within.is_some() || (site.is_fused && !selected);
+        VariantSite { node: site.name.clone(), from, to, selected, is_part, nodes }
     });
     Ok(Variant { model: rewritten, sites: sites.collect(), skipped: plan.skipped })
 }
 
 /// One activation for the sites of a model, while it is decided site by site.
-struct Plan<'m> {
-    model: &'m Model,
+pub(super) struct Plan<'m> {
+    pub model: &'m Model,
     /// All nodes of the model, by index.
     nodes: Vec<&'m NodeProto>,
-    to: &'m Activation,
-    exporter: Exporter,
-    as_kernel: bool,
+    pub to: &'m Activation,
+    pub exporter: Exporter,
+    pub as_kernel: bool,
     names: Names,
-    functions: Functions,
-    edit: Edit,
+    pub functions: Functions,
+    pub edit: Edit,
     /// What the new nodes read beside values of the model.
     weights: Vec<TensorProto>,
     /// Indices of the sites that get the activation.
-    swapped: Vec<usize>,
-    skipped: Vec<Skipped>,
+    pub swapped: Vec<usize>,
+    pub skipped: Vec<Skipped>,
 }
 
 impl<'m> Plan<'m> {
-    fn new(model: &'m Model, found: &Found, to: &'m Activation, lowering: Lowering) -> Self {
+    pub fn new(model: &'m Model, to: &'m Activation, lowering: Lowering) -> Self {
         let mut nodes = vec![];
         for_each_node(model.graph(), &mut |node| nodes.push(node));
         Self {
@@ -96,12 +108,12 @@ impl<'m> Plan<'m> {
             edit: Edit::default(),
             weights: vec![],
             swapped: vec![],
-            skipped: skipped(found),
+            skipped: vec![],
         }
     }
 
     /// Puts the activation in at a site; `false` where it can't stand there, which it notes.
-    fn swap(&mut self, i: usize, site: &Site) -> Result<bool> {
+    pub fn swap(&mut self, i: usize, site: &Site) -> Result<bool> {
         let text = self.to.exported(self.model.opset(), self.exporter, site.data_type)?;
         let formula = Expr::parse(text).map_err(Error::input)?;
         if formula.mentions("channels") && site.channels.is_none() {
@@ -110,15 +122,21 @@ impl<'m> Plan<'m> {
         }
         let last = self.nodes.get(site.node).copied();
         let last = last.ok_or_else(|| Error::input(format!("{}: no site of this model", site.name)))?;
-        let mut nodes = self.nodes_for(site, last, &formula)?;
+        let mut new = self.opened(site, last);
+        let spot = Spot {
+            input: new.input.clone().unwrap_or_else(|| site.input.clone()),
+            output: new.output.clone().or_else(|| last.output.first().cloned()).unwrap_or_default(),
+            node: last.name.clone(),
+        };
+        new.nodes.activation = self.nodes_for(site, &spot, &formula)?;
         // Older files would have to list them among their inputs.
         if self.model.proto.ir_version.is_some_and(|v| v >= 4) {
-            self.weights.extend(take_weights(&mut nodes));
+            self.weights.extend(take_weights(&mut new.nodes.activation));
         }
-        if let Some(new) = nodes.last_mut() {
+        if let Some(new) = new.nodes.activation.last_mut() {
             keep_notes(last, new);
         }
-        self.edit.swap(i, site, nodes);
+        self.edit.swap(i, site, new.nodes);
         self.swapped.push(i);
         Ok(true)
     }
@@ -129,18 +147,34 @@ impl<'m> Plan<'m> {
         self.skipped.push(Skipped { node: site.name.clone(), op, refusal: None, reason });
     }
 
-    /// The nodes that take the place of `last`, the node that puts out the site's value.
-    fn nodes_for(&mut self, site: &Site, last: &NodeProto, formula: &Expr) -> Result<Vec<NodeProto>> {
-        let output = last.output.first().map_or("", String::as_str);
+    /// What stands around the activation of a site, in place of `last`: the node that puts out its value.
+    fn opened(&mut self, site: &Site, last: &NodeProto) -> Around {
+        let mut around = Around::default();
+        if let Some(fused) = fused::look_into(last).filter(|_| site.is_fused) {
+            let opened = fused.open(last, &mut self.names);
+            let [input, output] = opened.ends;
+            (around.input, around.output) = (Some(input), Some(output));
+            around.nodes = NewNodes { before: opened.before, activation: vec![], after: opened.after };
+        }
+        if site.raised > 0 {
+            let before = unsqueeze(site, self.model.opset(), &mut self.names);
+            around.input = before.last().and_then(|node| node.output.first().cloned());
+            around.nodes.before.extend(before);
+        }
+        around
+    }
+
+    /// The nodes of the activation at a site.
+    fn nodes_for(&mut self, site: &Site, at: &Spot, formula: &Expr) -> Result<Vec<NodeProto>> {
         if self.as_kernel && lowering::has_type(site.data_type) {
-            let ends = [&site.name, &site.input, output];
+            let ends = [&site.name, &at.input, &at.output].map(String::as_str);
             let call = lowering::kernel_node(&mut self.functions, self.to, formula, site.data_type, ends)?;
-            return Ok(vec![NodeProto { name: last.name.clone(), ..call }]);
+            return Ok(vec![NodeProto { name: at.node.clone(), ..call }]);
         }
         let spot = build::Site {
-            input: &site.input,
-            output,
-            node: last.name.clone(),
+            input: &at.input,
+            output: &at.output,
+            node: at.node.clone(),
             prefix: &site.name,
             data_type: site.data_type,
             opset: self.model.opset(),
@@ -150,6 +184,47 @@ impl<'m> Plan<'m> {
             Error::input(format!("{}: {} has a parameter without a value", site.name, self.to))
         })
     }
+}
+
+/// Where an activation is written: its ends, and the name of its last node.
+struct Spot {
+    input: String,
+    output: String,
+    node: Option<String>,
+}
+
+/// What stands around an activation, and its ends where these aren't the site's.
+#[derive(Default)]
+struct Around {
+    input: Option<String>,
+    output: Option<String>,
+    nodes: NewNodes,
+}
+
+/// The node that gives a site's input the dimensions that its value has in front, and the axes that it reads.
+fn unsqueeze(site: &Site, opset: i64, names: &mut Names) -> Vec<NodeProto> {
+    let name = names.fresh(format!("{}/Unsqueeze", site.name));
+    let output = names.fresh(format!("{name}_output_0"));
+    let axes: Vec<i64> = (0..site.raised as i64).collect();
+    let node = NodeProto {
+        op_type: Some("Unsqueeze".into()),
+        name: Some(name.clone()),
+        input: vec![site.input.clone()],
+        output: vec![output],
+        ..Default::default()
+    };
+    if opset < AXES_ARE_AN_INPUT {
+        let axes = AttributeProto {
+            name: Some("axes".into()),
+            r#type: Some(attribute_type::INTS),
+            ints: axes,
+            ..Default::default()
+        };
+        return vec![NodeProto { attribute: vec![axes], ..node }];
+    }
+    let constant = build::constant(&name, tensor::from_integers(&axes), names);
+    let input = vec![site.input.clone(), constant.output[0].clone()];
+    vec![constant, NodeProto { input, ..node }]
 }
 
 /// What the file says about a site's node (source, device) still holds of the one in its place.

@@ -1,25 +1,79 @@
 //! Choosing among the sites: by what they are now and by name.
 
-use super::find::Found;
-use crate::activation::Activation;
+use super::{Found, Site};
+use crate::activation::{self, Activation, Kind};
+use crate::sites::UNKNOWN;
 use oplat_ground::error::{Error, Result};
 
 /// Which sites to swap; everything empty means all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Only sites that are now of one of these kinds.
-    pub from: Vec<Activation>,
+    /// Only sites that are now one of these.
+    pub from: Vec<Now>,
     /// Only sites whose name fits one of these patterns (`*` any text, `?` any character).
     pub sites: Vec<String>,
     /// No sites whose name fits one of these.
     pub skip: Vec<String>,
 }
 
+/// What a site is now, as a user names it.
+#[derive(Clone, Debug)]
+pub struct Now {
+    /// The kinds that have this name, the one that it is the first name of in front.
+    kinds: Vec<&'static Kind>,
+    /// The activation with its parameters, where these are given.
+    exactly: Option<Activation>,
+    text: String,
+}
+
+impl Now {
+    /// Reads the name that a table shows (`swish`, `unknown`), or any other of the kind; with parameters
+    /// (`leaky_relu:0.1`), only sites that have them are meant. Fails with the nearest name.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim().to_owned();
+        if text == UNKNOWN.name {
+            return Ok(Self { kinds: vec![&UNKNOWN], exactly: None, text });
+        }
+        let activation = Activation::parse(&text)?;
+        if text.contains(':') {
+            return Ok(Self { kinds: vec![activation.kind], exactly: Some(activation), text });
+        }
+        Ok(Self { kinds: activation::named(&text), exactly: None, text })
+    }
+
+    /// Those of the sites that are so now. A name that is the first one of a kind means that kind where there are sites of
+    /// it, and those of which it is another name elsewhere (`swish`: swish, or silu).
+    fn among<'s>(&self, sites: &'s [Site]) -> Vec<&'s Site> {
+        let of = |kind: &'static Kind| {
+            sites.iter().filter(move |s| std::ptr::eq(s.activation.kind, kind)).collect::<Vec<_>>()
+        };
+        if let Some(exactly) = &self.exactly {
+            return of(exactly.kind).into_iter().filter(|s| is_near(&s.activation, exactly)).collect();
+        }
+        self.kinds.iter().map(|kind| of(kind)).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+}
+
+/// Whether two activations of a kind have the same parameters, to the precision of half floats.
+fn is_near(a: &Activation, b: &Activation) -> bool {
+    let near = |(a, b): (&Option<f64>, &Option<f64>)| {
+        a.zip(*b).is_some_and(|(a, b)| (a - b).abs() <= 1e-3 * a.abs().max(b.abs()))
+    };
+    a.parameters.iter().zip(&b.parameters).all(near)
+}
+
 impl Selection {
-    /// Indices of the chosen sites. Fails, with what there is, where a part of the selection chooses nothing.
-    pub fn choose(&self, found: &Found) -> Result<Vec<usize>> {
+    /// The sites, with those functions among them that are named here and that the registry doesn't have, and the indices
+    /// of the chosen ones. Fails, with what there is, where a part of the selection chooses nothing.
+    pub fn choose(&self, found: Found) -> Result<(Found, Vec<usize>)> {
+        let found = found.with(|site| self.asks_for(site));
         if found.sites.is_empty() {
-            return Err(Error::input("the model has no activation site: there is nothing to swap"));
+            let unknown = found.not_sites.iter().filter(|n| n.if_asked.is_some()).count();
+            let hint = match unknown {
+                0 => "there is nothing to swap".to_owned(),
+                n => format!("but {n} that oplat doesn't know: `--from unknown` swaps them"),
+            };
+            return Err(Error::input(format!("the model has no activation site: {hint}")));
         }
         for pattern in self.sites.iter().chain(&self.skip) {
             if !found.sites.iter().any(|s| fits(pattern, &s.name)) {
@@ -29,19 +83,21 @@ impl Selection {
                 )));
             }
         }
+        let mut now = vec![];
         for from in &self.from {
-            if !found.sites.iter().any(|s| s.activation.kind.name == from.kind.name) {
+            let sites = from.among(&found.sites);
+            if sites.is_empty() {
                 let counts: Vec<_> = found.counts().iter().map(|(name, n)| format!("{n} {name}")).collect();
-                return Err(Error::input(format!("the model has no {from} site, but {}", counts.join(", "))));
+                let text = &from.text;
+                return Err(Error::input(format!("the model has no {text} site, but {}", counts.join(", "))));
             }
+            now.extend(sites.into_iter().map(|s| s.node));
         }
         let chosen: Vec<usize> = found
             .sites
             .iter()
             .enumerate()
-            .filter(|(_, s)| {
-                self.from.is_empty() || self.from.iter().any(|f| f.kind.name == s.activation.kind.name)
-            })
+            .filter(|(_, s)| self.from.is_empty() || now.contains(&s.node))
             .filter(|(_, s)| self.sites.is_empty() || self.sites.iter().any(|p| fits(p, &s.name)))
             .filter(|(_, s)| !self.skip.iter().any(|p| fits(p, &s.name)))
             .map(|(i, _)| i)
@@ -49,7 +105,13 @@ impl Selection {
         if chosen.is_empty() {
             return Err(Error::input("the selection leaves no site to swap"));
         }
-        Ok(chosen)
+        Ok((found, chosen))
+    }
+
+    /// Whether a function that the registry doesn't have is named: all of them, or this one by its whole name.
+    fn asks_for(&self, site: &Site) -> bool {
+        self.from.iter().any(|now| now.kinds.iter().any(|kind| std::ptr::eq(*kind, &UNKNOWN)))
+            || self.sites.contains(&site.name)
     }
 }
 

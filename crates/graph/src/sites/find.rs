@@ -1,0 +1,390 @@
+//! Finding the sites of a model.
+
+use std::collections::HashMap;
+
+use super::flow::{Flow, Segment, is_float};
+use super::functions;
+use super::fused::{self, Fused};
+use super::place::{self, Places, Purpose};
+use super::program::Program;
+use super::{Found, NotSite, Refusal, Site, UNKNOWN, own};
+use crate::activation::recognise::{Clues, recognise};
+use crate::activation::{Activation, Place};
+use crate::onnx::index::{Index, Node, ValueId};
+use crate::onnx::messages::data_type;
+use crate::onnx::{Model, label};
+
+/// Of a chain of segments, so many together are looked at as one function, with so many nodes. The longest spelling of an
+/// activation of the registry that anyone writes has half of either.
+const MOST_SEGMENTS: usize = 12;
+const MOST_NODES: usize = 64;
+
+/// Finds the sites of a model.
+pub fn find(model: &Model) -> Found {
+    functions::opened(model).map_or_else(|| look(model), |opened| opened.closed(look(&opened.model)))
+}
+
+/// Finds the sites among a model's nodes.
+fn look(model: &Model) -> Found {
+    let index = Index::new(model);
+    let flow = Flow::new(model, &index);
+    let places = Places::new(model, &flow);
+    let mut finder =
+        Finder { flow: &flow, places, names: names(&index), known: HashMap::new(), found: Found::default() };
+    for (id, node) in index.nodes.iter().enumerate() {
+        if let Some(activation) = own::read(node.proto) {
+            finder.own(id, node, activation);
+        } else if let Some(fused) = fused::look_into(node.proto) {
+            finder.fused(id, node, &fused);
+        } else if let Some(&output) = node.outputs.first().filter(|&&o| finder.is_end(o)) {
+            finder.chain(output);
+        }
+    }
+    let mut found = finder.found;
+    found.sites.sort_by_key(|s| s.node);
+    found.not_sites.sort_by_key(|s| s.node);
+    found
+}
+
+struct Finder<'f, 'i, 'm> {
+    flow: &'f Flow<'i, 'm>,
+    places: Places<'f, 'i, 'm>,
+    /// By the index of the node.
+    names: Vec<String>,
+    /// What programs were found to be, by their keys.
+    known: HashMap<Vec<u64>, Nature>,
+    found: Found,
+}
+
+/// What a function is.
+#[derive(Clone, Debug, PartialEq)]
+enum Nature {
+    /// Gives back its input.
+    Identity,
+    /// A line: a constant is added, or it is multiplied by one.
+    Affine,
+    Activation(Activation),
+    Unknown,
+}
+
+/// Some segments of a chain, as one function.
+struct Window {
+    segments: std::ops::Range<usize>,
+    activation: Activation,
+    nodes: Vec<usize>,
+}
+
+impl Finder<'_, '_, '_> {
+    fn index(&self) -> &Index<'_> {
+        self.flow.index
+    }
+
+    /// Whether a value is where a function ends: it is made element-wise, and goes on elsewhere or with other tensors.
+    fn is_end(&self, value: ValueId) -> bool {
+        let number = self.index().data_type(value).is_none_or(is_float);
+        let goes_on = || self.flow.goes_into(value).is_some_and(|next| self.flow.base(next).is_some());
+        self.flow.base(value).is_some() && number && !goes_on()
+    }
+
+    /// The segments that end in a value, one behind the other, the first one first.
+    fn segments(&self, end: ValueId) -> Vec<Segment> {
+        let mut segments = vec![];
+        let mut at = end;
+        while let Some(segment) = self.flow.segment(at) {
+            let from = segment.from;
+            segments.push(segment);
+            if self.flow.goes_into(from) != Some(at) {
+                break;
+            }
+            at = from;
+        }
+        segments.reverse();
+        segments
+    }
+
+    /// Finds the sites in the chain of segments that ends in a value.
+    fn chain(&mut self, end: ValueId) {
+        let segments = self.segments(end);
+        let natures: Vec<Nature> = segments.iter().map(|s| self.nature(s.from, &s.nodes)).collect();
+        let windows = self.windows(&segments, &natures);
+        let covered = |i: usize| windows.iter().any(|w| w.segments.contains(&i));
+        let unknown = |i: &usize| natures[*i].is_curved() && !covered(*i);
+        let is_piece = (0..segments.len()).any(|i| unknown(&i));
+        // Where nobody knows the whole, its pieces are no sites; the whole is told where an activation would stand.
+        let told = is_piece && self.unknown(&segments, &natures);
+        for window in windows {
+            let (from, to) = (segments[window.segments.start].from, segments[window.segments.end - 1].to);
+            let judged = self.judge(&window, from, to);
+            match judged {
+                Ok(site) if !is_piece => self.found.sites.push(site),
+                Err((Refusal::Gate | Refusal::Decode, _)) if told => {}
+                Err((refusal, reason)) if !is_piece || matches!(refusal, Refusal::Gate | Refusal::Decode) => {
+                    self.refuse(to, refusal, reason);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the function between a value and the last of some nodes is.
+    fn nature(&mut self, from: ValueId, nodes: &[usize]) -> Nature {
+        let Some(program) = self.flow.program(from, nodes) else { return Nature::Unknown };
+        self.known.entry(program.key()).or_insert_with(|| nature(&program)).clone()
+    }
+
+    /// The functions of the registry in a chain, the largest first and none over another.
+    fn windows(&mut self, segments: &[Segment], natures: &[Nature]) -> Vec<Window> {
+        let mut all: Vec<Window> = vec![];
+        for start in 0..segments.len() {
+            let mut nodes = vec![];
+            for end in start..segments.len().min(start + MOST_SEGMENTS) {
+                nodes.extend(&segments[end].nodes);
+                if nodes.len() > MOST_NODES {
+                    break;
+                }
+                let idle = [start, end].iter().any(|&i| natures[i] == Nature::Identity);
+                if idle || !self.is_float(segments[start].from) {
+                    continue;
+                }
+                let nature = if start == end {
+                    natures[start].clone()
+                } else {
+                    self.nature(segments[start].from, &nodes)
+                };
+                if let (Nature::Activation(activation), true) = (nature, self.is_float(segments[end].to)) {
+                    all.push(Window { segments: start..end + 1, activation, nodes: nodes.clone() });
+                }
+            }
+        }
+        all.sort_by_key(|w| (std::cmp::Reverse(w.nodes.len()), w.segments.start));
+        let mut taken = vec![false; segments.len()];
+        all.retain(|w| {
+            let free = !taken[w.segments.clone()].contains(&true);
+            if free {
+                taken[w.segments.clone()].fill(true);
+            }
+            free
+        });
+        all
+    }
+
+    fn is_float(&self, value: ValueId) -> bool {
+        self.index().data_type(value).is_none_or(is_float)
+    }
+
+    /// Tells a function that the registry doesn't have, if it stands where an activation would.
+    fn unknown(&mut self, segments: &[Segment], natures: &[Nature]) -> bool {
+        let curved = |i: &usize| natures[*i].is_curved();
+        let (Some(first), Some(last)) =
+            ((0..segments.len()).find(curved), (0..segments.len()).rev().find(curved))
+        else {
+            return false;
+        };
+        let (from, to) = (segments[first].from, segments[last].to);
+        let nodes: Vec<usize> = segments[first..=last].iter().flat_map(|s| s.nodes.iter().copied()).collect();
+        let stands = self.places.is_between_linear(from, to) && self.is_float(from) && self.is_float(to);
+        if !stands || self.flow.read_elsewhere(&nodes, to).is_some() {
+            return false;
+        }
+        let formula =
+            self.flow.program(from, &nodes).map_or("a long chain of operators".to_owned(), |p| p.formula());
+        let activation = Activation { kind: &UNKNOWN, parameters: vec![] };
+        let site = self.site(activation, from, to, nodes).ok();
+        let reason = format!("no activation that oplat knows: {formula}");
+        self.refuse(to, Refusal::Unknown, reason);
+        if let Some(told) = self.found.not_sites.last_mut() {
+            told.if_asked = site.map(Box::new);
+        }
+        true
+    }
+
+    /// The site that a window is, or why it is none.
+    fn judge(&self, window: &Window, from: ValueId, to: ValueId) -> Result<Site, (Refusal, String)> {
+        if let Some((value, reader)) = self.flow.read_elsewhere(&window.nodes, to) {
+            let by = |id: usize| format!("by {}", label(self.index().nodes[id].proto));
+            let reader = reader.map_or("as an output".to_owned(), by);
+            let (value, kind) = (self.index().name(value), window.activation.kind.name);
+            return Err((Refusal::Shared, format!("{value} inside this {kind} is also read {reader}")));
+        }
+        self.judge_place(&window.activation, from, to, self.places.is_after_linear(from))?;
+        self.site(window.activation.clone(), from, to, window.nodes.clone())
+            .map_err(|why| (Refusal::Other, why))
+    }
+
+    fn judge_place(
+        &self,
+        activation: &Activation,
+        from: ValueId,
+        to: ValueId,
+        after_linear: bool,
+    ) -> Result<(), (Refusal, String)> {
+        match activation.kind.place {
+            Place::Anywhere => Ok(()),
+            Place::AfterLinear if self.is_encoding(from) => {
+                Err((Refusal::Other, "encodes a position: its cosine is taken, too".to_owned()))
+            }
+            Place::AfterLinear if after_linear => Ok(()),
+            Place::AfterLinear => {
+                Err((Refusal::Other, "its input doesn't come from a linear operator".to_owned()))
+            }
+            Place::BetweenLinear => match self.places.purpose(from, to, after_linear) {
+                Purpose::Activation => Ok(()),
+                _ if !activation.kind.name.ends_with("sigmoid") => {
+                    Err((Refusal::Other, "doesn't stand between linear operators".to_owned()))
+                }
+                Purpose::Gate(scaled) => {
+                    let scaled = label(self.index().nodes[scaled].proto);
+                    Err((Refusal::Gate, format!("scales another tensor in {scaled}")))
+                }
+                Purpose::Elsewhere => Err((
+                    Refusal::Decode,
+                    "doesn't stand between linear operators: it decodes an output".to_owned(),
+                )),
+            },
+        }
+    }
+
+    /// Whether both sine and cosine are taken of a value.
+    fn is_encoding(&self, value: ValueId) -> bool {
+        self.index().uses(value).iter().any(
+            |user| matches!(*user, crate::onnx::index::Use::Node(id, _) if self.index().nodes[id].is("Cos")),
+        )
+    }
+
+    /// The site of an activation between two values. Fails with the reason where nothing else can stand there.
+    fn site(
+        &self,
+        activation: Activation,
+        from: ValueId,
+        to: ValueId,
+        nodes: Vec<usize>,
+    ) -> Result<Site, String> {
+        let raised = self.flow.raised_rank(from, &nodes)?;
+        let (from, nodes) = self.without_common_start(from, nodes);
+        let index = self.index();
+        let types = [from, to].map(|value| index.data_type(value));
+        if let [Some(before), Some(after)] = types
+            && before != after
+        {
+            return Err("its value has another element type than its input".to_owned());
+        }
+        let node = index.producer(to).ok_or("no node makes its value")?;
+        Ok(Site {
+            name: self.names[node].clone(),
+            activation,
+            node,
+            nodes,
+            input: index.name(from).to_owned(),
+            data_type: types[0].or(types[1]).unwrap_or(data_type::FLOAT),
+            channels: place::channels(index, from),
+            raised,
+            is_fused: false,
+            within: None,
+        })
+    }
+
+    /// Where each reader of a value first quantises it, or casts it, for itself: one of these stays, as what the activation
+    /// is applied to.
+    fn without_common_start(&self, from: ValueId, nodes: Vec<usize>) -> (ValueId, Vec<usize>) {
+        let readers: Vec<_> = nodes
+            .iter()
+            .filter_map(|&n| self.flow.maker(*self.index().nodes[n].outputs.first()?))
+            .filter(|element| element.inputs.contains(&from))
+            .collect();
+        match readers.first() {
+            Some(first) if readers.iter().all(|reader| reader.passes()) => {
+                let stays = first.nodes(self.index());
+                (first.output, nodes.into_iter().filter(|n| !stays.contains(n)).collect())
+            }
+            _ => (from, nodes),
+        }
+    }
+
+    /// A call of one of our own functions is what its name says, wherever it stands: nothing else writes these.
+    fn own(&mut self, id: usize, node: &Node, activation: Activation) {
+        let (Some(input), Some(&output)) = (node.inputs.first().copied().flatten(), node.outputs.first())
+        else {
+            return;
+        };
+        if let Ok(site) = self.site(activation, input, output, vec![id]) {
+            self.found.sites.push(site);
+        }
+    }
+
+    /// An activation inside another operator.
+    fn fused(&mut self, id: usize, node: &Node, fused: &Fused) {
+        let value = |i: usize| node.inputs.get(i).copied().flatten();
+        let (Some(input), Some(&output), Some(typed)) =
+            (value(0), node.outputs.first(), value(fused.typed_by()))
+        else {
+            return;
+        };
+        let Some(activation) = &fused.activation else {
+            return self.refuse(
+                output,
+                Refusal::Other,
+                format!("holds an activation that oplat doesn't know, in its {}", node.op()),
+            );
+        };
+        let after_linear = fused.is_after_linear() || self.places.is_after_linear(input);
+        if let Err((refusal, reason)) = self.judge_place(activation, input, output, after_linear) {
+            return self.refuse(output, refusal, reason);
+        }
+        if let Some(why) = fused.closed_because() {
+            return self.refuse(output, Refusal::Other, format!("{activation} {why}"));
+        }
+        self.found.sites.push(Site {
+            name: self.names[id].clone(),
+            activation: activation.clone(),
+            node: id,
+            nodes: vec![id],
+            input: self.index().name(input).to_owned(),
+            data_type: self.index().data_type(typed).unwrap_or(data_type::FLOAT),
+            channels: place::channels(self.index(), output),
+            raised: 0,
+            is_fused: true,
+            within: None,
+        });
+    }
+
+    fn refuse(&mut self, value: ValueId, refusal: Refusal, reason: String) {
+        let Some(node) = self.index().producer(value) else { return };
+        let (name, op) = (self.names[node].clone(), self.index().nodes[node].op().to_owned());
+        self.found.not_sites.push(NotSite { name, node, op, refusal, reason, if_asked: None });
+    }
+}
+
+impl Nature {
+    /// Whether it is no line.
+    fn is_curved(&self) -> bool {
+        matches!(self, Self::Activation(_) | Self::Unknown)
+    }
+}
+
+fn nature(program: &Program) -> Nature {
+    let lines = program.is_affine_by_steps();
+    let Some(channels) = program.samples() else {
+        return if lines { Nature::Affine } else { Nature::Unknown };
+    };
+    if channels.iter().all(|samples| samples.is_identity()) {
+        return Nature::Identity;
+    }
+    if lines || channels.iter().all(|samples| samples.is_line()) {
+        return Nature::Affine;
+    }
+    let operators = program.operators();
+    recognise(&channels, &Clues { operators: &operators }).map_or(Nature::Unknown, Nature::Activation)
+}
+
+/// Every node's name as a user knows it, made different where the file's aren't.
+fn names(index: &Index) -> Vec<String> {
+    let mut count = HashMap::new();
+    for node in &index.nodes {
+        *count.entry(label(node.proto)).or_insert(0) += 1;
+    }
+    let name = |(i, node): (usize, &Node)| {
+        let label = label(node.proto);
+        if count.get(label) == Some(&1) { label.to_owned() } else { format!("{label}@{i}") }
+    };
+    index.nodes.iter().enumerate().map(name).collect()
+}
