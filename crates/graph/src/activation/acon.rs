@@ -2,7 +2,7 @@
 
 use super::samples::Samples;
 use super::sigmoid::{logit, sigmoid, sigmoid_slope};
-use super::{Form, Kind, Parameter};
+use super::{Form, Kind, Learnt, Parameter};
 
 /// (p1 - p2) x σ(β (p1 - p2) x) + p2 x
 fn acon(x: f64, p1: f64, p2: f64, beta: f64) -> f64 {
@@ -36,7 +36,7 @@ pub const KINDS: &[Kind] = &[
         slope: |x, p| acon_slope(x, p[0], p[1], p[2]),
         range: [-0.010_033_648_59, f64::INFINITY],
         fit: Some(fit),
-        per_channel: true,
+        learnt: Learnt::Always,
         exported: &[Form::since(1, "x * (p1 - p2) * Sigmoid(x * (p1 - p2) * beta) + x * p2")],
         ..Kind::PLAIN
     },

@@ -68,8 +68,7 @@ pub struct Kind {
     pub fit: Option<fn(&Samples) -> Option<Vec<f64>>>,
     /// Operators that tell it from another kind of the same values.
     pub told_by: &'static [&'static str],
-    /// Whether its parameters are learnt for each channel.
-    pub per_channel: bool,
+    pub learnt: Learnt,
     /// The formulas in which exporters write it: the first that fits opset and exporter is taken.
     pub exported: &'static [Form],
     /// Whether its sites are looked for in models.
@@ -98,7 +97,7 @@ impl Kind {
         monotonic: false,
         fit: None,
         told_by: &[],
-        per_channel: false,
+        learnt: Learnt::Never,
         exported: &[],
         detectable: true,
         place: Place::Anywhere,
@@ -169,6 +168,15 @@ pub enum Place {
     Anywhere,
     BetweenLinear,
     AfterLinear,
+}
+
+/// Whether a kind's parameters are learnt for each channel, and then are tensors in a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learnt {
+    Never,
+    Sometimes,
+    /// Without tensors, functions of these values are sums of others: x + SiLU(x) is an ACON, too.
+    Always,
 }
 
 /// All kinds, in the order of tables.

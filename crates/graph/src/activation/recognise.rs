@@ -1,7 +1,7 @@
 //! Which activation a function is, by its values alone.
 
 use super::samples::Samples;
-use super::{Activation, Kind, kinds};
+use super::{Activation, Kind, Learnt, kinds};
 
 /// A function this near to a kind is of that kind. Constants rounded to half floats, or to 0.1667 for a sixth, move a
 /// function by up to 3e-4; GELU's two forms, the nearest two kinds, are 5e-4 apart, and the nearer one is taken.
@@ -27,8 +27,9 @@ struct Fit {
 /// The activation that a function is, given its values in one channel, or in some of those that have constants of their
 /// own (in which its parameters then are tensors). `None` if it is none of the registry.
 pub fn recognise(channels: &[Samples], clues: &Clues) -> Option<Activation> {
-    let fits: Vec<Fit> =
-        kinds().filter(|kind| kind.detectable).filter_map(|kind| fit(kind, channels)).collect();
+    let tensors = channels.len() > 1;
+    let looked_for = |kind: &&Kind| kind.detectable && (tensors || kind.learnt != Learnt::Always);
+    let fits: Vec<Fit> = kinds().filter(looked_for).filter_map(|kind| fit(kind, channels)).collect();
     let nearest = |with: bool| {
         let some = fits.iter().filter(move |fit| fit.kind.parameters.is_empty() != with);
         some.min_by(|a, b| a.distance.total_cmp(&b.distance))
@@ -37,7 +38,7 @@ pub fn recognise(channels: &[Samples], clues: &Clues) -> Option<Activation> {
     let beaten = |plain: &Fit| fitted.is_some_and(|f| f.distance * MUCH_NEARER <= plain.distance);
     match plain {
         Some(plain) if plain.distance <= SURE || !beaten(plain) => Some(plain.activation()),
-        _ => likeliest(&fits, fitted?, clues, channels.len() > 1).map(Fit::activation),
+        _ => likeliest(&fits, fitted?, clues, tensors).map(Fit::activation),
     }
 }
 
@@ -48,7 +49,7 @@ fn likeliest<'f>(fits: &'f [Fit], nearest: &Fit, clues: &Clues, tensors: bool) -
     let as_near = fits.iter().filter(|fit| !fit.kind.parameters.is_empty() && fit.distance <= near);
     as_near.min_by_key(|fit| {
         let told = fit.kind.told_by.iter().any(|op| clues.operators.contains(op));
-        (fit.kind.parameters.len(), !told, fit.kind.per_channel != tensors)
+        (fit.kind.parameters.len(), !told, (fit.kind.learnt != Learnt::Never) != tensors)
     })
 }
 
@@ -140,12 +141,18 @@ fn least_squares(columns: &[Vec<f64>], target: &[f64]) -> Option<Vec<f64>> {
     Some(rows.iter().map(|row| row[n]).collect())
 }
 
+/// The number of few digits that a file's single floats made this of, where there is one.
+fn as_written(number: f64) -> f64 {
+    let short = format!("{number:.5e}").parse().unwrap_or(number);
+    if (short - number).abs() <= 5e-7 * number.abs() { short } else { number }
+}
+
 impl Fit {
     fn activation(&self) -> Activation {
         let first = &self.parameters[0];
         let same =
             |i: usize| self.parameters.iter().all(|p| (p[i] - first[i]).abs() <= 1e-6 * first[i].abs());
-        let parameters = (0..first.len()).map(|i| same(i).then_some(first[i])).collect();
+        let parameters = (0..first.len()).map(|i| same(i).then_some(as_written(first[i]))).collect();
         Activation { kind: self.kind, parameters }
     }
 }
@@ -160,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_recognised_with_its_parameters() {
-        for kind in kinds().filter(|kind| kind.detectable) {
+        for kind in kinds().filter(|kind| kind.detectable && kind.learnt != Learnt::Always) {
             for factor in [1.0, 0.3, 2.75, -0.6] {
                 let p: Vec<f64> = kind.defaults().iter().map(|p| p * factor).collect();
                 let found =
@@ -210,6 +217,17 @@ mod tests {
         let elu = |x: f64| if x < 0.0 { x.exp_m1() } else { x };
         assert_eq!(told(elu, &["Celu"]).as_deref(), Some("celu"));
         assert_eq!(told(elu, &["Where", "Exp"]).as_deref(), Some("elu"));
+    }
+
+    #[test]
+    fn what_is_always_learnt_is_only_told_of_channels() {
+        let acon = Activation::parse("acon_c").unwrap();
+        let of = |p1: f64| Samples::of(|x| (acon.kind.value)(x, &[p1, -0.8, 1.0]));
+        let clues = Clues { operators: &[] };
+        assert_eq!(recognise(&[of(1.2)], &clues), None);
+        let found = recognise(&[of(1.2), of(0.9)], &clues).unwrap();
+        assert_eq!((found.kind.name, found.parameters[0]), ("acon_c", None));
+        assert!((found.parameters[1].unwrap() + 0.8).abs() < 1e-6);
     }
 
     #[test]

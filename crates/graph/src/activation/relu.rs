@@ -1,7 +1,7 @@
 //! Piecewise linear functions.
 
 use super::samples::Samples;
-use super::{Form, Kind, Parameter, Place};
+use super::{Form, Kind, Learnt, Parameter, Place};
 
 /// x where it is positive, else a fraction of it.
 fn leaky(x: f64, slope: f64) -> f64 {
@@ -12,9 +12,10 @@ fn leaky_slope(x: f64, slope: f64) -> f64 {
     if x >= 0.0 { 1.0 } else { slope }
 }
 
-/// The slope below 0 of a function that has one there.
+/// The slope below 0 of a function that has one there. Of -1, it is the absolute value, which nobody means by these.
 fn fit_slope(samples: &Samples) -> Option<Vec<f64>> {
-    Some(vec![samples.ratio(-8.0, -8.0)?])
+    let slope = samples.ratio(-8.0, -8.0)?;
+    ((slope + 1.0).abs() > 1e-3).then_some(vec![slope])
 }
 
 /// 1 between two bounds, 0 outside.
@@ -122,7 +123,7 @@ pub const KINDS: &[Kind] = &[
         fit: Some(fit_slope),
         // Keras writes it as relu(x) - slope relu(-x).
         told_by: &["PRelu", "Relu"],
-        per_channel: true,
+        learnt: Learnt::Sometimes,
         exported: &[Form::since(7, "PRelu(x, slope)")],
         ..Kind::PLAIN
     },

@@ -152,10 +152,10 @@ impl Writer<'_, '_> {
                     attribute.push(float_attribute(name, arg.constant(&self.site.parameter)?));
                 }
                 // A slope broadcasts to the input's last axes; one element fits every rank.
-                ("PRelu", 1) => {
-                    let slope = arg.constant(&self.site.parameter)?;
-                    input.push(self.number(slope, vec![1]));
-                }
+                ("PRelu", 1) => input.push(match arg.constant(&self.site.parameter) {
+                    Some(slope) => self.number(slope, vec![1]),
+                    None => self.value(arg)?,
+                }),
                 _ => input.push(self.value(arg)?),
             }
         }

@@ -112,9 +112,12 @@ impl Finder<'_, '_, '_> {
         let is_piece = (0..segments.len()).any(|i| unknown(&i));
         // Where nobody knows the whole, its pieces are no sites; the whole is told where an activation would stand.
         let told = is_piece && self.unknown(&segments, &natures);
+        let [Some(first), Some(last)] = [segments.first(), segments.last()] else { return };
         for window in windows {
             let (from, to) = (segments[window.segments.start].from, segments[window.segments.end - 1].to);
-            let judged = self.judge(&window, from, to);
+            // Where all of a chain is known, its functions stand where it does.
+            let place = if is_piece { [from, to] } else { [first.from, last.to] };
+            let judged = self.judge(&window, [from, to], place);
             match judged {
                 Ok(site) if !is_piece => self.found.sites.push(site),
                 Err((Refusal::Gate | Refusal::Decode, _)) if told => {}
@@ -199,14 +202,19 @@ impl Finder<'_, '_, '_> {
     }
 
     /// The site that a window is, or why it is none.
-    fn judge(&self, window: &Window, from: ValueId, to: ValueId) -> Result<Site, (Refusal, String)> {
+    fn judge(
+        &self,
+        window: &Window,
+        [from, to]: [ValueId; 2],
+        place: [ValueId; 2],
+    ) -> Result<Site, (Refusal, String)> {
         if let Some((value, reader)) = self.flow.read_elsewhere(&window.nodes, to) {
             let by = |id: usize| format!("by {}", label(self.index().nodes[id].proto));
             let reader = reader.map_or("as an output".to_owned(), by);
             let (value, kind) = (self.index().name(value), window.activation.kind.name);
             return Err((Refusal::Shared, format!("{value} inside this {kind} is also read {reader}")));
         }
-        self.judge_place(&window.activation, from, to, self.places.is_after_linear(from))?;
+        self.judge_place(&window.activation, place, self.places.is_after_linear(place[0]))?;
         self.site(window.activation.clone(), from, to, window.nodes.clone())
             .map_err(|why| (Refusal::Other, why))
     }
@@ -214,8 +222,7 @@ impl Finder<'_, '_, '_> {
     fn judge_place(
         &self,
         activation: &Activation,
-        from: ValueId,
-        to: ValueId,
+        [from, to]: [ValueId; 2],
         after_linear: bool,
     ) -> Result<(), (Refusal, String)> {
         match activation.kind.place {
@@ -327,7 +334,7 @@ impl Finder<'_, '_, '_> {
             );
         };
         let after_linear = fused.is_after_linear() || self.places.is_after_linear(input);
-        if let Err((refusal, reason)) = self.judge_place(activation, input, output, after_linear) {
+        if let Err((refusal, reason)) = self.judge_place(activation, [input, output], after_linear) {
             return self.refuse(output, refusal, reason);
         }
         if let Some(why) = fused.closed_because() {
