@@ -143,7 +143,7 @@ fn least_squares(columns: &[Vec<f64>], target: &[f64]) -> Option<Vec<f64>> {
 
 /// The number of few digits that a file's single floats made this of, where there is one.
 fn as_written(number: f64) -> f64 {
-    let short = format!("{number:.5e}").parse().unwrap_or(number);
+    let short = format!("{number:.3e}").parse().unwrap_or(number);
     if (short - number).abs() <= 5e-7 * number.abs() { short } else { number }
 }
 
