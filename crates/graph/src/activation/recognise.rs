@@ -66,21 +66,26 @@ fn fit(kind: &'static Kind, channels: &[Samples]) -> Option<Fit> {
 }
 
 fn nearest_parameters(kind: &Kind, samples: &Samples) -> Option<(f64, Vec<f64>)> {
-    let distance = |p: &[f64]| samples.distance(|x| (kind.value)(x, p));
+    let distance = |p: &[f64], limit: f64| samples.distance_within(limit, |x| (kind.value)(x, p));
     let defaults = kind.defaults();
-    let far = distance(&defaults);
     // What a file rounds the defaults to is the defaults.
-    if far <= if defaults.is_empty() { TOLERANCE } else { SURE } {
+    let far = distance(&defaults, if defaults.is_empty() { TOLERANCE } else { SURE });
+    if far.is_finite() {
         return Some((far, defaults));
     }
     let start = (kind.fit?)(samples).filter(|p| p.iter().all(|v| v.is_finite()))?;
+    if distance(&start, HOPELESS).is_infinite() {
+        return None;
+    }
     let found = refine(kind, samples, start);
-    let far = distance(&found);
-    (far <= TOLERANCE).then_some((far, found))
+    let far = distance(&found, TOLERANCE);
+    far.is_finite().then_some((far, found))
 }
 
+/// From parameters so far away, no better ones are looked for.
+const HOPELESS: f64 = 0.02;
 /// Most steps of [`refine`]: from a start that is near, two or three do.
-const STEPS: usize = 12;
+const STEPS: usize = 6;
 
 /// Parameters that fit better, by Gauss and Newton's method of least squares; the start itself where none do.
 fn refine(kind: &Kind, samples: &Samples, start: Vec<f64>) -> Vec<f64> {
@@ -111,10 +116,13 @@ fn refine(kind: &Kind, samples: &Samples, start: Vec<f64>) -> Vec<f64> {
         let Some(step) = least_squares(&columns, &r) else { break };
         let q: Vec<f64> = p.iter().zip(step).map(|(p, s)| p - s).collect();
         let s = residuals(&q);
-        if square(&s).is_nan() || square(&s) >= error {
+        let gained = square(&s) < error / 4.0;
+        if square(&s) < error {
+            (p, r) = (q, s);
+        }
+        if !gained {
             break;
         }
-        (p, r) = (q, s);
     }
     p
 }
@@ -144,7 +152,7 @@ fn least_squares(columns: &[Vec<f64>], target: &[f64]) -> Option<Vec<f64>> {
 /// The number of few digits that a file's single floats made this of, where there is one.
 fn as_written(number: f64) -> f64 {
     let short = format!("{number:.3e}").parse().unwrap_or(number);
-    if (short - number).abs() <= 5e-7 * number.abs() { short } else { number }
+    if (short - number).abs() <= 2.5e-7 * number.abs() { short } else { number }
 }
 
 impl Fit {

@@ -15,7 +15,7 @@ fn leaky_slope(x: f64, slope: f64) -> f64 {
 /// The slope below 0 of a function that has one there. Of -1, it is the absolute value, which nobody means by these.
 fn fit_slope(samples: &Samples) -> Option<Vec<f64>> {
     let slope = samples.ratio(-8.0, -8.0)?;
-    ((slope + 1.0).abs() > 1e-3).then_some(vec![slope])
+    ((slope + 1.0).abs() > 1e-6).then_some(vec![slope])
 }
 
 /// 1 between two bounds, 0 outside.

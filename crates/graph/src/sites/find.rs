@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::curve::Curve;
 use super::flow::{Flow, Segment, is_float};
 use super::functions;
 use super::fused::{self, Fused};
@@ -18,6 +19,8 @@ use crate::onnx::{Model, label};
 /// activation of the registry that anyone writes has half of either.
 const MOST_SEGMENTS: usize = 12;
 const MOST_NODES: usize = 64;
+/// Of segments that are no lines, so many: the logarithm of an exponential has two.
+const MOST_CURVED: usize = 3;
 
 /// Finds the sites of a model.
 pub fn find(model: &Model) -> Found {
@@ -29,8 +32,14 @@ fn look(model: &Model) -> Found {
     let index = Index::new(model);
     let flow = Flow::new(model, &index);
     let places = Places::new(model, &flow);
-    let mut finder =
-        Finder { flow: &flow, places, names: names(&index), known: HashMap::new(), found: Found::default() };
+    let mut finder = Finder {
+        flow: &flow,
+        places,
+        names: names(&index),
+        numbers: HashMap::new(),
+        known: HashMap::new(),
+        found: Found::default(),
+    };
     for (id, node) in index.nodes.iter().enumerate() {
         if let Some(activation) = own::read(node.proto) {
             finder.own(id, node, activation);
@@ -51,8 +60,10 @@ struct Finder<'f, 'i, 'm> {
     places: Places<'f, 'i, 'm>,
     /// By the index of the node.
     names: Vec<String>,
-    /// What programs were found to be, by their keys.
-    known: HashMap<Vec<u64>, Nature>,
+    /// Each different program's number, by its key.
+    numbers: HashMap<Vec<u64>, usize>,
+    /// What programs are, by their numbers, one behind the other.
+    known: HashMap<Vec<usize>, Nature>,
     found: Found,
 }
 
@@ -65,6 +76,18 @@ enum Nature {
     Affine,
     Activation(Activation),
     Unknown,
+    /// No number somewhere, or one number everywhere: nothing that is made of it is an activation.
+    Dead,
+}
+
+/// A segment of a chain, as a function.
+struct Link {
+    segment: Segment,
+    /// `None` where it can't be told.
+    program: Option<Program>,
+    /// The program's number.
+    number: usize,
+    nature: Nature,
 }
 
 /// Some segments of a chain, as one function.
@@ -104,17 +127,20 @@ impl Finder<'_, '_, '_> {
 
     /// Finds the sites in the chain of segments that ends in a value.
     fn chain(&mut self, end: ValueId) {
-        let segments = self.segments(end);
-        let natures: Vec<Nature> = segments.iter().map(|s| self.nature(s.from, &s.nodes)).collect();
-        let windows = self.windows(&segments, &natures);
-        let covered = |i: usize| windows.iter().any(|w| w.segments.contains(&i));
-        let unknown = |i: &usize| natures[*i].is_curved() && !covered(*i);
-        let is_piece = (0..segments.len()).any(|i| unknown(&i));
+        let links: Vec<Link> = self.segments(end).into_iter().map(|segment| self.link(segment)).collect();
+        let windows = self.windows(&links);
+        let mut covered = vec![false; links.len()];
+        windows.iter().for_each(|w| covered[w.segments.clone()].fill(true));
+        let is_piece = links.iter().zip(covered).any(|(link, covered)| link.nature.is_curved() && !covered);
         // Where nobody knows the whole, its pieces are no sites; the whole is told where an activation would stand.
-        let told = is_piece && self.unknown(&segments, &natures);
-        let [Some(first), Some(last)] = [segments.first(), segments.last()] else { return };
+        let told = is_piece && self.unknown(&links);
+        let [Some(first), Some(last)] = [links.first(), links.last()].map(|link| link.map(|l| &l.segment))
+        else {
+            return;
+        };
         for window in windows {
-            let (from, to) = (segments[window.segments.start].from, segments[window.segments.end - 1].to);
+            let [start, end] = [window.segments.start, window.segments.end - 1].map(|i| &links[i].segment);
+            let (from, to) = (start.from, end.to);
             // Where all of a chain is known, its functions stand where it does.
             let place = if is_piece { [from, to] } else { [first.from, last.to] };
             let judged = self.judge(&window, [from, to], place);
@@ -129,38 +155,27 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// What the function between a value and the last of some nodes is.
-    fn nature(&mut self, from: ValueId, nodes: &[usize]) -> Nature {
-        let Some(program) = self.flow.program(from, nodes) else { return Nature::Unknown };
-        self.known.entry(program.key()).or_insert_with(|| nature(&program)).clone()
+    fn link(&mut self, segment: Segment) -> Link {
+        let program = self.flow.program(segment.from, &segment.nodes);
+        let Some(program) = program else {
+            return Link { segment, program, number: 0, nature: Nature::Unknown };
+        };
+        let next = self.numbers.len() + 1;
+        let number = *self.numbers.entry(program.key()).or_insert(next);
+        let nature = self.known.entry(vec![number]).or_insert_with(|| nature(&program)).clone();
+        Link { segment, program: Some(program), number, nature }
     }
 
     /// The functions of the registry in a chain, the largest first and none over another.
-    fn windows(&mut self, segments: &[Segment], natures: &[Nature]) -> Vec<Window> {
+    fn windows(&mut self, links: &[Link]) -> Vec<Window> {
         let mut all: Vec<Window> = vec![];
-        for start in 0..segments.len() {
-            let mut nodes = vec![];
-            for end in start..segments.len().min(start + MOST_SEGMENTS) {
-                nodes.extend(&segments[end].nodes);
-                if nodes.len() > MOST_NODES {
-                    break;
-                }
-                let idle = [start, end].iter().any(|&i| natures[i] == Nature::Identity);
-                if idle || !self.is_float(segments[start].from) {
-                    continue;
-                }
-                let nature = if start == end {
-                    natures[start].clone()
-                } else {
-                    self.nature(segments[start].from, &nodes)
-                };
-                if let (Nature::Activation(activation), true) = (nature, self.is_float(segments[end].to)) {
-                    all.push(Window { segments: start..end + 1, activation, nodes: nodes.clone() });
-                }
+        for start in 0..links.len() {
+            if links[start].nature != Nature::Identity && self.is_float(links[start].segment.from) {
+                all.extend(self.windows_from(start, links));
             }
         }
         all.sort_by_key(|w| (std::cmp::Reverse(w.nodes.len()), w.segments.start));
-        let mut taken = vec![false; segments.len()];
+        let mut taken = vec![false; links.len()];
         all.retain(|w| {
             let free = !taken[w.segments.clone()].contains(&true);
             if free {
@@ -171,20 +186,54 @@ impl Finder<'_, '_, '_> {
         all
     }
 
+    /// The functions of the registry that begin with a segment of a chain.
+    fn windows_from(&mut self, start: usize, links: &[Link]) -> Vec<Window> {
+        let (mut found, mut nodes, mut numbers) = (vec![], vec![], vec![]);
+        let mut so_far = SoFar::default();
+        for end in start..links.len().min(start + MOST_SEGMENTS) {
+            let link = &links[end];
+            nodes.extend(&link.segment.nodes);
+            numbers.push(link.number);
+            let curved = links[start..=end].iter().filter(|link| link.nature.is_curved()).count();
+            if link.program.is_none() || nodes.len() > MOST_NODES || curved > MOST_CURVED {
+                break;
+            }
+            let nature = match self.known.get(&numbers) {
+                Some(known) => known.clone(),
+                None => {
+                    let nature =
+                        so_far.nature(links[start..=end].iter().filter_map(|link| link.program.as_ref()));
+                    self.known.insert(numbers.clone(), nature.clone());
+                    nature
+                }
+            };
+            match nature {
+                Nature::Dead => break,
+                Nature::Activation(activation)
+                    if link.nature != Nature::Identity && self.is_float(link.segment.to) =>
+                {
+                    found.push(Window { segments: start..end + 1, activation, nodes: nodes.clone() });
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     fn is_float(&self, value: ValueId) -> bool {
         self.index().data_type(value).is_none_or(is_float)
     }
 
     /// Tells a function that the registry doesn't have, if it stands where an activation would.
-    fn unknown(&mut self, segments: &[Segment], natures: &[Nature]) -> bool {
-        let curved = |i: &usize| natures[*i].is_curved();
-        let (Some(first), Some(last)) =
-            ((0..segments.len()).find(curved), (0..segments.len()).rev().find(curved))
+    fn unknown(&mut self, links: &[Link]) -> bool {
+        let curved = |link: &Link| link.nature.is_curved();
+        let (Some(first), Some(last)) = (links.iter().position(curved), links.iter().rposition(curved))
         else {
             return false;
         };
-        let (from, to) = (segments[first].from, segments[last].to);
-        let nodes: Vec<usize> = segments[first..=last].iter().flat_map(|s| s.nodes.iter().copied()).collect();
+        let (from, to) = (links[first].segment.from, links[last].segment.to);
+        let nodes = links[first..=last].iter().flat_map(|link| link.segment.nodes.iter().copied());
+        let nodes: Vec<usize> = nodes.collect();
         let stands = self.places.is_between_linear(from, to) && self.is_float(from) && self.is_float(to);
         if !stands || self.flow.read_elsewhere(&nodes, to).is_some() {
             return false;
@@ -364,23 +413,53 @@ impl Finder<'_, '_, '_> {
 impl Nature {
     /// Whether it is no line.
     fn is_curved(&self) -> bool {
-        matches!(self, Self::Activation(_) | Self::Unknown)
+        matches!(self, Self::Activation(_) | Self::Unknown | Self::Dead)
     }
 }
 
+/// The values of programs, one behind the other, as far as they were asked for.
+#[derive(Default)]
+struct SoFar {
+    curve: Option<Curve>,
+    programs: usize,
+}
+
+impl SoFar {
+    /// What all of these are together; the first ones are those that were given before.
+    fn nature<'p>(&mut self, programs: impl Iterator<Item = &'p Program> + Clone) -> Nature {
+        let mut curve = self.curve.take().unwrap_or_else(Curve::start);
+        for program in programs.clone().skip(self.programs) {
+            let Some(next) = curve.through(program) else { return Nature::Dead };
+            curve = next;
+            self.programs += 1;
+        }
+        let operators: Vec<&str> = programs.clone().flat_map(Program::operators).collect();
+        let nature = told(&curve, &operators);
+        self.curve = Some(curve);
+        nature
+    }
+}
+
+/// What one program is.
 fn nature(program: &Program) -> Nature {
-    let lines = program.is_affine_by_steps();
-    let Some(channels) = program.samples() else {
-        return if lines { Nature::Affine } else { Nature::Unknown };
-    };
-    if channels.iter().all(|samples| samples.is_identity()) {
-        return Nature::Identity;
+    match Curve::start().through(program) {
+        Some(curve) => told(&curve, &program.operators()),
+        // A constant that isn't looked into may still be no more than added.
+        None if program.is_affine_by_steps() => Nature::Affine,
+        None => Nature::Unknown,
     }
-    if lines || channels.iter().all(|samples| samples.is_line()) {
-        return Nature::Affine;
+}
+
+fn told(curve: &Curve, operators: &[&str]) -> Nature {
+    if curve.is_dead() {
+        Nature::Dead
+    } else if curve.is_identity() {
+        Nature::Identity
+    } else if curve.is_line() {
+        Nature::Affine
+    } else {
+        recognise(&curve.samples, &Clues { operators }).map_or(Nature::Unknown, Nature::Activation)
     }
-    let operators = program.operators();
-    recognise(&channels, &Clues { operators: &operators }).map_or(Nature::Unknown, Nature::Activation)
 }
 
 /// Every node's name as a user knows it, made different where the file's aren't.

@@ -1,10 +1,11 @@
 //! Sites: where a model applies an activation, and why what looks like one isn't.
 //!
-//! A site is what it computes. `flow` tells which values are functions of which, `program` is such a function, the
-//! registry says which activation it is (`activation::recognise`), `place` whether it stands where an activation would,
+//! A site is what it computes. `flow` tells which values are functions of which, `program` is such a function, `curve` its
+//! values and `text` its formula, the registry says which activation it is (`activation::recognise`), `place` whether it stands where an activation would,
 //! and `find` puts this together. `fused` knows activations inside other operators, `functions` those inside functions
 //! that the model brings along, `own` those that we wrote.
 
+mod curve;
 mod find;
 mod flow;
 mod functions;
@@ -12,6 +13,7 @@ pub mod fused;
 pub mod own;
 mod place;
 mod program;
+mod text;
 mod tree;
 
 use crate::activation::{Activation, Kind};

@@ -1,13 +1,11 @@
 //! A piece of a graph as a function of one number: element-wise operators, step by step.
 //!
-//! It is evaluated in double precision, whatever the model's type, and shown as a formula. Calls of functions that the
-//! model brings along are steps, too, where all in them is element-wise.
+//! `curve` evaluates it, `text` shows it as a formula. Calls of functions that the model brings along are steps, too, where
+//! all in them is element-wise.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::activation::samples::{Samples, points};
 use crate::onnx::constants::Numbers;
 use crate::onnx::inline::Functions;
 use crate::onnx::messages::{AttributeProto, FunctionProto, NodeProto, TensorProto, data_type};
@@ -18,8 +16,6 @@ use crate::onnx::tensor;
 pub const MOST_STEPS: usize = 160;
 /// Functions that call functions, so deep at most.
 const DEEPEST_CALL: usize = 8;
-/// Of constants that differ by channel, so many channels are looked at.
-const CHANNELS: usize = 8;
 
 /// What a step reads.
 #[derive(Clone, Debug)]
@@ -231,61 +227,6 @@ fn constant(node: &NodeProto, call: &Call) -> Option<Arg> {
 }
 
 impl Program {
-    /// Its values at the points where functions are sampled: of the whole where it has no constants that differ by
-    /// channel, else of some channels. `None` where it reads a constant that isn't looked into, or constants of
-    /// different channels.
-    pub fn samples(&self) -> Option<Vec<Samples>> {
-        let channels = self.channels()?;
-        let picked =
-            (0..channels.min(CHANNELS)).map(|i| i * (channels - 1) / (channels.min(CHANNELS) - 1).max(1));
-        picked.map(|channel| self.sample(channel)).collect()
-    }
-
-    /// The function of its one input in a channel.
-    fn sample(&self, channel: usize) -> Option<Samples> {
-        let at = |&x: &f64| self.value(&[x], channel);
-        Some(Samples(points().iter().map(at).collect::<Option<_>>()?))
-    }
-
-    fn value(&self, inputs: &[f64], channel: usize) -> Option<f64> {
-        let mut values: Vec<f64> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let read = |arg: &Arg| match arg {
-                Arg::Input(i) => inputs.get(*i).copied(),
-                Arg::Step(i) => values.get(*i).copied(),
-                Arg::Number(v) => Some(*v),
-                Arg::Tensor(numbers, _) => numbers.values.get(channel).copied(),
-                Arg::Unread(_) => None,
-            };
-            let args = step.args.iter().map(read).collect::<Option<Vec<f64>>>()?;
-            values.push(match &step.what {
-                What::Operator { operator, numbers, text } => operator.value(&args, numbers, text)?,
-                What::Pass => args[0],
-                What::Call(program) => program.value(&args, channel)?,
-            });
-        }
-        values.last().copied()
-    }
-
-    fn args(&self) -> impl Iterator<Item = &Arg> {
-        self.steps.iter().flat_map(|step| &step.args)
-    }
-
-    /// How many channels its constants tell apart.
-    fn channels(&self) -> Option<usize> {
-        let mut channels: Option<Vec<usize>> = None;
-        for arg in self.args() {
-            if let Arg::Tensor(numbers, _) = arg {
-                let own = stripped(&numbers.dims);
-                if channels.as_ref().is_some_and(|other| *other != own) {
-                    return None;
-                }
-                channels = Some(own);
-            }
-        }
-        Some(channels.map_or(1, |dims| dims.iter().product()))
-    }
-
     /// Whether each step adds a constant, multiplies by one, or gives on its input.
     pub fn is_affine_by_steps(&self) -> bool {
         self.steps.iter().all(Step::is_affine)
@@ -343,123 +284,19 @@ impl Program {
             }
         }
     }
-
-    /// The formula of its result, `x` being its input; cut short where it is long.
-    pub fn formula(&self) -> String {
-        const LONGEST: usize = 100;
-        const MOST_PARTS: usize = 400;
-        let writer = Writer { program: self, left: Cell::new(MOST_PARTS) };
-        let text = writer.result(&[Text { text: "x".to_owned(), binds: Binds::Alone }]).text;
-        match text.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
-        }
-    }
 }
 
-fn stripped(dims: &[usize]) -> Vec<usize> {
-    dims.iter().copied().filter(|&d| d != 1).collect()
-}
-
-/// How tightly a part of a formula holds together.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-enum Binds {
-    Comparison,
-    Sum,
-    Product,
-    Alone,
-}
-
-/// A part of a formula.
-#[derive(Clone)]
-struct Text {
-    text: String,
-    binds: Binds,
-}
-
-impl Text {
-    /// In brackets unless it holds together as tightly as asked.
-    fn at_least(&self, binds: Binds) -> String {
-        if self.binds >= binds { self.text.clone() } else { format!("({})", self.text) }
-    }
-}
-
-struct Writer<'p> {
-    program: &'p Program,
-    /// Parts that may still be written: what occurs twice is written twice, and could double with each step.
-    left: Cell<usize>,
-}
-
-impl Writer<'_> {
-    /// The text of the last step, given those of the inputs.
-    fn result(&self, inputs: &[Text]) -> Text {
-        self.step(self.program.steps.len() - 1, inputs)
-    }
-
-    fn step(&self, i: usize, inputs: &[Text]) -> Text {
-        if self.left.get() == 0 {
-            return Text { text: "…".to_owned(), binds: Binds::Alone };
-        }
-        self.left.set(self.left.get() - 1);
-        let step = &self.program.steps[i];
-        let args: Vec<Text> = step.args.iter().map(|arg| self.arg(arg, inputs)).collect();
-        match &step.what {
-            What::Pass => args[0].clone(),
-            What::Call(program) => Writer { program, left: self.left.clone() }.result(&args),
-            What::Operator { operator, numbers, text } => match (operator.sign, args.as_slice()) {
-                (Some(sign), [a, b]) => infix(sign, a, b),
-                _ => call(operator, &args, numbers, text),
-            },
-        }
-    }
-
-    fn arg(&self, arg: &Arg, inputs: &[Text]) -> Text {
-        let alone = |text: String| Text { text, binds: Binds::Alone };
-        match arg {
-            Arg::Input(i) => inputs.get(*i).cloned().unwrap_or_else(|| alone("?".to_owned())),
-            Arg::Step(i) => self.step(*i, inputs),
-            Arg::Number(v) if *v < 0.0 => Text { text: (*v as f32).to_string(), binds: Binds::Sum },
-            Arg::Number(v) => alone((*v as f32).to_string()),
-            Arg::Tensor(_, name) | Arg::Unread(name) => alone(name.to_string()),
-        }
-    }
-}
-
-fn infix(sign: &str, a: &Text, b: &Text) -> Text {
-    let binds = match sign {
-        "+" | "-" => Binds::Sum,
-        "*" | "/" => Binds::Product,
-        _ => Binds::Comparison,
-    };
-    let tighter = match binds {
-        Binds::Comparison => Binds::Sum,
-        Binds::Sum => Binds::Product,
-        _ => Binds::Alone,
-    };
-    // a - (b + c) and a / (b * c) need their brackets.
-    let right = if matches!(sign, "+" | "*") { binds } else { tighter };
-    let left = if binds == Binds::Comparison { tighter } else { binds };
-    Text { text: format!("{} {sign} {}", a.at_least(left), b.at_least(right)), binds }
-}
-
-fn call(operator: &Operator, args: &[Text], numbers: &[f64], text: &str) -> Text {
-    let inputs = args.iter().map(|arg| arg.text.clone());
-    let numbers = operator.numbers.iter().zip(numbers).map(|((name, _), v)| format!("{name}={}", *v as f32));
-    let text = operator.text.map(|(name, _)| format!("{name}={text}"));
-    let parts: Vec<String> = inputs.chain(numbers).chain(text).collect();
-    Text { text: format!("{}({})", operator.name, parts.join(", ")), binds: Binds::Alone }
-}
-
+/// Programs for tests.
 #[cfg(test)]
-mod tests {
+pub mod example {
     use super::*;
 
-    fn operator(name: &str, args: Vec<Arg>) -> Step {
+    pub fn operator(name: &str, args: Vec<Arg>) -> Step {
         let operator = operators::find(name, args.len()).unwrap();
         Step { what: What::Operator { operator, numbers: vec![], text: "".into() }, args }
     }
 
-    fn snake() -> Program {
+    pub fn snake() -> Program {
         let half = Arg::Number(0.5);
         Program {
             steps: vec![
@@ -471,48 +308,12 @@ mod tests {
             ],
         }
     }
+}
 
-    #[test]
-    fn a_formula_has_the_brackets_that_it_needs() {
-        assert_eq!(snake().formula(), "x + Pow(Sin(x * 0.5), 2) * 2");
-        let difference = Program {
-            steps: vec![
-                operator("Add", vec![Arg::Input(0), Arg::Number(1.0)]),
-                operator("Sub", vec![Arg::Number(2.0), Arg::Step(0)]),
-                operator("Div", vec![Arg::Step(1), Arg::Step(0)]),
-            ],
-        };
-        assert_eq!(difference.formula(), "(2 - (x + 1)) / (x + 1)");
-    }
-
-    #[test]
-    fn a_program_is_evaluated_at_every_point() {
-        let samples = snake().samples().unwrap();
-        assert_eq!(samples.len(), 1);
-        assert!((samples[0].at(1.0) - (1.0 + 2.0 * 0.5f64.sin().powi(2))).abs() < 1e-15);
-    }
-
-    #[test]
-    fn constants_of_channels_are_looked_at_channel_by_channel() {
-        let tensor = |dims: Vec<usize>, values: Vec<f64>| {
-            Arg::Tensor(Rc::new(Numbers { dims, values }), "slope".into())
-        };
-        let scaled = |arg| Program { steps: vec![operator("Mul", vec![Arg::Input(0), arg])] };
-        let samples = scaled(tensor(vec![1, 3, 1, 1], vec![1.0, 2.0, 3.0])).samples().unwrap();
-        assert_eq!(samples.iter().map(|s| s.at(1.0)).collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
-        let mut different = scaled(tensor(vec![3, 1], vec![1.0, 2.0, 3.0]));
-        different.steps.push(operator("Add", vec![Arg::Step(0), tensor(vec![4], vec![1.0; 4])]));
-        assert!(different.samples().is_none());
-    }
-
-    #[test]
-    fn a_doubling_formula_is_cut_short() {
-        let doubled = |i: usize| {
-            operator("Add", if i == 0 { vec![Arg::Input(0); 2] } else { vec![Arg::Step(i - 1); 2] })
-        };
-        let text = Program { steps: (0..100).map(doubled).collect() }.formula();
-        assert!(text.chars().count() <= 101 && text.ends_with('…'), "{text}");
-    }
+#[cfg(test)]
+mod tests {
+    use super::example::{operator, snake};
+    use super::*;
 
     #[test]
     fn different_programs_have_different_keys() {

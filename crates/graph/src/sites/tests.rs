@@ -7,6 +7,7 @@ use crate::onnx::formula::Expr;
 use crate::onnx::messages::{NodeProto, data_type};
 use crate::swap::behind_convolution;
 
+mod equivalent;
 mod spellings;
 
 /// A convolution, nodes that compute a formula of its result `x`, and a convolution; of eight channels.

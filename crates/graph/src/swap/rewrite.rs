@@ -3,6 +3,8 @@
 //! Everything else stays as it was: fields, nodes, names, weights. A site keeps its name and the name of its
 //! value, so that readers, outputs and other tools find it where it was.
 
+use std::collections::HashSet;
+
 use super::Lowering;
 use super::edit::{Edit, NewNodes};
 use super::lowering::{self, Functions};
@@ -20,6 +22,7 @@ const AXES_ARE_AN_INPUT: i64 = 13;
 
 /// The model as it is, with its sites; `selected` are indices into `found.sites`.
 pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
+    let selected: HashSet<usize> = selected.iter().copied().collect();
     let site = |(i, site): (usize, &Site)| VariantSite {
         node: site.name.clone(),
         from: site.activation.to_string(),
@@ -49,6 +52,7 @@ pub fn rewrite(
     let mut plan = Plan::new(model, to, lowering);
     plan.skipped = skipped(found);
     let mut inside = vec![];
+    let selected: HashSet<usize> = selected.iter().copied().collect();
     for (i, site) in found.sites.iter().enumerate() {
         let is_selected = selected.contains(&i);
         if site.within.is_some() {
@@ -89,7 +93,7 @@ pub(super) struct Plan<'m> {
     /// What the new nodes read beside values of the model.
     weights: Vec<TensorProto>,
     /// Indices of the sites that get the activation.
-    pub swapped: Vec<usize>,
+    pub swapped: HashSet<usize>,
     pub skipped: Vec<Skipped>,
 }
 
@@ -107,7 +111,7 @@ impl<'m> Plan<'m> {
             functions: Functions::of(model),
             edit: Edit::default(),
             weights: vec![],
-            swapped: vec![],
+            swapped: HashSet::new(),
             skipped: vec![],
         }
     }
@@ -137,7 +141,7 @@ impl<'m> Plan<'m> {
             keep_notes(last, new);
         }
         self.edit.swap(i, site, new.nodes);
-        self.swapped.push(i);
+        self.swapped.insert(i);
         Ok(true)
     }
 
