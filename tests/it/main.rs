@@ -1,6 +1,7 @@
 //! The program from outside, and what runs across its crates: one program, since each would link all engines again.
 
 mod bench;
+mod cases;
 mod cleanup;
 mod cli;
 mod commands;

@@ -242,7 +242,7 @@ impl Finder<'_, '_, '_> {
             self.flow.program(from, &nodes).map_or("a long chain of operators".to_owned(), |p| p.formula());
         let activation = Activation { kind: &UNKNOWN, parameters: vec![] };
         let site = self.site(activation, from, to, nodes).ok();
-        let reason = format!("no activation that oplat knows: {formula}");
+        let reason = format!("computes {formula}: no activation that oplat knows");
         self.refuse(to, Refusal::Unknown, reason);
         if let Some(told) = self.found.not_sites.last_mut() {
             told.if_asked = site.map(Box::new);
@@ -261,7 +261,7 @@ impl Finder<'_, '_, '_> {
             let by = |id: usize| format!("by {}", label(self.index().nodes[id].proto));
             let reader = reader.map_or("as an output".to_owned(), by);
             let (value, kind) = (self.index().name(value), window.activation.kind.name);
-            return Err((Refusal::Shared, format!("{value} inside this {kind} is also read {reader}")));
+            return Err((Refusal::Shared, format!("is a {kind} whose {value} is also read {reader}")));
         }
         self.judge_place(&window.activation, place, self.places.is_after_linear(place[0]))?;
         self.site(window.activation.clone(), from, to, window.nodes.clone())
@@ -281,7 +281,7 @@ impl Finder<'_, '_, '_> {
             }
             Place::AfterLinear if after_linear => Ok(()),
             Place::AfterLinear => {
-                Err((Refusal::Other, "its input doesn't come from a linear operator".to_owned()))
+                Err((Refusal::Other, "has an input that doesn't come from a linear operator".to_owned()))
             }
             Place::BetweenLinear => match self.places.purpose(from, to, after_linear) {
                 Purpose::Activation => Ok(()),
@@ -322,7 +322,7 @@ impl Finder<'_, '_, '_> {
         if let [Some(before), Some(after)] = types
             && before != after
         {
-            return Err("its value has another element type than its input".to_owned());
+            return Err("has a value of another element type than its input".to_owned());
         }
         let node = index.producer(to).ok_or("no node makes its value")?;
         Ok(Site {
@@ -387,7 +387,7 @@ impl Finder<'_, '_, '_> {
             return self.refuse(output, refusal, reason);
         }
         if let Some(why) = fused.closed_because() {
-            return self.refuse(output, Refusal::Other, format!("{activation} {why}"));
+            return self.refuse(output, Refusal::Other, format!("is a {activation} {why}"));
         }
         self.found.sites.push(Site {
             name: self.names[id].clone(),

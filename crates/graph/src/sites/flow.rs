@@ -288,14 +288,17 @@ impl<'i, 'm> Flow<'i, 'm> {
                 };
                 let beyond = |(i, &own): (usize, &usize)| own != 1 && rank.is_some_and(|rank| i >= rank);
                 if dims.iter().rev().enumerate().any(|at| larger(at) || beyond(at)) {
-                    return Err(format!("its constant {} makes the value larger", self.index.name(value)));
+                    return Err(format!(
+                        "has a constant, {}, that makes its value larger",
+                        self.index.name(value)
+                    ));
                 }
             }
         }
         match rank {
             Some(rank) => Ok(most.saturating_sub(rank)),
             None if of_ones > 1 => Err(format!(
-                "a constant in it has {of_ones} dimensions, and the file doesn't say how many its input has"
+                "has a constant of {of_ones} dimensions, and the file doesn't say how many its input has"
             )),
             None => Ok(0),
         }

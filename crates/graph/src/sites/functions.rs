@@ -50,7 +50,10 @@ impl Opened {
                         node: site.node,
                         op: self.op(site.node),
                         refusal: Refusal::Other,
-                        reason: format!("{} reaches across the border of a function", site.activation),
+                        reason: format!(
+                            "is a {} that reaches across the border of a function",
+                            site.activation
+                        ),
                         if_asked: None,
                     };
                     closed.not_sites.push(self.not_site(refused));

@@ -46,7 +46,10 @@ fn network_of(formula: &Expr, opset: i64) -> Model {
 fn told(found: &Found) -> String {
     let sites = found.sites.iter().map(|site| site.activation.to_string());
     let others = found.not_sites.iter().map(|n| match n.refusal {
-        Refusal::Unknown => format!("unknown: {}", n.reason.split_once(": ").unwrap().1),
+        Refusal::Unknown => {
+            let formula = n.reason.strip_prefix("computes ").unwrap();
+            format!("unknown: {}", formula.rsplit_once(": ").unwrap().0)
+        }
         _ => n.refusal.name().to_owned(),
     });
     sites.chain(others).collect::<Vec<_>>().join(", ")
