@@ -54,7 +54,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 fn capabilities(kind: &'static Kind) -> Vec<&'static str> {
     let swapped = if kind.unswappable_because.is_none() { "swap" } else { "alone" };
     let all = [
-        (kind.detectable, "find"),
+        (kind.is_found(), "find"),
         (true, swapped),
         (swap::runs_kernel(&engines::default().about().1, &Activation::new(kind)), "kernel"),
     ];
@@ -109,6 +109,11 @@ fn known(activation: &Activation) -> Vec<(String, String)> {
         ("monotonic", format!("{}{default}", if kind.monotonic { "yes" } else { "no" })),
         ("exp, ln, etc.", format!("{} for an element as exported", kind.transcendentals())),
         ("can", capabilities(kind).join(", ")),
+        (
+            "found",
+            if kind.detectable && !kind.is_found() { "where its parameters differ by channel" } else { "" }
+                .to_owned(),
+        ),
         ("alone because", kind.unswappable_because.unwrap_or_default().to_owned()),
         ("beyond itself", kind.not_elementwise_because.unwrap_or_default().to_owned()),
         ("also called", kind.aliases.join(", ")),

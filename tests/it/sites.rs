@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use oplat::activation::{Activation, Learnt, kinds};
+use oplat::activation::{Activation, kinds};
 use oplat::onnx::messages::NodeProto;
 use oplat::onnx::{Model, for_each_node};
 use oplat::swap::{self, Found, Lowering, Now, Refusal, Selection, Variant};
@@ -129,7 +129,7 @@ fn whatever_is_put_in_is_found_again() {
     for name in ["minidet_silu", "minidet_hardswish_op12", "minidet_silu_fp16", "minidet_silu_dynamo18"] {
         let original = model(name);
         let sites = swap::find(&original).sites;
-        for kind in kinds().filter(|k| k.detectable && k.learnt != Learnt::Always) {
+        for kind in kinds().filter(|k| k.is_found()) {
             let variant = swapped(&original, kind.name, &[]);
             let again = swap::find(&variant.model);
             let names = |found: &[swap::Site]| found.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
@@ -156,9 +156,7 @@ fn whatever_is_put_in_is_found_again() {
 fn whatever_can_be_swapped_in_is() {
     for name in ["minidet_silu", "minidet_hardswish_op12", "minidet_silu_dynamic", "minidet_silu_int8_qdq"] {
         let original = model(name);
-        for kind in kinds()
-            .filter(|k| k.unswappable_because.is_none() && (!k.detectable || k.learnt == Learnt::Always))
-        {
+        for kind in kinds().filter(|k| k.unswappable_because.is_none() && !k.is_found()) {
             let variant = swapped(&original, kind.name, &[]);
             assert!(
                 variant.sites.iter().all(|s| s.selected && s.to == kind.name),

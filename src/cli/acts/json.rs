@@ -83,7 +83,7 @@ fn description(activation: &Activation) -> Description<'static> {
         monotonic: is_default(activation).then_some(kind.monotonic),
         transcendentals: kind.transcendentals(),
         capabilities: Capabilities {
-            recognised: kind.detectable,
+            recognised: kind.is_found(),
             swapped_in: kind.unswappable_because.is_none(),
             kernel: swap::runs_kernel(&engines::default().about().1, &Activation::new(kind)),
             alone: kind.unswappable_because,

@@ -109,6 +109,11 @@ impl Kind {
         self.parameters.iter().map(|p| p.default).collect()
     }
 
+    /// Whether it is recognised in a model wherever it stands, and not only where its parameters are tensors.
+    pub fn is_found(&self) -> bool {
+        self.detectable && self.learnt != Learnt::Always
+    }
+
     /// Whether its derivative is continuous, for the default parameters.
     pub fn is_smooth(&self) -> bool {
         (self.kinks)(&self.defaults()).is_empty()

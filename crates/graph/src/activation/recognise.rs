@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_recognised_with_its_parameters() {
-        for kind in kinds().filter(|kind| kind.detectable && kind.learnt != Learnt::Always) {
+        for kind in kinds().filter(|kind| kind.is_found()) {
             for factor in [1.0, 0.3, 2.75, -0.6] {
                 let p: Vec<f64> = kind.defaults().iter().map(|p| p * factor).collect();
                 let found =

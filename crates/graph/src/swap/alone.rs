@@ -124,7 +124,7 @@ mod tests {
             let kernel = alone(&activation, shape, Lowering::Kernel).unwrap();
             assert_eq!(kernel.proto.functions.len(), usize::from(swap::has_kernel(&activation)));
             let model = alone(&activation, shape, Lowering::Exported).unwrap();
-            let found = kind.detectable && kind.learnt != crate::activation::Learnt::Always;
+            let found = kind.is_found();
             if found && kind.place == crate::activation::Place::Anywhere {
                 let sites = swap::find(&model).sites;
                 assert_eq!(sites.len(), 1, "{}", kind.name);

@@ -3,9 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::activation::recognise::TOLERANCE;
 use crate::activation::samples::Samples;
-use crate::activation::{Activation, Exporter, Kind, Learnt, Parameter, kinds};
+use crate::activation::{Activation, Exporter, Kind, Parameter, kinds};
 use crate::onnx::messages::NodeProto;
 
 /// A convolution, a ReLU and a convolution, as this exporter would name them.
@@ -71,7 +70,7 @@ fn found_again(model: &Model, to: &Activation, lowering: Lowering) -> std::resul
         return Err(format!("it is {}", site.activation));
     }
     let far = Samples::of(|x| to.value(x)).distance(|x| site.activation.value(x));
-    if !as_kernel && far > TOLERANCE {
+    if !as_kernel && far > 2e-3 {
         return Err(format!("it is {}, {far} away", site.activation));
     }
     Ok(())
@@ -89,7 +88,7 @@ proptest! {
         let model = network(opset, exporter);
         prop_assert_eq!(super::exporter(&model), exporter);
         let factors: Vec<f32> = factors.into_iter().map(|(f, negative)| if negative { -f } else { f }).collect();
-        for kind in kinds().filter(|k| k.detectable && k.learnt != Learnt::Always && k.unswappable_because.is_none()) {
+        for kind in kinds().filter(|k| k.is_found() && k.unswappable_because.is_none()) {
             for to in [Activation::new(kind), with_parameters(kind, &factors)] {
                 for lowering in [Lowering::Exported, Lowering::Kernel] {
                     let found = found_again(&model, &to, lowering);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{network_of, told};
 use crate::activation::samples::Samples;
-use crate::activation::{Activation, Kind, Learnt, kinds};
+use crate::activation::{Activation, Kind, kinds};
 use crate::onnx::formula::{Attribute, Expr, Op, evaluate};
 use crate::sites::{Refusal, find};
 
@@ -172,7 +172,7 @@ proptest! {
     ) {
         let mut given = choices.iter().copied().cycle();
         let mut choices = Choices(&mut given);
-        for kind in kinds().filter(|k| k.detectable && k.learnt != Learnt::Always) {
+        for kind in kinds().filter(|k| k.is_found()) {
             let activation = with_parameters(kind, &factors);
             let parameter = |name: &str| activation.parameter(name);
             for form in kind.exported {
