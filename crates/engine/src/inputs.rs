@@ -4,14 +4,41 @@
 //! rounded and 1 never occurs. 8-bit integers take every value (they are images, as a rule), wider ones are 0
 //! (they may be indices), booleans are true (they are masks, as a rule).
 
+use std::path::Path;
+
 use half::f16;
 
-use oplat_graph::onnx::tensor::parse_type;
+use oplat_graph::onnx::tensor::{element_bytes, parse_type};
 use oplat_ground::error::{Error, Result};
-use oplat_ground::protocol::Input;
+use oplat_ground::protocol::{Input, Load};
 use oplat_ground::random::SplitMix64;
 
 use crate::RawTensor;
+
+/// Tensors for all inputs, as `load` asks for them: from a file, or made up.
+///
+/// Fails with the name of the file, or of an input that is too large, or of a type for which no values can be made.
+pub fn values(inputs: &[Input], load: &Load) -> Result<Vec<RawTensor>> {
+    load.values.as_deref().map_or_else(|| generate(inputs, load.seed), |file| read(inputs, Path::new(file)))
+}
+
+fn read(inputs: &[Input], file: &Path) -> Result<Vec<RawTensor>> {
+    let all = std::fs::read(file).map_err(|e| Error::file("read", file, &e))?;
+    let mut rest = all.as_slice();
+    let mut tensors = vec![];
+    for Input { name, shape, dtype } in inputs {
+        let dtype = parse_type(dtype.as_deref().unwrap_or("f32"));
+        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let bytes = dtype.and_then(element_bytes).zip(elements).and_then(|(size, n)| size.checked_mul(n));
+        let taken = bytes.and_then(|bytes| rest.split_at_checked(bytes));
+        let (Some((own, left)), Some(dtype)) = (taken, dtype) else {
+            return Err(Error::input(format!("{}: it holds no values for input {name:?}", file.display())));
+        };
+        tensors.push(RawTensor { dtype, shape: shape.clone(), bytes: own.to_vec() });
+        rest = left;
+    }
+    Ok(tensors)
+}
 
 /// Tensors for all inputs, from one stream of numbers in the order of the inputs and their elements.
 ///
@@ -71,6 +98,25 @@ mod tests {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             assert!((mean - 0.5).abs() < 0.01, "{dtype}");
         }
+    }
+
+    #[test]
+    fn values_from_a_file_are_cut_by_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("values");
+        std::fs::write(&file, [1, 0, 0, 0, 2, 0, 0, 0, 3]).unwrap();
+        let input = |name: &str, shape: &[usize], dtype: &str| Input {
+            name: name.into(),
+            shape: shape.to_vec(),
+            dtype: Some(dtype.into()),
+        };
+        let load = Load { values: Some(file.display().to_string()), ..Load::default() };
+        let two = [input("a", &[2], "i32"), input("b", &[1], "u8")];
+        let tensors = values(&two, &load).unwrap();
+        assert_eq!(tensors[0].to_f64().unwrap(), [1.0, 2.0]);
+        assert_eq!(tensors[1].to_f64().unwrap(), [3.0]);
+        let more = values(&[input("c", &[9], "i32")], &load).unwrap_err().message;
+        assert!(more.contains("no values for input \"c\""), "{more}");
     }
 
     #[test]

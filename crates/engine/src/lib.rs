@@ -5,7 +5,7 @@
 //! the record and `-` in a table.
 //!
 //! Beside it stands what every engine needs that knows a graph's operators by name alone: a private copy of the model
-//! whose nodes are named by their index ([`prepare`], [`names`], [`inline`]), and from the names of the engine's own
+//! whose nodes are named by their index ([`prepare`], [`names`], [`inline`], [`plain`]), and from the names of the engine's own
 //! operators back to the nodes that they compute ([`attribution`]).
 
 pub mod at;
@@ -15,6 +15,7 @@ pub mod inputs;
 pub mod knobs;
 pub mod names;
 pub mod outputs;
+pub mod plain;
 pub mod prepare;
 mod tensor;
 
@@ -22,11 +23,21 @@ pub use knobs::{Knob, Knobs, Trial};
 pub use tensor::RawTensor;
 
 use oplat_graph::onnx::Model;
+use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::protocol::{
     Abilities, Allocated, Batched, Batches, Failure, InPlace, Load, Loaded, Memory, Op, Profile, Solos,
     SolosReady,
 };
 use oplat_ground::record::Engine;
+
+/// What an engine runs of the operators that a model may hold.
+pub trait Operators {
+    /// Takes nodes of a model before its functions are inlined: what the engine runs as operators of its own.
+    fn claim(&self, model: &mut ModelProto);
+
+    /// Whether it runs the operators of this name and of a domain that isn't the standard one.
+    fn runs(&self, domain: &str, op: &str) -> bool;
+}
 
 /// An engine that is linked into the program or can be.
 pub trait Backend: Sync {

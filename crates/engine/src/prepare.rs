@@ -3,14 +3,14 @@
 //! An engine tells us about its operators only by name, may trust what a file says of shapes, and may know neither
 //! symbolic dimensions that we know nor functions that a model brings along. So it gets a copy in which every
 //! node's name is its index, inputs are concrete, everything that the engine can infer itself is left out,
-//! and functions are inlined. The computation is the same.
+//! functions are inlined, and the rest is said in plain words (`plain`). The computation is the same.
 
 use std::collections::HashSet;
 
-use crate::{inline, names};
+use crate::{Operators, inline, names, plain};
 use oplat_graph::onnx::messages::{
-    Dimension, DimensionValue, GraphProto, ModelProto, TensorShapeProto, TensorType, TypeProto, TypeValue,
-    ValueInfoProto, data_type,
+    Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TensorType,
+    TypeProto, TypeValue, ValueInfoProto, data_type,
 };
 use oplat_graph::onnx::{Model, bodies, for_each_node, tensor};
 use oplat_ground::error::{Error, Result};
@@ -25,11 +25,11 @@ pub struct Prepared {
     pub weights_bytes: u64,
 }
 
-/// Makes the private copy. An engine may `claim` nodes before functions are inlined: what it runs as operators of its own.
+/// Makes the private copy.
 ///
-/// Fails with the name of an input or function that can't be made concrete.
-pub fn prepare(model: &Model, load: &Load, claim: impl FnOnce(&mut ModelProto)) -> Result<Prepared> {
-    let weights_bytes = weights(model.graph());
+/// Fails with the name of an input or function that can't be made concrete, or of a node whose operator the engine hasn't.
+pub fn prepare(model: &Model, load: &Load, engine: &dyn Operators) -> Result<Prepared> {
+    let weights_bytes = weights(model.graph()).saturating_add(in_functions(model));
     let mut proto = model.proto.clone();
     let Some(graph) = proto.graph.as_mut() else { return Err(Error::input("the model holds no graph")) };
     let initialised: HashSet<String> = graph.initializer.iter().filter_map(|t| t.name.clone()).collect();
@@ -50,11 +50,38 @@ pub fn prepare(model: &Model, load: &Load, claim: impl FnOnce(&mut ModelProto)) 
     }
     name_nodes(graph);
     forget_shapes(graph);
-    claim(&mut proto);
+    engine.claim(&mut proto);
     inline::functions(&mut proto)?;
+    plain::rewrite(&mut proto, engine).map_err(|e| named(model, e))?;
+    refuse_foreign(model, &proto, engine)?;
     proto.metadata_props.clear();
     proto.training_info.clear();
     Ok(Prepared { proto, inputs, weights_bytes })
+}
+
+/// Fails for an operator of another domain that the engine hasn't. Engines look operators up by their names alone, and would
+/// run a standard one that has the same.
+fn refuse_foreign(model: &Model, copy: &ModelProto, engine: &dyn Operators) -> Result<()> {
+    let mut foreign = None;
+    for_each_node(copy.graph.as_ref().unwrap_or(&GraphProto::default()), &mut |node| {
+        let (domain, op) = (node.domain(), node.op_type());
+        let known = matches!(domain, "" | "ai.onnx") || engine.runs(domain, op);
+        if !known && foreign.is_none() {
+            foreign = Some((node.name().to_owned(), format!("{domain}.{op}")));
+        }
+    });
+    foreign.map_or(Ok(()), |(name, op)| {
+        let what =
+            format!("node {name:?} ({op}): the engine has no such operator; `inspect` and `swap` still work");
+        Err(named(model, Error::input(what)))
+    })
+}
+
+/// The error with the user's names of nodes.
+fn named(model: &Model, error: Error) -> Error {
+    let mut labels = vec![];
+    for_each_node(model.graph(), &mut |node| labels.push(oplat_graph::onnx::label(node).to_owned()));
+    Error { message: names::restore(&error.message, |i| labels.get(i).cloned()), ..error }
 }
 
 /// Names every node, those of bodies included, by its index.
@@ -82,16 +109,32 @@ fn forget_shapes(graph: &mut GraphProto) {
     }
 }
 
-/// Bytes of all initialisers, those of bodies included.
+/// Bytes of all initialisers and constants, those of bodies included.
 fn weights(graph: &GraphProto) -> u64 {
     let own = |g: &GraphProto| -> u64 {
-        let bytes = |t| tensor::elements(t)?.checked_mul(tensor::element_bytes(t.data_type?)? as u64);
-        g.initializer.iter().filter_map(bytes).fold(0, u64::saturating_add)
+        let sparse = g.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+        g.initializer.iter().chain(sparse).filter_map(bytes).fold(0, u64::saturating_add)
     };
     // A file may say what it likes of its dimensions.
     let mut sum = own(graph);
-    for_each_node(graph, &mut |node| sum = bodies(node).map(own).fold(sum, u64::saturating_add));
+    for_each_node(graph, &mut |node| {
+        sum = bodies(node).map(own).fold(sum, u64::saturating_add).saturating_add(in_node(node));
+    });
     sum
+}
+
+/// Bytes of the tensors that a node holds itself: a Constant node's weights.
+fn in_node(node: &NodeProto) -> u64 {
+    let tensors = node.attribute.iter().flat_map(|a| a.t.iter().chain(&a.tensors));
+    tensors.filter_map(bytes).fold(0, u64::saturating_add)
+}
+
+fn in_functions(model: &Model) -> u64 {
+    model.proto.functions.iter().flat_map(|f| &f.node).map(in_node).fold(0, u64::saturating_add)
+}
+
+fn bytes(tensor: &TensorProto) -> Option<u64> {
+    tensor::elements(tensor)?.checked_mul(tensor::element_bytes(tensor.data_type?)? as u64)
 }
 
 /// Writes the shape and type that `load` asks for into an input's declaration.
@@ -174,7 +217,6 @@ fn unknown(input: &str, axis: usize, dim: &Dimension) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oplat_graph::onnx::messages::{NodeProto, TensorProto};
 
     fn model() -> Model {
         let dim = |value| Dimension { value: Some(value), denotation: None };
@@ -206,13 +248,33 @@ mod tests {
         Model { proto: ModelProto { graph: Some(graph), ..Default::default() }, dir: None }
     }
 
+    /// An engine that has the standard operators.
+    struct Standard;
+
+    impl Operators for Standard {
+        fn claim(&self, _: &mut ModelProto) {}
+
+        fn runs(&self, _: &str, _: &str) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn an_operator_of_another_domain_is_refused_by_its_name() {
+        let mut foreign = model();
+        foreign.graph_mut().node[0].domain = Some("my.plugin".into());
+        let error = prepare(&foreign, &load(&[("batch", 2)]), &Standard).err().unwrap();
+        let expected = "node \"a.b#c\" (my.plugin.Relu): the engine has no such operator; `inspect` and `swap` still work";
+        assert_eq!(error.message, expected);
+    }
+
     fn load(dims: &[(&str, i64)]) -> Load {
         Load { dims: dims.iter().map(|&(n, v)| (n.to_owned(), v)).collect(), ..Load::default() }
     }
 
     #[test]
     fn nothing_is_left_open_and_nothing_is_believed() {
-        let prepared = prepare(&model(), &load(&[("batch", 2)]), |_| {}).unwrap();
+        let prepared = prepare(&model(), &load(&[("batch", 2)]), &Standard).unwrap();
         assert_eq!(
             prepared.inputs,
             [Input { name: "x".into(), shape: vec![2, 3], dtype: Some("f32".into()) }]
@@ -237,13 +299,13 @@ mod tests {
 
     #[test]
     fn an_open_dimension_is_named_with_its_remedy() {
-        let error = prepare(&model(), &load(&[]), |_| {}).err().unwrap();
+        let error = prepare(&model(), &load(&[]), &Standard).err().unwrap();
         assert!(error.message.contains("--dim batch=N"), "{error}");
         let mut wrong = load(&[]);
         wrong.inputs = vec![Input { name: "z".into(), shape: vec![1, 3], dtype: None }];
-        assert!(prepare(&model(), &wrong, |_| {}).err().unwrap().message.contains("its inputs are x"));
+        assert!(prepare(&model(), &wrong, &Standard).err().unwrap().message.contains("its inputs are x"));
         wrong.inputs[0].name = "x".into();
         wrong.inputs[0].shape = vec![1];
-        assert!(prepare(&model(), &wrong, |_| {}).err().unwrap().message.contains("2 dimensions, not 1"));
+        assert!(prepare(&model(), &wrong, &Standard).err().unwrap().message.contains("2 dimensions, not 1"));
     }
 }

@@ -79,6 +79,9 @@ pub struct Load {
     pub dims: Vec<(String, i64)>,
     /// Seed of the inputs: uniform in [0, 1) for floats; see `engine::inputs`.
     pub seed: u64,
+    /// A file with the bytes of all inputs, one behind the other and little-endian, to be fed instead of seeded ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<String>,
     /// Threads that compute; 0 and 1 mean no thread pool at all.
     pub threads: usize,
     /// CPUs to pin to; empty means unpinned.

@@ -16,6 +16,7 @@ mod observe;
 mod operators;
 mod ops;
 mod outputs;
+mod recurrence;
 mod solo;
 mod tensor;
 
@@ -112,10 +113,13 @@ fn abilities() -> Abilities {
 /// The plan of a model whose inputs are concrete, for one thread.
 fn plan(model: &Model) -> TractResult<Arc<TypedSimplePlan>> {
     let prepared =
-        prepare::prepare(model, &Load::default(), kernels::claim).map_err(|e| format_err!("{e}"))?;
+        prepare::prepare(model, &Load::default(), &operators::Known).map_err(|e| format_err!("{e}"))?;
+    let backwards = recurrence::backwards(&prepared.proto);
     let mut read = read(prepared.proto, model.dir.as_deref())?;
     read.analyse(false)?;
-    TypedSimplePlan::new(read.into_typed()?.into_optimized()?)
+    let mut typed = read.into_typed()?;
+    recurrence::turn(&mut typed, &backwards)?;
+    TypedSimplePlan::new(typed.into_optimized()?)
 }
 
 /// A loaded model, ready to run.
@@ -143,14 +147,16 @@ impl TractModel {
             move |error: TractError| labels.failure(doing, &error)
         };
         let Prepared { proto, inputs: asked, weights_bytes } =
-            prepare::prepare(&model, load, kernels::claim).map_err(|e| own(e.context(path.display())))?;
-        let inputs = inputs::generate(&asked, load.seed).map_err(own)?;
+            prepare::prepare(&model, load, &operators::Known).map_err(|e| own(e.context(path.display())))?;
+        let inputs = inputs::values(&asked, load).map_err(own)?;
         let inputs =
             inputs.iter().map(tensor::from_raw).collect::<TractResult<_>>().map_err(named("feed"))?;
+        let backwards = recurrence::backwards(&proto);
         let mut read = read(proto, model.dir.as_deref()).map_err(named("translate"))?;
         read.analyse(false).map_err(named("translate"))?;
         let shapes = ops::shapes(&read, &model);
         let mut typed = read.into_typed().map_err(named("translate"))?;
+        recurrence::turn(&mut typed, &backwards).map_err(named("translate"))?;
         forget_between_runs(&mut typed);
         let load_ns = start.elapsed().as_nanos() as u64;
 

@@ -5,6 +5,8 @@
 //! gets measured.
 
 use super::kernels;
+use oplat_engine::Operators;
+use oplat_graph::onnx::messages::ModelProto;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -21,6 +23,49 @@ pub fn translator() -> Onnx {
     onnx.op_register.insert("Selu", selu);
     onnx.op_register.insert(kernels::OPERATOR, |_, node| kernels::operator(node));
     onnx
+}
+
+/// The operators of other domains that tract 0.23.9 runs as these domains mean them.
+const FOREIGN: &[(&str, &[&str])] = &[
+    (
+        "com.microsoft",
+        &[
+            "BiasGelu",
+            "FastGelu",
+            "GatherBlockQuantized",
+            "Gelu",
+            "GroupQueryAttention",
+            "MatMulNBits",
+            "MultiHeadAttention",
+            "QuickGelu",
+            "RotaryEmbedding",
+            "SkipLayerNormalization",
+        ],
+    ),
+    (
+        "ai.onnx.ml",
+        &[
+            "ArrayFeatureExtractor",
+            "CategoryMapper",
+            "LinearClassifier",
+            "LinearRegressor",
+            "Normalizer",
+            "TreeEnsembleClassifier",
+        ],
+    ),
+];
+
+/// What tract runs.
+pub struct Known;
+
+impl Operators for Known {
+    fn claim(&self, model: &mut ModelProto) {
+        kernels::claim(model);
+    }
+
+    fn runs(&self, domain: &str, op: &str) -> bool {
+        op == kernels::OPERATOR || FOREIGN.iter().any(|(own, ops)| *own == domain && ops.contains(&op))
+    }
 }
 
 pub(super) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
