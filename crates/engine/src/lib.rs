@@ -24,6 +24,7 @@ pub use tensor::RawTensor;
 
 use oplat_graph::onnx::Model;
 use oplat_graph::onnx::messages::ModelProto;
+use oplat_ground::error::Result;
 use oplat_ground::protocol::{
     Abilities, Allocated, Batched, Batches, Failure, InPlace, Load, Loaded, Memory, Op, Profile, Solos,
     SolosReady,
@@ -34,6 +35,12 @@ use oplat_ground::record::Engine;
 pub trait Operators {
     /// Takes nodes of a model before its functions are inlined: what the engine runs as operators of its own.
     fn claim(&self, model: &mut ModelProto);
+
+    /// Puts right what the engine would compute wrongly, in a model whose functions are inlined. Fails for a node, by the
+    /// name that it has there, that can't be.
+    fn correct(&self, _: &mut ModelProto) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether it runs the operators of this name and of a domain that isn't the standard one.
     fn runs(&self, domain: &str, op: &str) -> bool;

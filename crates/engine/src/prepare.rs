@@ -54,6 +54,7 @@ pub fn prepare(model: &Model, load: &Load, engine: &dyn Operators) -> Result<Pre
     inline::functions(&mut proto)?;
     plain::rewrite(&mut proto, engine).map_err(|e| named(model, e))?;
     refuse_foreign(model, &proto, engine)?;
+    engine.correct(&mut proto).map_err(|e| named(model, e))?;
     proto.metadata_props.clear();
     proto.training_info.clear();
     Ok(Prepared { proto, inputs, weights_bytes })

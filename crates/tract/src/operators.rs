@@ -4,9 +4,10 @@
 //! computes something else without a word. What it does right is left to it, so that its own lowering is what
 //! gets measured.
 
-use super::kernels;
+use super::{kernels, wrong};
 use oplat_engine::Operators;
 use oplat_graph::onnx::messages::ModelProto;
+use oplat_ground::error::Result;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -61,6 +62,10 @@ pub struct Known;
 impl Operators for Known {
     fn claim(&self, model: &mut ModelProto) {
         kernels::claim(model);
+    }
+
+    fn correct(&self, model: &mut ModelProto) -> Result<()> {
+        wrong::correct(model)
     }
 
     fn runs(&self, domain: &str, op: &str) -> bool {
