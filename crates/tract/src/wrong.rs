@@ -2,10 +2,10 @@
 //!
 //! Its operators that are translated anew are in `operators`, recurrences in reverse in `recurrence`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use oplat_engine::names;
-use oplat_graph::onnx::index::{Index, Node};
+use oplat_graph::onnx::index::{Index, Node, Use};
 use oplat_graph::onnx::messages::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_type, data_type,
 };
@@ -19,7 +19,8 @@ const FIRST_PART: usize = 900_000;
 pub fn correct(model: &mut ModelProto) -> Result<()> {
     let mut suspects = false;
     for_each_node(model.graph.as_ref().unwrap_or(&GraphProto::default()), &mut |node| {
-        suspects |= ["BitShift", "SpaceToDepth", "ReduceMax", "ReduceMin"].contains(&node.op_type());
+        suspects |=
+            ["BitShift", "SpaceToDepth", "ReduceMax", "ReduceMin", "Softplus"].contains(&node.op_type());
     });
     if !suspects {
         return Ok(());
@@ -34,12 +35,87 @@ pub fn correct(model: &mut ModelProto) -> Result<()> {
             )));
         }
     }
+    let mut next = FIRST_PART;
+    let Some(graph) = model.graph.as_mut() else { return Ok(()) };
     let extremes = extremes(&index);
     if !extremes.is_empty() && holds_infinity(copy.graph()) {
-        let mut next = FIRST_PART;
-        model.graph.iter_mut().for_each(|graph| keep_infinity(graph, &extremes, &mut next));
+        keep_infinity(graph, &extremes, &mut next);
     }
+    bound_softplus(graph, &overflowing(&index), &mut next);
     Ok(())
+}
+
+/// The Softplus nodes that may overflow, by name, with the element type of their values. Where only a Tanh reads one, as in
+/// Mish, it is 1 of infinity as of any large number.
+fn overflowing(index: &Index) -> HashMap<String, i32> {
+    let into_tanh = |node: &Node| {
+        let uses = node.outputs.first().map_or(&[][..], |&output| index.uses(output));
+        let is_tanh = |user: &Use| matches!(*user, Use::Node(id, _) if index.nodes[id].is("Tanh"));
+        !uses.is_empty() && uses.iter().all(is_tanh)
+    };
+    let nodes = index.nodes.iter().filter(|node| node.is("Softplus") && !into_tanh(node));
+    let kind = |node: &Node| index.data_type(node.inputs.first().copied().flatten()?);
+    nodes.map(|node| (node.proto.name().to_owned(), kind(node).unwrap_or(data_type::FLOAT))).collect()
+}
+
+/// ln(1 + eˣ) is infinite in tract where eˣ is. It gets no larger numbers than it can bear, and beyond, its value is x.
+fn bound_softplus(graph: &mut GraphProto, nodes: &HashMap<String, i32>, next: &mut usize) {
+    let mut written = vec![];
+    for mut node in std::mem::take(&mut graph.node) {
+        for body in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
+            bound_softplus(body, nodes, next);
+        }
+        let (Some(&kind), Some(output), Some(x)) =
+            (nodes.get(node.name()), node.output.first().cloned(), node.input.first().cloned())
+        else {
+            written.push(node);
+            continue;
+        };
+        let bound = match kind {
+            data_type::FLOAT16 => 10.0,
+            data_type::DOUBLE => 700.0,
+            _ => 80.0,
+        };
+        let mut made = Made { index: names::decode(node.name()).unwrap_or(0), next };
+        let [most, bounded, below] =
+            ["most", "bounded", "below"].map(|what| format!("{output}_oplat_{what}"));
+        written.push(made.constant(tensor::from_scalar(bound, kind), most.clone()));
+        written.push(made.node("Min", &[&x, &most], bounded.clone()));
+        node.input[0] = bounded;
+        node.output[0].clone_from(&below);
+        written.push(node);
+        written.push(made.node("Max", &[&below, &x], output));
+    }
+    graph.node = written;
+}
+
+/// Makes nodes that stand for one of the model.
+struct Made<'n> {
+    index: usize,
+    next: &'n mut usize,
+}
+
+impl Made<'_> {
+    fn node(&mut self, op: &str, input: &[&str], output: String) -> NodeProto {
+        *self.next += 1;
+        NodeProto {
+            op_type: Some(op.into()),
+            name: Some(names::encode(self.index, *self.next)),
+            input: input.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output],
+            ..NodeProto::default()
+        }
+    }
+
+    fn constant(&mut self, value: TensorProto, output: String) -> NodeProto {
+        let attribute = AttributeProto {
+            name: Some("value".into()),
+            r#type: Some(attribute_type::TENSOR),
+            t: Some(value),
+            ..AttributeProto::default()
+        };
+        NodeProto { attribute: vec![attribute], ..self.node("Constant", &[], output) }
+    }
 }
 
 /// What tract does wrong at a node that can't be put right.
@@ -105,36 +181,61 @@ fn keep_infinity(graph: &mut GraphProto, extremes: &HashSet<String>, next: &mut 
             nodes.push(node);
             continue;
         };
-        let index = names::decode(node.name()).unwrap_or(0);
-        let mut made = |op: &str, input: [&str; 3], value: Option<f32>, output: String| {
-            *next += 1;
-            NodeProto {
-                op_type: Some(op.into()),
-                name: Some(names::encode(index, *next)),
-                input: input.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-                output: vec![output],
-                attribute: value.map(constant).into_iter().collect(),
-                ..NodeProto::default()
-            }
-        };
+        let mut made = Made { index: names::decode(node.name()).unwrap_or(0), next };
         let sign = if node.op_type() == "ReduceMax" { -1.0 } else { 1.0 };
         let [found, most, infinite, is_most] =
             ["found", "most", "infinite", "is_most"].map(|what| format!("{output}_oplat_{what}"));
         node.output[0].clone_from(&found);
         nodes.push(node);
-        nodes.push(made("Constant", [""; 3], Some(sign * f32::MAX), most.clone()));
-        nodes.push(made("Constant", [""; 3], Some(sign * f32::INFINITY), infinite.clone()));
-        nodes.push(made("Equal", [&found, &most, ""], None, is_most.clone()));
-        nodes.push(made("Where", [&is_most, &infinite, &found], None, output));
+        let float = |value: f32| tensor::from_scalar(value.into(), data_type::FLOAT);
+        nodes.push(made.constant(float(sign * f32::MAX), most.clone()));
+        nodes.push(made.constant(float(sign * f32::INFINITY), infinite.clone()));
+        nodes.push(made.node("Equal", &[&found, &most], is_most.clone()));
+        nodes.push(made.node("Where", &[&is_most, &infinite, &found], output));
     }
     graph.node = nodes;
 }
 
-fn constant(value: f32) -> AttributeProto {
-    AttributeProto {
-        name: Some("value".into()),
-        r#type: Some(attribute_type::TENSOR),
-        t: Some(tensor::from_scalar(value.into(), data_type::FLOAT)),
-        ..AttributeProto::default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oplat_graph::activation::Activation;
+    use oplat_graph::swap::{self, Lowering};
+
+    fn operators(activation: &str) -> Vec<String> {
+        let activation = Activation::parse(activation).unwrap();
+        let mut model = swap::alone(&activation, &[1, 8, 4, 4], Lowering::Exported).unwrap().proto;
+        correct(&mut model).unwrap();
+        let ops = model.graph.unwrap().node.into_iter().filter_map(|node| node.op_type);
+        ops.filter(|op| op != "Constant").collect()
+    }
+
+    #[test]
+    fn softplus_is_bounded_unless_a_tanh_bounds_it() {
+        assert_eq!(operators("softplus"), ["Min", "Softplus", "Max"]);
+        assert_eq!(operators("mish"), ["Softplus", "Tanh", "Mul"]);
+    }
+
+    #[test]
+    fn extremes_are_kept_infinite_only_where_there_are_infinite_numbers() {
+        let value = |v: f32| TensorProto {
+            name: Some("mask".into()),
+            ..tensor::from_values(&[v.into(), 0.0], vec![1, 2], data_type::FLOAT)
+        };
+        for (mask, expected) in [(f32::NEG_INFINITY, 5), (-1e9, 1)] {
+            let max = NodeProto {
+                op_type: Some("ReduceMax".into()),
+                name: Some(names::encode(0, 0)),
+                input: vec!["mask".into()],
+                output: vec!["y".into()],
+                ..Default::default()
+            };
+            let graph = GraphProto { node: vec![max], initializer: vec![value(mask)], ..Default::default() };
+            let mut model = ModelProto { graph: Some(graph), ..Default::default() };
+            correct(&mut model).unwrap();
+            let graph = model.graph.unwrap();
+            assert_eq!(graph.node.len(), expected);
+            assert_eq!(graph.node.last().unwrap().output, ["y"]);
+        }
     }
 }
