@@ -85,10 +85,11 @@ impl FromStr for DimFlag {
     }
 }
 
+/// A dimension's size. Of 0, it holds nothing, as the past of a sequence that begins.
 fn size(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(n) if (1..=i64::MAX as usize).contains(&n) => Ok(n),
-        _ => Err(format!("{text:?} is no size: give a whole number from 1")),
+        Ok(n) if n <= i64::MAX as usize => Ok(n),
+        _ => Err(format!("{text:?} is no size: give a whole number")),
     }
 }
 
@@ -104,17 +105,23 @@ pub fn feed(model: &Model, flags: &[InputFlag], dims: &[DimFlag]) -> Result<Feed
     let declared = declared(model)?;
     check_names(&declared, flags, dims)?;
     let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    // Names that some exporters give to dimensions of several sizes say nothing.
+    let mut several: Vec<&str> = vec![];
     for dim in dims {
         bind(&mut sizes, &dim.name, dim.size, "--dim")?;
     }
     for flag in flags {
         let input = declared.iter().find(|i| i.name == flag.name);
         for (axis, &size) in input.and_then(|i| i.shape.as_ref()).into_iter().flatten().zip(&flag.shape) {
-            if let AxisSize::Named(name) = axis {
+            let AxisSize::Named(name) = axis else { continue };
+            if dims.iter().any(|dim| dim.name == *name) {
                 bind(&mut sizes, name, size, &format!("--input {}", flag.name))?;
+            } else if sizes.insert(name, size).is_some_and(|other| other != size) {
+                several.push(*name);
             }
         }
     }
+    sizes.retain(|name, _| !several.contains(name));
     for name in declared.iter().filter(|i| flag_of(flags, i).is_none()).filter_map(|i| batch_name(i)) {
         sizes.entry(name).or_insert(1);
     }
@@ -195,10 +202,11 @@ fn declare(info: &ValueInfoProto) -> Result<Declared<'_>> {
 
 fn axis(dimension: &Dimension) -> AxisSize<'_> {
     match &dimension.value {
-        Some(DimensionValue::Value(n)) if *n > 0 => {
+        Some(DimensionValue::Value(n)) if *n >= 0 => {
             usize::try_from(*n).map_or(AxisSize::Unknown, AxisSize::Fixed)
         }
-        Some(DimensionValue::Param(name)) if !name.is_empty() => AxisSize::Named(name),
+        // What paddle2onnx calls every dimension that it doesn't know.
+        Some(DimensionValue::Param(name)) if !name.is_empty() && name != "?" => AxisSize::Named(name),
         _ => AxisSize::Unknown,
     }
 }
@@ -212,6 +220,8 @@ impl Declared<'_> {
             )));
         };
         let known = |(i, axis): (usize, &AxisSize)| match axis {
+            // Old exporters write 0 for a batch of any size.
+            AxisSize::Fixed(0) if i == 0 => Some(1),
             AxisSize::Fixed(n) => Some(*n),
             AxisSize::Named(name) => sizes.get(name).copied(),
             AxisSize::Unknown => (i == 0).then_some(1),

@@ -261,7 +261,7 @@ fn sites_table(sites: &[InspectedSite]) -> String {
         grid.row([
             site.node.clone(),
             spelled(site),
-            units::shape(&site.output_shape),
+            if site.output_shape.is_empty() { "?".to_owned() } else { units::shape(&site.output_shape) },
             site.nodes.iter().map(short).collect::<Vec<_>>().join(", "),
         ]);
     }

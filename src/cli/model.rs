@@ -1,13 +1,14 @@
 //! Which model is meant: a path, a file in `models/`, or a built-in architecture.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::inputs::InputFlag;
 use crate::error::{Error, Result};
-use crate::onnx::messages::{GraphProto, TensorProto};
-use crate::onnx::{Model, bodies};
+use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::{Model, bodies, external, tensor};
 use crate::suggest::nearest;
 use crate::{record, zoo};
 
@@ -22,6 +23,12 @@ pub struct Chosen {
 }
 
 impl Chosen {
+    /// The model with all of its data at hand. Fails for external data that isn't there, naming its file.
+    pub fn whole(self) -> Result<Self> {
+        external::check(&self.model).map_err(|e| e.context(&self.source))?;
+        Ok(self)
+    }
+
     /// What a record says of the model before a worker has loaded it: inputs and MACs come from there.
     pub fn describe(&self) -> record::Model {
         record::Model {
@@ -85,17 +92,28 @@ fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Elements of all initialisers, those of bodies included.
+/// Elements of all initialisers, those of bodies included, and of constant nodes that are the weights of a linear operator.
 pub fn parameters(model: &Model) -> u64 {
     fn of(graph: &GraphProto) -> u64 {
-        let elements = |tensor: &TensorProto| {
-            tensor.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(u64::try_from(d).ok()?)).unwrap_or(0)
-        };
         let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
-        let own: u64 = graph.initializer.iter().chain(sparse).map(elements).sum();
-        own + graph.node.iter().flat_map(bodies).map(of).sum::<u64>()
+        let own = graph.initializer.iter().chain(sparse).chain(constant_weights(&graph.node));
+        let own = own.filter_map(tensor::elements).fold(0, u64::saturating_add);
+        graph.node.iter().flat_map(bodies).map(of).fold(own, u64::saturating_add)
     }
-    of(model.graph())
+    let functions = model.proto.functions.iter().flat_map(|f| constant_weights(&f.node));
+    functions.filter_map(tensor::elements).fold(of(model.graph()), u64::saturating_add)
+}
+
+/// The tensors of constant nodes that linear operators among these nodes read as weights.
+fn constant_weights(nodes: &[NodeProto]) -> impl Iterator<Item = &TensorProto> {
+    let linear = ["Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"];
+    let reads =
+        nodes.iter().filter(move |node| linear.contains(&node.op_type())).flat_map(|node| &node.input);
+    let read: HashSet<&str> = reads.map(String::as_str).collect();
+    let is_read =
+        move |node: &&NodeProto| node.output.first().is_some_and(|name| read.contains(name.as_str()));
+    let constants = nodes.iter().filter(|node| node.op_type() == "Constant").filter(is_read);
+    constants.filter_map(|node| node.attribute.first()?.t.as_ref())
 }
 
 #[cfg(test)]

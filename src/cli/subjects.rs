@@ -19,7 +19,7 @@ pub fn plan(
     note: &mut dyn FnMut(&str),
 ) -> Result<(Vec<Subject>, Vec<Planned>)> {
     let chosen: Vec<_> =
-        named.iter().map(|named| model::resolve(named, flags, note)).collect::<Result<_>>()?;
+        named.iter().map(|named| model::resolve(named, flags, note)?.whole()).collect::<Result<_>>()?;
     let names: Vec<String> = chosen.iter().map(|c| c.name.clone()).collect();
     let names = experiment::tell_apart(&names);
     let models: Vec<(&str, &Model)> =

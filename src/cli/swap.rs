@@ -37,7 +37,7 @@ pub struct Args {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let activation = Activation::parse(&args.act)?;
     let selection = args.select.check()?;
-    let chosen = model::resolve(&args.model, &[], &mut |text| note(text))?;
+    let chosen = model::resolve(&args.model, &[], &mut |text| note(text))?.whole()?;
     let named = |e: Error| e.context(&chosen.name);
     let (found, selected) = selection.choose(swap::find(&chosen.model)).map_err(named)?;
     let lowering = swap::effective(args.lowering, &activation, &engines::default().about().1);

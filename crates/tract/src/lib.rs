@@ -148,7 +148,7 @@ impl TractModel {
             move |error: TractError| labels.failure(doing, &error)
         };
         let Prepared { proto, inputs: asked, weights_bytes } =
-            prepare::prepare(&model, load, &operators::Known).map_err(|e| own(e.context(path.display())))?;
+            prepare::prepare(&model, load, &operators::Known).map_err(own)?;
         let inputs = inputs::values(&asked, load).map_err(own)?;
         let inputs =
             inputs.iter().map(tensor::from_raw).collect::<TractResult<_>>().map_err(named("feed"))?;

@@ -18,6 +18,20 @@ pub fn locations(model: &Model) -> BTreeSet<String> {
     found
 }
 
+/// Fails for external data that isn't there, naming its file.
+pub fn check(model: &Model) -> Result<()> {
+    for location in locations(model) {
+        let file = resolve(model.dir.as_deref(), &location)?;
+        if !file.is_file() {
+            return Err(Error::input(format!(
+                "the weights in {} are not there: put the file beside the model",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The file that a location means. Fails for one outside the model's folder, which only a hostile model names.
 pub fn resolve(dir: Option<&Path>, location: &str) -> Result<PathBuf> {
     let inside =

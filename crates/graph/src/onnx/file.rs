@@ -18,6 +18,25 @@ pub struct Model {
     pub dir: Option<PathBuf>,
 }
 
+/// What a file is that people take for an ONNX model, and what to do.
+fn something_else(bytes: &[u8]) -> Option<&'static str> {
+    let start = bytes.trim_ascii_start();
+    let text = |words: &[u8]| start.len() >= words.len() && start[..words.len()].eq_ignore_ascii_case(words);
+    if bytes.get(4..8) == Some(b"ORTM") {
+        Some("a model in ONNX Runtime's own format (.ort): give the ONNX file that it was converted from")
+    } else if text(b"version https://git-lfs") {
+        Some("a Git LFS pointer, not the model itself: run `git lfs pull`")
+    } else if text(b"<!doctype html") || text(b"<html") {
+        Some("a web page, not a model: download the file itself")
+    } else if bytes.get(4..8) == Some(b"TFL3") {
+        Some("a TensorFlow Lite model: convert it to ONNX, as with tf2onnx --tflite")
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        Some("a zip archive (a PyTorch checkpoint is one): export the model to ONNX")
+    } else {
+        None
+    }
+}
+
 impl Model {
     /// Reads a file. Fails with the file's name when it can't be read, is not ONNX or holds no graph.
     pub fn read(path: &Path) -> Result<Self> {
@@ -32,6 +51,9 @@ impl Model {
         let bytes: Bytes = bytes.into();
         if bytes.is_empty() {
             return Err(Error::input("the file is empty: export the model again"));
+        }
+        if let Some(what) = something_else(&bytes) {
+            return Err(Error::input(what));
         }
         let mut proto = ModelProto::decode(bytes)
             .map_err(|e| Error::input(format!("not an ONNX model, or cut short ({e}): export it again")))?;
@@ -70,5 +92,25 @@ impl Model {
     pub fn opset(&self) -> i64 {
         let standard = |d: &Option<String>| matches!(d.as_deref(), None | Some("" | "ai.onnx"));
         self.proto.opset_import.iter().find(|o| standard(&o.domain)).and_then(|o| o.version).unwrap_or(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_take_for_a_model_is_told_what_it_is() {
+        let rows: [(&[u8], &str); 5] = [
+            (b"\x18\0\0\0ORTM\0\0", "ONNX Runtime's own format"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "git lfs pull"),
+            (b"\n<!DOCTYPE html><html>", "a web page"),
+            (b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
+            (b"PK\x03\x04rest", "a zip archive"),
+        ];
+        for (bytes, expected) in rows {
+            let message = Model::decode(bytes.to_vec(), None).unwrap_err().message;
+            assert!(message.contains(expected), "{message}");
+        }
     }
 }
