@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use oplat::activation::Activation;
+use oplat::engine::Backend;
+use oplat::engines;
 use oplat::onnx::Model;
 use oplat::onnx::for_each_node;
 use oplat::onnx::messages::NodeProto;
+use oplat::protocol::Load;
 use oplat::swap::{self, Lowering, Now, Refusal, Selection, Variant};
 
 use crate::support;
@@ -81,6 +84,39 @@ fn a_swap_gives_the_operators_of_the_twin() {
         }
     }
     assert!(compared > 25, "{compared} twins");
+}
+
+/// What the engine makes of a model's seeded inputs.
+fn outputs(model: &Model, expected: &Value, folder: &Path) -> Vec<f64> {
+    let file = folder.join("model.onnx");
+    model.write(&file).unwrap();
+    let size = |dim: &Value| (dim[0].as_str().unwrap().to_owned(), dim[1].as_i64().unwrap());
+    let dims = expected["dims"].as_array().into_iter().flatten().map(size).collect();
+    let load = Load { model: file.display().to_string(), dims, seed: 1, ..Load::default() };
+    let (mut loaded, _) =
+        engines::default().load(&load).unwrap_or_else(|failure| panic!("{}", failure.message));
+    let outputs = loaded.outputs().unwrap_or_else(|failure| panic!("{}", failure.message));
+    outputs.tensors.iter().flat_map(|tensor| tensor.to_f64().unwrap()).collect()
+}
+
+#[test]
+fn a_swap_computes_what_the_twin_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wrong = vec![];
+    for (name, expected) in cases() {
+        let tolerance = expected["tol"].as_f64().unwrap_or(2e-4);
+        for act in expected["twins"].as_array().into_iter().flatten().map(|act| act.as_str().unwrap()) {
+            let is = outputs(&swapped(&name, act, Selection::default()).model, &expected, folder.path());
+            let should = outputs(&model(&format!("{name}.{act}")), &expected, folder.path());
+            let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+            let off =
+                norm(&mut is.iter().zip(&should).map(|(a, b)| a - b)) / norm(&mut should.iter().copied());
+            if is.len() != should.len() || off.is_nan() || off > tolerance {
+                wrong.push(format!("{name} with {act}: {off} away"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod experiments;
 mod floors;
 mod hostile;
 mod neon;
+mod nodes;
 mod sites;
 mod support;
 #[cfg(unix)]
