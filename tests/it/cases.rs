@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use oplat::activation::Activation;
-use oplat::engine::Backend;
 use oplat::engines;
 use oplat::onnx::Model;
 use oplat::onnx::for_each_node;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use oplat::engine::Backend;
 use oplat::engines;
 use oplat::onnx::Model;
 use oplat::onnx::messages::{DimensionValue, TypeValue, ValueInfoProto, data_type};

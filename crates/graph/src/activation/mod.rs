@@ -39,6 +39,9 @@ const FAMILIES: &[&[Kind]] = &[
     channels::KINDS,
 ];
 
+/// Reads parameters off a function's values; `None` for a function that has none such.
+pub type FindParameters = fn(&Samples) -> Option<Vec<f64>>;
+
 /// An activation function, without the values of its parameters.
 #[derive(Debug)]
 pub struct Kind {
@@ -65,7 +68,7 @@ pub struct Kind {
     pub monotonic: bool,
     /// Parameters with which it may have these values; `None` where it has no parameters, or isn't looked for. Those
     /// found need only be near.
-    pub fit: Option<fn(&Samples) -> Option<Vec<f64>>>,
+    pub fit: Option<FindParameters>,
     /// Operators that tell it from another kind of the same values.
     pub told_by: &'static [&'static str],
     pub learnt: Learnt,
