@@ -70,7 +70,7 @@ impl FromStr for InputFlag {
         }
         let shape = match sizes {
             "scalar" => vec![],
-            _ => sizes.split('x').map(size).collect::<Result<_, _>>()?,
+            _ => sizes.split('x').map(|text| size(text, 0)).collect::<Result<_, _>>()?,
         };
         Ok(Self { name: name.into(), shape, dtype })
     }
@@ -81,15 +81,15 @@ impl FromStr for DimFlag {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, value) = text.rsplit_once('=').ok_or("give NAME=1")?;
-        Ok(Self { name: name.into(), size: size(value)? })
+        Ok(Self { name: name.into(), size: size(value, 1)? })
     }
 }
 
-/// A dimension's size. Of 0, it holds nothing, as the past of a sequence that begins.
-fn size(text: &str) -> Result<usize, String> {
+/// A dimension's size. An input may hold nothing, as the past of a sequence that begins.
+fn size(text: &str, least: usize) -> Result<usize, String> {
     match text.parse() {
-        Ok(n) if n <= i64::MAX as usize => Ok(n),
-        _ => Err(format!("{text:?} is no size: give a whole number")),
+        Ok(n) if (least..=i64::MAX as usize).contains(&n) => Ok(n),
+        _ => Err(format!("{text:?} is no size: give a whole number from {least}")),
     }
 }
 
@@ -384,15 +384,23 @@ mod tests {
         let inputs = ["x=n,3,h", "y=n,h"];
         assert_eq!(shapes(&inputs, &[], &["h=5", "n=2"]).unwrap(), [vec![2, 3, 5], vec![2, 5]]);
         assert_eq!(shapes(&inputs, &["x=4x3x5"], &[]).unwrap(), [vec![4, 3, 5], vec![4, 5]]);
-        for (flags, dims) in
-            [(vec!["x=4x3x5"], vec!["n=2"]), (vec!["x=4x3x5", "y=4x6"], vec![]), (vec![], vec!["n=1", "n=2"])]
-        {
+        for (flags, dims) in [(vec!["x=4x3x5"], vec!["n=2"]), (vec![], vec!["n=1", "n=2"])] {
             let error = shapes(&inputs, &flags, &dims).unwrap_err();
             assert!(error.message.contains("give it one size"), "{error}");
         }
         let feed = feed(&model(&inputs), &["x=4x3x5:f16".parse().unwrap()], &[]).unwrap();
         assert_eq!(feed.dims, [("h".to_string(), 5), ("n".to_string(), 4)]);
         assert_eq!(feed.inputs[0].dtype.as_deref(), Some("f16"));
+    }
+
+    #[test]
+    fn a_name_of_several_sizes_says_nothing() {
+        let given =
+            feed(&model(&["x=n,3,h", "y=n,h"]), &["x=4x3x5".parse().unwrap(), "y=4x6".parse().unwrap()], &[]);
+        let given = given.unwrap();
+        assert_eq!((given.inputs[1].shape.as_slice(), given.dims), (&[4, 6][..], vec![("n".to_string(), 4)]));
+        assert_eq!(shapes(&["x=?,3,?,?"], &["x=1x3x8x16"], &[]).unwrap(), [[1, 3, 8, 16]]);
+        assert!(shapes(&["x=?,3,?,?"], &[], &[]).unwrap_err().message.contains("--input x=1x3xNxN"));
     }
 
     #[test]
@@ -424,12 +432,13 @@ mod tests {
 
     #[test]
     fn flags_are_checked_as_they_are_typed() {
-        for wrong in ["x", "x=", "x=1x", "x=0x3", "x=1x3:f31", "x=1,3", "x=-1"] {
+        for wrong in ["x", "x=", "x=1x", "x=1x3:f31", "x=1,3", "x=-1"] {
             assert!(wrong.parse::<InputFlag>().is_err(), "{wrong}");
         }
         for wrong in ["n", "n=", "n=0", "n=x", "n=99999999999999999999"] {
             assert!(wrong.parse::<DimFlag>().is_err(), "{wrong}");
         }
+        assert_eq!("past=1x0x16".parse::<InputFlag>().unwrap().shape, [1, 0, 16]);
         let flag: InputFlag = "serving:x=1x3:u8".parse().unwrap();
         assert_eq!((flag.name.as_str(), flag.shape), ("serving:x", vec![1, 3]));
     }

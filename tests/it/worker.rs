@@ -407,10 +407,14 @@ fn a_bad_file_is_answered_and_the_worker_lives_on() {
     assert!(worker.refused(load("absent")).message.contains("cannot read"));
     let failure = worker.refused(load("minidet_silu_dynamic"));
     assert!(failure.message.contains("--dim batch=N"), "{}", failure.message);
-    let failure = worker.refused(load("minidet_hardswish_ortopt"));
-    assert!(failure.message.contains("FusedConv"), "{}", failure.message);
-    let model = Model::read(&path("minidet_hardswish_ortopt")).unwrap();
-    assert_eq!(Index::new(&model).nodes[failure.node.unwrap()].op(), "FusedConv");
+    let mut model = Model::read(&path("siren")).unwrap();
+    let last = model.graph_mut().node.last_mut().unwrap();
+    last.op_type = Some("Nonsense".into());
+    let unknown = dir.path().join("unknown");
+    model.write(&unknown).unwrap();
+    let failure = worker.refused(Load { model: unknown.to_str().unwrap().into(), ..load("siren") });
+    assert!(failure.message.contains("no operator Nonsense"), "{}", failure.message);
+    assert_eq!(Index::new(&model).nodes[failure.node.unwrap()].op(), "Nonsense");
     worker.load(load("siren"));
     assert!(matches!(worker.ask(&Request::Turn { runs: 1, warm: false }), Reply::Runs(_)));
     assert_eq!(worker.end(), "", "nothing goes to the terminal");

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn rounded_constants_are_what_they_stand_for() {
-        let rows: [(fn(f64) -> f64, &str); 5] = [
+        type Row = (fn(f64) -> f64, &'static str);
+        let rows: [Row; 5] = [
             (|x| x * (0.1667 * x + 0.5).clamp(0.0, 1.0), "hard_swish"),
             (|x| x * (0.166_625_98 * x + 0.5).clamp(0.0, 1.0), "hard_swish"),
             (|x| (0.166_625_98 * x + 0.5).clamp(0.0, 1.0), "hard_sigmoid"),

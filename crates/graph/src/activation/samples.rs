@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 /// The points, ascending: dense around 0, where activations bend, and some in the tails. Single floats can hold what the
 /// exponential is at all of them.
 static POINTS: LazyLock<Vec<f64>> = LazyLock::new(|| {
-    let tails = (3..=20).map(|i| f64::from(i) * 4.0);
+    let tails = (11..24).chain((24..=80).step_by(4)).map(f64::from);
     let near = (1..=160).map(|i| f64::from(i) / 16.0);
     let nearest = [-14, -10, -7, -5].map(|power: i32| 2f64.powi(power));
     let positive: Vec<f64> = nearest.into_iter().chain(near).chain(tails).collect();

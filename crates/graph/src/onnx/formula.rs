@@ -1,8 +1,7 @@
 //! Formulas: the one notation in which an activation's operators are written down.
 //!
-//! `x * Sigmoid(beta * x)` is read by [`super::pattern`] to find the activation in a graph, by
-//! [`super::build`] to write it, and evaluated here to check it against the definition. `x` is the input,
-//! other lower-case names are parameters, capitalised names are ONNX operators (with their domain in front
+//! `x * Sigmoid(beta * x)` is written as nodes by [`super::build`], and evaluated here to check it against the
+//! definition. `x` is the input, other lower-case names are parameters, capitalised names are ONNX operators (with their domain in front
 //! where it isn't the standard one), positional arguments are inputs and `name=value` ones attributes. A list
 //! in brackets is one of integers, and a lower-case name with sizes, as in `weight(channels, 1, 3, 3)`, is a
 //! tensor of seeded weights. A part that occurs twice is computed once.
