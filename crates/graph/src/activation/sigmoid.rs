@@ -34,13 +34,15 @@ pub(super) fn logit(p: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 
-/// The line of a hard sigmoid, through the first and the last point where it is neither 0 nor 1.
+/// The line of a hard sigmoid, through the first and the last point where it is neither 0 nor 1. One that begins at 0 is a
+/// clamp, as of colours.
 fn fit_hard_sigmoid(samples: &Samples) -> Option<Vec<f64>> {
     let mut inside = samples.pairs().filter(|(_, y)| 0.0 < *y && *y < 1.0);
     let (x0, y0) = inside.next()?;
     let (x1, y1) = inside.last()?;
     let alpha = (y1 - y0) / (x1 - x0);
-    Some(vec![alpha, y0 - alpha * x0])
+    let beta = y0 - alpha * x0;
+    (beta.abs() > 1e-6).then_some(vec![alpha, beta])
 }
 
 /// The β of softplus, which is ln 2 / β at 0.

@@ -90,12 +90,16 @@ struct Inliner<'m, 'o> {
 }
 
 impl Inliner<'_, '_> {
+    /// A graph with its calls inlined: the model's own, or a body, whose values in a function are the function's.
     fn graph(&mut self, mut graph: GraphProto, place: &mut Place) -> Result<GraphProto, String> {
         let nodes = std::mem::take(&mut graph.node);
         graph.node = self.nodes(nodes, place)?;
         if !place.calls.is_empty() {
-            for output in &mut graph.output {
-                output.name = output.name.take().map(|name| self.value(&name, place));
+            graph.value_info.clear();
+            let weights = graph.initializer.iter_mut().map(|t| &mut t.name);
+            let ends = graph.input.iter_mut().chain(&mut graph.output).map(|v| &mut v.name);
+            for name in weights.chain(ends) {
+                *name = name.take().map(|name| self.value(&name, place));
             }
         }
         Ok(graph)
@@ -130,6 +134,7 @@ impl Inliner<'_, '_> {
             return node;
         }
         node.name = Some(format!("{}{}", place.prefix, label(&node)));
+        node.doc_string = None;
         for name in node.input.iter_mut().chain(&mut node.output) {
             *name = self.value(name, place);
         }
@@ -168,7 +173,9 @@ impl Inliner<'_, '_> {
             ..Place::default()
         };
         let mut passed_on = vec![];
-        for (formal, actual) in function.input.iter().zip(&call.input) {
+        // An input that the call leaves out is left out inside, too.
+        let given = call.input.iter().cloned().chain(std::iter::repeat(String::new()));
+        for (formal, actual) in function.input.iter().zip(given) {
             inner.values.insert(formal.clone(), actual.clone());
             self.local.insert((inner.calls.clone(), actual.clone()), formal.clone());
         }

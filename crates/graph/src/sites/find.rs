@@ -1,6 +1,6 @@
 //! Finding the sites of a model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::curve::Curve;
 use super::flow::{Flow, Segment, is_float};
@@ -38,6 +38,7 @@ fn look(model: &Model) -> Found {
         names: names(&index),
         numbers: HashMap::new(),
         known: HashMap::new(),
+        shared: HashSet::new(),
         found: Found::default(),
     };
     for (id, node) in index.nodes.iter().enumerate() {
@@ -49,7 +50,9 @@ fn look(model: &Model) -> Found {
             finder.chain(output);
         }
     }
-    let mut found = finder.found;
+    let Finder { mut found, shared, .. } = finder;
+    // A piece of an activation is none, though something else reads it.
+    found.sites.retain(|site| !site.nodes.iter().any(|node| shared.contains(node)));
     found.sites.sort_by_key(|s| s.node);
     found.not_sites.sort_by_key(|s| s.node);
     found
@@ -64,6 +67,8 @@ struct Finder<'f, 'i, 'm> {
     numbers: HashMap<Vec<u64>, usize>,
     /// What programs are, by their numbers, one behind the other.
     known: HashMap<Vec<usize>, Nature>,
+    /// The nodes of activations whose values something else reads.
+    shared: HashSet<usize>,
     found: Found,
 }
 
@@ -127,6 +132,9 @@ impl Finder<'_, '_, '_> {
 
     /// Finds the sites in the chain of segments that ends in a value.
     fn chain(&mut self, end: ValueId) {
+        if self.places.is_of_shapes(end) {
+            return;
+        }
         let links: Vec<Link> = self.segments(end).into_iter().map(|segment| self.link(segment)).collect();
         let windows = self.windows(&links);
         let mut covered = vec![false; links.len()];
@@ -147,6 +155,10 @@ impl Finder<'_, '_, '_> {
             match judged {
                 Ok(site) if !is_piece => self.found.sites.push(site),
                 Err((Refusal::Gate | Refusal::Decode, _)) if told => {}
+                Err((Refusal::Shared, reason)) if !is_piece => {
+                    self.shared.extend(&window.nodes);
+                    self.refuse(to, Refusal::Shared, reason);
+                }
                 Err((refusal, reason)) if !is_piece || matches!(refusal, Refusal::Gate | Refusal::Decode) => {
                     self.refuse(to, refusal, reason);
                 }

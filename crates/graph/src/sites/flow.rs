@@ -11,6 +11,7 @@ use crate::onnx::constants::Constants;
 use crate::onnx::index::{Index, Node, Source, Use, ValueId};
 use crate::onnx::inline::Functions;
 use crate::onnx::messages::data_type;
+use crate::onnx::tensor;
 
 /// A node that is element-wise.
 pub struct Element {
@@ -94,7 +95,8 @@ impl<'i, 'm> Flow<'i, 'm> {
                 (program::step(node.proto, args, functions)?, node.inputs.iter().flatten().copied().collect())
             }
         };
-        let mut inputs: Vec<ValueId> = sources.into_iter().filter(|&v| !self.index.is_constant(v)).collect();
+        let varies = |&v: &ValueId| !self.index.is_constant(v) && self.same_everywhere(v).is_none();
+        let mut inputs: Vec<ValueId> = sources.into_iter().filter(varies).collect();
         inputs.sort_unstable();
         inputs.dedup();
         let numbers = inputs.iter().chain([&output]).all(|&v| self.may_be_float(v));
@@ -113,7 +115,7 @@ impl<'i, 'm> Flow<'i, 'm> {
 
     fn arg(&self, value: ValueId) -> Arg {
         if !self.index.is_constant(value) {
-            return Arg::Input(value);
+            return self.same_everywhere(value).map_or(Arg::Input(value), Arg::Number);
         }
         match self.constants.get(value) {
             Some(numbers) => match numbers.single() {
@@ -121,6 +123,20 @@ impl<'i, 'm> Flow<'i, 'm> {
                 None => Arg::Tensor(numbers, self.index.name(value).into()),
             },
             None => Arg::Unread(self.index.name(value).into()),
+        }
+    }
+
+    /// The number that every element of a value is, though its shape follows another value's: as zeros like that one.
+    fn same_everywhere(&self, value: ValueId) -> Option<f64> {
+        let node = &self.index.nodes[self.index.producer(value)?];
+        let input = |i: usize| node.inputs.get(i).copied().flatten();
+        match node.op() {
+            "ConstantOfShape" if node.domain().is_empty() => {
+                let tensor = node.attribute("value").and_then(|a| a.t.as_ref());
+                tensor.map_or(Some(0.0), |t| tensor::numbers(t, None, 1)?.first().copied())
+            }
+            "Expand" if node.domain().is_empty() => self.constants.get(input(0)?)?.single(),
+            _ => None,
         }
     }
 

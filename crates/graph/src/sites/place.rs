@@ -33,6 +33,8 @@ pub struct Places<'f, 'i, 'm> {
     flow: &'f Flow<'i, 'm>,
     after_linear: Vec<bool>,
     into_linear: Vec<bool>,
+    /// Values that are made of shapes alone.
+    of_shapes: Vec<bool>,
 }
 
 impl<'f, 'i, 'm> Places<'f, 'i, 'm> {
@@ -40,11 +42,27 @@ impl<'f, 'i, 'm> Places<'f, 'i, 'm> {
         let index = flow.index;
         let functions = Functions::of(&model.proto);
         let roles: Vec<Role> = index.nodes.iter().map(|node| role(node, flow, &functions)).collect();
-        let mut places =
-            Self { flow, after_linear: vec![false; index.len()], into_linear: vec![false; index.len()] };
+        let none = || vec![false; index.len()];
+        let mut places = Self { flow, after_linear: none(), into_linear: none(), of_shapes: none() };
+        places.look_for_shapes();
         places.look_back(&roles);
         places.look_ahead(&roles);
         places
+    }
+
+    fn look_for_shapes(&mut self) {
+        let index = self.flow.index;
+        for value in 0..index.len() {
+            let Some(node) = index.producer(value).map(|id| &index.nodes[id]) else { continue };
+            let mut inputs = node.inputs.iter().flatten().filter(|&&v| !index.is_constant(v)).peekable();
+            let is_shape = matches!(node.op(), "Shape" | "Size");
+            self.of_shapes[value] = is_shape || inputs.peek().is_some() && inputs.all(|&v| self.of_shapes[v]);
+        }
+    }
+
+    /// Whether a value is made of shapes alone, and so is no number of the network's.
+    pub fn is_of_shapes(&self, value: ValueId) -> bool {
+        self.of_shapes[value]
     }
 
     fn look_back(&mut self, roles: &[Role]) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::onnx::Model;
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
-use crate::onnx::messages::{NodeProto, data_type};
+use crate::onnx::messages::{AttributeProto, NodeProto, data_type};
 use crate::swap::behind_convolution;
 
 mod equivalent;
@@ -77,4 +77,96 @@ fn a_recorded_reason_gives_its_refusal_back() {
     for text in ["", "gate", "frelu needs a feature map of a known number of channels", "a gate: no"] {
         assert_eq!(Refusal::of_reason(text), None, "{text}");
     }
+}
+
+fn node(op: &str, input: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: Some(op.into()),
+        name: Some(output.into()),
+        input: input.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.into()],
+        ..Default::default()
+    }
+}
+
+/// The network with other nodes between its convolutions; the last one puts out `act`.
+fn network_of_nodes(nodes: Vec<NodeProto>) -> Model {
+    let mut model = network("Relu(x)");
+    let graph = model.graph_mut();
+    let last = graph.node.pop().unwrap();
+    graph.node.truncate(1);
+    graph.node.extend(nodes);
+    graph.node.push(last);
+    model
+}
+
+#[test]
+fn zeros_of_a_values_shape_are_zeros() {
+    let model = network_of_nodes(vec![
+        node("Shape", &["before"], "shape"),
+        node("ConstantOfShape", &["shape"], "zeros"),
+        node("Max", &["before", "zeros"], "act"),
+    ]);
+    assert_eq!(told(&find(&model)), "relu");
+}
+
+#[test]
+fn what_is_made_of_shapes_is_no_site() {
+    let float = AttributeProto { name: Some("to".into()), i: Some(1), ..Default::default() };
+    let mut model = network("Relu(x)");
+    model.graph_mut().node.extend([
+        node("Shape", &["before"], "shape"),
+        NodeProto { attribute: vec![float], ..node("Cast", &["shape"], "sizes") },
+        node("Relu", &["sizes"], "some_sizes"),
+    ]);
+    assert_eq!(told(&find(&model)), "relu", "that of the network");
+}
+
+#[test]
+fn a_gate_is_one_only_of_another_tensor() {
+    let whole = AttributeProto { name: Some("to".into()), i: Some(6), ..Default::default() };
+    let float = AttributeProto { i: Some(1), ..whole.clone() };
+    let rounded = network_of_nodes(vec![
+        node("Sigmoid", &["before"], "s"),
+        NodeProto { attribute: vec![whole], ..node("Cast", &["s"], "i") },
+        NodeProto { attribute: vec![float], ..node("Cast", &["i"], "f") },
+        node("Mul", &["before", "f"], "act"),
+    ]);
+    assert_eq!(told(&find(&rounded)), "decode");
+    let scaled = network_of_nodes(vec![
+        node("GlobalAveragePool", &["before"], "pool"),
+        node("Conv", &["pool", "weights"], "g"),
+        node("Sigmoid", &["g"], "s"),
+        node("Mul", &["before", "s"], "act"),
+    ]);
+    let found = find(&scaled);
+    assert_eq!(
+        (told(&found).as_str(), found.not_sites[0].reason.as_str()),
+        ("gate", "scales another tensor in act")
+    );
+}
+
+#[test]
+fn whole_numbers_are_no_sites() {
+    let whole = AttributeProto { name: Some("to".into()), i: Some(7), ..Default::default() };
+    let float = AttributeProto { i: Some(1), ..whole.clone() };
+    let model = network_of_nodes(vec![
+        NodeProto { attribute: vec![whole], ..node("Cast", &["before"], "i") },
+        node("Relu", &["i"], "r"),
+        NodeProto { attribute: vec![float], ..node("Cast", &["r"], "act") },
+    ]);
+    assert_eq!(told(&find(&model)), "");
+}
+
+#[test]
+fn a_piece_that_something_else_reads_is_told_with_its_whole() {
+    let model = network_of_nodes(vec![
+        node("Sigmoid", &["before"], "s"),
+        node("Mul", &["before", "s"], "m"),
+        node("Conv", &["s", "weights"], "other"),
+        node("Add", &["m", "other"], "act"),
+    ]);
+    let found = find(&model);
+    assert_eq!(told(&found), "shared");
+    assert_eq!(found.not_sites[0].reason, "is a silu whose s is also read by other");
 }

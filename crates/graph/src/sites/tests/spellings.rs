@@ -139,6 +139,7 @@ fn what_nobody_knows_is_told_as_a_whole_and_its_pieces_are_no_sites() {
         ("Min(x, 6)", "unknown: Min(x, 6)"),
         ("Max(x, x * 2)", "unknown: Max(x, x * 2)"),
         ("Exp(x)", "unknown: Exp(x)"),
+        ("Clip(x, 0, 1)", "unknown: Clip(x, 0, 1)"),
         ("Abs(x)", "unknown: Abs(x)"),
         ("Relu(x) * Sigmoid(x)", "unknown: Relu(x) * Sigmoid(x)"),
         ("Shrink(x, lambd=0.5)", "unknown: Shrink(x, lambd=0.5, bias=0)"),
