@@ -54,7 +54,8 @@ impl Labels {
         let known = |i: usize| self.0.get(i);
         failure.message = names::restore(&failure.message, |i| known(i).map(|(label, _)| label.clone()));
         if let Some((label, op)) = failure.node.and_then(known) {
-            failure.message = format!("node {label:?} ({op}): {}", failure.message);
+            let helps = if doing == "translate" { "; `inspect` and `swap` still work" } else { "" };
+            failure.message = format!("node {label:?} ({op}): {}{helps}", failure.message);
         }
         failure
     }

@@ -19,6 +19,7 @@ mod outputs;
 mod recurrence;
 mod solo;
 mod tensor;
+mod upsample;
 mod wrong;
 
 use std::path::Path;

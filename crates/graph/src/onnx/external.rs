@@ -18,18 +18,38 @@ pub fn locations(model: &Model) -> BTreeSet<String> {
     found
 }
 
-/// Fails for external data that isn't there, naming its file.
+/// Fails for external data that isn't there or is cut short, naming its file.
 pub fn check(model: &Model) -> Result<()> {
+    let mut sizes = BTreeMap::new();
     for location in locations(model) {
         let file = resolve(model.dir.as_deref(), &location)?;
-        if !file.is_file() {
-            return Err(Error::input(format!(
+        let found = std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file);
+        let found = found.ok_or_else(|| {
+            Error::input(format!(
                 "the weights in {} are not there: put the file beside the model",
                 file.display()
-            )));
-        }
+            ))
+        })?;
+        sizes.insert(location, found.len());
     }
-    Ok(())
+    let mut short = None;
+    for_each_tensor(&mut model.clone(), &mut |tensor| {
+        let number = |key: &str| {
+            let entry = tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key))?;
+            entry.value.as_ref()?.parse::<u64>().ok()
+        };
+        let end = number("offset").unwrap_or(0).saturating_add(number("length").unwrap_or(0));
+        if let Some((file, &size)) =
+            location(tensor).and_then(|l| sizes.get_key_value(l)).filter(|(_, size)| end > **size)
+        {
+            short.get_or_insert_with(|| (tensor.name().to_owned(), file.clone(), end, size));
+        }
+    });
+    short.map_or(Ok(()), |(name, file, end, size)| {
+        Err(Error::input(format!(
+            "the weights {name:?} end at byte {end} of {file}, which has {size}: copy it again, whole"
+        )))
+    })
 }
 
 /// The file that a location means. Fails for one outside the model's folder, which only a hostile model names.
