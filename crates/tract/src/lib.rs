@@ -8,6 +8,7 @@ pub mod bare;
 mod batched;
 mod chain;
 mod failure;
+mod gemm;
 mod kernels;
 mod knobs;
 mod macs;
