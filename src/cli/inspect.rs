@@ -199,7 +199,8 @@ fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[Strin
             .map(|(p, value)| (p.name.to_owned(), *value))
             .collect(),
         nodes: s.nodes.iter().filter_map(|&n| names.get(n).cloned()).collect(),
-        output_shape: shape(s.node),
+        // What a function's call puts out needn't be what is inside.
+        output_shape: if s.within.is_none() { shape(s.node) } else { vec![] },
     };
     found.sites.iter().map(site).collect()
 }

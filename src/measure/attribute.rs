@@ -1,7 +1,7 @@
 //! Which op computes which site: from the engine's ops and their ONNX nodes to the user's names.
 //!
 //! A site is never silently missing: it has ops of its own, or it was merged into another op (folded). Only one that
-//! the engine dropped (an identity) has neither.
+//! the engine dropped (an identity) has neither, and one inside a function that the model brings along.
 
 use std::collections::HashSet;
 

@@ -55,13 +55,6 @@ pub struct Within {
     pub input: String,
 }
 
-impl Site {
-    /// Whether its nodes do other things, too.
-    pub fn is_part(&self) -> bool {
-        self.is_fused || self.within.is_some()
-    }
-}
-
 /// Why a node that computes an activation function is no site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -38,10 +38,10 @@ pub struct VariantSite {
     pub to: String,
     /// Whether this site was selected for swapping (in the original: would have been).
     pub selected: bool,
-    /// Whether its nodes do other things, too: it stands inside an operator or a function that does more.
+    /// Whether its node does other things, too: it stands inside an operator that does more.
     pub is_part: bool,
     /// Indices (as [`crate::onnx::for_each_node`] counts) of the nodes of [`Variant::model`] that compute it,
-    /// ascending.
+    /// ascending; none for one inside a function, whose nodes have no indices of their own.
     pub nodes: Vec<usize>,
 }
 

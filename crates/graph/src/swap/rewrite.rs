@@ -28,8 +28,8 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
         from: site.activation.to_string(),
         to: site.activation.to_string(),
         selected: selected.contains(&i),
-        is_part: site.is_part(),
-        nodes: site.nodes.clone(),
+        is_part: site.is_fused,
+        nodes: if site.within.is_none() { site.nodes.clone() } else { vec![] },
     };
     let sites = found.sites.iter().enumerate().map(site).collect();
     Variant { model: model.clone(), sites, skipped: skipped(found) }
@@ -56,7 +56,6 @@ pub fn rewrite(
     for (i, site) in found.sites.iter().enumerate() {
         let is_selected = selected.contains(&i);
         if site.within.is_some() {
-            plan.edit.keep(i, site);
             inside.extend(is_selected.then_some((i, site)));
         } else if !(is_selected && plan.swap(i, site)?) {
             plan.edit.keep(i, site);
@@ -73,7 +72,7 @@ pub fn rewrite(
         let selected = plan.swapped.contains(&i);
         let from = site.activation.to_string();
         let to = if selected { to.to_string() } else { from.clone() };
-        let is_part = site.within.is_some() || (site.is_fused && !selected);
+        let is_part = site.is_fused && !selected;
         VariantSite { node: site.name.clone(), from, to, selected, is_part, nodes }
     });
     Ok(Variant { model: rewritten, sites: sites.collect(), skipped: plan.skipped })
