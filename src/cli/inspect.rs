@@ -29,6 +29,12 @@ use crate::units;
 /// The schema that `--format json` prints.
 const SCHEMA: &str = "oplat.inspect/1";
 
+/// A model of more nodes isn't given to the engine, which would take minutes to look at it.
+const MOST_NODES: usize = 20_000;
+
+/// How a reason begins for a model that the engine wasn't given.
+const NOT_TRIED: &str = "not tried";
+
 /// How long the engine may take to load a model.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -103,6 +109,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 /// The model as the engine loads it, or why it can't.
 fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
+    let nodes = nodes(&chosen.model).0.len();
+    if nodes > MOST_NODES {
+        let nodes = units::integer(nodes as u64);
+        return Err(format!("{NOT_TRIED}: with {nodes} nodes, loading it would take minutes"));
+    }
     let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
     let folder = Folder::temporary().map_err(|e| e.message)?;
     let file = folder.path().join("model.onnx");
@@ -241,6 +252,7 @@ fn file_line(inspection: &Inspection) -> String {
 /// Goes on where [`file_line`] ends, or says in a line of its own what is wrong.
 fn engine_line(inspection: &Inspection) -> String {
     match (&inspection.engine, &inspection.refused) {
+        (_, Some(reason)) if reason.starts_with(NOT_TRIED) => format!("\n! the engine was {reason}\n"),
         (_, Some(reason)) => format!("\n! the engine can't run it: {reason}\n"),
         (Some(engine), None) => format!(" | {engine} loads it\n"),
         (None, None) => "\n".to_owned(),
