@@ -18,6 +18,7 @@ mod operators;
 mod ops;
 mod outputs;
 mod recurrence;
+mod sequence;
 mod solo;
 mod tensor;
 mod upsample;

@@ -4,7 +4,7 @@
 //! computes something else without a word. What it does right is left to it, so that its own lowering is what
 //! gets measured.
 
-use super::{gemm, kernels, upsample, wrong};
+use super::{gemm, kernels, sequence, upsample, wrong};
 use oplat_engine::Operators;
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::error::Result;
@@ -67,6 +67,7 @@ impl Operators for Known {
     fn correct(&self, model: &mut ModelProto) -> Result<()> {
         upsample::rewrite(model);
         gemm::rewrite(model);
+        sequence::rewrite(model);
         wrong::correct(model)
     }
 
