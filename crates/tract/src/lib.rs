@@ -29,8 +29,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tract_onnx::tract_hir::internal::*;
-use tract_onnx::tract_hir::tract_core::ops::gru_seq::GruSeq;
-use tract_onnx::tract_hir::tract_core::ops::scan::Scan;
 use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::Executor;
 
 use oplat_engine::prepare::{self, Prepared};
@@ -161,7 +159,7 @@ impl TractModel {
         let shapes = ops::shapes(&read, &model);
         let mut typed = read.into_typed().map_err(named("translate"))?;
         recurrence::turn(&mut typed, &backwards).map_err(named("translate"))?;
-        forget_between_runs(&mut typed);
+        recurrence::forget_between_runs(&mut typed);
         let load_ns = start.elapsed().as_nanos() as u64;
 
         let start = Instant::now();
@@ -198,19 +196,6 @@ impl TractModel {
     /// A copy of the inputs, which a run may use up.
     fn fresh_inputs(&self) -> TVec<TValue> {
         self.inputs.iter().map(|t| t.clone().into_tvalue()).collect()
-    }
-}
-
-/// Makes recurrent operators begin every run from their initial values, as ONNX has it. In tract they go on from where
-/// the state's last run ended, and that state is kept here: runs would not be of the same input.
-fn forget_between_runs(model: &mut TypedModel) {
-    for node in model.nodes_mut() {
-        if let Some(scan) = node.op_as_mut::<Scan>() {
-            scan.reset_every_turn = true;
-            forget_between_runs(&mut scan.body);
-        } else if let Some(gru) = node.op_as_mut::<GruSeq>() {
-            gru.reset_every_turn = true;
-        }
     }
 }
 

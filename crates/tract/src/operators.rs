@@ -4,7 +4,7 @@
 //! computes something else without a word. What it does right is left to it, so that its own lowering is what
 //! gets measured.
 
-use super::{gemm, kernels, sequence, upsample, wrong};
+use super::{gemm, kernels, recurrence, sequence, upsample, wrong};
 use oplat_engine::Operators;
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::error::Result;
@@ -22,6 +22,9 @@ pub fn translator() -> Onnx {
     onnx.op_register.insert("Celu", |_, node| activation(node, 1.0, Kind::Celu));
     onnx.op_register.insert("Swish", |_, node| activation(node, 1.0, Kind::Swish));
     onnx.op_register.insert("Selu", selu);
+    for op in ["GRU", "LSTM", "RNN"] {
+        onnx.op_register.insert(op, recurrence::translate);
+    }
     onnx.op_register.insert(kernels::OPERATOR, |_, node| kernels::operator(node));
     onnx
 }
