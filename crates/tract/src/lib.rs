@@ -4,6 +4,7 @@
 //! then run from one kept state, plain or observed (`observe`, `memory`, `batched`). Activations on their own run without a
 //! plan (`chain`, `solo`).
 
+mod attributes;
 pub mod bare;
 mod batched;
 mod chain;
@@ -117,8 +118,10 @@ fn plan(model: &Model) -> TractResult<Arc<TypedSimplePlan>> {
     let prepared =
         prepare::prepare(model, &Load::default(), &operators::Known).map_err(|e| format_err!("{e}"))?;
     let backwards = recurrence::backwards(&prepared.proto);
+    let sized = attributes::sized(&prepared.proto);
     let mut read = read(prepared.proto, model.dir.as_deref())?;
     read.analyse(false)?;
+    attributes::check_sizes(&read, &sized)?;
     let mut typed = read.into_typed()?;
     recurrence::turn(&mut typed, &backwards)?;
     TypedSimplePlan::new(typed.into_optimized()?)
@@ -154,8 +157,10 @@ impl TractModel {
         let inputs =
             inputs.iter().map(tensor::from_raw).collect::<TractResult<_>>().map_err(named("feed"))?;
         let backwards = recurrence::backwards(&proto);
+        let sized = attributes::sized(&proto);
         let mut read = read(proto, model.dir.as_deref()).map_err(named("translate"))?;
         read.analyse(false).map_err(named("translate"))?;
+        attributes::check_sizes(&read, &sized).map_err(named("translate"))?;
         let shapes = ops::shapes(&read, &model);
         let mut typed = read.into_typed().map_err(named("translate"))?;
         recurrence::turn(&mut typed, &backwards).map_err(named("translate"))?;

@@ -4,7 +4,7 @@
 //! computes something else without a word. What it does right is left to it, so that its own lowering is what
 //! gets measured.
 
-use super::{gemm, kernels, recurrence, sequence, upsample, wrong};
+use super::{attributes, gemm, kernels, recurrence, sequence, upsample, wrong};
 use oplat_engine::Operators;
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::error::Result;
@@ -71,6 +71,7 @@ impl Operators for Known {
         upsample::rewrite(model);
         gemm::rewrite(model);
         sequence::rewrite(model);
+        attributes::correct(model)?;
         wrong::correct(model)
     }
 

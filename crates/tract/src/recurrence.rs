@@ -22,6 +22,9 @@ use super::operators::Built;
 use oplat_graph::onnx::for_each_node;
 use oplat_graph::onnx::messages::ModelProto;
 
+/// How tract translates an operator.
+type Translation = fn(&ParsingContext, &NodeProto) -> Built;
+
 /// A recurrent operator. What has the default activations is left to tract.
 ///
 /// Fails for one that clips, couples its gates, or has activations that tract hasn't as single operators.
@@ -33,7 +36,7 @@ pub fn translate(context: &ParsingContext, node: &NodeProto) -> Built {
         attribute("input_forget").is_none_or(|a| a.i == 0),
         "a recurrence with coupled gates (input_forget) is not supported"
     );
-    let (defaults, own): (&[Activation], fn(&ParsingContext, &NodeProto) -> Built) = match &*node.op_type {
+    let (defaults, own): (&[Activation], Translation) = match &*node.op_type {
         "RNN" => (&[Tanh], rnn),
         "GRU" => (&[Sigmoid, Tanh], gru),
         _ => (&[Sigmoid, Tanh, Tanh], lstm),
@@ -161,10 +164,10 @@ pub fn backwards(model: &ModelProto) -> Vec<String> {
 pub fn turn(model: &mut TypedModel, backwards: &[String]) -> TractResult<()> {
     let mut turned = vec![];
     turn_in(model, backwards, &mut turned);
-    for name in backwards {
-        ensure!(turned.contains(&name), "Node {name} (recurrence): it has no loop that could run in reverse");
+    match backwards.iter().find(|name| !turned.contains(name)) {
+        Some(name) => Err(format_err!("no loop of it can run in reverse").context(name.clone())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn turn_in<'n>(model: &mut TypedModel, backwards: &'n [String], turned: &mut Vec<&'n String>) {
@@ -213,8 +216,10 @@ mod tests {
     use oplat_graph::onnx::{Model, tensor};
     use oplat_ground::protocol::Load;
 
-    use super::*;
     use crate::Tract;
+
+    /// An activation.
+    type Function = fn(f64) -> f64;
 
     const STEPS: usize = 5;
     const WIDTH: usize = 3;
@@ -324,7 +329,7 @@ mod tests {
     }
 
     /// What ONNX says of an RNN with activation `f`, or of an LSTM with the activations `f`, `g` and `h`.
-    fn expected(op: &str, steps: &[Vec<f64>], acts: [fn(f64) -> f64; 3], backwards: bool) -> Vec<f64> {
+    fn expected(op: &str, steps: &[Vec<f64>], acts: [Function; 3], backwards: bool) -> Vec<f64> {
         let [f, g, h] = acts;
         let rows = gates(op) * HIDDEN;
         let of = |name, columns| tensor::numbers(&weights(name, rows, columns), None, 1000).unwrap();
@@ -367,7 +372,7 @@ mod tests {
 
     #[test]
     fn activations_and_directions_are_those_of_the_node() {
-        let both: [(&str, &[&str], [fn(f64) -> f64; 3]); 5] = [
+        let both: [(&str, &[&str], [Function; 3]); 5] = [
             ("RNN", &[], [f64::tanh; 3]),
             ("RNN", &["Relu"], [relu; 3]),
             ("RNN", &["LeakyRelu"], [leaky; 3]),
