@@ -17,11 +17,18 @@ const FIRST_PART: usize = 700_000;
 /// More elements than a list of pads or scales has.
 const MOST: usize = 64;
 
+/// Operators that move a window.
+const WINDOWS: [&str; 7] =
+    ["AveragePool", "Conv", "ConvInteger", "ConvTranspose", "LpPool", "MaxPool", "QLinearConv"];
+/// No axis of a tensor is longer. tract goes through the places of a window one by one.
+const LONGEST: u64 = 1 << 24;
+
 /// Puts right what can be. Fails for a node that tract would compute wrongly.
 pub fn correct(model: &mut ModelProto) -> Result<(), Error> {
     let mut suspects = false;
     for_each_node(model.graph.as_ref().unwrap_or(&GraphProto::default()), &mut |node| {
-        suspects |= ["ConvTranspose", "Einsum", "GlobalLpPool", "Pad", "Resize"].contains(&node.op_type());
+        suspects |= ["Einsum", "GlobalLpPool", "Pad", "Resize"].contains(&node.op_type())
+            || WINDOWS.contains(&node.op_type());
     });
     if !suspects {
         return Ok(());
@@ -63,7 +70,12 @@ fn text<'n>(node: &'n NodeProto, name: &str) -> &'n [u8] {
 }
 
 fn refused(node: &NodeProto) -> Option<&'static str> {
+    let places = ["dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"];
+    let places = places.into_iter().filter_map(|name| attribute(node, name)).flat_map(|a| &a.ints);
     match node.op_type() {
+        op if WINDOWS.contains(&op) && places.into_iter().any(|n| n.unsigned_abs() > LONGEST) => {
+            Some("moves no window over more than 16,777,216 places")
+        }
         "ConvTranspose"
             if attribute(node, "output_shape").is_some() && text(node, "auto_pad").starts_with(b"SAME") =>
         {
@@ -393,6 +405,7 @@ mod tests {
         let sized =
             |n| run("ConvTranspose", 17, &shape, kernel(), vec![strides(), list("output_shape", &[n, n])]);
         assert_eq!(sized(7).unwrap().len(), 49);
+        let huge = run("Conv", 17, &shape, kernel(), vec![list("pads", &[1 << 40; 4])]);
         let same = vec![strides(), list("output_shape", &[6, 6]), word("auto_pad", "SAME_UPPER")];
         let einsum = |equation: &str| {
             run("Einsum", 17, &[3, 3], vec![floats(&[1.0; 9], &[3, 3])], vec![word("equation", equation)])
@@ -400,6 +413,7 @@ mod tests {
         assert_eq!(einsum("...ij,...jk->...ik").unwrap().len(), 9);
         for (refused, expected) in [
             (sized(6), "cuts something off"),
+            (huge, "moves no window"),
             (run("ConvTranspose", 17, &shape, kernel(), same), "auto_pad"),
             (einsum("...j,jk->...k"), "each operand"),
             (einsum("ij,jk->"), "all are summed"),
