@@ -25,8 +25,8 @@ const MOST_ELEMENTS: u64 = 1 << 28;
 /// The domain of ONNX Runtime's own operators.
 const MICROSOFT: &str = "com.microsoft";
 
-/// Rewrites the copy, whose nodes are named by their indices; what the engine runs as it is stays. Fails for a sparse initialiser that makes no sense, and for an
-/// operator that can't be said in standard ones, naming it.
+/// Rewrites the copy, whose nodes are named by their indices; what the engine runs as it is stays. Fails for a sparse
+/// initialiser that makes no sense, and for an operator that can't be said in standard ones, naming it.
 pub fn rewrite(model: &mut ModelProto, engine: &dyn Operators) -> Result<()> {
     let mut parts = Parts { next: FIRST_PART };
     if model.graph.as_ref().is_some_and(|graph| holds_others(graph, engine)) {
@@ -105,15 +105,23 @@ fn hand_on(graph: &mut GraphProto, parts: &mut Parts) {
     let mut names = Names::of(graph);
     let mut taken: HashSet<String> = graph.input.iter().filter_map(|v| v.name.clone()).collect();
     taken.extend(graph.initializer.iter().filter_map(|t| t.name.clone()));
+    // A copy is a part of what writes the value, or of what reads an input.
+    let mut belongs: HashMap<String, String> = HashMap::new();
+    for node in &graph.node {
+        for value in node.output.iter().chain(&node.input) {
+            belongs.entry(value.clone()).or_insert_with(|| node.name().to_owned());
+        }
+    }
     for output in &mut graph.output {
         let Some(name) = output.name.clone() else { continue };
         if taken.insert(name.clone()) {
             continue;
         }
+        let of = belongs.get(&name).map_or("", String::as_str);
         let copy = names.fresh(format!("{name}_out"));
         graph.node.push(NodeProto {
             op_type: Some("Identity".into()),
-            name: Some(parts.name("")),
+            name: Some(parts.name(of)),
             input: vec![name],
             output: vec![copy.clone()],
             ..NodeProto::default()
@@ -334,7 +342,7 @@ mod tests {
     #[test]
     fn what_is_handed_on_goes_through_a_node_and_what_is_left_out_is_not_said() {
         let node = NodeProto {
-            name: Some(names::encode(0, 0)),
+            name: Some(names::encode(4, 0)),
             ..operator("Conv", vec!["x".into(), "w".into(), String::new()], "y".into())
         };
         let graph = GraphProto {
@@ -351,6 +359,7 @@ mod tests {
         assert_eq!(outputs, ["y", "mask_out", "y_out"]);
         let copies: Vec<_> = graph.node[1..].iter().map(|n| (n.op_type(), n.input[0].as_str())).collect();
         assert_eq!(copies, [("Identity", "mask"), ("Identity", "y")]);
+        assert_eq!(names::decode(graph.node[2].name()), Some(4), "a part of what writes the value");
     }
 
     #[test]

@@ -25,23 +25,22 @@ const LONGEST: u64 = 1 << 24;
 
 /// Puts right what can be. Fails for a node that tract would compute wrongly.
 pub fn correct(model: &mut ModelProto) -> Result<(), Error> {
-    let mut suspects = false;
+    let (mut wrong, mut rewritten) = (None, false);
     for_each_node(model.graph.as_ref().unwrap_or(&GraphProto::default()), &mut |node| {
-        suspects |= ["Einsum", "GlobalLpPool", "Pad", "Resize"].contains(&node.op_type())
-            || WINDOWS.contains(&node.op_type());
+        wrong = wrong
+            .take()
+            .or_else(|| Some((node.name().to_owned(), node.op_type().to_owned(), refused(node)?)));
+        rewritten |= ["Pad", "Resize"].contains(&node.op_type());
     });
-    if !suspects {
+    if let Some((name, op, why)) = wrong {
+        let what = format!("node {name:?} ({op}): tract {why}; `inspect` and `swap` still work");
+        return Err(Error::input(what));
+    }
+    if !rewritten {
         return Ok(());
     }
     let copy = Model { proto: model.clone(), dir: None };
     let index = Index::new(&copy);
-    for node in &index.nodes {
-        if let Some(why) = refused(node.proto) {
-            let (name, op) = (node.proto.name(), node.op());
-            let what = format!("node {name:?} ({op}): tract {why}; `inspect` and `swap` still work");
-            return Err(Error::input(what));
-        }
-    }
     let Some(graph) = model.graph.as_mut() else { return Ok(()) };
     if copy.opset() == 10 {
         let scales = numbers(&index, "Resize", 1);
@@ -227,7 +226,7 @@ fn cut(node: &mut NodeProto, pads: &[f64], part: &mut usize) -> Vec<NodeProto> {
 }
 
 /// A transposed convolution that says the size of its output.
-pub struct Sized {
+pub struct SizedConvolution {
     name: String,
     output: Vec<i64>,
     strides: Vec<i64>,
@@ -236,13 +235,13 @@ pub struct Sized {
 }
 
 /// The transposed convolutions of a model that say the size of their outputs.
-pub fn sized(model: &ModelProto) -> Vec<Sized> {
+pub fn sized(model: &ModelProto) -> Vec<SizedConvolution> {
     let mut found = vec![];
     for_each_node(model.graph.as_ref().unwrap_or(&GraphProto::default()), &mut |node| {
         let list = |name: &str| attribute(node, name).map_or(vec![], |a| a.ints.clone());
         let output = list("output_shape");
         if node.op_type() == "ConvTranspose" && !output.is_empty() {
-            found.push(Sized {
+            found.push(SizedConvolution {
                 name: node.name().to_owned(),
                 output,
                 strides: list("strides"),
@@ -255,7 +254,7 @@ pub fn sized(model: &ModelProto) -> Vec<Sized> {
 }
 
 /// Fails for one whose output is smaller than what it computes: tract doesn't cut the rest off.
-pub fn check_sizes(read: &InferenceModel, sized: &[Sized]) -> TractResult<()> {
+pub fn check_sizes(read: &InferenceModel, sized: &[SizedConvolution]) -> TractResult<()> {
     for node in read.nodes() {
         let Some(sized) = sized.iter().find(|sized| sized.name == node.name) else { continue };
         let dims = |input: usize| -> Option<Vec<i64>> {

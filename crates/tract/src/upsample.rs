@@ -11,7 +11,7 @@ use oplat_graph::onnx::index::{Index, Node};
 use oplat_graph::onnx::messages::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_type, data_type,
 };
-use oplat_graph::onnx::{Model, tensor};
+use oplat_graph::onnx::{self, Model, tensor};
 
 /// The first opset whose `Resize` takes scales as its third input.
 const SINCE: i64 = 11;
@@ -25,7 +25,7 @@ struct Upsampled {
 /// Rewrites upsampling in the main graph.
 pub fn rewrite(model: &mut ModelProto) {
     repeat(model);
-    let opset = Model { proto: model.clone(), dir: None }.opset();
+    let opset = onnx::opset(model);
     if let Some(graph) = model.graph.as_mut().filter(|_| (SINCE..ROI_MAY_BE_LEFT_OUT).contains(&opset)) {
         give_regions(graph);
     }
@@ -49,14 +49,11 @@ fn give_regions(graph: &mut GraphProto) {
 }
 
 fn repeat(model: &mut ModelProto) {
-    let has = |op: &str| model.graph.iter().flat_map(|g| &g.node).any(|node| node.op_type() == op);
-    if !has("Expand") {
+    let expands = model.graph.iter().flat_map(|g| &g.node).any(|node| node.op_type() == "Expand");
+    if !expands || onnx::opset(model) < SINCE {
         return;
     }
     let copy = Model { proto: model.clone(), dir: None };
-    if copy.opset() < SINCE {
-        return;
-    }
     let index = Index::new(&copy);
     let constants = Constants::new(&index);
     let found = |node: &Node| Some((node.proto.name().to_owned(), upsampled(node, &index, &constants)?));

@@ -37,6 +37,12 @@ fn something_else(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The version of the standard operator set that a model imports (1 where it says nothing).
+pub fn opset(model: &ModelProto) -> i64 {
+    let standard = |d: &Option<String>| matches!(d.as_deref(), None | Some("" | "ai.onnx"));
+    model.opset_import.iter().find(|o| standard(&o.domain)).and_then(|o| o.version).unwrap_or(1)
+}
+
 impl Model {
     /// Reads a file. Fails with the file's name when it can't be read, is not ONNX or holds no graph.
     pub fn read(path: &Path) -> Result<Self> {
@@ -90,8 +96,7 @@ impl Model {
 
     /// The version of the standard operator set that the model imports (1 where it says nothing).
     pub fn opset(&self) -> i64 {
-        let standard = |d: &Option<String>| matches!(d.as_deref(), None | Some("" | "ai.onnx"));
-        self.proto.opset_import.iter().find(|o| standard(&o.domain)).and_then(|o| o.version).unwrap_or(1)
+        opset(&self.proto)
     }
 }
 

@@ -14,7 +14,7 @@ pub mod operators;
 pub mod order;
 pub mod tensor;
 
-pub use file::Model;
+pub use file::{Model, opset};
 use messages::{AttributeProto, GraphProto, NodeProto};
 
 /// Calls `visit` with every node of the graph in file order, a node before the nodes of its bodies

@@ -77,7 +77,7 @@ impl<'i, 'm> Flow<'i, 'm> {
         flow
     }
 
-    pub fn element(&self, node: &Node, functions: &Functions) -> Option<Element> {
+    fn element(&self, node: &Node, functions: &Functions) -> Option<Element> {
         let output = *node.outputs.first()?;
         // Only the first output of any operator here is a number for each; others must not be read.
         let others_read = node.outputs[1..].iter().any(|&other| !self.index.uses(other).is_empty());
