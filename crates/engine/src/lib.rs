@@ -13,6 +13,7 @@ pub mod attribution;
 pub mod inline;
 pub mod inputs;
 pub mod knobs;
+pub mod made;
 pub mod names;
 pub mod outputs;
 pub mod plain;

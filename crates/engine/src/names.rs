@@ -23,6 +23,12 @@ pub fn decode(text: &str) -> Option<usize> {
     })
 }
 
+/// Which of the engine nodes of its ONNX node this is the name of.
+pub fn part(name: &str) -> Option<usize> {
+    let (_, part) = name.strip_prefix(MARK)?.split_once('p')?;
+    part.get(..PART)?.parse().ok()
+}
+
 /// The ONNX node that this is the name of, with nothing before or after.
 pub fn exact(name: &str) -> Option<usize> {
     decode(name).filter(|&index| name == encode(index, 0))

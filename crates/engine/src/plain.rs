@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{Operators, names};
+use crate::Operators;
+use crate::made::Maker;
 use oplat_graph::activation::{Activation, Exporter};
 use oplat_graph::onnx::build::{self, Names};
 use oplat_graph::onnx::formula::Expr;
@@ -18,8 +19,6 @@ use oplat_graph::onnx::{Model, bodies, tensor};
 use oplat_graph::sites::fused::{self, Fused};
 use oplat_ground::error::{Error, Result};
 
-/// The parts of nodes made here are numbered from this one on, above those that inlining makes.
-const FIRST_PART: usize = 500_000;
 /// A dense tensor that a sparse one stands for has at most so many elements.
 const MOST_ELEMENTS: u64 = 1 << 28;
 /// The domain of ONNX Runtime's own operators.
@@ -28,7 +27,7 @@ const MICROSOFT: &str = "com.microsoft";
 /// Rewrites the copy, whose nodes are named by their indices; what the engine runs as it is stays. Fails for a sparse
 /// initialiser that makes no sense, and for an operator that can't be said in standard ones, naming it.
 pub fn rewrite(model: &mut ModelProto, engine: &dyn Operators) -> Result<()> {
-    let mut parts = Parts { next: FIRST_PART };
+    let mut parts = Maker::of(model.graph.as_ref().unwrap_or(&GraphProto::default()));
     if model.graph.as_ref().is_some_and(|graph| holds_others(graph, engine)) {
         open(model, engine, &mut parts)?;
     }
@@ -38,20 +37,7 @@ pub fn rewrite(model: &mut ModelProto, engine: &dyn Operators) -> Result<()> {
     Ok(())
 }
 
-/// Numbers for the names of new nodes.
-struct Parts {
-    next: usize,
-}
-
-impl Parts {
-    /// A name for a node that stands for the one of this name.
-    fn name(&mut self, of: &str) -> String {
-        self.next += 1;
-        names::encode(names::decode(of).unwrap_or(0), self.next)
-    }
-}
-
-fn plain(graph: &mut GraphProto, parts: &mut Parts) -> Result<()> {
+fn plain(graph: &mut GraphProto, parts: &mut Maker) -> Result<()> {
     for sparse in std::mem::take(&mut graph.sparse_initializer) {
         graph.initializer.push(dense(&sparse)?);
     }
@@ -101,7 +87,7 @@ fn dense(sparse: &SparseTensorProto) -> Result<TensorProto> {
 }
 
 /// An input that is handed straight on as an output, or a value put out twice, goes through a node of its own.
-fn hand_on(graph: &mut GraphProto, parts: &mut Parts) {
+fn hand_on(graph: &mut GraphProto, parts: &mut Maker) {
     let mut names = Names::of(graph);
     let mut taken: HashSet<String> = graph.input.iter().filter_map(|v| v.name.clone()).collect();
     taken.extend(graph.initializer.iter().filter_map(|t| t.name.clone()));
@@ -119,13 +105,8 @@ fn hand_on(graph: &mut GraphProto, parts: &mut Parts) {
         }
         let of = belongs.get(&name).map_or("", String::as_str);
         let copy = names.fresh(format!("{name}_out"));
-        graph.node.push(NodeProto {
-            op_type: Some("Identity".into()),
-            name: Some(parts.name(of)),
-            input: vec![name],
-            output: vec![copy.clone()],
-            ..NodeProto::default()
-        });
+        let identity = parts.node(of, "Identity", &[&name], copy.clone());
+        graph.node.push(identity);
         output.name = Some(copy);
     }
 }
@@ -158,7 +139,7 @@ impl Known<'_, '_> {
     }
 }
 
-fn open(model: &mut ModelProto, engine: &dyn Operators, parts: &mut Parts) -> Result<()> {
+fn open(model: &mut ModelProto, engine: &dyn Operators, parts: &mut Maker) -> Result<()> {
     let copy = Model { proto: model.clone(), dir: None };
     let index = Index::new(&copy);
     // Values of sibling bodies may have one name; they are of one type, then.
@@ -169,7 +150,7 @@ fn open(model: &mut ModelProto, engine: &dyn Operators, parts: &mut Parts) -> Re
     open_graph(graph, &known, &mut names, parts)
 }
 
-fn open_graph(graph: &mut GraphProto, known: &Known, names: &mut Names, parts: &mut Parts) -> Result<()> {
+fn open_graph(graph: &mut GraphProto, known: &Known, names: &mut Names, parts: &mut Maker) -> Result<()> {
     let mut nodes = vec![];
     for mut node in std::mem::take(&mut graph.node) {
         for body in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
@@ -294,6 +275,7 @@ fn operator(op: &str, input: Vec<String>, output: String) -> NodeProto {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names;
     use oplat_graph::onnx::messages::ValueInfoProto;
 
     /// An engine that has the standard operators.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tract_onnx::tract_hir::internal::*;
 
-use oplat_engine::names;
+use oplat_engine::made::Maker;
 use oplat_graph::onnx::index::{Index, Source, ValueId};
 use oplat_graph::onnx::messages::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_type,
@@ -12,8 +12,6 @@ use oplat_graph::onnx::messages::{
 use oplat_graph::onnx::{Model, for_each_node, for_each_node_mut, tensor};
 use oplat_ground::error::Error;
 
-/// Parts of nodes made here are numbered from this one on.
-const FIRST_PART: usize = 700_000;
 /// More elements than a list of pads or scales has.
 const MOST: usize = 64;
 
@@ -53,8 +51,8 @@ pub fn correct(model: &mut ModelProto) -> Result<(), Error> {
         outcome?;
     }
     if copy.opset() >= 11 {
-        let mut part = FIRST_PART;
-        pad(graph, &numbers(&index, "Pad", 1), &mut part);
+        let mut maker = Maker::of(graph);
+        pad(graph, &numbers(&index, "Pad", 1), &mut maker);
     }
     Ok(())
 }
@@ -152,11 +150,11 @@ fn say_nearest(node: &mut NodeProto, scales: Option<&Vec<f64>>) -> Result<(), Er
 
 /// Takes away a value that only the mode `constant` reads, since tract takes it for that mode; and where pads are negative,
 /// cuts off first, since tract can't.
-fn pad(graph: &mut GraphProto, pads: &HashMap<String, Vec<f64>>, part: &mut usize) {
+fn pad(graph: &mut GraphProto, pads: &HashMap<String, Vec<f64>>, maker: &mut Maker) {
     let mut nodes = vec![];
     for mut node in std::mem::take(&mut graph.node) {
         for body in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
-            pad(body, pads, part);
+            pad(body, pads, maker);
         }
         if node.op_type() == "Pad" {
             if !matches!(text(&node, "mode"), b"" | b"constant")
@@ -165,7 +163,7 @@ fn pad(graph: &mut GraphProto, pads: &HashMap<String, Vec<f64>>, part: &mut usiz
                 value.clear();
             }
             if let Some(pads) = pads.get(node.name()).filter(|pads| pads.iter().any(|&n| n < 0.0)) {
-                nodes.extend(cut(&mut node, pads, part));
+                nodes.extend(cut(&mut node, pads, maker));
             }
             while node.input.last().is_some_and(String::is_empty) {
                 node.input.pop();
@@ -177,7 +175,7 @@ fn pad(graph: &mut GraphProto, pads: &HashMap<String, Vec<f64>>, part: &mut usiz
 }
 
 /// The nodes that cut off what negative pads say; those of the node become 0.
-fn cut(node: &mut NodeProto, pads: &[f64], part: &mut usize) -> Vec<NodeProto> {
+fn cut(node: &mut NodeProto, pads: &[f64], maker: &mut Maker) -> Vec<NodeProto> {
     let rank = pads.len() / 2;
     let output = node.output.first().cloned().unwrap_or_default();
     let cuts: Vec<usize> = (0..rank).filter(|&i| pads[i] < 0.0 || pads[rank + i] < 0.0).collect();
@@ -192,34 +190,16 @@ fn cut(node: &mut NodeProto, pads: &[f64], part: &mut usize) -> Vec<NodeProto> {
     let ends: Vec<i64> = chosen.iter().map(|&i| ends(pads[rank + i])).collect();
     let left: Vec<i64> = pads.iter().map(|&n| n.max(0.0) as i64).collect();
 
-    let index = names::decode(node.name()).unwrap_or(0);
-    let mut named = |op: &str, input: Vec<String>, what: &str| {
-        *part += 1;
-        NodeProto {
-            op_type: Some(op.into()),
-            name: Some(names::encode(index, *part)),
-            input,
-            output: vec![format!("{output}_oplat_{what}")],
-            ..NodeProto::default()
-        }
-    };
-    let mut constant = |values: &[i64], what: &str| NodeProto {
-        attribute: vec![AttributeProto {
-            name: Some("value".into()),
-            r#type: Some(attribute_type::TENSOR),
-            t: Some(tensor::from_integers(values)),
-            ..AttributeProto::default()
-        }],
-        ..named("Constant", vec![], what)
-    };
+    let of = |what: &str| format!("{output}_oplat_{what}");
+    let mut constant =
+        |values: &[i64], what: &str| maker.constant(node.name(), tensor::from_integers(values), of(what));
     let mut nodes = vec![constant(&starts, "starts"), constant(&ends, "ends"), constant(&left, "pads")];
     if let Ok(axes) = &axes {
         nodes.push(constant(axes, "axes"));
     }
-    let of = |what: &str| format!("{output}_oplat_{what}");
     let x = node.input.first().cloned().unwrap_or_default();
     let axes = axes.err().unwrap_or_else(|| of("axes"));
-    nodes.push(named("Slice", vec![x, of("starts"), of("ends"), axes], "cut"));
+    nodes.push(maker.node(node.name(), "Slice", &[&x, &of("starts"), &of("ends"), &axes], of("cut")));
     node.input[0] = of("cut");
     node.input[1] = of("pads");
     nodes

@@ -4,13 +4,10 @@
 
 use std::collections::HashSet;
 
-use oplat_engine::names;
+use oplat_engine::made::Maker;
 use oplat_graph::onnx::index::Index;
 use oplat_graph::onnx::messages::{AttributeProto, ModelProto, NodeProto, attribute_type, data_type};
 use oplat_graph::onnx::{Model, tensor};
-
-/// Parts of nodes made here are numbered from this one on.
-const FIRST_PART: usize = 800_000;
 
 /// Takes `Gemm` nodes of half floats in the main graph apart.
 pub fn rewrite(model: &mut ModelProto) {
@@ -25,19 +22,19 @@ pub fn rewrite(model: &mut ModelProto) {
     });
     let half: HashSet<&str> = half.map(|node| node.proto.name()).collect();
     let Some(graph) = model.graph.as_mut() else { return };
-    let mut part = FIRST_PART;
+    let mut maker = Maker::of(graph);
     let nodes = std::mem::take(&mut graph.node).into_iter();
     graph.node = nodes
-        .flat_map(|node| if half.contains(node.name()) { apart(&node, &mut part) } else { vec![node] })
+        .flat_map(|node| if half.contains(node.name()) { apart(&node, &mut maker) } else { vec![node] })
         .collect();
 }
 
-fn apart(node: &NodeProto, part: &mut usize) -> Vec<NodeProto> {
+fn apart(node: &NodeProto, maker: &mut Maker) -> Vec<NodeProto> {
     let attribute = |name: &str| node.attribute.iter().find(|a| a.name() == name);
     let is_set = |name: &str| attribute(name).and_then(|a| a.i).unwrap_or(0) != 0;
     let factor = |name: &str| attribute(name).and_then(|a| a.f).unwrap_or(1.0);
     let output = node.output.first().cloned().unwrap_or_default();
-    let mut made = Made { nodes: vec![], of: node, part, output: &output };
+    let mut made = Parts { nodes: vec![], of: node.name(), maker, output: &output };
     let mut product = vec![];
     for (i, flag) in ["transA", "transB"].into_iter().enumerate() {
         let input = node.input.get(i).cloned().unwrap_or_default();
@@ -61,26 +58,21 @@ fn apart(node: &NodeProto, part: &mut usize) -> Vec<NodeProto> {
     nodes
 }
 
-struct Made<'n> {
+/// The nodes that one is taken apart to.
+struct Parts<'n> {
     nodes: Vec<NodeProto>,
-    of: &'n NodeProto,
-    part: &'n mut usize,
+    of: &'n str,
+    maker: &'n mut Maker,
     output: &'n str,
 }
 
-impl Made<'_> {
+impl Parts<'_> {
     /// Adds a node and returns the name of its value.
     fn node(&mut self, op: &str, input: Vec<String>, what: &str, attribute: Vec<AttributeProto>) -> String {
-        *self.part += 1;
         let value = format!("{}_oplat_{what}", self.output);
-        self.nodes.push(NodeProto {
-            op_type: Some(op.into()),
-            name: Some(names::encode(names::decode(self.of.name()).unwrap_or(0), *self.part)),
-            input,
-            output: vec![value.clone()],
-            attribute,
-            ..NodeProto::default()
-        });
+        let input: Vec<&str> = input.iter().map(String::as_str).collect();
+        let node = self.maker.node(self.of, op, &input, value.clone());
+        self.nodes.push(NodeProto { attribute, ..node });
         value
     }
 
@@ -98,13 +90,9 @@ impl Made<'_> {
         if factor == 1.0 {
             return input;
         }
-        let value = AttributeProto {
-            name: Some("value".into()),
-            r#type: Some(attribute_type::TENSOR),
-            t: Some(tensor::from_scalar(factor.into(), data_type::FLOAT16)),
-            ..AttributeProto::default()
-        };
-        let constant = self.node("Constant", vec![], what, vec![value]);
+        let constant = format!("{}_oplat_{what}", self.output);
+        let value = tensor::from_scalar(factor.into(), data_type::FLOAT16);
+        self.nodes.push(self.maker.constant(self.of, value, constant.clone()));
         self.node("Mul", vec![input, constant], &format!("times_{what}"), vec![])
     }
 }
@@ -112,6 +100,7 @@ impl Made<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oplat_engine::names;
     use oplat_graph::onnx::build::float_attribute;
     use oplat_graph::onnx::messages::{GraphProto, TensorProto};
 

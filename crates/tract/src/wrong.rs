@@ -4,16 +4,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oplat_engine::names;
+use oplat_engine::made::Maker;
 use oplat_graph::onnx::index::{Index, Node, Use};
-use oplat_graph::onnx::messages::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_type, data_type,
-};
+use oplat_graph::onnx::messages::{AttributeProto, GraphProto, ModelProto, TensorProto, data_type};
 use oplat_graph::onnx::{Model, bodies, for_each_node, tensor};
 use oplat_ground::error::{Error, Result};
-
-/// Parts of nodes made here are numbered from this one on.
-const FIRST_PART: usize = 900_000;
 
 /// Fails for a node that tract would compute wrongly, and puts right what can be.
 pub fn correct(model: &mut ModelProto) -> Result<()> {
@@ -35,13 +30,13 @@ pub fn correct(model: &mut ModelProto) -> Result<()> {
             )));
         }
     }
-    let mut next = FIRST_PART;
     let Some(graph) = model.graph.as_mut() else { return Ok(()) };
+    let mut made = Maker::of(graph);
     let extremes = extremes(&index);
     if !extremes.is_empty() && holds_infinity(copy.graph()) {
-        keep_infinity(graph, &extremes, &mut next);
+        keep_infinity(graph, &extremes, &mut made);
     }
-    bound_softplus(graph, &overflowing(&index), &mut next);
+    bound_softplus(graph, &overflowing(&index), &mut made);
     Ok(())
 }
 
@@ -59,11 +54,11 @@ fn overflowing(index: &Index) -> HashMap<String, i32> {
 }
 
 /// ln(1 + eˣ) is infinite in tract where eˣ is. It gets no larger numbers than it can bear, and beyond, its value is x.
-fn bound_softplus(graph: &mut GraphProto, nodes: &HashMap<String, i32>, next: &mut usize) {
+fn bound_softplus(graph: &mut GraphProto, nodes: &HashMap<String, i32>, made: &mut Maker) {
     let mut written = vec![];
     for mut node in std::mem::take(&mut graph.node) {
         for body in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
-            bound_softplus(body, nodes, next);
+            bound_softplus(body, nodes, made);
         }
         let (Some(&kind), Some(output), Some(x)) =
             (nodes.get(node.name()), node.output.first().cloned(), node.input.first().cloned())
@@ -76,46 +71,17 @@ fn bound_softplus(graph: &mut GraphProto, nodes: &HashMap<String, i32>, next: &m
             data_type::DOUBLE => 700.0,
             _ => 80.0,
         };
-        let mut made = Made { index: names::decode(node.name()).unwrap_or(0), next };
+        let of = node.name().to_owned();
         let [most, bounded, below] =
             ["most", "bounded", "below"].map(|what| format!("{output}_oplat_{what}"));
-        written.push(made.constant(tensor::from_scalar(bound, kind), most.clone()));
-        written.push(made.node("Min", &[&x, &most], bounded.clone()));
+        written.push(made.constant(&of, tensor::from_scalar(bound, kind), most.clone()));
+        written.push(made.node(&of, "Min", &[&x, &most], bounded.clone()));
         node.input[0] = bounded;
         node.output[0].clone_from(&below);
         written.push(node);
-        written.push(made.node("Max", &[&below, &x], output));
+        written.push(made.node(&of, "Max", &[&below, &x], output));
     }
     graph.node = written;
-}
-
-/// Makes nodes that stand for one of the model.
-struct Made<'n> {
-    index: usize,
-    next: &'n mut usize,
-}
-
-impl Made<'_> {
-    fn node(&mut self, op: &str, input: &[&str], output: String) -> NodeProto {
-        *self.next += 1;
-        NodeProto {
-            op_type: Some(op.into()),
-            name: Some(names::encode(self.index, *self.next)),
-            input: input.iter().map(|&name| name.to_owned()).collect(),
-            output: vec![output],
-            ..NodeProto::default()
-        }
-    }
-
-    fn constant(&mut self, value: TensorProto, output: String) -> NodeProto {
-        let attribute = AttributeProto {
-            name: Some("value".into()),
-            r#type: Some(attribute_type::TENSOR),
-            t: Some(value),
-            ..AttributeProto::default()
-        };
-        NodeProto { attribute: vec![attribute], ..self.node("Constant", &[], output) }
-    }
 }
 
 /// What tract does wrong at a node that can't be put right.
@@ -171,27 +137,27 @@ fn holds_infinity(graph: &GraphProto) -> bool {
 }
 
 /// Of infinite numbers alone, tract finds the largest finite one: that is put back to the infinite one.
-fn keep_infinity(graph: &mut GraphProto, extremes: &HashSet<String>, next: &mut usize) {
+fn keep_infinity(graph: &mut GraphProto, extremes: &HashSet<String>, made: &mut Maker) {
     let mut nodes = vec![];
     for mut node in std::mem::take(&mut graph.node) {
         for body in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
-            keep_infinity(body, extremes, next);
+            keep_infinity(body, extremes, made);
         }
         let (Some(output), true) = (node.output.first().cloned(), extremes.contains(node.name())) else {
             nodes.push(node);
             continue;
         };
-        let mut made = Made { index: names::decode(node.name()).unwrap_or(0), next };
+        let of = node.name().to_owned();
         let sign = if node.op_type() == "ReduceMax" { -1.0 } else { 1.0 };
         let [found, most, infinite, is_most] =
             ["found", "most", "infinite", "is_most"].map(|what| format!("{output}_oplat_{what}"));
         node.output[0].clone_from(&found);
         nodes.push(node);
         let float = |value: f32| tensor::from_scalar(value.into(), data_type::FLOAT);
-        nodes.push(made.constant(float(sign * f32::MAX), most.clone()));
-        nodes.push(made.constant(float(sign * f32::INFINITY), infinite.clone()));
-        nodes.push(made.node("Equal", &[&found, &most], is_most.clone()));
-        nodes.push(made.node("Where", &[&is_most, &infinite, &found], output));
+        nodes.push(made.constant(&of, float(sign * f32::MAX), most.clone()));
+        nodes.push(made.constant(&of, float(sign * f32::INFINITY), infinite.clone()));
+        nodes.push(made.node(&of, "Equal", &[&found, &most], is_most.clone()));
+        nodes.push(made.node(&of, "Where", &[&is_most, &infinite, &found], output));
     }
     graph.node = nodes;
 }
@@ -199,7 +165,9 @@ fn keep_infinity(graph: &mut GraphProto, extremes: &HashSet<String>, next: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oplat_engine::names;
     use oplat_graph::activation::Activation;
+    use oplat_graph::onnx::messages::NodeProto;
     use oplat_graph::swap::{self, Lowering};
 
     fn operators(activation: &str) -> Vec<String> {
