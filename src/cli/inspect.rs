@@ -18,7 +18,7 @@ use crate::device::{Interrupt, Local, Target};
 use crate::error::Result;
 use crate::files::{Destination, Folder};
 use crate::onnx::index::Index;
-use crate::onnx::{Model, for_each_node};
+use crate::onnx::{Model, for_each_node, inline};
 use crate::protocol::{Input, Load, Loaded, Reply, Request};
 use crate::record;
 use crate::report::grid::Grid;
@@ -109,10 +109,15 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 /// The model as the engine loads it, or why it can't.
 fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
-    let nodes = nodes(&chosen.model).0.len();
+    let nodes = inline::size(&chosen.model.proto)?;
     if nodes > MOST_NODES {
         let nodes = units::integer(nodes as u64);
-        return Err(format!("{NOT_TRIED}: with {nodes} nodes, loading it would take minutes"));
+        let counted = if chosen.model.proto.functions.is_empty() {
+            ""
+        } else {
+            " (those of a function are counted at each call)"
+        };
+        return Err(format!("{NOT_TRIED}: with {nodes} nodes{counted}, loading it would take minutes"));
     }
     let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
     let folder = Folder::temporary().map_err(|e| e.message)?;

@@ -36,8 +36,8 @@ pub fn functions(model: &mut ModelProto) -> Result<()> {
 
 fn check_opsets(model: &ModelProto) -> Result<()> {
     let ours = standard(&model.opset_import);
-    let nodes = model.graph.iter().flat_map(|graph| &graph.node);
-    for i in inline::called(nodes, &model.functions) {
+    let nodes = model.graph.as_ref().map_or(&[][..], |graph| &graph.node);
+    for i in inline::Functions::of(model).called(nodes) {
         let function = &model.functions[i];
         if let (Some(theirs), Some(ours)) = (standard(&function.opset_import), ours)
             && theirs != ours

@@ -6,29 +6,131 @@ use super::build::Names;
 use super::messages::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::{bodies, label};
 
-/// Deepest nesting of calls; ONNX forbids recursion, a hostile file may not care.
+/// Deepest nesting of calls.
 const DEEPEST: usize = 64;
 /// Most nodes that inlining may make.
 const MOST_NODES: usize = 1_000_000;
 
 /// The functions of a model by domain, name and overload.
 pub struct Functions<'m> {
-    by_name: HashMap<[&'m str; 3], &'m FunctionProto>,
+    all: &'m [FunctionProto],
+    by_name: HashMap<[&'m str; 3], usize>,
+    /// Those whose calls end, each behind those that it calls.
+    callees_first: Vec<usize>,
+    /// What [`Self::size`] says of their nodes.
+    sizes: Vec<Option<usize>>,
 }
 
 impl<'m> Functions<'m> {
     pub fn of(model: &'m ModelProto) -> Self {
-        Self { by_name: model.functions.iter().map(|f| ([f.domain(), f.name(), f.overload()], f)).collect() }
+        let all = model.functions.as_slice();
+        let by_name =
+            all.iter().enumerate().map(|(i, f)| ([f.domain(), f.name(), f.overload()], i)).collect();
+        let mut functions = Self { all, by_name, callees_first: vec![], sizes: vec![None; all.len()] };
+        functions.measure();
+        functions
     }
 
-    /// The function that a node calls.
-    pub fn get(&self, node: &NodeProto) -> Option<&'m FunctionProto> {
+    /// The number, in the model's list, of the function that a node calls.
+    pub fn number(&self, node: &NodeProto) -> Option<usize> {
         // A model without functions has nothing to look up for every node.
         if self.by_name.is_empty() {
             return None;
         }
         self.by_name.get(&[node.domain(), node.op_type(), node.overload()]).copied()
     }
+
+    /// The function that a node calls.
+    pub fn get(&self, node: &NodeProto) -> Option<&'m FunctionProto> {
+        self.number(node).map(|i| &self.all[i])
+    }
+
+    fn measure(&mut self) {
+        let callees: Vec<Vec<usize>> =
+            self.all.iter().map(|f| every(&f.node).filter_map(|node| self.number(node)).collect()).collect();
+        let mut callers = vec![vec![]; self.all.len()];
+        for (caller, callees) in callees.iter().enumerate() {
+            callees.iter().for_each(|&callee| callers[callee].push(caller));
+        }
+        let mut waits_for: Vec<usize> = callees.iter().map(Vec::len).collect();
+        let mut ready: Vec<usize> = (0..self.all.len()).filter(|&i| waits_for[i] == 0).collect();
+        while let Some(function) = ready.pop() {
+            self.sizes[function] = self.size(&self.all[function].node);
+            self.callees_first.push(function);
+            for &caller in &callers[function] {
+                waits_for[caller] -= 1;
+                if waits_for[caller] == 0 {
+                    ready.push(caller);
+                }
+            }
+        }
+    }
+
+    /// How many nodes these are, with those in their bodies, and with those of functions at each call; `None` where calls
+    /// don't end.
+    pub fn size(&self, nodes: &[NodeProto]) -> Option<usize> {
+        every(nodes).try_fold(0usize, |sum, node| {
+            let inside = self.number(node).map_or(Some(0), |callee| self.sizes[callee])?;
+            Some(sum.saturating_add(inside).saturating_add(1))
+        })
+    }
+
+    /// By its number, whether a function holds a node that is so, itself or through others. One whose calls don't end holds
+    /// none.
+    pub fn holding(&self, is: impl Fn(&NodeProto) -> bool) -> Vec<bool> {
+        let mut holding = vec![false; self.all.len()];
+        for &function in &self.callees_first {
+            let held = |node| is(node) || self.number(node).is_some_and(|callee| holding[callee]);
+            holding[function] = every(&self.all[function].node).any(held);
+        }
+        holding
+    }
+
+    /// The numbers of the functions that nodes call, themselves or through others.
+    pub fn called(&self, nodes: &'m [NodeProto]) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<usize> = every(nodes).filter_map(|node| self.number(node)).collect();
+        while let Some(function) = open.pop() {
+            if found.insert(function) {
+                open.extend(every(&self.all[function].node).filter_map(|node| self.number(node)));
+            }
+        }
+        found
+    }
+
+    /// A function that calls itself, among those that nodes call.
+    fn endless(&self, nodes: &'m [NodeProto]) -> Option<&'m FunctionProto> {
+        let mut seen = BTreeSet::new();
+        let mut nodes = nodes;
+        loop {
+            let endless = |&function: &usize| self.sizes[function].is_none();
+            let function = every(nodes).filter_map(|node| self.number(node)).find(endless)?;
+            if !seen.insert(function) {
+                return Some(&self.all[function]);
+            }
+            nodes = &self.all[function].node;
+        }
+    }
+}
+
+/// Nodes with those of their bodies.
+fn every<'n>(nodes: &'n [NodeProto]) -> impl Iterator<Item = &'n NodeProto> {
+    let mut open: Vec<&'n NodeProto> = nodes.iter().rev().collect();
+    std::iter::from_fn(move || {
+        let node = open.pop()?;
+        open.extend(bodies(node).flat_map(|body| &body.node));
+        Some(node)
+    })
+}
+
+/// How many nodes a model has, with those of functions at each call. Fails, with a function's name, where calls don't end.
+pub fn size(model: &ModelProto) -> Result<usize, String> {
+    let Some(graph) = &model.graph else { return Ok(0) };
+    let functions = Functions::of(model);
+    functions.size(&graph.node).ok_or_else(|| {
+        let endless = functions.endless(&graph.node).map_or("", FunctionProto::name);
+        format!("function {endless} calls itself")
+    })
 }
 
 /// Where a node of an inlined model stands in the model itself.
@@ -50,8 +152,11 @@ pub struct Inlined {
 }
 
 /// The model with every call inlined whose function `opens` says so of; nodes of bodies count as they do in
-/// [`super::for_each_node`]. Fails, with the function's name, where calls don't end.
+/// [`super::for_each_node`]. Fails where calls don't end, with the function's name, or make too many nodes.
 pub fn inline(model: &ModelProto, opens: &dyn Fn(&FunctionProto) -> bool) -> Result<Inlined, String> {
+    if size(model)? > MOST_NODES {
+        return Err(too_many());
+    }
     let mut copy = model.clone();
     let graph = copy.graph.take().unwrap_or_default();
     let mut inliner = Inliner {
@@ -121,8 +226,9 @@ impl Inliner<'_, '_> {
                     written.push(node);
                 }
             }
+            // What a function hands straight on takes nodes, too.
             if self.origins.len() > MOST_NODES {
-                return Err(format!("its functions make more than {MOST_NODES} nodes"));
+                return Err(too_many());
             }
         }
         Ok(written)
@@ -164,7 +270,10 @@ impl Inliner<'_, '_> {
         place: &Place,
     ) -> Result<Vec<NodeProto>, String> {
         if place.calls.len() >= DEEPEST {
-            return Err(format!("function {} calls itself, or is nested too deeply", function.name()));
+            return Err(format!(
+                "function {} is called from {DEEPEST} others, one in the other",
+                function.name()
+            ));
         }
         let mut inner = Place {
             calls: place.calls.iter().copied().chain([index]).collect(),
@@ -215,24 +324,8 @@ fn bind(attribute: AttributeProto, place: &Place) -> Option<AttributeProto> {
     Some(AttributeProto { name: attribute.name, ref_attr_name: None, ..value.clone() })
 }
 
-/// The functions that some nodes call, themselves or through others.
-pub fn called<'n>(
-    nodes: impl Iterator<Item = &'n NodeProto>,
-    functions: &[FunctionProto],
-) -> BTreeSet<usize> {
-    let at: HashMap<[&str; 3], usize> =
-        functions.iter().enumerate().map(|(i, f)| ([f.domain(), f.name(), f.overload()], i)).collect();
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&NodeProto> = nodes.collect();
-    while let Some(node) = open.pop() {
-        open.extend(bodies(node).flat_map(|body| &body.node));
-        if let Some(&i) = at.get(&[node.domain(), node.op_type(), node.overload()])
-            && found.insert(i)
-        {
-            open.extend(&functions[i].node);
-        }
-    }
-    found
+fn too_many() -> String {
+    format!("its functions make more than {MOST_NODES} nodes")
 }
 
 #[cfg(test)]
@@ -298,10 +391,31 @@ mod tests {
     }
 
     #[test]
+    fn calls_that_double_are_counted_and_not_made() {
+        let half = |i: usize| {
+            let twice = ["t", "b"].map(|output| node(&format!("f{}", i + 1), &["a"], output));
+            function(&format!("f{i}"), twice.to_vec())
+        };
+        // Nothing at all in the end: it is the calls that are too many.
+        let mut functions: Vec<FunctionProto> = (0..60).map(half).collect();
+        functions.push(function("f60", vec![]));
+        let model = model(functions, vec![node("f58", &["x"], "z"), node("f0", &["z"], "y")]);
+        let nodes = &model.graph.as_ref().unwrap().node;
+        let functions = Functions::of(&model);
+        assert_eq!(functions.size(&nodes[..1]), Some(1 + 2 + 4));
+        assert_eq!(
+            functions.holding(|node| node.op_type() == "f60").iter().filter(|held| **held).count(),
+            60
+        );
+        assert!(inline(&model, &|_| true).err().unwrap().contains("more than 1000000 nodes"));
+    }
+
+    #[test]
     fn what_is_called_through_others_is_called() {
         let functions =
             vec![function("f", vec![]), function("f2", vec![node("f", &["a"], "b")]), function("f3", vec![])];
-        let nodes = [node("f2", &["x"], "y")];
-        assert_eq!(called(nodes.iter(), &functions).into_iter().collect::<Vec<_>>(), [0, 1]);
+        let model = model(functions, vec![node("f2", &["x"], "y")]);
+        let called = Functions::of(&model).called(&model.graph.as_ref().unwrap().node);
+        assert_eq!(called.into_iter().collect::<Vec<_>>(), [0, 1]);
     }
 }

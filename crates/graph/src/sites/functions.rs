@@ -41,6 +41,8 @@ impl Opened {
     /// What was found in the opened model, told by the nodes of the model itself.
     pub fn closed(&self, found: Found) -> Found {
         let mut closed = Found::default();
+        let mut ops = vec![];
+        crate::onnx::for_each_node(self.model.graph(), &mut |n| ops.push(n.op_type()));
         for site in found.sites {
             match self.site(&site) {
                 Some(site) => closed.sites.push(site),
@@ -48,7 +50,7 @@ impl Opened {
                     let refused = NotSite {
                         name: site.name,
                         node: site.node,
-                        op: self.op(site.node),
+                        op: ops.get(site.node).map_or(String::new(), |op| (*op).to_owned()),
                         refusal: Refusal::Other,
                         reason: format!(
                             "is a {} that reaches across the border of a function",
@@ -61,15 +63,9 @@ impl Opened {
             }
         }
         closed.not_sites.extend(found.not_sites.into_iter().map(|n| self.not_site(n)));
-        closed.sites.sort_by(|a, b| place(a).cmp(&place(b)));
+        closed.sites.sort_by(|a, b| a.place().cmp(&b.place()));
         closed.not_sites.sort_by_key(|n| n.node);
         closed
-    }
-
-    fn op(&self, node: usize) -> String {
-        let mut nodes = vec![];
-        crate::onnx::for_each_node(self.model.graph(), &mut |n| nodes.push(n.op_type()));
-        nodes.get(node).map_or(String::new(), |op| (*op).to_owned())
     }
 
     /// The node of the model itself: the outermost call.
@@ -100,9 +96,4 @@ impl Opened {
         let call = self.outermost(site.node);
         Some(Site { node: call, nodes: vec![call], within: Some(within), ..site.clone() })
     }
-}
-
-/// What sites are sorted by.
-fn place(site: &Site) -> (usize, &[usize], usize) {
-    site.within.as_ref().map_or((site.node, &[], 0), |w| (site.node, &w.calls, w.node))
 }

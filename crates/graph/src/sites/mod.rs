@@ -1,9 +1,9 @@
 //! Sites: where a model applies an activation, and why what looks like one isn't.
 //!
 //! A site is what it computes. `flow` tells which values are functions of which, `program` is such a function, `curve` its
-//! values and `text` its formula, the registry says which activation it is (`activation::recognise`), `place` whether it stands where an activation would,
-//! and `find` puts this together. `fused` knows activations inside other operators, `functions` those inside functions
-//! that the model brings along, `own` those that we wrote.
+//! values and `text` its formula. The registry says which activation it is (`activation::recognise`), `place` whether it
+//! stands where an activation would, and `find` puts this together. `fused` knows activations inside other operators,
+//! `functions` those inside functions that the model brings along, `own` those that we wrote.
 
 mod curve;
 mod find;
@@ -42,6 +42,13 @@ pub struct Site {
     pub is_fused: bool,
     /// Where it stands in a function that the model brings along. `node` and `nodes` are the call then.
     pub within: Option<Within>,
+}
+
+impl Site {
+    /// What sites are sorted by: where they stand in the graph, and there in a function.
+    fn place(&self) -> (usize, &[usize], usize) {
+        self.within.as_ref().map_or((self.node, &[], 0), |within| (self.node, &within.calls, within.node))
+    }
 }
 
 /// Where a site stands in a function.
@@ -144,7 +151,7 @@ impl Found {
         let (sites, others) =
             self.not_sites.into_iter().partition(|n| n.if_asked.as_deref().is_some_and(&asked));
         self.sites.extend(Vec::into_iter(sites).filter_map(|n: NotSite| n.if_asked).map(|site| *site));
-        self.sites.sort_by_key(|s| s.node);
+        self.sites.sort_by(|a, b| a.place().cmp(&b.place()));
         Self { sites: self.sites, not_sites: others }
     }
 }

@@ -9,7 +9,6 @@ use super::flow::Flow;
 use crate::onnx::Model;
 use crate::onnx::index::{Index, Node, Use, ValueId};
 use crate::onnx::inline::Functions;
-use crate::onnx::messages::FunctionProto;
 
 /// What a sigmoid-like function is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,11 @@ impl<'f, 'i, 'm> Places<'f, 'i, 'm> {
     pub fn new(model: &Model, flow: &'f Flow<'i, 'm>) -> Self {
         let index = flow.index;
         let functions = Functions::of(&model.proto);
-        let roles: Vec<Role> = index.nodes.iter().map(|node| role(node, flow, &functions)).collect();
+        let linear = functions.holding(|node| is_linear(node.op_type()));
+        let is_linear = |node: &Node| {
+            is_linear(node.op()) || functions.number(node.proto).is_some_and(|function| linear[function])
+        };
+        let roles: Vec<Role> = index.nodes.iter().map(|node| role(node, flow, is_linear(node))).collect();
         let none = || vec![false; index.len()];
         let mut places = Self { flow, after_linear: none(), into_linear: none(), of_shapes: none() };
         places.look_for_shapes();
@@ -184,8 +187,8 @@ enum Role {
     Other,
 }
 
-fn role(node: &Node, flow: &Flow, functions: &Functions) -> Role {
-    if is_linear(node.op()) || functions.get(node.proto).is_some_and(|f| has_linear(f, functions, 0)) {
+fn role(node: &Node, flow: &Flow, is_linear: bool) -> Role {
+    if is_linear {
         return Role::Linear;
     }
     let element = node.outputs.first().and_then(|&o| flow.maker(o));
@@ -194,14 +197,6 @@ fn role(node: &Node, flow: &Flow, functions: &Functions) -> Role {
     } else {
         Role::Other
     }
-}
-
-/// Whether a function that the model brings along holds a linear operator.
-fn has_linear(function: &FunctionProto, functions: &Functions, depth: usize) -> bool {
-    const DEEPEST: usize = 8;
-    let inner =
-        |node| functions.get(node).is_some_and(|f| depth < DEEPEST && has_linear(f, functions, depth + 1));
-    function.node.iter().any(|node| is_linear(node.op_type()) || inner(node))
 }
 
 fn is_linear(op: &str) -> bool {

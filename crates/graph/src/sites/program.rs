@@ -14,8 +14,6 @@ use crate::onnx::tensor;
 
 /// More steps are no activation.
 pub const MOST_STEPS: usize = 160;
-/// Functions that call functions, so deep at most.
-const DEEPEST_CALL: usize = 8;
 
 /// What a step reads.
 #[derive(Clone, Debug)]
@@ -78,7 +76,7 @@ pub struct Program {
 /// The step that a node is, given what it reads; `None` for a node that isn't element-wise, and for an input left out
 /// that it needs.
 pub fn step(node: &NodeProto, args: Vec<Option<Arg>>, functions: &Functions) -> Option<Step> {
-    build(node, args, functions, &Call { attributes: &[], defaults: &[] }, 0)
+    build(node, args, functions, &Call { attributes: &[], defaults: &[] })
 }
 
 /// The attributes of the call in which a function's node stands.
@@ -100,13 +98,7 @@ impl Call<'_> {
     }
 }
 
-fn build(
-    node: &NodeProto,
-    args: Vec<Option<Arg>>,
-    functions: &Functions,
-    call: &Call,
-    depth: usize,
-) -> Option<Step> {
+fn build(node: &NodeProto, args: Vec<Option<Arg>>, functions: &Functions, call: &Call) -> Option<Step> {
     if let Some(function) = functions.get(node) {
         let bound = |a: &AttributeProto| {
             let value = call.attribute(node, a.name())?;
@@ -114,7 +106,7 @@ fn build(
         };
         let attributes: Vec<AttributeProto> = node.attribute.iter().filter_map(bound).collect();
         let outer = Call { attributes: &attributes, defaults: &function.attribute_proto };
-        let program = body(function, functions, &outer, depth + 1)?;
+        let program = body(function, functions, &outer)?;
         return Some(Step {
             what: What::Call(Rc::new(program)),
             args: args.into_iter().collect::<Option<_>>()?,
@@ -172,15 +164,16 @@ fn is_float(kind: i32) -> bool {
 /// products of several.
 pub fn is_one_step(function: &FunctionProto, functions: &Functions) -> bool {
     const PLAIN: [&str; 6] = ["Add", "Sub", "Mul", "Div", "Neg", "Sum"];
-    let body = body(function, functions, &Call { attributes: &[], defaults: &function.attribute_proto }, 0);
+    let body = body(function, functions, &Call { attributes: &[], defaults: &function.attribute_proto });
     let plain = |body: &Program| body.operators().iter().all(|op| PLAIN.contains(op));
     body.is_some_and(|body| function.input.len() == 1 || plain(&body))
 }
 
 /// A function's body as a program of the function's inputs; `None` unless all in it is element-wise and it puts out one
 /// value.
-fn body(function: &FunctionProto, functions: &Functions, call: &Call, depth: usize) -> Option<Program> {
-    if depth > DEEPEST_CALL || function.node.len() > MOST_STEPS || function.output.len() != 1 {
+fn body(function: &FunctionProto, functions: &Functions, call: &Call) -> Option<Program> {
+    let too_long = || functions.size(&function.node).is_none_or(|size| size > MOST_STEPS);
+    if function.output.len() != 1 || function.node.len() > MOST_STEPS || too_long() {
         return None;
     }
     let mut known: HashMap<&str, Arg> =
@@ -195,7 +188,7 @@ fn body(function: &FunctionProto, functions: &Functions, call: &Call, depth: usi
         let args = node.input.iter().map(|name| {
             if name.is_empty() { Some(None) } else { known.get(name.as_str()).cloned().map(Some) }
         });
-        let step = build(node, args.collect::<Option<_>>()?, functions, call, depth)?;
+        let step = build(node, args.collect::<Option<_>>()?, functions, call)?;
         known.insert(output, folded(&step).map_or(Arg::Step(steps.len()), Arg::Number));
         steps.push(step);
     }
@@ -233,20 +226,11 @@ impl Program {
     }
 
     /// The names of its operators, those of called functions included.
-    pub fn operators(&self) -> Vec<&str> {
-        let of = |step: &'_ Step| -> Vec<&'static str> {
-            match &step.what {
-                What::Operator { operator, .. } => vec![operator.name],
-                What::Pass => vec![],
-                What::Call(program) => program
-                    .steps
-                    .iter()
-                    .filter_map(|s| match &s.what {
-                        What::Operator { operator, .. } => Some(operator.name),
-                        _ => None,
-                    })
-                    .collect(),
-            }
+    pub fn operators(&self) -> Vec<&'static str> {
+        let of = |step: &Step| match &step.what {
+            What::Operator { operator, .. } => vec![operator.name],
+            What::Pass => vec![],
+            What::Call(program) => program.operators(),
         };
         self.steps.iter().flat_map(of).collect()
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::onnx::Model;
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
-use crate::onnx::messages::{AttributeProto, NodeProto, data_type};
+use crate::onnx::messages::{AttributeProto, FunctionProto, NodeProto, data_type};
 use crate::swap::behind_convolution;
 
 mod equivalent;
@@ -98,6 +98,32 @@ fn network_of_nodes(nodes: Vec<NodeProto>) -> Model {
     graph.node.extend(nodes);
     graph.node.push(last);
     model
+}
+
+#[test]
+fn functions_whose_calls_double_are_left_as_they_are() {
+    let call = |i: usize, input: &str, output: &str| NodeProto {
+        domain: Some("local".into()),
+        ..node(&format!("f{i}"), &[input], output)
+    };
+    for last in ["Tanh", "Softmax"] {
+        let mut model = network_of_nodes(vec![node("Relu", &["before"], "r"), call(0, "r", "act")]);
+        model.proto.functions = (0..40)
+            .map(|i| FunctionProto {
+                name: Some(format!("f{i}")),
+                domain: Some("local".into()),
+                input: vec!["a".into()],
+                output: vec!["b".into()],
+                node: match i {
+                    39 => vec![node(last, &["a"], "b")],
+                    _ => vec![call(i + 1, "a", "t"), call(i + 1, "t", "b")],
+                },
+                ..Default::default()
+            })
+            .collect();
+        let found = find(&model);
+        assert_eq!((told(&found).as_str(), found.sites[0].name.as_str()), ("relu", "r"));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rewrite::Plan;
 use super::{DOMAIN, Lowering, Site};
 use crate::onnx::Model;
-use crate::onnx::inline;
+use crate::onnx::inline::Functions;
 use crate::onnx::messages::{
     FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
 };
@@ -61,7 +61,7 @@ pub fn rewrite(plan: &mut Plan, sites: &[(usize, &Site)]) -> Result<Model> {
 }
 
 fn called(model: &Model) -> BTreeSet<usize> {
-    inline::called(model.graph().node.iter(), &model.proto.functions)
+    Functions::of(&model.proto).called(&model.graph().node)
 }
 
 struct Copies<'p, 'm, 'f> {
@@ -108,6 +108,10 @@ impl Copies<'_, '_, '_> {
         let imported = copy.opset_import.iter().any(|o| o.domain.as_deref() == Some(DOMAIN));
         if ours && !imported {
             copy.opset_import.push(OperatorSetIdProto { domain: Some(DOMAIN.to_owned()), version: Some(1) });
+        }
+        // None of its sites could be swapped.
+        if copy == *function {
+            return Ok(function.name().to_owned());
         }
         let same = |other: &&FunctionProto| {
             FunctionProto { name: copy.name.clone(), ..(*other).clone() } == copy && other.name != copy.name
