@@ -15,7 +15,7 @@ use oplat::device::{self, Interrupt, Target, Worker};
 use oplat::environment::default_cpus;
 use oplat::process::cpu;
 use oplat::protocol::{Input, Load, Reply, Request};
-use oplat::stats::{Samples, mean_estimate};
+use oplat::stats::{Mean, Samples};
 use oplat::zoo;
 use oplat_tract::bare;
 
@@ -172,7 +172,7 @@ fn compare(size: usize) {
     let forks: Vec<[f64; 4]> = (0..FORKS).map(|_| fork(&file, size, cpu)).collect();
     let ratio = |of: usize, to: usize| {
         let ratios = Samples::new(forks.iter().map(|fork| (fork[of] / fork[to]).ln())).expect("forks");
-        let ratio = mean_estimate(&ratios, CONFIDENCE).exp();
+        let ratio = Mean::of(&ratios).estimate(CONFIDENCE).exp();
         let interval = ratio.interval.expect("more than one fork");
         format!("{:.4} [{:.4}, {:.4}]", ratio.point, interval.low, interval.high)
     };

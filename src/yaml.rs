@@ -8,6 +8,7 @@ use serde::Deserializer;
 use serde::de::{self, DeserializeOwned};
 
 use crate::error::{Error, Result};
+use crate::record::Margin;
 use crate::suggest::nearest;
 use crate::units;
 
@@ -94,6 +95,31 @@ pub fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>,
     time(text).map(Some)
 }
 
+/// A margin: `2%` or `0.02`.
+pub fn margin<'de, D: Deserializer<'de>>(share: D) -> Result<Margin, D::Error> {
+    struct Share;
+    impl de::Visitor<'_> for Share {
+        type Value = Margin;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a share, as in 2% or 0.02")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Margin, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<Margin, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Margin, E> {
+            self.visit_str(&number.to_string())
+        }
+    }
+    share.deserialize_any(Share)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +175,23 @@ mod tests {
         let message = error("layers:\n- { kernel: 3, mode: cubik }\n");
         assert!(message.contains("line 2"), "{message}");
         assert!(message.ends_with("did you mean `cubic`? Known here: nearest, cubic"), "{message}");
+    }
+
+    #[test]
+    fn a_margin_is_a_percentage_or_a_share() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Holder {
+            #[serde(deserialize_with = "margin")]
+            margin: Margin,
+        }
+        let read = |text: &str| read::<Holder>(text, "e.yaml").map(|h| h.margin.0);
+        assert_eq!((read("margin: 2%").unwrap(), read("margin: 0.05").unwrap()), (0.02, 0.05));
+        for (text, expected) in
+            [("margin: 2", "did you mean 2%?"), ("margin: 0", "more than 0%"), ("margin: [1]", "a share")]
+        {
+            let message = read(text).unwrap_err().message;
+            assert!(message.contains(expected), "{text}: {message}");
+        }
     }
 
     #[test]

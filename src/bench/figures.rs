@@ -4,7 +4,7 @@
 //! a ratio doesn't depend on which of the two is on top.
 
 use crate::record::bench::Turns;
-use crate::stats::{Estimate, Samples, mean_estimate};
+use crate::stats::{Estimate, Mean, Samples};
 
 /// Logarithms of the time of a forward, ns: `[fork][round]`.
 fn logs(turns: &Turns) -> impl Iterator<Item = Vec<f64>> {
@@ -15,7 +15,7 @@ fn logs(turns: &Turns) -> impl Iterator<Item = Vec<f64>> {
 /// The mean of forks' medians with its interval, back from logarithms.
 fn over_forks(forks: impl Iterator<Item = Option<f64>>, confidence: f64) -> Option<Estimate> {
     let medians = Samples::new(forks.flatten())?;
-    Some(mean_estimate(&medians, confidence).exp())
+    Some(Mean::of(&medians).estimate(confidence).exp())
 }
 
 fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {

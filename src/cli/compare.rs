@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::flags::ReportFlags;
 use super::report::{named, names, read};
-use crate::compare::{self, Comparison, Limit, Outcome};
+use crate::compare::{self, Against, Comparison, Limit, Options, Outcome};
 use crate::error::{Error, Exit, Result};
 use crate::files::Destination;
+use crate::record::Margin;
 use crate::report::{self, NamedRecord};
 use crate::units;
 
@@ -24,9 +25,14 @@ pub struct Args {
     /// NEW records are one side that was measured several times, best in turn with the base's (A B A B)
     #[arg(long)]
     pool: bool,
-    /// Exit with 1 if a variant became slower by more than this (5% or 0.05), with 4 if that can't be told
+    /// Exit with 1 if a variant became slower by more than this (5% or 0.05), failed or is gone, with 4 if that can't be
+    /// told
     #[arg(long, value_name = "SHARE")]
     max_regression: Option<Limit>,
+    /// The largest difference that doesn't matter to you: "no difference" means one below this, either way [default: the
+    /// base's own, 2%]
+    #[arg(long, value_name = "SHARE")]
+    margin: Option<Margin>,
     /// Also write a JUnit file: one case a variant, failed or in error as the exit code would be
     #[arg(long, value_name = "FILE", requires = "max_regression")]
     junit: Option<PathBuf>,
@@ -43,7 +49,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let newer = named(&new_names, &newer);
     let pooled = args.pool || base.len() > 1;
     let sides: Vec<&[NamedRecord]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
-    let comparison = compare::compare(&named(&base_names, &base), &sides, args.max_regression)?;
+    let options = Options { limit: args.max_regression, margin: args.margin };
+    let comparison = compare::compare(&named(&base_names, &base), &sides, options)?;
     if let Some(path) = &args.junit {
         Destination::check(path)?.write(report::junit(&comparison).as_bytes())?;
     }
@@ -55,27 +62,40 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 /// The outcome as an error that names the variants it is about.
 fn judged(comparison: &Comparison) -> Result<()> {
     let (Some(outcome), Some(share)) = (comparison.outcome, comparison.max_regression) else { return Ok(()) };
-    let about: Vec<String> = comparison
-        .against
-        .iter()
-        .flat_map(|a| a.variants.iter().map(move |m| (a, m)))
-        .filter(|(_, m)| m.outcome == Some(outcome))
-        .map(|(a, m)| format!("{} ({})", m.name, a.new.name))
-        .collect();
-    let (about, limit) = (about.join(" | "), units::percent(share));
-    match outcome {
-        Outcome::Within => Ok(()),
-        Outcome::Regression => {
-            Err(Error { exit: Exit::Regression, message: format!("slower by more than {limit}%: {about}") })
-        }
-        Outcome::Inconclusive => {
-            let emulated = comparison.against.iter().find_map(|a| a.no_latency.as_deref());
-            let drifting = comparison.against.iter().any(|a| a.drift > share).then_some(
-                "records drift apart by more than that: give several a side (--base, --pool), or measure both sides in one profile",
-            );
-            let why = emulated.or(drifting).unwrap_or("give more --time or --forks, and an idle machine");
-            let message = format!("can't tell whether slower by more than {limit}%: {about}; {why}");
-            Err(Error { exit: Exit::Inconclusive, message })
-        }
+    let limit = units::percent(share);
+    if outcome.is_failure() {
+        let regression = format!("slower by more than {limit}%");
+        let sorts = [
+            (Outcome::Regression, regression.as_str()),
+            (Outcome::Failed, "failed"),
+            (Outcome::Missing, "missing in the newer record"),
+        ];
+        let told = sorts.into_iter().filter_map(|(outcome, what)| {
+            let about = about(comparison, outcome);
+            (!about.is_empty()).then(|| format!("{what}: {about}"))
+        });
+        let message = told.collect::<Vec<_>>().join("; ");
+        return Err(Error { exit: Exit::Regression, message });
     }
+    if outcome == Outcome::Within {
+        return Ok(());
+    }
+    let emulated = comparison.against.iter().find_map(|a| a.no_latency.as_deref());
+    let drifting = comparison.against.iter().any(|a| a.drift > share).then_some(
+        "records drift apart by more than that: give several a side (--base, --pool), or measure both sides in one profile",
+    );
+    let why = emulated.or(drifting).unwrap_or("give more --time or --forks, and an idle machine");
+    let about = about(comparison, Outcome::Inconclusive);
+    let message = format!("can't tell whether slower by more than {limit}%: {about}; {why}");
+    Err(Error { exit: Exit::Inconclusive, message })
+}
+
+/// The variants with this outcome, each with the newer record that it is about.
+fn about(comparison: &Comparison, outcome: Outcome) -> String {
+    let of = |against: &Against| {
+        let missing = against.only_base.iter().filter(|_| outcome == Outcome::Missing);
+        let judged = against.variants.iter().filter(|m| m.outcome == Some(outcome)).map(|m| &m.name);
+        judged.chain(missing).map(|name| format!("{name} ({})", against.new.name)).collect::<Vec<_>>()
+    };
+    comparison.against.iter().flat_map(of).collect::<Vec<_>>().join(" | ")
 }

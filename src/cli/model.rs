@@ -1,6 +1,8 @@
 //! Which model is meant: a path, a file in `models/`, or a built-in architecture.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -72,7 +74,7 @@ fn built_in(name: &str, flags: &[InputFlag]) -> Result<Chosen> {
     let (input, _) = zoo::describe(name)?.input;
     let shape = flags.iter().find(|flag| flag.name() == input).map(InputFlag::dimensions);
     let model = zoo::build(name, shape.as_deref())?;
-    let sha256 = hash(&model.encode());
+    let sha256 = hex(&Sha256::digest(model.encode()));
     Ok(Chosen { model, name: name.into(), source: "built in".into(), sha256 })
 }
 
@@ -81,15 +83,43 @@ fn read(path: &Path) -> Result<Chosen> {
         return Err(Error::input(format!("{}: is a folder, give the ONNX file in it", path.display())));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
-    let sha256 = hash(&bytes);
+    let mut hasher = Sha256::new_with_prefix(&bytes);
     let model =
         Model::decode(bytes, path.parent().map(Path::to_path_buf)).map_err(|e| e.context(path.display()))?;
+    external_data(&model, &mut hasher).map_err(|e| e.context(path.display()))?;
+    let sha256 = hex(&hasher.finalize());
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     Ok(Chosen { model, name, source: path.display().to_string(), sha256 })
 }
 
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Adds the external data, which is as much of the model as its file is: every file's name and bytes, by name. What is
+/// missing is refused elsewhere, with its remedy.
+fn external_data(model: &Model, hasher: &mut Sha256) -> Result<()> {
+    for location in external::locations(model) {
+        let file = external::resolve(model.dir.as_deref(), &location)?;
+        if let Ok(data) = File::open(&file) {
+            hasher.update(&location);
+            add(data, hasher).map_err(|e| Error::file("read", &file, &e))?;
+        }
+    }
+    Ok(())
+}
+
+fn add(data: File, hasher: &mut Sha256) -> io::Result<()> {
+    let mut data = BufReader::with_capacity(1 << 20, data);
+    loop {
+        let part = data.fill_buf()?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        hasher.update(part);
+        let read = part.len();
+        data.consume(read);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Elements of all initialisers, those of bodies included, and of constant nodes that are the weights of a linear operator.

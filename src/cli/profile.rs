@@ -151,6 +151,7 @@ fn plan(checked: &Checked) -> Result<Measurement> {
         forks: checked.forks,
         time: checked.time,
         confidence: CONFIDENCE,
+        margin: checked.margin,
         cold: checked.cold,
         rest: Rest::default(),
     })

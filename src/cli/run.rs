@@ -154,6 +154,7 @@ impl Executor for OneTarget<'_> {
             forks: config.forks,
             time: setup.time.map_or(config.time, |limit| limit.min(config.time)),
             confidence: CONFIDENCE,
+            margin: config.margin,
             cold: false,
             rest: setup.rest,
         })

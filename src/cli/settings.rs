@@ -12,7 +12,7 @@ use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
 use crate::files::Destination;
-use crate::record::Denormals;
+use crate::record::{Denormals, Margin};
 use crate::report::{Breakdowns, Format};
 use crate::swap::Lowerings;
 use crate::{device, measure, units};
@@ -58,6 +58,9 @@ pub struct Args {
     /// are worth their start; with --cold as many as fit]
     #[arg(long, value_name = "N")]
     pub forks: Option<usize>,
+    /// The largest difference that doesn't matter to you: "no difference" means one below this, either way
+    #[arg(long, value_name = "SHARE", default_value = "2%")]
+    pub margin: Margin,
     /// Pause before every fork but the first, so that a device without a fan doesn't measure its own heat
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub cool_down: Option<Duration>,
@@ -106,6 +109,7 @@ pub struct Checked {
     pub cpus: Option<String>,
     pub time: Duration,
     pub forks: usize,
+    pub margin: Margin,
     pub cold: bool,
     pub denormals: Denormals,
     pub tune: bool,
@@ -149,6 +153,7 @@ impl Checked {
             cpus: args.cpus,
             time: args.time,
             forks,
+            margin: args.margin,
             cold: args.cold,
             denormals: args.denormals,
             tune: args.tune,

@@ -8,7 +8,8 @@ use super::{model, note, output};
 use crate::activation::Activation;
 use crate::engines;
 use crate::error::{Error, Result};
-use crate::swap::{self, Found, Lowering};
+use crate::swap::{self, Found, Lowering, Variant};
+use crate::units;
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -42,9 +43,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let (found, selected) = selection.choose(swap::find(&chosen.model)).map_err(named)?;
     let lowering = swap::effective(args.lowering, &activation, &engines::default().about().1);
     let variant = swap::rewrite(&chosen.model, &found, &selected, &activation, lowering).map_err(named)?;
-    if args.lowering != lowering {
-        note(&format!("{activation} has no kernel, or is the engine's own: it is written as exported"));
-    }
+    tell_exported(&variant, &activation, args.lowering, lowering);
     let versions = [&chosen.model, &variant.model].map(|m| m.proto.ir_version.unwrap_or_default());
     if versions[0] != versions[1] {
         note(&format!(
@@ -61,6 +60,17 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     }
     let counts = counts(&found, &swapped);
     output::print(out, &format!("{}: {counts} -> {activation}\n", args.output.display()))
+}
+
+/// Says at which sites there is no kernel though one was asked for.
+fn tell_exported(variant: &Variant, activation: &Activation, asked: Lowering, effective: Lowering) {
+    let exported = variant.sites.iter().filter(|site| site.lowering == Some(Lowering::Exported)).count();
+    if asked != effective {
+        note(&format!("{activation} has no kernel, or is the engine's own: it is written as exported"));
+    } else if asked == Lowering::Kernel && exported > 0 {
+        let sites = units::count(exported, "site");
+        note(&format!("{sites} of a type without kernels: written as exported"));
+    }
 }
 
 /// `57 silu`, `19 hard_swish, 14 relu`: the selected sites by kind.

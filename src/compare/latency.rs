@@ -1,7 +1,7 @@
 //! How much longer a variant takes in one record than in another, where nothing pairs their runs.
 
-use crate::record::{Delta, Fork, Record};
-use crate::stats::{Samples, Welch};
+use crate::record::{Criteria, Delta, Fork, Record};
+use crate::stats::{Mean, Samples, holm};
 
 /// How much the same binary's latency moves from one measurement to the next on the same machine, beyond what the
 /// forks of either show: caches, clocks and other programs settle differently. A smaller difference is called
@@ -43,45 +43,20 @@ pub fn drift(base_records: usize, new_records: usize) -> f64 {
     DRIFT * (share(base_records) + share(new_records)).sqrt()
 }
 
-/// The ratio of a variant's latencies, before it has a verdict.
-pub struct Change {
-    welch: Welch,
-    drift: f64,
+/// The logarithm of the ratio of a variant's latencies, new over base. `None` where one side has no runs.
+pub fn log_ratio(base: &PerFork, new: &PerFork) -> Option<Mean> {
+    Some(Mean::difference(base.as_ref()?, new.as_ref()?))
 }
 
-impl Change {
-    /// New over base. `None` where one side has no runs.
-    pub fn new(base: &PerFork, new: &PerFork, drift: f64) -> Option<Self> {
-        Some(Self { welch: Welch::new(base.as_ref()?, new.as_ref()?), drift })
-    }
-
-    /// The change with an interval of this confidence, and with none where a side has only one fork.
-    pub fn delta(&self, against: &str, confidence: f64) -> Delta {
-        Delta::unpaired(against, &self.welch.estimate(confidence).exp(), self.drift)
-    }
-
-    /// How likely so large a difference is where there is none beyond the drift.
-    fn chance(&self) -> f64 {
-        self.welch.tail_beyond((1.0 + self.drift).ln())
-    }
-}
-
-/// The confidence that each of the changes needs so that all verdicts hold together (Holm): the clearest one must
-/// be as sure as if each of `n` were tried, the next as if one fewer were, until one fails; the rest fail with it.
-pub fn holm(changes: &[Option<Change>], confidence: f64) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..changes.len()).filter(|&at| changes[at].is_some()).collect();
-    let chance = |at: usize| changes[at].as_ref().map_or(1.0, Change::chance);
-    order.sort_by(|&a, &b| chance(a).total_cmp(&chance(b)));
-    let mut needed = vec![confidence; changes.len()];
-    let (all, alpha) = (order.len(), 1.0 - confidence);
-    let mut level = alpha;
-    let mut failed = false;
-    for (rank, &at) in order.iter().enumerate() {
-        if !failed {
-            level = alpha / (all - rank) as f64;
-            failed = chance(at) > level;
-        }
-        needed[at] = 1.0 - level;
-    }
-    needed
+/// The ratios with intervals so wide that all that is said of them holds together with the confidence of `by` (see
+/// [`holm`]): that variants became slower or faster by more than the drift and, with a limit, by more than that.
+pub fn deltas(ratios: &[Option<Mean>], against: &str, limit: f64, by: Criteria) -> Vec<Option<Delta>> {
+    let beyond = by.drift.max(limit).ln_1p();
+    let tails: Vec<Option<f64>> =
+        ratios.iter().map(|ratio| Some(ratio.as_ref()?.tail_beyond(beyond))).collect();
+    let needed = holm(&tails, by.confidence);
+    let delta = |(ratio, confidence): (&Option<Mean>, f64)| {
+        Some(Delta::new(against, ratio.as_ref()?, Criteria { confidence, ..by }))
+    };
+    ratios.iter().zip(needed).map(delta).collect()
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::record::{Delta, Verdict};
+use crate::units;
 
 /// How much slower is allowed, as a share: `5%` is 0.05.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +21,10 @@ pub enum Outcome {
     Inconclusive,
     /// The whole interval lies above the limit, and beyond what records drift apart by.
     Regression,
+    /// It failed in the newer record, whatever was measured of it until then.
+    Failed,
+    /// The newer record doesn't have it.
+    Missing,
 }
 
 impl Limit {
@@ -49,7 +54,14 @@ impl Outcome {
             Self::Within => "within",
             Self::Inconclusive => "inconclusive",
             Self::Regression => "regression",
+            Self::Failed => "failed",
+            Self::Missing => "missing",
         }
+    }
+
+    /// Whether the gate is closed by it, and not only left open to doubt.
+    pub fn is_failure(self) -> bool {
+        self >= Self::Regression
     }
 
     pub fn worst(outcomes: impl Iterator<Item = Self>) -> Option<Self> {
@@ -57,20 +69,12 @@ impl Outcome {
     }
 }
 
-/// Reads `5%` and `0.05`. A bare number of 1 or more would be a hundred per cent or more, and is refused as a slip.
+/// Reads `5%` and `0.05`.
 impl FromStr for Limit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, divisor) = match text.trim().strip_suffix('%') {
-            Some(number) => (number, 100.0),
-            None => (text, 1.0),
-        };
-        match number.trim().parse::<f64>() {
-            Ok(n) if divisor == 1.0 && n >= 1.0 => Err(format!("did you mean {n}%? Give 5% or 0.05")),
-            Ok(n) if n.is_finite() && n >= 0.0 => Ok(Self(n / divisor)),
-            _ => Err("give 5% or 0.05".into()),
-        }
+        units::parse_share(text).map(Self)
     }
 }
 

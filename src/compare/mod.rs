@@ -6,7 +6,8 @@
 //! same. Ops and sites are attribution: both means are shown, and no verdict is given on them.
 //!
 //! A side may be several records (A B A B): then their forks are put together, and less drift has to be allowed for.
-//! Verdicts on the variants of one newer record hold together: each is as sure as Holm's procedure asks.
+//! Verdicts on the variants of one newer record hold together, as those of a single record do: each interval is as wide as
+//! Holm's procedure asks, and with a limit the variants are ranked by how far they are beyond it.
 //!
 //! `pool` makes one record of the several of a side, `join` finds which variant, op or site is which, `variants` and
 //! `breakdown` say what is compared of each, `latency` estimates ratios and `limit` judges them, and `differences`
@@ -27,7 +28,6 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use join::{JoinedPair, join};
-use latency::Change;
 use variants::Comparable;
 
 pub use breakdown::{Breakdown, JoinedBy, Pair, difference};
@@ -37,7 +37,8 @@ pub use limit::{Limit, Outcome};
 pub use variants::{MEMORY, Matched, MatchedSide, MemorySize, SizeOf};
 
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Criteria, Delta, Margin, Record};
+use crate::stats::Mean;
 
 /// The schema of a comparison as JSON.
 pub const SCHEMA: &str = "oplat.compare/1";
@@ -58,6 +59,8 @@ pub struct Comparison {
     pub base: Source,
     /// Confidence that all verdicts on one newer record hold together.
     pub confidence: f64,
+    /// The largest difference that a verdict calls none, as a share.
+    pub margin: Margin,
     /// What was allowed, as a share: 0.05 is 5% slower.
     pub max_regression: Option<f64>,
     /// One for each newer record, in the order given.
@@ -135,30 +138,43 @@ pub struct Against {
     /// Variants that only one of the two has.
     pub only_base: Vec<String>,
     pub only_new: Vec<String>,
-    /// The worst of the variants; null without a limit.
+    /// The worst of the variants, those that only the base has included; null without a limit.
     pub outcome: Option<Outcome>,
+}
+
+/// What a comparison goes by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// How much slower a variant may have become.
+    pub limit: Option<Limit>,
+    /// The largest difference that a verdict calls none; the base's own where it isn't given.
+    pub margin: Option<Margin>,
 }
 
 /// Compares every newer side to the base; a side is one record, or several that were measured in turn with the
 /// other side's. Fails where two have no variant in common.
-pub fn compare(base: &[NamedRecord], newer: &[&[NamedRecord]], limit: Option<Limit>) -> Result<Comparison> {
+pub fn compare(base: &[NamedRecord], newer: &[&[NamedRecord]], options: Options) -> Result<Comparison> {
     let base = Side::new(base)?;
     let newer = newer.iter().map(|side| Side::new(side)).collect::<Result<Vec<_>>>()?;
     let confidence = newer.iter().map(|n| n.record.settings.confidence);
     let confidence = confidence.fold(base.record.settings.confidence, f64::max);
-    let against = newer.iter().map(|new| one(&base, new, confidence, limit)).collect::<Result<Vec<_>>>()?;
+    let margin = options.margin.unwrap_or(base.record.settings.margin);
+    let limit = options.limit;
+    let by = |new: &Side| Criteria { confidence, margin, drift: latency::drift(base.records, new.records) };
+    let against = newer.iter().map(|new| one(&base, new, by(new), limit)).collect::<Result<Vec<_>>>()?;
     Ok(Comparison {
         schema: SCHEMA,
         method: "unpaired",
         base: Source::new(&base),
         confidence,
+        margin,
         max_regression: limit.map(Limit::share),
         outcome: limit.and_then(|_| Outcome::worst(against.iter().filter_map(|a| a.outcome))),
         against,
     })
 }
 
-fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result<Against> {
+fn one(base: &Side, new: &Side, by: Criteria, limit: Option<Limit>) -> Result<Against> {
     let (old, young) = (base.record.as_ref(), new.record.as_ref());
     let (of_base, of_new) = (Comparable::all(old), Comparable::all(young));
     let joined = join(&of_base, &of_new, &variants::keys());
@@ -166,18 +182,19 @@ fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result
         return Err(nothing_in_common(base, new));
     }
     let no_latency = latency::incomparable(old, young);
-    let drift = latency::drift(base.records, new.records);
-    let change = |pair: &JoinedPair<Comparable>| Change::new(&pair.base.latency, &pair.new.latency, drift);
-    let changes = joined.pairs.iter().map(|pair| change(pair).filter(|_| no_latency.is_none()));
-    let variants = judged(&joined.pairs, &changes.collect::<Vec<_>>(), &base.name, confidence, limit);
+    let ratio = |pair: &JoinedPair<Comparable>| latency::log_ratio(&pair.base.latency, &pair.new.latency);
+    let ratios = joined.pairs.iter().map(|pair| ratio(pair).filter(|_| no_latency.is_none()));
+    let variants = judged(&joined.pairs, &ratios.collect::<Vec<_>>(), &base.name, by, limit);
     let names = |left: Vec<&Comparable>| left.into_iter().map(|one| one.variant.name.clone()).collect();
     let within = base.differences.iter().chain(&new.differences).cloned();
+    let missing = joined.only_base.iter().map(|_| Outcome::Missing);
+    let outcomes = variants.iter().filter_map(|m| m.outcome).chain(missing);
     Ok(Against {
         new: Source::new(new),
         differences: distinct(differences::all(old, young).into_iter().chain(within)),
         no_latency,
-        drift,
-        outcome: limit.and_then(|_| Outcome::worst(variants.iter().filter_map(|m| m.outcome))),
+        drift: by.drift,
+        outcome: limit.and_then(|_| Outcome::worst(outcomes)),
         variants,
         only_base: names(joined.only_base),
         only_new: names(joined.only_new),
@@ -187,20 +204,25 @@ fn one(base: &Side, new: &Side, confidence: f64, limit: Option<Limit>) -> Result
 /// The variants with their verdicts, the worst first.
 fn judged(
     pairs: &[JoinedPair<Comparable>],
-    changes: &[Option<Change>],
+    ratios: &[Option<Mean>],
     against: &str,
-    confidence: f64,
+    by: Criteria,
     limit: Option<Limit>,
 ) -> Vec<Matched> {
-    let needed = latency::holm(changes, confidence);
-    let matched = pairs.iter().zip(changes.iter().zip(needed)).map(|(pair, (change, needed))| {
-        let delta = |confidence| change.as_ref().map(|c| c.delta(against, confidence));
-        let outcome = limit.map(|limit| limit.judge(delta(confidence).as_ref(), delta(needed).as_ref()));
-        Matched::new(pair.base.variant, pair.new.variant, delta(needed), outcome)
+    let deltas = latency::deltas(ratios, against, limit.map_or(0.0, Limit::share), by);
+    let matched = pairs.iter().zip(ratios).zip(deltas).map(|((pair, ratio), together)| {
+        let alone = ratio.as_ref().map(|ratio| Delta::new(against, ratio, by));
+        let new = pair.new.variant;
+        let outcome = limit.map(|limit| match new.error {
+            Some(_) => Outcome::Failed,
+            None => limit.judge(alone.as_ref(), together.as_ref()),
+        });
+        Matched::new(pair.base.variant, new, together, outcome)
     });
     let mut variants: Vec<Matched> = matched.collect();
     let ratio = |m: &Matched| m.change.as_ref().map_or(f64::NEG_INFINITY, |c| c.ratio);
-    variants.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
+    let failed = |m: &Matched| m.outcome == Some(Outcome::Failed);
+    variants.sort_by(|a, b| failed(b).cmp(&failed(a)).then(ratio(b).total_cmp(&ratio(a))));
     variants
 }
 

@@ -90,7 +90,8 @@ fn unrestful(noise: &mut Noise, unrest: Unrest, n: usize, slower: f64) -> Record
 
 fn against(base: &Record, new: &Record, limit: Option<Limit>) -> Against {
     let named = |name, record| NamedRecord { name, record };
-    let compared = compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit);
+    let compared =
+        compare(&[named("base.json", base)], &[&[named("new.json", new)]], Options { limit, margin: None });
     compared.expect("common variants").against.remove(0)
 }
 
@@ -132,12 +133,12 @@ fn the_interval_is_welchs_over_the_forks_medians() {
     let new = record(vec![variant(Role::Original, "", vec![fork(&[120]), fork(&[121]), fork(&[119])])]);
     let change = against(&base, &new, None).variants.remove(0).change.expect("measured");
     let logs = |ns: &[f64]| crate::stats::Samples::new(ns.iter().map(|n| n.ln())).expect("samples");
-    let expected = crate::stats::Welch::new(&logs(&[100.0, 102.0]), &logs(&[120.0, 121.0, 119.0]));
+    let expected = crate::stats::Mean::difference(&logs(&[100.0, 102.0]), &logs(&[120.0, 121.0, 119.0]));
     let expected = expected.estimate(0.99).exp();
     let interval = expected.interval.expect("enough forks");
     assert!((change.ratio - expected.point).abs() < 1e-12, "{change:?}");
     assert_eq!(change.interval, Some([interval.low, interval.high]));
-    assert_eq!(change.resolution, Some(DRIFT + interval.half_width()));
+    assert!(change.resolution.is_some_and(|seen| seen > DRIFT + interval.half_width()), "{change:?}");
     assert_eq!(change.against, "base.json");
 }
 
@@ -203,10 +204,61 @@ fn what_has_no_interval_cannot_be_told() {
     let mut failed = base.clone();
     failed.variants[1].forks.clear();
     failed.variants[1].error = Some("the worker was killed".into());
-    let compared = against(&base, &failed, limit);
-    assert_eq!(compared.outcome, Some(Outcome::Inconclusive));
+    let compared = against(&failed, &base, limit);
+    assert_eq!(compared.outcome, Some(Outcome::Inconclusive), "the base has nothing to compare with");
     let last = compared.variants.last().expect("three variants");
-    assert!(last.change.is_none() && last.new.error.is_some());
+    assert!(last.change.is_none() && last.base.error.is_some());
+}
+
+#[test]
+fn what_failed_or_is_missing_in_the_new_record_is_a_failure_of_the_gate() {
+    let mut noise = Noise(20);
+    let base = measured(&mut noise, 8, 1.0);
+    let outcome = |change: fn(&mut Record)| {
+        let mut new = base.clone();
+        change(&mut new);
+        let compared = against(&base, &new, "5%".parse().ok());
+        let worst = compared.variants.iter().filter_map(|m| m.outcome).max();
+        (compared.outcome, worst, compared.only_base)
+    };
+    let all_within = Some(Outcome::Within);
+    assert_eq!(outcome(|_| ()), (all_within, all_within, vec![]));
+    // Crashed late: what was measured until then looks good.
+    let crashed = outcome(|new| new.variants[1].error = Some("the worker was killed".into()));
+    assert_eq!(crashed, (Some(Outcome::Failed), Some(Outcome::Failed), vec![]));
+    let refused = outcome(|new| {
+        let variant = &mut new.variants[1];
+        (variant.error, variant.refused) = (Some("the engine can't run it".into()), true);
+        variant.forks.clear();
+    });
+    assert_eq!(refused.0, Some(Outcome::Failed));
+    let missing = outcome(|new| drop(new.variants.remove(1)));
+    assert_eq!(missing, (Some(Outcome::Missing), all_within, vec!["mish, exported".to_owned()]));
+    let more = outcome(|new| new.variants.push(variant(Role::Swap, "gelu", new.variants[1].forks.clone())));
+    assert_eq!(more.0, all_within, "what the base doesn't have is not judged");
+}
+
+/// With a limit of 5%, seven variants that are 4% slower for sure and one that is 7% slower: ranked against the drift, the
+/// seven would come first and leave the one no wider an interval than each of eight needs.
+#[test]
+fn with_a_limit_variants_are_ranked_by_how_far_they_are_beyond_it() {
+    let mut noise = Noise(21);
+    let calm = Unrest { record: 0.0, fork: 0.004, run: 0.002 };
+    let mut side = |slower: &[f64]| {
+        let of = |(at, slower): (usize, &f64)| {
+            variant(Role::Swap, &format!("a{at}"), forks(&mut noise, calm, 8, 10.0 * slower, 0.0))
+        };
+        record(slower.iter().enumerate().map(of).collect())
+    };
+    let (base, new) = (side(&[1.0; 8]), side(&[1.1, 1.04, 1.04, 1.04, 1.04, 1.04, 1.04, 1.04]));
+    let compared = against(&base, &new, "5%".parse().ok());
+    let confidence = |name: &str| {
+        let matched = compared.variants.iter().find(|m| m.name == name).expect("joined");
+        matched.change.as_ref().expect("measured").confidence
+    };
+    assert!((confidence("a0, exported") - (1.0 - 0.01 / 8.0)).abs() < 1e-12, "the clearest one first");
+    assert!((confidence("a1, exported") - (1.0 - 0.01 / 7.0)).abs() < 1e-12, "no other is beyond the limit");
+    assert_eq!(compared.outcome, Some(Outcome::Regression));
 }
 
 #[test]
@@ -264,6 +316,7 @@ fn everything_that_differs_is_named() {
         node: "a".into(),
         from: "silu".into(),
         to: to.into(),
+        lowering: None,
         shape: vec![],
         folded_into: None,
     };
@@ -332,8 +385,13 @@ fn ops_are_joined_by_name_and_failing_that_by_operator_and_shape() {
         op("pool", "Pool", "4xf32", 1),
         op("act", "Mul", "8xf32", 31),
     ];
-    new.variants[0].profiled =
-        Some(Profiled { p50_ns: 240, overhead_ratio: 1.0, unaccounted_ns: 7, bookkeeping: None });
+    new.variants[0].profiled = Some(Profiled {
+        p50_ns: 240,
+        overhead_ratio: 1.0,
+        overhead_interval: None,
+        unaccounted_ns: 7,
+        bookkeeping: None,
+    });
     let ops = against(&base, &new, None).variants.remove(0).ops;
     let rows: Vec<_> =
         ops.rows.iter().map(|p| (p.node.as_str(), p.what.as_str(), p.joined_by, p.difference_ns())).collect();
@@ -354,8 +412,8 @@ fn records_without_a_common_variant_are_refused() {
     let base = record(vec![variant(Role::Swap, "mish", vec![])]);
     let new = record(vec![variant(Role::Swap, "gelu", vec![])]);
     let named = |name, record| NamedRecord { name, record };
-    let error =
-        compare(&[named("a.json", &base)], &[&[named("b.json", &new)]], None).expect_err("nothing in common");
+    let error = compare(&[named("a.json", &base)], &[&[named("b.json", &new)]], Options::default())
+        .expect_err("nothing in common");
     assert_eq!(error.exit_code(), 2);
     assert_eq!(
         error.message,
@@ -415,7 +473,8 @@ fn several_records_a_side_see_a_smaller_difference() {
     let called = |noise: &mut Noise, records: usize, slower: f64| {
         let mut side = |slower| (0..records).map(|_| measured(noise, 8, slower)).collect::<Vec<_>>();
         let (base, new) = (side(1.0), side(slower));
-        let compared = compare(&named_side(&base), &[&named_side(&new)], None).expect("in common");
+        let compared =
+            compare(&named_side(&base), &[&named_side(&new)], Options::default()).expect("in common");
         compared.against[0]
             .variants
             .iter()
@@ -442,12 +501,32 @@ fn a_pooled_side_has_the_forks_of_all_its_records_and_means_over_them() {
     b.variants[0].ops = vec![op("conv", "Conv", "8xf32", 200)];
     b.settings.threads = 2;
     let both = [a, b];
-    let compared = compare(&named_side(&both), &[&named_side(&both[..1])], None).expect("in common");
+    let compared =
+        compare(&named_side(&both), &[&named_side(&both[..1])], Options::default()).expect("in common");
     let first = compared.against[0].variants.iter().find(|m| m.role == Role::Original).expect("joined");
     assert_eq!((first.base.forks, first.new.forks), (8, 3));
     assert_eq!(first.ops.rows[0].base_ns, Some(150));
     assert_eq!((compared.base.records, compared.base.name.as_str()), (2, "r.json + r.json"));
     assert_eq!(told(&compared.against[0]), ["settings: threads: 0 -> 2"], "within a side too");
+}
+
+#[test]
+fn forks_are_paired_within_their_own_record_and_a_later_records_variant_is_kept() {
+    let mut noise = Noise(22);
+    let (mut a, mut b) = (measured(&mut noise, 4, 1.0), measured(&mut noise, 4, 2.0));
+    // The first record's swap failed early, and only the second has another.
+    a.variants[1].forks.truncate(1);
+    b.variants.push(variant(Role::Swap, "gelu", b.variants[1].forks.clone()));
+    let both = [a, b];
+    let pooled = pool::pool(&named_side(&both)).expect("a side");
+    let delta = |at: usize| pooled.variants[at].delta.as_ref().expect("paired");
+    let expected = 52.0 / 44.0;
+    assert!((delta(1).ratio / expected - 1.0).abs() < 0.02, "{:?}", delta(1));
+    assert_eq!((pooled.variants[1].forks.len(), pooled.variants[3].forks.len()), (5, 4));
+    assert!(pooled.environment.warnings.contains(&"gelu, exported is in 1 of 2 records only".to_owned()));
+    let compared =
+        compare(&named_side(&both), &[&named_side(&both[1..])], Options::default()).expect("common");
+    assert!(compared.against[0].only_new.is_empty() && compared.against[0].variants.len() == 4);
 }
 
 /// Twenty variants, of which none changed: some intervals of 99% would lie beside 1 now and then.

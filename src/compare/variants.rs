@@ -8,11 +8,13 @@ use super::breakdown::Breakdown;
 use super::join::Key;
 use super::latency::{PerFork, per_fork};
 use super::limit::Outcome;
-use crate::record::{Delta, Fork, Latency, Lowering, Memory, Record, Role, Variant, steady};
+use crate::figures;
+use crate::record::{Delta, Fork, Latency, Lowering, Memory, Record, Role, Variant};
 
 /// A variant of a record, with all that its comparison needs.
+#[derive(Clone)]
 pub struct Comparable<'r> {
-    /// Its place among the record's variants.
+    /// Its place among the variants of its side.
     pub at: usize,
     pub variant: &'r Variant,
     /// The model it is made of.
@@ -24,8 +26,7 @@ pub struct Comparable<'r> {
 
 impl<'r> Comparable<'r> {
     pub fn all(record: &'r Record) -> Vec<Self> {
-        let forks: Vec<&[Fork]> = record.variants.iter().map(|v| v.forks.as_slice()).collect();
-        let steady = steady(&forks);
+        let steady = figures::steady(&record.variants);
         let comparable = |(at, (variant, steady)): (usize, (&'r Variant, &Vec<Option<&Fork>>))| Comparable {
             at,
             variant,

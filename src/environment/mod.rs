@@ -155,19 +155,9 @@ pub fn own_ticks() -> Option<u64> {
 
 /// This program, as the record knows it.
 pub fn this_program() -> Oplat {
-    // Cargo doesn't tell a program its profile, but the folder into which it was built does.
-    let folder = std::env::current_exe().ok().and_then(|exe| {
-        let folders = exe.ancestors().skip(1).filter_map(|a| a.file_name()?.to_str()).map(str::to_owned);
-        folders.into_iter().find(|f| f != "deps")
-    });
-    let profile = match folder.as_deref() {
-        Some("debug") => "dev",
-        Some("release") => "release",
-        _ => "unknown",
-    };
     Oplat {
         version: env!("CARGO_PKG_VERSION").into(),
-        profile: profile.into(),
+        profile: env!("OPLAT_PROFILE").into(),
         debug_assertions: cfg!(debug_assertions),
     }
 }
@@ -236,7 +226,8 @@ mod tests {
     #[test]
     fn the_clock_has_a_step_and_the_program_a_version() {
         assert!(timer_ns() > 0);
-        assert!(!this_program().version.is_empty());
+        let this = this_program();
+        assert!(!this.version.is_empty() && ["dev", "release"].contains(&this.profile.as_str()), "{this:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::{Error, Result};
-use crate::record::Denormals;
+use crate::record::{Denormals, Margin};
 use crate::swap::Lowering;
 use crate::yaml;
 
@@ -30,6 +30,9 @@ pub struct Config {
     /// Fresh processes for each variant of a measurement.
     #[serde(default = "usual_forks")]
     pub forks: usize,
+    /// The largest difference that a verdict calls none.
+    #[serde(default, deserialize_with = "yaml::margin")]
+    pub margin: Margin,
     #[serde(default)]
     pub seed: u64,
     #[serde(default)]

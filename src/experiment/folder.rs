@@ -7,6 +7,7 @@ use super::Case;
 use crate::error::{Error, Result};
 use crate::files::Destination;
 use crate::measure::{Measurement, Subject};
+use crate::protocol::Input;
 use crate::record::{self, Record, SCHEMA};
 use crate::units;
 
@@ -90,8 +91,9 @@ pub fn planned_otherwise(record: &Record, planned: &Measurement) -> Option<Strin
         let now = &planned.target;
         return Some(format!("it was measured on target {}, this is {now}", record.environment.target));
     }
+    let lost = |v: &record::Variant| v.error.is_some() && !v.refused;
     let cut_off = record.settings.interrupted || record.settings.lost.is_some();
-    if cut_off && record.settings.groups.is_some() {
+    if (cut_off || record.variants.iter().any(lost)) && record.settings.groups.is_some() {
         return Some("it was measured in groups, which can't be gone on with".into());
     }
     model(record, planned).or_else(|| settings(record, planned)).or_else(|| variants(record, planned))
@@ -110,9 +112,13 @@ fn one_model(was: &record::Model, now: &Subject) -> Option<String> {
         return Some(format!("{} has changed", now.model.name));
     }
     let fed = |name: &str| was.inputs.iter().find(|i: &&record::Input| i.name == name);
-    let other = now.inputs.iter().find(|i| fed(&i.name).is_none_or(|fed| fed.shape != i.shape))?;
-    let before = fed(&other.name).map_or("another shape".into(), |fed| units::shape(&fed.shape));
-    Some(format!("input {} was {before} and is {} now", other.name, units::shape(&other.shape)))
+    let same_type = |fed: &record::Input, i: &Input| i.dtype.as_ref().is_none_or(|now| *now == fed.dtype);
+    let same = |fed: &record::Input, i: &Input| fed.shape == i.shape && same_type(fed, i);
+    let other = now.inputs.iter().find(|i| fed(&i.name).is_none_or(|fed| !same(fed, i)))?;
+    let before = fed(&other.name)
+        .map_or("another shape".into(), |fed| format!("{} {}", units::shape(&fed.shape), fed.dtype));
+    let dtype = other.dtype.as_deref().unwrap_or_default();
+    Some(format!("input {} was {before} and is {} {dtype} now", other.name, units::shape(&other.shape)))
 }
 
 fn settings(record: &Record, planned: &Measurement) -> Option<String> {
@@ -131,6 +137,7 @@ fn settings(record: &Record, planned: &Measurement) -> Option<String> {
         .or_else(|| changed("first runs only", yes(was.cold), yes(planned.cold)))
         .or_else(|| changed("threads", was.threads.to_string(), load.threads.to_string()))
         .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))
+        .or_else(|| changed("the margin", was.margin.0.to_string(), planned.margin.0.to_string()))
 }
 
 fn variants(record: &Record, planned: &Measurement) -> Option<String> {
@@ -141,5 +148,16 @@ fn variants(record: &Record, planned: &Measurement) -> Option<String> {
         // Each group has its own originals beside the planned variants.
         Some(_) => now.iter().all(|planned| was.contains(planned)),
     };
-    (!same).then(|| "its variants were others".into())
+    if !same {
+        return Some("its variants were others".into());
+    }
+    let sites_before = |name: &str| {
+        let variant = record.variants.iter().find(|v| v.name == name)?;
+        Some(variant.sites.iter().map(|s| [&s.node, &s.from, &s.to]).collect::<Vec<_>>())
+    };
+    let other = planned.variants.iter().find(|p| {
+        let now: Vec<_> = p.variant.sites.iter().map(|s| [&s.node, &s.from, &s.to]).collect();
+        sites_before(&p.name).is_some_and(|before| before != now)
+    })?;
+    Some(format!("the sites of {} were others", other.name))
 }

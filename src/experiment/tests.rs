@@ -167,6 +167,29 @@ fn a_record_of_another_plan_is_measured_again_and_said_why() {
 }
 
 #[test]
+fn other_sites_and_other_types_of_input_are_another_plan() {
+    let record = scripted::measured(&scripted::measurement(), false).expect("measured");
+    let otherwise = |change: fn(&mut Measurement, &mut Record)| {
+        let (mut planned, mut record) = (scripted::measurement(), record.clone());
+        change(&mut planned, &mut record);
+        planned_otherwise(&record, &planned)
+    };
+    assert_eq!(otherwise(|_, _| ()), None);
+    let sites = otherwise(|_, record| record.variants[1].sites[0].node = "/other".into());
+    assert_eq!(sites.as_deref(), Some("the sites of mish were others"));
+    let types = otherwise(|planned, record| {
+        let fed =
+            |dtype: &str| crate::record::Input { name: "x".into(), shape: vec![1, 3], dtype: dtype.into() };
+        record.model.inputs = vec![fed("f32")];
+        let (name, shape) = ("x".into(), vec![1, 3]);
+        planned.subjects[0].inputs = vec![crate::protocol::Input { name, shape, dtype: Some("f16".into()) }];
+    });
+    assert_eq!(types.as_deref(), Some("input x was 1x3 f32 and is 1x3 f16 now"));
+    let margin = otherwise(|planned, _| planned.margin = crate::record::Margin(0.05));
+    assert_eq!(margin.as_deref(), Some("the margin was 0.02 and is 0.05 now"));
+}
+
+#[test]
 fn a_record_in_groups_is_not_measured_again() {
     let folder = tempfile::tempdir().unwrap();
     Fake::new().run(folder.path(), false).expect("measured");

@@ -61,12 +61,17 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         if swaps.activations[..i].contains(activation) {
             continue;
         }
+        let rule = activation.to_string();
+        let mut made = vec![];
         for lowering in swap::distinct(&swaps.lowerings, activation, &abilities) {
-            let effective = swap::effective(lowering, activation, &abilities);
-            let variant = swap::rewrite(model, &found, &selected, activation, effective)?;
-            let rule = activation.to_string();
-            let name = format!("{rule}, {}", lowering.name());
-            variants.push(planned(&name, Role::Swap, &rule, lowering, variant));
+            let variant = swap::rewrite(model, &found, &selected, activation, lowering)?;
+            // Its sites may be of a type without kernels: then it is as exported, and measured once.
+            let lowering = if variant.kernels() > 0 { Lowering::Kernel } else { Lowering::Exported };
+            if !made.contains(&lowering) {
+                made.push(lowering);
+                let name = format!("{rule}, {}", lowering.name());
+                variants.push(planned(&name, Role::Swap, &rule, lowering, variant));
+            }
         }
     }
     if swaps.control && !swaps.activations.is_empty() {
@@ -135,6 +140,7 @@ pub fn tell_apart(names: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::messages::{TypeValue, data_type};
     use crate::zoo;
 
     fn swaps(activations: &[&str]) -> Swaps {
@@ -167,6 +173,37 @@ mod tests {
         let names: Vec<&str> = alone.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["original", "mish, exported", "control"]);
         assert_eq!(variants(&[("a", &a), ("b", &b)], &swaps(&[])).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn no_kernel_is_spoken_of_where_none_runs() {
+        let names =
+            |model: &Model, activations: &[&str], lowerings: &[Lowering]| -> Vec<(String, Lowering)> {
+                let swaps = Swaps { lowerings: lowerings.to_vec(), control: false, ..swaps(activations) };
+                let planned = variants(&[("m", model)], &swaps).unwrap();
+                planned.into_iter().skip(1).map(|p| (p.name, p.lowering)).collect()
+            };
+        let single = swap::behind_convolution(&Activation::parse("silu").unwrap(), 4).unwrap();
+        let exported = |name: &str| (format!("{name}, exported"), Lowering::Exported);
+        let kernel = |name: &str| (format!("{name}, kernel"), Lowering::Kernel);
+        let both = [Lowering::Exported, Lowering::Kernel];
+        assert_eq!(names(&single, &["relu", "mish"], &both[1..]), [exported("relu"), kernel("mish")]);
+        assert_eq!(
+            names(&single, &["relu", "mish"], &both),
+            [exported("relu"), exported("mish"), kernel("mish")]
+        );
+        let mut double = single.clone();
+        let graph = double.graph_mut();
+        let values = graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info);
+        for kind in values.filter_map(|v| v.r#type.as_mut()?.value.as_mut()) {
+            if let TypeValue::Tensor(tensor) = kind {
+                tensor.elem_type = Some(data_type::DOUBLE);
+            }
+        }
+        graph.initializer.iter_mut().for_each(|t| t.data_type = Some(data_type::DOUBLE));
+        for lowerings in [&both[..], &both[1..]] {
+            assert_eq!(names(&double, &["mish"], lowerings), [exported("mish")], "once");
+        }
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Makes the record from what workers said. It waits for nothing and reads no file, so that every figure can be tried
-//! with made-up answers.
+//! with made-up answers. What is made of forks alone comes later, when all groups are together (see [`figures`]).
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use super::attribute::{attribute, share_shapes, unplaced};
 use super::raw::{Raw, RawFork, RawVariant};
-use super::steadiness::steadiness;
-use super::warnings::warnings;
-use super::{Measurement, Planned, pairing};
+use super::{Measurement, Planned};
 use crate::environment;
+use crate::figures;
 use crate::record::{
-    Bookkeeping, Engine, Environment, Fork, Input, Latency, Memory, Model, Op, Profiled, Record, Role,
-    SCHEMA, Settings, Skipped, Variant, steady,
+    Bookkeeping, Engine, Environment, Fork, Input, Memory, Model, Op, Profiled, Record, SCHEMA, Settings,
+    Skipped, Variant,
 };
 use crate::stats::Samples;
 
@@ -20,11 +20,12 @@ pub fn record(
     measurement: &Measurement,
     raw: Raw,
     engine: Engine,
-    mut environment: Environment,
+    environment: Environment,
     started: SystemTime,
 ) -> Record {
     let settings = settings(measurement, &raw);
-    let missing = raw.interrupted || raw.lost.is_some();
+    let lost = raw.variants.iter().any(|v| v.error.as_ref().is_some_and(|e| !e.refused));
+    let missing = raw.interrupted || raw.lost.is_some() || lost;
     let models: Vec<Model> = (0..measurement.subjects.len()).map(|s| model(measurement, s, &raw)).collect();
     let mut variants: Vec<Variant> = measurement
         .variants
@@ -37,11 +38,9 @@ pub fn record(
             variant.forks.iter_mut().zip(&raw.forks).for_each(|(fork, raw)| fork.ops_ns = raw.ops_ns.clone());
         }
     }
-    compare_all(measurement, &mut variants);
     for models in variants.chunk_by_mut(|a, b| a.model == b.model) {
         share_shapes(models.iter_mut().map(|v| &mut v.sites));
     }
-    environment.warnings.extend(warnings(&settings, &variants));
     if let Some(clock_ns) = environment.clock_ns {
         for variant in &mut variants {
             let readings = variant.ops.len() as u64;
@@ -75,6 +74,7 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
         denormals: measurement.load.denormals,
         threads: measurement.load.threads,
         confidence: measurement.confidence,
+        margin: measurement.margin,
         cool_down_ns: u64::try_from(measurement.rest.pause.as_nanos()).unwrap_or(u64::MAX),
         max_temperature_mc: measurement.rest.below_mc,
         cold: measurement.cold,
@@ -103,14 +103,17 @@ fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
     model
 }
 
-/// The forks of each variant without odd processes (see [`steady`]).
+/// The forks of each variant without odd processes (see [`figures`]).
 fn usable(raw: &Raw) -> Vec<Vec<&RawFork>> {
     let forks: Vec<Vec<Fork>> =
         raw.variants.iter().map(|v| v.forks.iter().map(|f| f.fork.clone()).collect()).collect();
-    let steady = steady(&forks.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let forks = raw.variants.iter().map(|v| v.forks.iter());
-    let kept = |(fork, steady): (_, Option<&Fork>)| steady.map(|_| fork);
-    forks.zip(steady).map(|(forks, steady)| forks.zip(steady).filter_map(kept).collect()).collect()
+    let steady = figures::side_by_side(&forks.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    raw.variants.iter().zip(steady).map(|(raw, steady)| kept(raw, &steady)).collect()
+}
+
+fn kept<'r>(raw: &'r RawVariant, steady: &figures::Steady) -> Vec<&'r RawFork> {
+    let numbers: HashSet<_> = steady.iter().flatten().map(|fork| fork.number).collect();
+    raw.forks.iter().filter(|f| numbers.contains(&f.fork.number)).collect()
 }
 
 /// A variant by itself; comparisons come later. Its ops' times are those of the `usable` forks.
@@ -119,7 +122,7 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         Some(loaded) => attribute(&planned.variant, loaded),
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
     };
-    let profiled = profile(&mut ops, usable);
+    let profiled = profile(&mut ops, usable, measurement.confidence);
     let forks: Vec<Fork> = raw.forks.iter().map(|f| f.fork.clone()).collect();
     if let Some(memory) = &raw.memory {
         for (op, memory) in ops.iter_mut().zip(&memory.ops) {
@@ -142,6 +145,7 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
     Variant {
         name: planned.name.clone(),
         model: (measurement.subjects.len() > 1).then(|| model.name.clone()),
+        group: 0,
         role: planned.role,
         rule: planned.rule.clone(),
         lowering: planned.lowering,
@@ -149,9 +153,9 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         knobs: planned.knobs.clone(),
         sites,
         skipped: skipped.collect(),
-        latency: Latency::of(&forks),
+        latency: None,
         delta: None,
-        steadiness: steadiness(&forks, measurement.confidence),
+        steadiness: None,
         profiled,
         activation_cost: None,
         memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
@@ -164,7 +168,7 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
 }
 
 /// Fills in the times of the ops. Gives what profiled runs come to as a whole; `None` if there were none.
-fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
+fn profile(ops: &mut [Op], forks: &[&RawFork], confidence: f64) -> Option<Profiled> {
     let walls = forks.iter().flat_map(|f| f.fork.profiled_rounds.iter().flat_map(|p| &p.runs_ns));
     let wall = Samples::from_ns(walls)?;
     let mut explained = 0.0;
@@ -179,18 +183,19 @@ fn profile(ops: &mut [Op], forks: &[&RawFork]) -> Option<Profiled> {
         (op.min_ns, op.p90_ns) = (ns(s.min), ns(s.p90));
         op.share = if wall.mean() > 0.0 { s.mean / wall.mean() } else { 0.0 };
     }
-    let forks: Vec<_> = forks.iter().map(|f| f.fork.clone()).collect();
+    let overhead = figures::overhead(forks.iter().map(|f| &f.fork), confidence)?;
     Some(Profiled {
         p50_ns: ns(wall.median()),
-        overhead_ratio: pairing::overhead_ratio(&forks)?,
+        overhead_ratio: overhead.point,
+        overhead_interval: overhead.interval.map(|i| [i.low, i.high]),
         unaccounted_ns: ns(wall.mean() - explained),
-        bookkeeping: bookkeeping(&forks, wall.mean() - explained),
+        bookkeeping: bookkeeping(forks, wall.mean() - explained),
     })
 }
 
 /// Where the time is that no op explains. How much of it reads the clock is added later: only the machine knows.
-fn bookkeeping(forks: &[Fork], unaccounted_ns: f64) -> Option<Bookkeeping> {
-    let around = || forks.iter().flat_map(|f| &f.profiled_rounds).flat_map(|p| &p.around_ns);
+fn bookkeeping(forks: &[&RawFork], unaccounted_ns: f64) -> Option<Bookkeeping> {
+    let around = || forks.iter().flat_map(|f| &f.fork.profiled_rounds).flat_map(|p| &p.around_ns);
     let mean = |side: usize| Some(Samples::from_ns(around().map(|around| &around[side]))?.mean());
     let (before, after) = (mean(0)?, mean(1)?);
     Some(Bookkeeping {
@@ -208,25 +213,6 @@ fn memory(memory: &crate::protocol::Memory, forks: &[RawFork]) -> Memory {
         peak_heap_bytes: memory.peak_heap_bytes,
         retained_bytes: memory.retained_bytes,
         peak_rss_bytes: forks.iter().filter_map(|f| f.fork.peak_rss_bytes).max(),
-    }
-}
-
-/// Every variant against the first original, and against the control of its own model.
-fn compare_all(measurement: &Measurement, variants: &mut [Variant]) {
-    let confidence = measurement.confidence;
-    let all: Vec<Vec<Fork>> = variants.iter().map(|v| v.forks.clone()).collect();
-    let steady = steady(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let original = variants.first().map(|v| v.name.clone()).unwrap_or_default();
-    for (at, variant) in variants.iter_mut().enumerate().skip(1) {
-        variant.delta = pairing::delta(&original, &steady[0], &steady[at], confidence);
-    }
-    for at in 0..variants.len() {
-        let alike = |v: &Variant| (&v.model, &v.knobs) == (&variants[at].model, &variants[at].knobs);
-        let control = variants.iter().position(|v| v.role == Role::Control && alike(v));
-        let Some(control) = control.filter(|_| variants[at].role != Role::Control) else { continue };
-        let p50_ns = variants[at].latency.map_or(0, |l| l.p50_ns);
-        variants[at].activation_cost =
-            pairing::activation_cost(&steady[control], &steady[at], p50_ns, confidence);
     }
 }
 

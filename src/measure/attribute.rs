@@ -70,6 +70,7 @@ pub fn unplaced(site: &VariantSite) -> Site {
         node: site.node.clone(),
         from: site.from.clone(),
         to: site.to.clone(),
+        lowering: site.lowering,
         shape: vec![],
         folded_into: None,
     }
@@ -137,6 +138,7 @@ mod tests {
             from: kind.clone(),
             to: kind,
             selected: true,
+            lowering: None,
             is_part: false,
             nodes: nodes.to_vec(),
         }

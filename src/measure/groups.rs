@@ -85,9 +85,10 @@ fn need(measurement: &Measurement, variants: &[Planned]) -> u64 {
 /// the last ones may be missing.
 pub fn join(mut records: Vec<Record>, planned: usize) -> Option<Record> {
     let several = records.len();
-    let mut rest = records.split_off(1.min(records.len())).into_iter();
+    let rest = records.split_off(1.min(records.len())).into_iter();
     let mut whole = records.pop()?;
-    for record in rest.by_ref() {
+    for (number, mut record) in rest.enumerate() {
+        record.variants.iter_mut().for_each(|variant| variant.group = number + 1);
         let before = whole.variants.len();
         let moved = |round: Vec<usize>| round.into_iter().map(|v| v + before).collect();
         let order = record.order.into_iter().map(|fork| fork.into_iter().map(moved).collect());

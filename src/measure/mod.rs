@@ -19,8 +19,6 @@
 //! - `raw`: what workers said
 //! - `assemble`: the record of it
 //!   - `attribute`: which op computes which site
-//!   - `pairing`: ratios and costs, from turns of the same rounds
-//!   - `steadiness`: outliers and drift
 //!   - `warnings`: what makes the numbers less sure
 //! - `tune`: for `--tune`, which knobs could matter for a model that has been measured
 //!
@@ -32,12 +30,10 @@ mod client;
 mod files;
 mod groups;
 mod machine;
-mod pairing;
 mod plan;
 mod raw;
 mod resume;
 mod session;
-mod steadiness;
 #[cfg(test)]
 mod tests;
 mod tune;
@@ -49,8 +45,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::device::Target;
 use crate::error::{Error, Result};
+use crate::figures;
 use crate::protocol::{Input, Load};
-use crate::record::{self, Lowering, Record, Role};
+use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
 pub use machine::MachineClient;
 use raw::Raw;
@@ -82,8 +79,10 @@ pub struct Measurement {
     pub forks: usize,
     /// Wall time that all of it may take.
     pub time: Duration,
-    /// Confidence of every interval.
+    /// Confidence of every interval; of ratios, that with which all verdicts hold together.
     pub confidence: f64,
+    /// The largest difference that a verdict calls none.
+    pub margin: Margin,
     /// Whether first runs are what is measured: a fork is nothing but a cold start of every variant.
     pub cold: bool,
     /// What the target is given between forks.
@@ -185,7 +184,8 @@ impl Clock for Since<'_> {
 }
 
 /// Measures all variants against each other and makes the record of it. Goes on from `earlier`, the record of the same
-/// plan, if that was cut off: its forks aren't made again. Where it is complete, it is what is given back.
+/// plan, if that was cut off or lost a variant: its forks aren't made again. Where it is complete, it is what is given
+/// back.
 ///
 /// A variant that fails has its `error` set, and the others go on. Fails if nothing could be measured: with
 /// bad input if the engine refused all variants, otherwise with a lost worker (an interrupt included).
@@ -197,7 +197,7 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Result<Record> {
     match earlier {
-        Some(record) if !resume::is_cut_off(&record, measurement) => Ok(record),
+        Some(record) if !resume::is_incomplete(&record, measurement) => Ok(record),
         earlier => measure_by(&Instant::now(), measurement, earlier.as_ref(), target, progress, interrupt),
     }
 }
@@ -277,6 +277,9 @@ fn measure_by(
     if let Some(earlier) = earlier {
         resume::fill_in(&mut record, earlier);
     }
+    figures::make(&mut record);
+    let warnings = warnings::warnings(&record.settings, &record.variants);
+    record.environment.warnings.extend(warnings);
     Ok(record)
 }
 
@@ -293,7 +296,10 @@ fn measure_groups(
     let mut measured: Vec<Raw> = vec![];
     for group in groups {
         let since = Since { clock, start: clock.elapsed() };
-        let raw = earlier.map_or_else(|| Raw::new(group.variants.len()), Raw::from_record);
+        let raw = match earlier {
+            Some(earlier) => Raw::from_record(earlier, resume::taken_up(earlier, group)),
+            None => Raw::new(group.variants.len()),
+        };
         match measure_group(group, raw, machine, progress, interrupt, &since) {
             Ok(raw) => measured.push(raw),
             Err(error) if measured.is_empty() => return Err(error),

@@ -22,14 +22,28 @@ pub struct Raw {
     pub elapsed: Duration,
     /// How often it was resumed.
     pub resumed: usize,
+    /// Where only these are still to be measured, each lost before, beside those that they are compared with; else
+    /// empty, and all are.
+    pub taken_up: Vec<TakenUp>,
+}
+
+/// A variant that was lost in a measurement which went on to its end without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenUp {
+    pub variant: usize,
+    pub beside: Vec<usize>,
+    /// Forks that it has not.
+    pub forks: usize,
 }
 
 /// What the workers of one variant said.
 #[derive(Debug, Default)]
 pub struct RawVariant {
     pub loaded: Option<Loaded>,
-    /// From the first fork on, without a gap: a variant that failed isn't started again.
+    /// In order of their numbers. A variant that was lost and taken up again has gaps.
     pub forks: Vec<RawFork>,
+    /// The ops that the engine made of it before, where it was measured before; else empty.
+    pub ops_before: Vec<String>,
     /// `None` as long as it wasn't asked for; what the engine can't tell is `None` in it.
     pub memory: Option<Memory>,
     pub batched: Option<Batched>,
@@ -56,9 +70,14 @@ pub struct Failed {
 impl RawVariant {
     /// Whether the engine has made the same ops of it this time as in the forks before.
     pub fn has_ops(&self, loaded: &Loaded) -> bool {
-        let resumed = self.forks.first().filter(|fork| !fork.ops_ns.is_empty());
+        let same = || self.ops_before.iter().eq(loaded.ops.iter().map(|op| &op.op));
         self.loaded.as_ref().is_none_or(|known| known.ops == loaded.ops)
-            && resumed.is_none_or(|fork| fork.ops_ns.len() == loaded.ops.len())
+            && (self.ops_before.is_empty() || same())
+    }
+
+    /// Its part of a fork, if it was started in it.
+    fn fork(&mut self, number: usize) -> Option<&mut RawFork> {
+        self.forks.iter_mut().find(|fork| fork.fork.number == Some(number))
     }
 }
 
@@ -85,16 +104,18 @@ impl Raw {
         Self { variants: (0..variants).map(|_| RawVariant::default()).collect(), ..Self::default() }
     }
 
-    /// What a record that was cut off has already. What loads and the survey say is asked for again: it comes to the
-    /// same.
-    pub fn from_record(record: &Record) -> Self {
-        let fork = |fork: &Fork| {
-            let ops_ns = fork.ops_ns.clone();
-            RawFork { fork: Fork { ops_ns: vec![], ..fork.clone() }, ops_ns }
+    /// What a record has already that is to be gone on with. What loads and the survey say is asked for again: it comes
+    /// to the same. A variant that was lost gets another try, one that the engine refused would be refused again.
+    pub fn from_record(record: &Record, taken_up: Vec<TakenUp>) -> Self {
+        let fork = |(at, fork): (usize, &Fork)| {
+            let (number, ops_ns) = (fork.number.or(Some(at)), fork.ops_ns.clone());
+            RawFork { fork: Fork { number, ops_ns: vec![], ..fork.clone() }, ops_ns }
         };
+        let refused = |v: &Variant| v.error.clone().filter(|_| v.refused);
         let variant = |v: &Variant| RawVariant {
-            forks: v.forks.iter().map(fork).collect(),
-            error: v.error.clone().map(|message| Failed { message, refused: v.refused }),
+            forks: v.forks.iter().enumerate().map(fork).collect(),
+            ops_before: v.ops.iter().map(|op| op.op.clone()).collect(),
+            error: refused(v).map(|message| Failed { message, refused: true }),
             ..RawVariant::default()
         };
         Self {
@@ -103,13 +124,24 @@ impl Raw {
             runs_per_turn: u32::try_from(record.settings.runs_per_turn).unwrap_or(1),
             elapsed: Duration::from_nanos(record.settings.elapsed_ns.unwrap_or(0)),
             resumed: record.settings.resumed + 1,
+            taken_up,
             ..Self::default()
         }
     }
 
     /// Variants that are still measured.
     pub fn alive(&self) -> Vec<usize> {
-        (0..self.variants.len()).filter(|&v| self.variants[v].error.is_none()).collect()
+        let can_run = |v: &usize| self.variants[*v].error.is_none();
+        let is_needed = |v: &usize| {
+            let taken_up = self.taken_up.iter().filter(|t| can_run(&t.variant));
+            self.taken_up.is_empty() || taken_up.clone().any(|t| t.variant == *v || t.beside.contains(v))
+        };
+        (0..self.variants.len()).filter(can_run).filter(is_needed).collect()
+    }
+
+    /// Forks that it has at its end, where so many were planned.
+    pub fn forks_at_end(&self, planned: usize) -> usize {
+        self.taken_up.iter().map(|t| self.order.len() + t.forks).max().unwrap_or(planned)
     }
 
     /// The fork of a variant that is being measured.
@@ -127,17 +159,19 @@ impl Raw {
     pub fn drop_partial(&mut self) {
         let alive = self.alive();
         if let Some(last) = self.order.len().checked_sub(1) {
-            let rounds = |v: &usize| self.variants[*v].forks.get(last).map_or(0, |f| f.fork.rounds.len());
-            let complete = alive.iter().map(rounds).min().unwrap_or(0);
+            let mut rounds = |v: &usize| self.variants[*v].fork(last).map_or(0, |f| f.fork.rounds.len());
+            let complete = alive.iter().map(&mut rounds).min().unwrap_or(0);
             self.order[last].truncate(complete);
-            let forks = self.variants.iter_mut().filter_map(|v| v.forks.get_mut(last));
+            let forks = self.variants.iter_mut().filter_map(|v| v.fork(last));
             forks.for_each(|fork| fork.truncate(complete));
         }
         if self.order.last().is_some_and(Vec::is_empty) {
             self.order.pop();
         }
         let forks = self.order.len();
-        self.variants.iter_mut().for_each(|v| v.forks.truncate(forks));
+        for variant in &mut self.variants {
+            variant.forks.retain(|fork| fork.fork.number.is_some_and(|number| number < forks));
+        }
     }
 
     /// Why nothing at all could be measured, if all variants failed alike.

@@ -1,14 +1,48 @@
-//! Going on from the record of a measurement that was cut off.
+//! Going on from the record of a measurement that was cut off, or that lost a variant.
 
-use super::Measurement;
+use super::raw::TakenUp;
+use super::{Measurement, Planned};
 use crate::error::{Error, Result};
-use crate::record::{Memory, Op, Record, Variant};
+use crate::record::{Memory, Op, Record, Role, Variant};
 use crate::units;
 
-/// Whether forks of the plan are missing from a record of it.
-pub fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
+/// Whether forks of the plan are missing from a record of it, those of lost variants included.
+pub fn is_incomplete(record: &Record, planned: &Measurement) -> bool {
+    is_cut_off(record, planned) || record.variants.iter().any(is_lost)
+}
+
+fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
     let settings = &record.settings;
     (settings.interrupted || settings.lost.is_some()) && settings.forks < planned.forks
+}
+
+fn is_lost(variant: &Variant) -> bool {
+    variant.error.is_some() && !variant.refused
+}
+
+/// The variants that a measurement lost which otherwise came to its end. They get as many forks as they lack, beside those
+/// that they are compared with. None where all variants are to be measured: forks of all are missing, or others are
+/// compared with a lost one.
+pub fn taken_up(record: &Record, planned: &Measurement) -> Vec<TakenUp> {
+    if is_cut_off(record, planned) {
+        return vec![];
+    }
+    let forks = record.settings.forks;
+    let lost: Vec<usize> = (0..record.variants.len()).filter(|&v| is_lost(&record.variants[v])).collect();
+    let taken_up = lost.iter().map(|&variant| {
+        let its = &planned.variants[variant];
+        let alike = |v: &Planned| (v.subject, &v.knobs) == (its.subject, &its.knobs);
+        let is_control = |v: &&Planned| v.role == Role::Control && alike(v);
+        let control = planned.variants.iter().position(|v| is_control(&v));
+        let everyone = variant == 0 || its.role == Role::Control;
+        let beside = if everyone {
+            (0..planned.variants.len()).collect()
+        } else {
+            [0].into_iter().chain(control).collect()
+        };
+        TakenUp { variant, beside, forks: forks.saturating_sub(record.variants[variant].forks.len()) }
+    });
+    taken_up.collect()
 }
 
 /// Fails if the runs to come would be on other CPUs than those before.
@@ -27,7 +61,7 @@ pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
 pub fn fill_in(record: &mut Record, earlier: &Record) {
     record.started_at.clone_from(&earlier.started_at);
     for (now, was) in record.variants.iter_mut().zip(&earlier.variants) {
-        if was.error.is_some() {
+        if was.refused {
             // It wasn't started again.
             now.clone_from(was);
         } else {

@@ -1,6 +1,7 @@
 //! What about the measurement itself makes its numbers less sure. Warnings about the machine are `environment`'s.
 
-use crate::record::{Fork, Settings, Variant, steady};
+use crate::figures;
+use crate::record::{Settings, Variant};
 use crate::stats::Samples;
 use crate::units;
 
@@ -15,9 +16,10 @@ const DRIFT_WITHIN: f64 = 0.03;
 
 /// A sentence for each, the gravest first.
 pub fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
-    let forks: Vec<&[Fork]> = variants.iter().map(|v| v.forks.as_slice()).collect();
-    let odd = steady(&forks).into_iter().map(|forks| forks.iter().filter(|f| f.is_none()).count());
-    let odd: Vec<usize> = odd.collect();
+    let left_out = |(variant, steady): (&Variant, figures::Steady)| {
+        variant.forks.len() - steady.iter().flatten().count()
+    };
+    let odd: Vec<usize> = variants.iter().zip(figures::steady(variants)).map(left_out).collect();
     let all = [
         cut_short(settings),
         gone_on_with(settings),
@@ -50,7 +52,7 @@ fn gone_on_with(settings: &Settings) -> Option<String> {
     })
 }
 
-/// Processes that are left out (see [`steady`]); `odd` is their number by variant.
+/// Processes that are left out (see [`figures::steady`]); `odd` is their number by variant.
 fn odd_processes(variants: &[Variant], odd: &[usize]) -> Option<String> {
     let odd = variants.iter().zip(odd).filter(|(_, n)| **n > 0);
     let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();

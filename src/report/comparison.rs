@@ -3,11 +3,11 @@
 use super::grid::{Grid, known};
 use super::section::Section;
 use super::text::shorten;
-use super::verdict::{told, word};
+use super::verdict::{Claims, told, word};
 use crate::compare::{
     Against, Breakdown, Comparison, JoinedBy, Matched, MatchedSide, Pair, Source, difference, distinct,
 };
-use crate::record::{Delta, Role, Verdict};
+use crate::record::Role;
 use crate::units::{self, Scale, percent};
 
 /// The most newer records side by side in one table; more go into another below it.
@@ -25,7 +25,7 @@ pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {
     for against in &comparison.against {
         // What is said of the base begins the first newer record's section.
         sections.push(introduction(std::mem::take(&mut head), against));
-        sections.push(findings(against));
+        sections.push(findings(comparison, against));
         sections.extend(figures(comparison, against, top));
     }
     sections
@@ -69,16 +69,17 @@ fn introduction(head: Section, against: &Against) -> Section {
     head.line(about("new", new))
         .warnings(warnings("new", new))
         .lines(differs)
-        .lines(alone("base", &against.only_base))
+        .warnings(alone("base", &against.only_base))
         .lines(alone("new", &against.only_new))
 }
 
 /// What failed and what changed, in a sentence a variant.
-fn findings(against: &Against) -> Section {
+fn findings(comparison: &Comparison, against: &Against) -> Section {
     let section = Section::plain().warnings(against.no_latency.clone());
+    let claims = Claims { margin: comparison.margin, drift: against.drift };
     against.variants.iter().fold(section, |section, matched| {
-        let change = matched.change.as_ref();
-        section.warnings(failures(matched)).lines(change.map(|c| sentence(&matched.name, c, against.drift)))
+        let told = matched.change.as_ref().map(|change| told(&matched.name, "the base", change, claims));
+        section.warnings(failures(matched)).lines(told)
     })
 }
 
@@ -105,18 +106,6 @@ fn failures(matched: &Matched) -> Vec<String> {
     sides.into_iter().filter_map(failure).collect()
 }
 
-/// What changed, with the smallest difference that could have been seen where none was.
-fn sentence(name: &str, change: &Delta, drift: f64) -> String {
-    let told = told(name, "the base", change);
-    match (change.verdict, change.interval) {
-        (Verdict::None, Some([low, high])) if low > 1.0 || high < 1.0 => format!(
-            "{told} The machine itself may differ by {}% from one measurement to the next.",
-            percent(drift)
-        ),
-        _ => told,
-    }
-}
-
 fn latencies(comparison: &Comparison, against: &Against) -> Section {
     match latency_grid(comparison, against) {
         Some(grid) => Section::plain().table(grid).line(unpaired(comparison, against)),
@@ -133,7 +122,7 @@ fn latency_grid(comparison: &Comparison, against: &Against) -> Option<Grid> {
         .number(&format!("base p50 {}", scale.unit))
         .number(&format!("new p50 {}", scale.unit))
         .number("new / base, unpaired")
-        .number("sees ±")
+        .number("finds ±")
         .number("verdict");
     if let Some(limit) = comparison.max_regression {
         grid = grid.number(&format!("limit {}%", percent(limit).trim_end_matches(".0")));
@@ -159,13 +148,14 @@ fn unpaired(comparison: &Comparison, against: &Against) -> String {
     let together =
         if against.variants.len() > 1 { "all verdicts hold together" } else { "the verdict holds" };
     let repeated = match (comparison.base.records, against.new.records) {
-        (1, 1) => "; several records a side (--pool, --base) see less",
+        (1, 1) => "; several records a side (--pool, --base) find smaller ones",
         _ => "",
     };
     format!(
         "unpaired [interval: Welch over forks, so wide that {together} at {}%{several}]: the records were measured at \
          different times. Whatever else changed on the machine in between counts as a difference, and less than {}% \
-         is not called{repeated}; oplat profile measures two variants paired, which sees far less",
+         is not called{repeated}; oplat profile measures two variants paired, which finds far smaller ones. finds ±: a \
+         difference that four of five such comparisons would find",
         percent(comparison.confidence).trim_end_matches(".0"),
         percent(against.drift).trim_end_matches(".0")
     )

@@ -21,10 +21,10 @@ columns! {
         base_ns, new_ns, difference_ns, base_forks, new_forks,
         /// How the ratio, new over base, was estimated: `unpaired`.
         method, ratio, ratio_low, ratio_high, confidence,
-        /// The smallest difference that could have been seen: half the interval's width and a machine's drift.
+        /// A true difference that four of five such comparisons would find, a machine's drift included.
         resolution,
         verdict,
-        /// Against --max-regression: `within`, `inconclusive` or `regression`.
+        /// Against --max-regression: `within`, `inconclusive`, `regression`, `failed` or `missing`.
         outcome,
         base_bytes, new_bytes, difference_bytes,
         /// What the records say where they differ.
@@ -44,6 +44,13 @@ pub fn render(comparison: &Comparison) -> String {
         };
         for matched in &against.variants {
             variant(&common, comparison.method, against, matched, &mut out);
+        }
+        for name in &against.only_base {
+            let outcome = comparison.max_regression.map(|_| Outcome::Missing.name().to_owned());
+            let (row, variant) = ("variant".into(), name.clone());
+            let what = "only in the base".into();
+            ComparisonRow { row, variant, what, outcome: outcome.unwrap_or_default(), ..common.clone() }
+                .write(&mut out);
         }
         for difference in &against.differences {
             let row = ComparisonRow {

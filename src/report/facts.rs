@@ -1,6 +1,6 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Delta, Lowering, Record, Role, Variant};
+use crate::record::{Lowering, Record, Role, Variant};
 use crate::units;
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
@@ -67,9 +67,22 @@ fn plain_phrase(record: &Record, variant: &Variant) -> String {
     let model = variant.model.as_ref().map_or(String::new(), |model| format!("{model} with "));
     match (variant.role, variant.lowering) {
         (Role::Swap, Lowering::Exported) => format!("{model}{} as exported", variant.rule),
-        (Role::Swap, Lowering::Kernel) => format!("{model}{} as one kernel", variant.rule),
+        (Role::Swap, Lowering::Kernel) => {
+            format!("{model}{} as one kernel{}", variant.rule, of_how_many(variant))
+        }
         (Role::Control, _) if variant.model.is_none() => format!("the {}", variant.name),
         _ => label(record, variant),
+    }
+}
+
+/// At how many of the swapped sites a kernel runs, where it isn't all of them: ` (at 55 of 57 sites)`.
+fn of_how_many(variant: &Variant) -> String {
+    let swapped = variant.sites.iter().filter_map(|site| site.lowering);
+    let (all, kernels) = (swapped.clone().count(), swapped.filter(|l| *l == Lowering::Kernel).count());
+    if kernels == all {
+        String::new()
+    } else {
+        format!(" (at {kernels} of {all} sites; the others are of types without kernels)")
     }
 }
 
@@ -83,12 +96,17 @@ pub fn profiled(record: &Record, variant: &Variant) -> bool {
     timed(record) && variant.profiled.is_some()
 }
 
-/// What the brackets after ratios hold, if any of these has an interval: ` [99% interval over forks]`.
-pub fn interval_note<'d>(deltas: impl IntoIterator<Item = &'d Delta>) -> String {
-    let delta = deltas.into_iter().find(|delta| delta.interval.is_some());
-    delta.map_or_else(String::new, |delta| {
-        format!(" [{}% interval over forks]", units::percent(delta.confidence).trim_end_matches(".0"))
-    })
+/// What the brackets after ratios hold, if any of the record's has an interval: ` [99% interval over forks]`.
+pub fn interval_note(record: &Record) -> String {
+    let intervals =
+        record.variants.iter().filter(|v| v.delta.as_ref().is_some_and(|d| d.interval.is_some())).count();
+    let confidence = units::percent(record.settings.confidence);
+    let confidence = confidence.trim_end_matches(".0");
+    match intervals {
+        0 => String::new(),
+        1 => format!(" [{confidence}% interval over forks]"),
+        _ => format!(" [interval over forks, so wide that all verdicts hold together at {confidence}%]"),
+    }
 }
 
 /// Whether times may be shown as the device's.

@@ -98,6 +98,7 @@ fn sites(to: &str, folded_into: Option<usize>) -> Vec<Site> {
         node: format!("/model.{i}/act/Mul"),
         from: "silu".into(),
         to: to.into(),
+        lowering: None,
         shape: vec![1, 32 << i, 320 >> i, 320 >> i],
         folded_into: folded_into.filter(|_| i == 2),
     };
@@ -126,6 +127,7 @@ pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant 
         ops: vec![],
         error: None,
         model: None,
+        group: 0,
         refused: false,
     }
 }
@@ -190,6 +192,7 @@ fn profiled(p50: f64, unaccounted_ns: u64) -> Option<Profiled> {
     Some(Profiled {
         p50_ns: (p50 * MS as f64) as u64,
         overhead_ratio: 1.004,
+        overhead_interval: Some([1.002, 1.006]),
         unaccounted_ns,
         bookkeeping: Some(bookkeeping),
     })

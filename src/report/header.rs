@@ -1,5 +1,6 @@
 //! The first lines of a report: what was measured and where, what was swapped, and what a reader must be warned of.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::facts::{self, counted};
@@ -77,19 +78,26 @@ fn effort(record: &Record) -> String {
 /// The sites by activation, and what was kept since it only looks like one; of several models a line each.
 fn sites_lines(record: &Record) -> Vec<String> {
     if record.models.is_empty() {
-        return facts::reference(record, None).and_then(sites_line).into_iter().collect();
+        return facts::reference(record, None).and_then(|v| sites_line(record, v)).into_iter().collect();
     }
     let line = |model: &Model| {
-        let of_it = facts::reference(record, Some(&model.name)).and_then(sites_line)?;
+        let of_it = facts::reference(record, Some(&model.name)).and_then(|v| sites_line(record, v))?;
         Some(format!("{}: {of_it}", model.name))
     };
     record.models.iter().filter_map(line).collect()
 }
 
-fn sites_line(reference: &Variant) -> Option<String> {
+fn sites_line(record: &Record, reference: &Variant) -> Option<String> {
+    // A swap leaves alone what had its activation already, and the control what was identity: the sites are those that any
+    // of them changes.
+    let of_model = record.variants.iter().filter(|v| v.model == reference.model && v.role != Role::Original);
+    let changed_by = |v: &'_ Variant| {
+        v.sites.iter().filter(|s| s.from != s.to).map(|s| s.node.clone()).collect::<Vec<_>>()
+    };
+    let swapped: HashSet<String> = of_model.flat_map(changed_by).collect();
     let mut parts = vec![];
-    let kinds = |changed: bool| {
-        let sites = reference.sites.iter().filter(|s| (s.from != s.to) == changed);
+    let kinds = |is_swapped: bool| {
+        let sites = reference.sites.iter().filter(|s| swapped.contains(&s.node) == is_swapped);
         counted(sites.map(|s| s.from.as_str()))
     };
     let (changed, unchanged) = (kinds(true), kinds(false));
@@ -97,7 +105,12 @@ fn sites_line(reference: &Variant) -> Option<String> {
         parts.push(format!("{} swapped", list(&changed)));
     }
     if !unchanged.is_empty() {
-        let left = if reference.role == Role::Original { "" } else { " left as they are" };
+        let alone = unchanged.iter().map(|(_, n)| n).sum::<usize>() == 1;
+        let left = match reference.role {
+            Role::Original => "",
+            _ if alone => " left as it is",
+            _ => " left as they are",
+        };
         parts.push(format!("{}{left}", list(&unchanged)));
     }
     if reference.sites.is_empty() {

@@ -1,5 +1,5 @@
-//! A comparison as a JUnit file, which is what build servers read. Each variant is a test case: it has failed if it
-//! became slower than is allowed, and is in error if that can't be told.
+//! A comparison as a JUnit file, which is what build servers read. Each variant of the base is a test case: it has failed if
+//! it became slower than is allowed, failed in the newer record or is missing there, and is in error if that can't be told.
 
 use std::fmt::Write;
 
@@ -9,8 +9,8 @@ use crate::units;
 /// The whole file; one suite for each newer side.
 pub fn render(comparison: &Comparison) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let all = || comparison.against.iter().flat_map(|a| &a.variants);
-    out += &format!("<testsuites name=\"oplat compare\" {}>\n", counts(all()));
+    let all: Vec<Case> = comparison.against.iter().flat_map(|a| cases(comparison, a)).collect();
+    out += &format!("<testsuites name=\"oplat compare\" {}>\n", counts(&all));
     for against in &comparison.against {
         suite(&mut out, comparison, against);
     }
@@ -18,15 +18,48 @@ pub fn render(comparison: &Comparison) -> String {
     out
 }
 
-fn counts<'m>(variants: impl Iterator<Item = &'m Matched> + Clone) -> String {
-    let of = |outcome| variants.clone().filter(|m| m.outcome == Some(outcome)).count();
-    let (tests, failures) = (variants.clone().count(), of(Outcome::Regression));
-    format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"{}\"", of(Outcome::Inconclusive))
+/// What a build server shows of a variant.
+struct Case<'c> {
+    name: &'c str,
+    outcome: Option<Outcome>,
+    seconds: f64,
+    /// The figure, or why there is none.
+    found: String,
+}
+
+fn cases<'c>(comparison: &'c Comparison, against: &'c Against) -> Vec<Case<'c>> {
+    let missing = |name: &'c String| Case {
+        name,
+        outcome: comparison.max_regression.map(|_| Outcome::Missing),
+        seconds: 0.0,
+        found: format!("{} has no such variant", against.new.name),
+    };
+    let judged = against.variants.iter().map(|matched| judged(against, matched));
+    judged.chain(against.only_base.iter().map(missing)).collect()
+}
+
+fn judged<'c>(against: &Against, matched: &'c Matched) -> Case<'c> {
+    let error = matched.new.error.clone();
+    let found = match &matched.change {
+        _ if matched.outcome == Some(Outcome::Failed) => error.unwrap_or_default(),
+        Some(change) => format!("new / base {}", units::ratio(change.ratio, change.interval)),
+        None => error.or_else(|| against.no_latency.clone()).unwrap_or_default(),
+    };
+    // The newer side's latency is what the case took.
+    let seconds = matched.new.latency.map_or(0.0, |l| l.p50_ns as f64 / 1e9);
+    Case { name: &matched.name, outcome: matched.outcome, seconds, found }
+}
+
+fn counts(cases: &[Case]) -> String {
+    let of = |is: fn(Outcome) -> bool| cases.iter().filter(|case| case.outcome.is_some_and(is)).count();
+    let (failures, errors) = (of(Outcome::is_failure), of(|outcome| outcome == Outcome::Inconclusive));
+    format!("tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\"", cases.len())
 }
 
 fn suite(out: &mut String, comparison: &Comparison, against: &Against) {
     let name = format!("{} against {}", against.new.name, comparison.base.name);
-    *out += &format!("  <testsuite name=\"{}\" {}>\n", escape(&name), counts(against.variants.iter()));
+    let cases = cases(comparison, against);
+    *out += &format!("  <testsuite name=\"{}\" {}>\n", escape(&name), counts(&cases));
     if !against.differences.is_empty() {
         *out += "    <properties>\n";
         for d in &against.differences {
@@ -36,34 +69,28 @@ fn suite(out: &mut String, comparison: &Comparison, against: &Against) {
         }
         *out += "    </properties>\n";
     }
-    for matched in &against.variants {
-        case(out, comparison, against, matched);
+    for case in &cases {
+        write_case(out, comparison, against, case);
     }
     *out += "  </testsuite>\n";
 }
 
-fn case(out: &mut String, comparison: &Comparison, against: &Against, matched: &Matched) {
-    let (class, name) = (escape(&against.new.model), escape(&matched.name));
-    // The newer side's latency is what the case took.
-    let time = matched.new.latency.map_or(0.0, |l| l.p50_ns as f64 / 1e9);
+fn write_case(out: &mut String, comparison: &Comparison, against: &Against, case: &Case) {
+    let (class, name, time) = (escape(&against.new.model), escape(case.name), case.seconds);
     let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time:.6}\">");
     let limit = units::percent(comparison.max_regression.unwrap_or(0.0));
-    let ratio = match &matched.change {
-        Some(change) => format!("new / base {}", units::ratio(change.ratio, change.interval)),
-        None => matched.new.error.clone().or_else(|| against.no_latency.clone()).unwrap_or_default(),
+    let told = |outcome: &Outcome| match outcome {
+        Outcome::Regression => Some(("failure", format!("slower by more than {limit}%"))),
+        Outcome::Failed => Some(("failure", "failed in the newer record".into())),
+        Outcome::Missing => Some(("failure", "missing in the newer record".into())),
+        Outcome::Inconclusive => Some(("error", format!("can't tell whether slower by more than {limit}%"))),
+        Outcome::Within => None,
     };
-    let verdict = match matched.outcome {
-        Some(Outcome::Regression) => Some(("failure", "regression", format!("slower by more than {limit}%"))),
-        Some(Outcome::Inconclusive) => {
-            Some(("error", "inconclusive", format!("can't tell whether slower by more than {limit}%")))
-        }
-        Some(Outcome::Within) | None => None,
-    };
-    if let Some((element, kind, what)) = verdict {
-        let message = escape(&format!("{what}: {ratio}"));
-        let _ = write!(out, "<{element} type=\"{kind}\" message=\"{message}\"/>");
+    if let Some((outcome, (element, what))) = case.outcome.and_then(|o| Some((o, told(&o)?))) {
+        let message = escape(&format!("{what}: {}", case.found));
+        let _ = write!(out, "<{element} type=\"{}\" message=\"{message}\"/>", outcome.name());
     }
-    let _ = writeln!(out, "<system-out>{}</system-out></testcase>", escape(&ratio));
+    let _ = writeln!(out, "<system-out>{}</system-out></testcase>", escape(&case.found));
 }
 
 /// Text for an attribute or an element. Control characters have no place in XML 1.0, not even escaped.

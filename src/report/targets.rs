@@ -15,8 +15,7 @@ pub fn section(records: &[NamedRecord]) -> Section {
     if targets.len() < 2 || targets.len() != records.len() {
         return Section::plain();
     }
-    let variants = || records.iter().flat_map(|named| &named.record.variants);
-    let interval = facts::interval_note(variants().filter_map(|v| v.delta.as_ref()));
+    let interval = records.first().map(|named| facts::interval_note(named.record)).unwrap_or_default();
     let mut section = Section::plain().table(grid(records)).line(format!(
         "original: p50 of whole runs; others: ratio to the same target's own original{interval}"
     ));

@@ -4,7 +4,7 @@ use super::fixture::{MS, delta, op, record, variant};
 use super::section::Writer;
 use super::text::{PAGE, Text, width};
 use super::{Breakdowns, By, Format, render};
-use crate::record::{Record, Role, Verdict};
+use crate::record::{Lowering, Record, Role, Verdict};
 
 fn table(record: &Record, breakdowns: &Breakdowns) -> String {
     let text = render(record, Format::Table, breakdowns).expect("a table");
@@ -142,6 +142,33 @@ fn an_emulated_target_shows_no_times() {
 }
 
 #[test]
+fn a_site_that_any_variant_changes_is_swapped() {
+    let mut record = record();
+    // An identity that becomes mish; the control leaves it alone.
+    for variant in &mut record.variants {
+        variant.sites[1].from = "identity".into();
+    }
+    let text = table(&record, &Breakdowns::default());
+    assert!(text.contains("2 silu, 1 identity sites swapped"), "{text}");
+    record.variants.retain(|v| v.role != Role::Swap);
+    let text = table(&record, &Breakdowns::default());
+    assert!(text.contains("2 silu sites swapped, 1 identity site left as it is"), "{text}");
+}
+
+#[test]
+fn a_mixture_says_at_how_many_sites_a_kernel_runs() {
+    let mut record = record();
+    let swap = &mut record.variants[1];
+    swap.lowering = Lowering::Kernel;
+    for (at, site) in swap.sites.iter_mut().enumerate() {
+        site.lowering = Some(if at == 0 { Lowering::Exported } else { Lowering::Kernel });
+    }
+    let told = Text.section(&super::verdict::section(&record)).replace("\n  ", " ");
+    let expected = "mish as one kernel (at 2 of 3 sites; the others are of types without kernels) is";
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
 fn verdicts_are_plain_words() {
     let mut record = record();
     let mut told = vec![];
@@ -205,8 +232,12 @@ fn json_is_the_record_and_can_be_read_again() {
 fn compared(base: &Record, new: &Record, limit: Option<&str>) -> crate::compare::Comparison {
     let named = |name, record| super::NamedRecord { name, record };
     let limit = limit.and_then(|text| text.parse().ok());
-    crate::compare::compare(&[named("base.json", base)], &[&[named("new.json", new)]], limit)
-        .expect("variants in common")
+    crate::compare::compare(
+        &[named("base.json", base)],
+        &[&[named("new.json", new)]],
+        crate::compare::Options { limit, margin: None },
+    )
+    .expect("variants in common")
 }
 
 /// The record, with forks whose runs take what its variants' medians say.
@@ -276,7 +307,8 @@ fn several_newer_records_stand_side_by_side_and_one_after_another() {
     let newer = [named("new.json", &new), named("again.json", &base)];
     let sides: Vec<_> = newer.chunks(1).collect();
     let base = [named("base.json", &base)];
-    let comparison = crate::compare::compare(&base, &sides, None).expect("in common");
+    let comparison =
+        crate::compare::compare(&base, &sides, crate::compare::Options::default()).expect("in common");
     let text = super::comparison(&comparison, Format::Table, 1).expect("a table");
     let first = text.find("new / base  ").expect("an overview");
     let (one, other) = (text.find("new new.json:"), text.find("new again.json:"));
@@ -373,9 +405,9 @@ fn csv_of_a_comparison_has_one_row_a_thing() {
     let text = super::comparison(&compared(&old, &new, Some("5%")), Format::Csv, 1).expect("CSV");
     let csv = read_csv(&text);
     assert!(csv.iter().all(|row| row.len() == csv[0].len()), "{text}");
-    assert_eq!(column(&csv, "variant", "verdict"), ["slower", "none"]);
-    assert_eq!(column(&csv, "variant", "outcome"), ["regression", "within"]);
-    assert_eq!(column(&csv, "variant", "difference_ns"), ["74840000", "0"]);
+    assert_eq!(column(&csv, "variant", "verdict"), ["slower", "none", ""]);
+    assert_eq!(column(&csv, "variant", "outcome"), ["regression", "within", "missing"]);
+    assert_eq!(column(&csv, "variant", "difference_ns"), ["74840000", "0", ""]);
     assert!(column(&csv, "difference", "new_value").contains(&HOSTILE.into()));
     assert!(column(&csv, "op", "verdict").iter().all(String::is_empty), "attribution has no verdict");
     assert!(column(&csv, "op", "joined_by").contains(&"shape".into()), "{text}");

@@ -7,7 +7,7 @@ use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
 use super::text::shorten;
 use crate::compare::distinct;
-use crate::record::{Bookkeeping, Op, Record, Variant};
+use crate::record::{Bookkeeping, Op, Profiled, Record, Variant};
 use crate::units::{self, Scale};
 
 /// What ops are grouped by.
@@ -39,7 +39,7 @@ pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     let rows = by_time(&variants, group);
     let mut sections: Vec<Section> = bands.map(|band| times(record, group, band, &rows, top)).collect();
     if let Some(last) = sections.pop() {
-        let last = last.lines(bookkeeping(record, &variants));
+        let last = last.lines(overhead(record, &variants)).lines(bookkeeping(record, &variants));
         sections.push(last.line(
             "means of profiled runs: they say where time goes; whole runs above say which variant is slower",
         ));
@@ -104,9 +104,17 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     let unaccounted = profiled(&|v| v.profiled.map(|p| scale.text(p.unaccounted_ns)));
     grid.row(std::iter::once("unaccounted".to_string()).chain(unaccounted));
     grid.row(std::iter::once("profiled run".to_string()).chain(runs.into_iter().map(figure)));
-    let overhead = profiled(&|v| v.profiled.map(|p| units::ratio(p.overhead_ratio, None)));
-    grid.row(std::iter::once("profiled/plain".to_string()).chain(overhead));
     Section::details(title).table(grid)
+}
+
+/// What profiling costs, which the breakdowns hold and the latencies don't.
+fn overhead(record: &Record, variants: &[&Variant]) -> Option<String> {
+    let told = variants.iter().filter_map(|v| {
+        let Profiled { overhead_ratio, overhead_interval, .. } = v.profiled?;
+        Some(format!("{} {}", facts::label(record, v), units::ratio(overhead_ratio, overhead_interval)))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| format!("profiled/plain: {}", told.join(" | ")))
 }
 
 /// Where the time is that no op explains, in the first variant of which it is known: it is much the same in others.

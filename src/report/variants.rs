@@ -110,7 +110,7 @@ fn key(record: &Record) -> String {
     };
     let mut parts = vec![format!("p50, p90: {runs}")];
     if record.variants.iter().any(|v| v.delta.is_some()) {
-        let interval = facts::interval_note(record.variants.iter().filter_map(|v| v.delta.as_ref()));
+        let interval = facts::interval_note(record);
         let original = match record.models.first() {
             Some(first) => format!(" (of {})", first.name),
             None => String::new(),

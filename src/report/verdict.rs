@@ -2,7 +2,7 @@
 
 use super::facts;
 use super::section::Section;
-use crate::record::{Delta, Record, Role, Variant, Verdict};
+use crate::record::{Delta, Margin, Record, Role, Variant, Verdict};
 use crate::units::{percent, ratio, signed_percent, times};
 
 /// From this ratio on, people say "times as long" and not "per cent slower".
@@ -42,7 +42,7 @@ fn sentence(record: &Record, variant: &Variant) -> String {
         _ => "the original".into(),
     };
     match &variant.delta {
-        Some(delta) => told(&subject, &base, delta),
+        Some(delta) => told(&subject, &base, delta, Claims { margin: record.settings.margin, drift: 0.0 }),
         None => format!("{subject}: there is no original to compare it against."),
     }
 }
@@ -57,8 +57,17 @@ pub fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// What a verdict claims beside its interval.
+#[derive(Clone, Copy)]
+pub struct Claims {
+    /// The largest difference that is called none.
+    pub margin: Margin,
+    /// What the machine itself may differ by, where runs are not paired; else 0.
+    pub drift: f64,
+}
+
 /// What a comparison found.
-pub fn told(subject: &str, base: &str, delta: &Delta) -> String {
+pub fn told(subject: &str, base: &str, delta: &Delta, claims: Claims) -> String {
     let Some([low, high]) = delta.interval else {
         return format!(
             "{subject} took {} times as long as {base}. One fork gives no interval, so this is no verdict \
@@ -69,11 +78,14 @@ pub fn told(subject: &str, base: &str, delta: &Delta) -> String {
     let between = format!("{} to {}", signed_percent(low), signed_percent(high));
     match delta.verdict {
         Verdict::None => {
-            let seen =
-                delta.resolution.map(|seen| format!(" One of {}% could have been seen.", percent(seen)));
-            format!("{subject} against {base}: no difference found ({between}%).{}", seen.unwrap_or_default())
+            let found = delta.resolution.map_or_else(String::new, |seen| format!(" {}", found(seen)));
+            format!(
+                "{subject} against {base}: no difference of {}% or more ({between}%){}.{found}",
+                trimmed(claims.margin.0),
+                aside(claims)
+            )
         }
-        Verdict::Inconclusive => inconclusive(subject, base, &between, delta),
+        Verdict::Inconclusive => inconclusive(subject, base, &between, delta, claims),
         Verdict::Slower | Verdict::Faster if !(1.0 / TIMES..TIMES).contains(&delta.ratio) => format!(
             "{subject} takes {} times as long as {base} ({} to {}).",
             times(delta.ratio),
@@ -95,17 +107,35 @@ pub fn told(subject: &str, base: &str, delta: &Delta) -> String {
     }
 }
 
-fn inconclusive(subject: &str, base: &str, between: &str, delta: &Delta) -> String {
-    if delta.resolution.is_none_or(|resolution| resolution > BLIND) {
+fn inconclusive(subject: &str, base: &str, between: &str, delta: &Delta, claims: Claims) -> String {
+    let Some(seen) = delta.resolution.filter(|&resolution| resolution <= BLIND) else {
         return format!(
-            "{subject} against {base}: inconclusive: this measurement could not even have seen a difference of \
-             {}%. It was too short or too disturbed: give more --time or --forks, and an idle machine.",
+            "{subject} against {base}: inconclusive: this measurement would hardly find even a difference of {}%. It \
+             was too short or too disturbed: give more --time or --forks, and an idle machine.",
             (BLIND * 100.0).round()
         );
-    }
-    let seen = percent(delta.resolution.unwrap_or(BLIND));
+    };
     format!(
-        "{subject} against {base}: inconclusive ({between}%): this measurement could only have seen ±{seen}%; more \
-         --time or --forks sees more."
+        "{subject} against {base}: inconclusive ({between}%): there may be a difference of {}% or more, or none. {} \
+         More --time or --forks find a smaller one.",
+        trimmed(claims.margin.0),
+        found(seen)
     )
+}
+
+/// What the machine may add.
+fn aside(claims: Claims) -> String {
+    match claims.drift {
+        0.0 => String::new(),
+        drift => format!(", leaving aside the {}% that the machine itself may drift by", trimmed(drift)),
+    }
+}
+
+/// Which difference such a measurement finds.
+fn found(seen: f64) -> String {
+    format!("One of {}% is found in four of five such measurements.", percent(seen))
+}
+
+fn trimmed(share: f64) -> String {
+    percent(share).trim_end_matches(".0").to_owned()
 }

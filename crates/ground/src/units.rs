@@ -211,6 +211,20 @@ pub fn magnitude(value: f64) -> String {
     }
 }
 
+/// A share as people give it: `5%` and `0.05`. A bare number of 1 or more would be a hundred per cent or more, and is
+/// refused as a slip.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    let (number, divisor) = match text.trim().strip_suffix('%') {
+        Some(number) => (number, 100.0),
+        None => (text, 1.0),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(n) if divisor == 1.0 && n >= 1.0 => Err(format!("did you mean {n}%? Give 5% or 0.05")),
+        Ok(n) if n.is_finite() && n >= 0.0 => Ok(n / divisor),
+        _ => Err("give 5% or 0.05".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

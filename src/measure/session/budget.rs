@@ -24,11 +24,12 @@ pub struct Budget {
 }
 
 impl Budget {
-    pub fn new(measurement: &Measurement, first: usize) -> Self {
-        let forks = measurement.forks.max(1);
+    /// For the forks from `first` to `last`, this one not included.
+    pub fn new(measurement: &Measurement, first: usize, last: usize) -> Self {
+        let share = last.saturating_sub(first) as f64 / measurement.forks.max(1) as f64;
         Self {
-            time: measurement.time.mul_f64(forks.saturating_sub(first) as f64 / forks as f64),
-            forks: measurement.forks,
+            time: measurement.time.mul_f64(share.min(1.0)),
+            forks: last,
             pause: measurement.rest.pause,
             first,
             costs: Costs::default(),

@@ -42,7 +42,7 @@ pub fn run(
     clock: &dyn Clock,
 ) -> Result<Raw> {
     let mut session = Session {
-        budget: Budget::new(measurement, raw.order.len()),
+        budget: Budget::new(measurement, raw.order.len(), raw.forks_at_end(measurement.forks)),
         pace: Pace::new(measurement),
         survey: Survey::new(measurement.subjects.len()),
         untold: vec![],

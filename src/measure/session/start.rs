@@ -60,7 +60,7 @@ impl Session<'_, '_> {
                     continue;
                 }
             };
-            match self.cold_start(&mut client) {
+            match self.cold_start(fork, &mut client) {
                 Ok(()) => clients.push(client),
                 Err(error) => {
                     drop(client);
@@ -72,7 +72,7 @@ impl Session<'_, '_> {
         Ok(clients)
     }
 
-    fn cold_start(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
+    fn cold_start(&mut self, fork: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
         let loaded = client.load(self.load(variant), self.patience(variant, 0))?;
         let raw = &mut self.raw.variants[variant];
@@ -80,6 +80,7 @@ impl Session<'_, '_> {
             return Err(ClientError::Other("the engine made other ops of it than in the first fork".into()));
         }
         let fork = Fork {
+            number: Some(fork),
             load_ns: loaded.load_ns,
             optimise_ns: loaded.optimise_ns,
             loaded_rss_bytes: loaded.rss_bytes,

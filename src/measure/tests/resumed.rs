@@ -160,3 +160,68 @@ fn a_connection_that_breaks_before_the_last_outputs_are_there_costs_none() {
     let record = measured(&world, &Interrupt::default()).expect("it is back");
     assert!(record.variants.iter().all(|v| v.output_change.is_some()));
 }
+
+#[test]
+fn a_variant_that_was_lost_is_taken_up_again_beside_what_it_is_compared_with() {
+    let four = |world: &Rc<World>, earlier: Option<&Record>| {
+        let variants = [
+            planned("original", Role::Original),
+            planned("mish", Role::Swap),
+            planned("gelu", Role::Swap),
+            planned("control", Role::Control),
+        ];
+        let measurement = Measurement { variants: variants.to_vec().into(), ..measurement() };
+        let fake = Fake(Rc::clone(world));
+        measure_by(world, &measurement, earlier, &fake, &mut Silent, &Interrupt::default()).expect("a record")
+    };
+    let speeds = [10 * MS, 11 * MS, 12 * MS, 9 * MS];
+    let world = World::new(&speeds, |m, request| {
+        let now = (m.variant, m.start) == (1, 3) && matches!(request, Request::Turn { .. });
+        now.then(|| died(End::Signal(9), None)).flatten()
+    });
+    let lost = kept(&four(&world, None));
+    assert_eq!((lost.settings.forks, lost.variants[1].forks.len()), (8, 3));
+    assert!(complete(&lost, true).is_err_and(|e| e.exit == Exit::Lost));
+
+    let whole = four(&World::new(&speeds, |_, _| None), Some(&lost));
+    assert!(complete(&whole, true).is_ok(), "{:?}", whole.variants[1].error);
+    let forks: Vec<usize> = whole.variants.iter().map(|v| v.forks.len()).collect();
+    assert_eq!(forks, [13, 8, 8, 13], "gelu has all it needs");
+    let numbers: Vec<_> = whole.variants[1].forks.iter().filter_map(|f| f.number).collect();
+    assert_eq!(numbers, [0, 1, 2, 8, 9, 10, 11, 12]);
+    for (at, ratio) in [(1, 1.1), (2, 1.2)] {
+        let delta = whole.variants[at].delta.as_ref().expect("paired");
+        assert!((delta.ratio / ratio - 1.0).abs() < 0.01 && delta.verdict == Verdict::Slower, "{delta:?}");
+    }
+    assert_eq!(whole.variants[0].ops[0].fork_mean_ns.len(), 13, "the forks before count, too");
+    assert_eq!(whole.variants[2].ops, lost.variants[2].ops);
+}
+
+#[test]
+fn a_variant_that_the_engine_refused_is_not_tried_again() {
+    let refuse = |m: world::Moment, request: &Request| {
+        let refused = || Reply::Error(Failure::new("no such operator"));
+        (m.variant == 1 && matches!(request, Request::Load(_))).then(|| Ok(refused()))
+    };
+    let refused = kept(
+        &measured(&World::new(&[10 * MS, 11 * MS, 9 * MS], refuse), &Interrupt::default()).expect("others"),
+    );
+    assert!(refused.variants[1].refused);
+    let fake = Fake(World::new(&[MS; 3], |_, _| panic!("nothing is asked for")));
+    let again = measure(&measurement(), Some(refused.clone()), &fake, &mut Silent, &Interrupt::default());
+    assert_eq!(again.expect("the same"), refused);
+}
+
+#[test]
+fn an_engine_that_makes_other_ops_than_before_is_not_gone_on_with() {
+    let mut earlier = cut_off_after_two_forks();
+    earlier.variants[1].ops[1].op = "Tanh".into();
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    let whole = gone_on(&world, &earlier, &Interrupt::default());
+    assert!(
+        whole.variants[1].error.as_ref().is_some_and(|e| e.contains("other ops")),
+        "{:?}",
+        whole.variants[1].error
+    );
+    assert_eq!(whole.variants[1].forks.len(), 2);
+}

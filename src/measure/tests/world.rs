@@ -348,6 +348,7 @@ pub fn planned(name: &str, role: Role) -> Planned {
     let graph = GraphProto { node: vec![node("/conv", "Conv"), node("/act", "Relu")], ..Default::default() };
     let proto = ModelProto { graph: Some(graph), ..Default::default() };
     let site = VariantSite {
+        lowering: None,
         is_part: false,
         node: "/act".into(),
         from: "relu".into(),
@@ -387,6 +388,7 @@ pub fn measurement() -> Measurement {
         forks: 8,
         time: Duration::from_secs(40),
         confidence: 0.99,
+        margin: record::Margin::default(),
         cold: false,
         rest: Rest::default(),
     }

@@ -141,7 +141,7 @@ impl Copies<'_, '_, '_> {
                 ..site.clone()
             };
             if plan.swap(number, &here)? {
-                swapped.push(i);
+                swapped.push((i, plan.lowering_at(&here)));
             }
         }
         std::mem::swap(&mut plan.functions, &mut self.plan.functions);

@@ -62,11 +62,16 @@ impl Lowerings {
     }
 }
 
-/// Those of the lowerings that make a difference to this activation in an engine: where that has no kernel for it, the
-/// exported form is measured once.
+/// Those of the lowerings that make a difference to this activation in an engine, each once: where that has no kernel for
+/// it, all are the exported form.
 pub fn distinct(lowerings: &[Lowering], activation: &Activation, engine: &Abilities) -> Vec<Lowering> {
-    let same = lowerings.contains(&Lowering::Exported) && !runs_kernel(engine, activation);
-    lowerings.iter().copied().filter(|&lowering| !(same && lowering == Lowering::Kernel)).collect()
+    let mut distinct = vec![];
+    for lowering in lowerings.iter().map(|&lowering| effective(lowering, activation, engine)) {
+        if !distinct.contains(&lowering) {
+            distinct.push(lowering);
+        }
+    }
+    distinct
 }
 
 /// The lowering that a network gets in an engine where this one is asked for: what has no kernel there keeps its
@@ -238,7 +243,11 @@ mod tests {
             |text: &str, asked: Lowerings| distinct(&asked.all(), &Activation::parse(text).unwrap(), &engine);
         assert_eq!(of("mish", Lowerings::Both), [Lowering::Exported, Lowering::Kernel]);
         assert_eq!(of("relu", Lowerings::Both), [Lowering::Exported]);
-        assert_eq!(of("relu", Lowerings::Kernel), [Lowering::Kernel]);
+        assert_eq!(
+            of("relu", Lowerings::Kernel),
+            [Lowering::Exported],
+            "no kernel is spoken of where none runs"
+        );
         for text in ["exported", "kernel", "both"] {
             assert_eq!(text.parse::<Lowerings>().unwrap().to_string(), text);
         }

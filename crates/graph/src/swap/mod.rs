@@ -27,6 +27,13 @@ pub struct Variant {
     pub skipped: Vec<Skipped>,
 }
 
+impl Variant {
+    /// At how many sites a kernel runs.
+    pub fn kernels(&self) -> usize {
+        self.sites.iter().filter(|site| site.lowering == Some(Lowering::Kernel)).count()
+    }
+}
+
 /// One site, as it stands in a [`Variant`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct VariantSite {
@@ -38,6 +45,8 @@ pub struct VariantSite {
     pub to: String,
     /// Whether this site was selected for swapping (in the original: would have been).
     pub selected: bool,
+    /// How the new activation becomes operators here; `None` where the site was not swapped.
+    pub lowering: Option<Lowering>,
     /// Whether its node does other things, too: it stands inside an operator that does more.
     pub is_part: bool,
     /// Indices (as [`crate::onnx::for_each_node`] counts) of the nodes of [`Variant::model`] that compute it,

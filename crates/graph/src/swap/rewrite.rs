@@ -3,7 +3,7 @@
 //! Everything else stays as it was: fields, nodes, names, weights. A site keeps its name and the name of its
 //! value, so that readers, outputs and other tools find it where it was.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Lowering;
 use super::edit::{Edit, NewNodes};
@@ -28,6 +28,7 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
         from: site.activation.to_string(),
         to: site.activation.to_string(),
         selected: selected.contains(&i),
+        lowering: None,
         is_part: site.is_fused,
         nodes: if site.within.is_none() { site.nodes.clone() } else { vec![] },
     };
@@ -69,11 +70,12 @@ pub fn rewrite(
     rewritten.graph_mut().initializer.extend(plan.weights);
     plan.functions.put_into(&mut rewritten);
     let sites = found.sites.iter().zip(nodes).enumerate().map(|(i, (site, nodes))| {
-        let selected = plan.swapped.contains(&i);
+        let lowering = plan.swapped.get(&i).copied();
+        let selected = lowering.is_some();
         let from = site.activation.to_string();
         let to = if selected { to.to_string() } else { from.clone() };
         let is_part = site.is_fused && !selected;
-        VariantSite { node: site.name.clone(), from, to, selected, is_part, nodes }
+        VariantSite { node: site.name.clone(), from, to, selected, lowering, is_part, nodes }
     });
     Ok(Variant { model: rewritten, sites: sites.collect(), skipped: plan.skipped })
 }
@@ -91,8 +93,8 @@ pub(super) struct Plan<'m> {
     pub edit: Edit,
     /// What the new nodes read beside values of the model.
     weights: Vec<TensorProto>,
-    /// Indices of the sites that get the activation.
-    pub swapped: HashSet<usize>,
+    /// The sites that get the activation, by index, and how each does.
+    pub swapped: HashMap<usize, Lowering>,
     pub skipped: Vec<Skipped>,
 }
 
@@ -110,7 +112,7 @@ impl<'m> Plan<'m> {
             functions: Functions::of(model),
             edit: Edit::default(),
             weights: vec![],
-            swapped: HashSet::new(),
+            swapped: HashMap::new(),
             skipped: vec![],
         }
     }
@@ -140,7 +142,7 @@ impl<'m> Plan<'m> {
             keep_notes(last, new);
         }
         self.edit.swap(i, site, new.nodes);
-        self.swapped.insert(i);
+        self.swapped.insert(i, self.lowering_at(site));
         Ok(true)
     }
 
@@ -167,9 +169,17 @@ impl<'m> Plan<'m> {
         around
     }
 
+    /// There are no kernels for some types.
+    pub fn lowering_at(&self, site: &Site) -> Lowering {
+        match self.as_kernel && lowering::has_type(site.data_type) {
+            true => Lowering::Kernel,
+            false => Lowering::Exported,
+        }
+    }
+
     /// The nodes of the activation at a site.
     fn nodes_for(&mut self, site: &Site, at: &Spot, formula: &Expr) -> Result<Vec<NodeProto>> {
-        if self.as_kernel && lowering::has_type(site.data_type) {
+        if self.lowering_at(site) == Lowering::Kernel {
             let ends = [&site.name, &at.input, &at.output].map(String::as_str);
             let call = lowering::kernel_node(&mut self.functions, self.to, formula, site.data_type, ends)?;
             return Ok(vec![NodeProto { name: at.node.clone(), ..call }]);

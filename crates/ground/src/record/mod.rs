@@ -7,15 +7,14 @@
 pub mod bench;
 mod delta;
 mod environment;
-mod odd;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+pub use delta::{Criteria, Margin};
 pub use environment::{Android, BeforeAfter, Cluster, Environment, Throttle, ThrottleKind};
-pub use odd::steady;
 
 use crate::stats::Samples;
 
@@ -95,8 +94,11 @@ pub struct Settings {
     pub time_limit_ns: u64,
     pub denormals: Denormals,
     pub threads: usize,
-    /// Confidence of every interval, e.g. 0.99.
+    /// Confidence of every interval, e.g. 0.99; of ratios, that with which all verdicts hold together.
     pub confidence: f64,
+    /// The largest difference, as a share, that a verdict calls none.
+    #[serde(default)]
+    pub margin: Margin,
     /// Pause before every fork but the first, and the temperature below which one may begin.
     #[serde(default)]
     pub cool_down_ns: u64,
@@ -197,6 +199,9 @@ pub struct Variant {
     /// Name of the model it is made of, as in `models`; null where there is only one.
     #[serde(default)]
     pub model: Option<String>,
+    /// Which of the groups it was measured in (see [`Settings::groups`]), from 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub group: usize,
     pub role: Role,
     /// The activation asked for (`mish`, `leaky_relu:0.1`); `identity` for the control, empty for the original.
     pub rule: String,
@@ -231,6 +236,9 @@ pub struct Site {
     /// Activation before and after (`silu`, `mish`); equal in the original.
     pub from: String,
     pub to: String,
+    /// How the new activation becomes operators here; null where the site was not swapped, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lowering: Option<Lowering>,
     /// Shape of the output as the engine sees it, if the site has an op.
     pub shape: Vec<usize>,
     /// Index of the op that the engine merged it into (`ops[i]`); null if it has ops of its own, or none.
@@ -247,6 +255,10 @@ pub struct Skipped {
 /// One process: its cold start and its rounds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fork {
+    /// Which fork of the measurement it is, from 0: forks of one number were measured side by side. A variant that failed
+    /// has none of some numbers. Null in older records, where it is the place in the list.
+    #[serde(default)]
+    pub number: Option<usize>,
     pub load_ns: u64,
     pub optimise_ns: u64,
     pub first_run_ns: u64,
@@ -346,10 +358,12 @@ pub struct Delta {
     pub ratio: f64,
     /// Null where there are too few forks to say.
     pub interval: Option<[f64; 2]>,
+    /// That of this interval: the more variants, the wider, so that all verdicts hold together.
     pub confidence: f64,
+    /// `none`: the interval lies within the margin (see [`Settings::margin`]).
     pub verdict: Verdict,
-    /// The smallest difference that this measurement could have seen, as a share: half the interval's width, and
-    /// for an unpaired one the drift of a machine on top.
+    /// A true difference, as a share, that four of five such measurements would call slower or faster; for an unpaired
+    /// one with the drift of a machine on top.
     pub resolution: Option<f64>,
 }
 
@@ -373,6 +387,9 @@ pub struct Profiled {
     pub p50_ns: u64,
     /// Profiled over plain run time, paired within rounds.
     pub overhead_ratio: f64,
+    /// Over forks; null where there are too few to say.
+    #[serde(default)]
+    pub overhead_interval: Option<[f64; 2]>,
     /// Mean wall time of a profiled run that no op explains.
     pub unaccounted_ns: u64,
     /// Where in the run that time is.
@@ -461,6 +478,10 @@ pub struct Op {
     pub elements: u64,
     pub allocator_ns: Option<u64>,
     pub minor_faults: Option<u64>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// JSON has no infinities and no NaN: they are written as null, which must not make a record unreadable.

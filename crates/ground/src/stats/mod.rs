@@ -10,7 +10,7 @@ mod student;
 
 use std::cmp::Ordering;
 
-pub use estimate::{Estimate, Interval, Welch, mean_estimate};
+pub use estimate::{Estimate, Interval, Mean, holm};
 pub use student::t_quantile;
 
 /// Finite numbers in ascending order, at least one.

@@ -1,7 +1,7 @@
 //! How steady the plain runs of a variant were.
 
 use crate::record::{Fork, Steadiness};
-use crate::stats::{Samples, mean_estimate, series};
+use crate::stats::{Mean, Samples, series};
 
 /// Outliers, drift and autocorrelation of the runs of all forks; `None` without a run.
 pub fn steadiness(forks: &[Fork], confidence: f64) -> Option<Steadiness> {
@@ -10,7 +10,7 @@ pub fn steadiness(forks: &[Fork], confidence: f64) -> Option<Steadiness> {
     let counted = all.iter().filter_map(|s| Some(series::outliers(&Samples::new(s.iter().copied())?)));
     let outliers = counted.fold((0, 0), |(mild, severe), o| (mild + o.mild, severe + o.severe));
     let drift = Samples::new(all.iter().filter_map(|s| series::drift(s)));
-    let drift = drift.map(|d| mean_estimate(&d, confidence).exp());
+    let drift = drift.map(|d| Mean::of(&d).estimate(confidence).exp());
     let correlation = Samples::new(all.iter().filter_map(|s| series::autocorrelation(s)));
     (!all.is_empty()).then(|| Steadiness {
         runs: all.iter().map(Vec::len).sum(),

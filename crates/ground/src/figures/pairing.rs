@@ -1,14 +1,14 @@
 //! Two variants of one measurement against each other, paired by fork and round: a variant against the original, its cost
 //! against the control.
 
-use crate::record::{ActivationCost, Delta, Fork, ProfiledRound};
-use crate::stats::{Samples, mean_estimate};
+use crate::record::{ActivationCost, Fork, ProfiledRound};
+use crate::stats::{Estimate, Mean, Samples};
 
-/// Forks of a variant, each in its place; odd ones are `None` (see [`crate::record::steady`]).
-pub type Steady<'r> = [Option<&'r Fork>];
+/// Forks of a variant, each in its place; odd ones are `None` (see [`super::steady`]).
+type Steady<'r> = [Option<&'r Fork>];
 
-/// The ratio of latencies of `variant` over `base`, with Student's t over forks. `None` without a fork in which both
-/// had a turn.
+/// The logarithm of the ratio of latencies of `variant` over `base`: a mean over forks. `None` without a fork in which
+/// both had a turn.
 ///
 /// A fork's number is the median of the log ratios of all pairs of runs, one of each variant, in the same round. Within
 /// a round that is the shift estimator of Hodges and Lehmann, which makes more of few runs than a ratio of medians.
@@ -16,9 +16,8 @@ pub type Steady<'r> = [Option<&'r Fork>];
 /// Where turns are single runs, a fork's number is Hodges and Lehmann's centre of the rounds' log ratios: the median of
 /// all averages of two. On 80 measurements of 30 s, its intervals were narrower by a twentieth than those of the plain
 /// median.
-pub fn delta(against: &str, base: &Steady, variant: &Steady, confidence: f64) -> Option<Delta> {
-    let logs = per_fork(base, variant, |base, variant| (variant / base).ln())?;
-    Some(Delta::paired(against, &mean_estimate(&logs, confidence).exp()))
+pub fn log_ratio(base: &Steady, variant: &Steady) -> Option<Mean> {
+    Some(Mean::of(&per_fork(base, variant, |base, variant| (variant / base).ln())?))
 }
 
 /// The paired difference to the control, ns; `p50_ns` is the variant's latency.
@@ -29,7 +28,7 @@ pub fn activation_cost(
     confidence: f64,
 ) -> Option<ActivationCost> {
     let differences = per_fork(control, variant, |control, variant| variant - control)?;
-    let estimate = mean_estimate(&differences, confidence);
+    let estimate = Mean::of(&differences).estimate(confidence);
     Some(ActivationCost {
         ns: estimate.point.round() as i64,
         interval: estimate.interval.map(|i| [i.low.round() as i64, i.high.round() as i64]),
@@ -62,12 +61,13 @@ fn per_fork(base: &Steady, variant: &Steady, pair: impl Fn(f64, f64) -> f64) -> 
 }
 
 /// Profiled over plain run time: the median ratio of turns in the same round for each fork, averaged over forks.
-pub fn overhead_ratio(forks: &[Fork]) -> Option<f64> {
+pub fn overhead<'f>(forks: impl IntoIterator<Item = &'f Fork>, confidence: f64) -> Option<Estimate> {
     let of_fork = |fork: &Fork| {
         let ratio = |p: &ProfiledRound| Some((turn(&p.runs_ns)? / turn(fork.rounds.get(p.round)?)?).ln());
         Samples::new(fork.profiled_rounds.iter().filter_map(ratio)).map(|s| s.median())
     };
-    Samples::new(forks.iter().filter_map(of_fork)).map(|s| s.mean().exp())
+    let logs = Samples::new(forks.into_iter().filter_map(of_fork))?;
+    Some(Mean::of(&logs).estimate(confidence).exp())
 }
 
 fn turn(runs_ns: &[u64]) -> Option<f64> {
@@ -76,8 +76,9 @@ fn turn(runs_ns: &[u64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::odd::steady;
     use super::*;
-    use crate::record::Verdict;
+    use crate::record::{Criteria, Delta, Margin, Verdict};
 
     /// Forks of three rounds of two runs, each fork with its own speed.
     fn forks(ns: u64, speeds: &[u64]) -> Vec<Fork> {
@@ -88,8 +89,13 @@ mod tests {
             .collect()
     }
 
-    fn delta(against: &str, base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
-        super::delta(against, &all(base), &all(variant), confidence)
+    fn delta(base: &[Fork], variant: &[Fork], confidence: f64) -> Option<Delta> {
+        judged(&all(base), &all(variant), confidence)
+    }
+
+    fn judged(base: &Steady, variant: &Steady, confidence: f64) -> Option<Delta> {
+        let by = Criteria { confidence, margin: Margin::default(), drift: 0.0 };
+        Some(Delta::new("original", &log_ratio(base, variant)?, by))
     }
 
     fn all(forks: &[Fork]) -> Vec<Option<&Fork>> {
@@ -101,7 +107,7 @@ mod tests {
         let fork =
             |runs: &[u64]| Fork { rounds: runs.iter().map(|&ns| vec![ns]).collect(), ..Fork::default() };
         let (base, variant) = (fork(&[1000, 1000, 1000]), fork(&[1000, 1020, 1100]));
-        let d = delta("original", &[base.clone(), base], &[variant.clone(), variant], 0.99).expect("paired");
+        let d = delta(&[base.clone(), base], &[variant.clone(), variant], 0.99).expect("paired");
         // Of 1.00, 1.02, 1.10 and the geometric means of two: 1.010, 1.049 and 1.059.
         assert!((d.ratio - (1.02f64 * (1.0f64 * 1.1).sqrt()).sqrt()).abs() < 1e-6, "{d:?}");
     }
@@ -109,8 +115,7 @@ mod tests {
     #[test]
     fn pairing_cancels_what_a_fork_does_to_all() {
         let speeds = [100, 130, 90, 111];
-        let d =
-            delta("original", &forks(1_000_000, &speeds), &forks(1_100_000, &speeds), 0.99).expect("paired");
+        let d = delta(&forks(1_000_000, &speeds), &forks(1_100_000, &speeds), 0.99).expect("paired");
         assert!((d.ratio - 1.1).abs() < 1e-5, "{d:?}");
         assert_eq!(d.verdict, Verdict::Slower);
         assert!(d.resolution.expect("four forks") < 1e-4);
@@ -120,31 +125,30 @@ mod tests {
     fn a_fork_in_which_either_process_was_odd_is_left_out() {
         let base = forks(1_000_000, &[100, 101, 250, 100, 99, 100]);
         let variant = forks(1_100_000, &[100, 101, 100, 100, 99, 100]);
-        let both = crate::record::steady(&[&base, &variant]);
-        let d = super::delta("original", &both[0], &both[1], 0.99).expect("paired");
+        let both = steady(&[&base, &variant]);
+        let d = judged(&both[0], &both[1], 0.99).expect("paired");
         assert!((d.ratio - 1.1).abs() < 1e-4 && d.verdict == Verdict::Slower, "{d:?}");
     }
 
     #[test]
     fn the_same_again_is_no_difference() {
-        let d = delta("original", &forks(1000, &[100, 101, 99]), &forks(1000, &[101, 100, 99]), 0.9)
-            .expect("paired");
+        let d = delta(&forks(1000, &[100, 101, 99]), &forks(1000, &[101, 100, 99]), 0.9).expect("paired");
         assert_eq!(d.verdict, Verdict::None, "{d:?}");
     }
 
     #[test]
     fn a_wide_interval_is_inconclusive_and_so_is_a_single_fork() {
         let base = forks(1000, &[100, 100, 100, 100]);
-        let wild = delta("original", &base, &forks(1000, &[80, 130, 95, 120]), 0.99).expect("paired");
+        let wild = delta(&base, &forks(1000, &[80, 130, 95, 120]), 0.99).expect("paired");
         assert_eq!(wild.verdict, Verdict::Inconclusive);
-        let single = delta("original", &base[..1], &forks(1500, &[100]), 0.99).expect("paired");
+        let single = delta(&base[..1], &forks(1500, &[100]), 0.99).expect("paired");
         assert_eq!((single.verdict, single.interval, single.resolution), (Verdict::Inconclusive, None, None));
     }
 
     #[test]
     fn what_never_ran_together_is_not_compared() {
-        assert_eq!(delta("original", &[], &forks(1, &[1]), 0.99), None);
-        assert_eq!(delta("original", &[Fork::default()], &forks(1, &[1]), 0.99), None);
+        assert_eq!(delta(&[], &forks(1, &[1]), 0.99), None);
+        assert_eq!(delta(&[Fork::default()], &forks(1, &[1]), 0.99), None);
     }
 
     #[test]

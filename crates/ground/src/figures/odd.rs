@@ -6,7 +6,9 @@
 //! slower than usual, if few are. They stay in the record; ratios and the times of ops leave
 //! them out, and a warning counts them.
 
-use super::Fork;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::record::Fork;
 use crate::stats::Samples;
 
 /// How many times as long as its neighbours explain an odd process takes.
@@ -18,34 +20,54 @@ const ENOUGH: usize = 4;
 /// One in so many forks may be odd where there are no neighbours to tell by.
 const FEW: usize = 4;
 
-/// The forks of each variant without the odd ones, each in its place: `[variant][fork]`.
-pub fn steady<'r>(variants: &[&'r [Fork]]) -> Vec<Vec<Option<&'r Fork>>> {
-    if let [alone] = variants {
+/// Forks of a variant, each in its place (see [`Fork::number`]): `None` where it has none, or where that is an odd one.
+pub type Steady<'r> = Vec<Option<&'r Fork>>;
+
+/// The forks of each variant without the odd ones: `[variant][fork]`. All must have been measured side by side.
+pub fn steady<'r>(variants: &[&'r [Fork]]) -> Vec<Steady<'r>> {
+    let placed = placed(variants);
+    if let [alone] = placed.as_slice() {
         return vec![steady_alone(alone)];
     }
-    let relative: Vec<Vec<Option<f64>>> = variants.iter().map(|forks| relative(forks)).collect();
+    let relative: Vec<Vec<Option<f64>>> = placed.iter().map(|forks| relative(forks)).collect();
     let least = |fork: usize| {
         relative.iter().filter_map(|v| v.get(fork).copied().flatten()).fold(f64::INFINITY, f64::min)
     };
     let odd = |fork: usize, relative: Option<f64>| relative.is_some_and(|r| r > ODD * least(fork));
-    let keep = |(forks, relative): (&&'r [Fork], &Vec<Option<f64>>)| {
+    let keep = |(forks, relative): (&Steady<'r>, &Vec<Option<f64>>)| {
         let each = forks.iter().zip(relative).enumerate();
-        each.map(|(at, (fork, relative))| (!odd(at, *relative)).then_some(fork)).collect()
+        each.map(|(at, (fork, relative))| fork.filter(|_| !odd(at, *relative))).collect()
     };
-    variants.iter().zip(&relative).map(keep).collect()
+    placed.iter().zip(&relative).map(keep).collect()
 }
 
-fn steady_alone(forks: &[Fork]) -> Vec<Option<&Fork>> {
-    let usual = Samples::new(forks.iter().filter_map(median)).map(|s| s.median());
+/// The forks of each variant by their numbers: all of one place have the same one.
+fn placed<'r>(variants: &[&'r [Fork]]) -> Vec<Steady<'r>> {
+    let numbers: BTreeSet<usize> =
+        variants.iter().flat_map(|forks| numbered(forks)).map(|(n, _)| n).collect();
+    let place = |forks: &&'r [Fork]| {
+        let by_number: HashMap<usize, &'r Fork> = numbered(forks).collect();
+        numbers.iter().map(|number| by_number.get(number).copied()).collect()
+    };
+    variants.iter().map(place).collect()
+}
+
+fn numbered(forks: &[Fork]) -> impl Iterator<Item = (usize, &Fork)> {
+    forks.iter().enumerate().map(|(at, fork)| (fork.number.unwrap_or(at), fork))
+}
+
+fn steady_alone<'r>(forks: &[Option<&'r Fork>]) -> Steady<'r> {
+    let each = || forks.iter().flatten();
+    let usual = Samples::new(each().filter_map(|fork| median(fork))).map(|s| s.median());
     let fastest = |fork: &Fork| Samples::from_ns(fork.rounds.iter().flatten()).map(|s| s.min());
     let odd = |fork: &Fork| fastest(fork).zip(usual).is_some_and(|(fastest, usual)| fastest > ODD * usual);
-    let few = forks.iter().filter(|f| odd(f)).count() <= forks.len() / FEW;
-    forks.iter().map(|fork| (!few || !odd(fork)).then_some(fork)).collect()
+    let few = each().filter(|f| odd(f)).count() <= each().count() / FEW;
+    forks.iter().map(|fork| fork.filter(|fork| !few || !odd(fork))).collect()
 }
 
 /// Each fork's median run time over that of the variant's usual fork; unknown where there are too few forks.
-fn relative(forks: &[Fork]) -> Vec<Option<f64>> {
-    let medians: Vec<Option<f64>> = forks.iter().map(median).collect();
+fn relative(forks: &[Option<&Fork>]) -> Vec<Option<f64>> {
+    let medians: Vec<Option<f64>> = forks.iter().map(|fork| fork.and_then(median)).collect();
     let known = medians.iter().flatten().count();
     let usual = Samples::new(medians.iter().flatten().copied()).filter(|_| known >= ENOUGH);
     let usual = usual.map(|s| s.median());
@@ -65,7 +87,7 @@ mod tests {
     }
 
     fn left_out(variants: &[&[Fork]]) -> Vec<Vec<usize>> {
-        let gaps = |v: Vec<Option<&Fork>>| (0..v.len()).filter(|&at| v[at].is_none()).collect();
+        let gaps = |v: Steady| (0..v.len()).filter(|&at| v[at].is_none()).collect();
         steady(variants).into_iter().map(gaps).collect()
     }
 
@@ -97,6 +119,15 @@ mod tests {
         assert_eq!(left_out(&[&a, &b]), [vec![], vec![0usize; 0]]);
         let mut cut = forks(&[100, 100, 100, 100]);
         cut.push(Fork::default());
-        assert_eq!(left_out(&[&cut, &b]), [vec![], vec![0usize; 0]]);
+        assert_eq!(left_out(&[&cut, &forks(&[100; 5])]), [vec![], vec![0usize; 0]]);
+    }
+
+    #[test]
+    fn forks_stand_by_their_numbers_so_that_one_that_is_missing_moves_no_other() {
+        let mut a = forks(&[100, 100, 100]);
+        a.iter_mut().zip([0, 2, 3]).for_each(|(fork, number)| fork.number = Some(number));
+        let b = forks(&[200, 201, 202, 203]);
+        let steady = steady(&[&a, &b]);
+        assert!(steady[0][1].is_none() && steady[0][2] == Some(&a[1]) && steady[1].len() == 4);
     }
 }
