@@ -233,7 +233,12 @@ pub fn complete(record: &Record, resumable: bool) -> Result<()> {
         n => format!(" ({n} of {} variants failed)", record.variants.len()),
     };
     let message = format!("{}: {error}{more}", variant.name);
-    Err(if variant.refused { Error::input(message) } else { Error::lost(message) })
+    if variant.refused {
+        return Err(Error::input(message));
+    }
+    let again =
+        if resumable && record.settings.groups.is_none() { "; --resume measures it again" } else { "" };
+    Err(Error::lost(message + again))
 }
 
 /// As [`measure`], by another clock.

@@ -40,7 +40,8 @@ pub fn taken_up(record: &Record, planned: &Measurement) -> Vec<TakenUp> {
         } else {
             [0].into_iter().chain(control).collect()
         };
-        TakenUp { variant, beside, forks: forks.saturating_sub(record.variants[variant].forks.len()) }
+        let has = record.variants[variant].forks.iter().filter(|fork| !fork.rounds.is_empty()).count();
+        TakenUp { variant, beside, forks: forks.saturating_sub(has) }
     });
     taken_up.collect()
 }

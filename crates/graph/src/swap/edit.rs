@@ -50,8 +50,14 @@ impl Edit {
         let orphans = orphans(model, &self.removed, &self.read_by_new());
         self.removed.extend(&orphans.nodes);
         let mut edited = model.clone();
-        let mut writer =
-            Writer { edit: &mut self, orphans: &orphans, read: 0, written: 0, sites: vec![vec![]; sites] };
+        let mut writer = Writer {
+            edit: &mut self,
+            orphans: &orphans,
+            graphs: 0,
+            read: 0,
+            written: 0,
+            sites: vec![vec![]; sites],
+        };
         writer.graph(edited.graph_mut());
         let sites = writer.sites;
         (edited, sites)
@@ -70,13 +76,15 @@ impl Edit {
 struct Orphans {
     /// Indices of nodes that compute constants.
     nodes: HashSet<usize>,
-    /// Names of initialisers, and of values that nodes no longer put out.
-    values: HashSet<String>,
+    /// Initialisers, and values that nodes no longer put out: the serial number of the graph (see [`Index::graph`]) and
+    /// the name, which branches may share.
+    values: HashSet<(usize, String)>,
 }
 
 /// The constants that only removed nodes read, and the names that go with them.
 fn orphans(model: &Model, removed: &HashSet<usize>, read: &HashSet<&str>) -> Orphans {
     let index = Index::new(model);
+    let named = |value: ValueId| (index.graph(value), index.name(value).to_owned());
     let mut orphans = Orphans::default();
     let mut gone = removed.clone();
     let mut open: Vec<usize> = removed.iter().copied().collect();
@@ -88,7 +96,7 @@ fn orphans(model: &Model, removed: &HashSet<usize>, read: &HashSet<&str>) -> Orp
             }
             match index.source(input) {
                 Source::Initializer(_) => {
-                    orphans.values.insert(index.name(input).to_owned());
+                    orphans.values.insert(named(input));
                 }
                 Source::Node(producer, _) if bodies(index.nodes[producer].proto).next().is_none() => {
                     let unread = index.nodes[producer]
@@ -105,12 +113,12 @@ fn orphans(model: &Model, removed: &HashSet<usize>, read: &HashSet<&str>) -> Orp
         }
     }
     for id in gone {
-        orphans.values.extend(index.nodes[id].outputs.iter().map(|&o| index.name(o).to_owned()));
+        orphans.values.extend(index.nodes[id].outputs.iter().map(|&o| named(o)));
     }
     // The value of a site itself stays: something reads it, and the new nodes put it out.
     for &output in removed.iter().flat_map(|&id| &index.nodes[id].outputs) {
         if !only_these_read(&index, output, removed) {
-            orphans.values.remove(index.name(output));
+            orphans.values.remove(&named(output));
         }
     }
     orphans
@@ -123,7 +131,8 @@ fn only_these_read(index: &Index, value: ValueId, nodes: &HashSet<usize>) -> boo
 struct Writer<'e> {
     edit: &'e mut Edit,
     orphans: &'e Orphans,
-    /// Nodes of the original that were passed, and nodes that were written.
+    /// Graphs and nodes of the original that were passed, and nodes that were written.
+    graphs: usize,
     read: usize,
     written: usize,
     /// Indices of each site's nodes in what is written.
@@ -132,6 +141,8 @@ struct Writer<'e> {
 
 impl Writer<'_> {
     fn graph(&mut self, graph: &mut GraphProto) {
+        let number = self.graphs;
+        self.graphs += 1;
         let mut nodes = vec![];
         for mut node in std::mem::take(&mut graph.node) {
             let index = self.read;
@@ -165,7 +176,8 @@ impl Writer<'_> {
             nodes.push(node);
         }
         graph.node = nodes;
-        let stays = |name: &Option<String>| name.as_ref().is_none_or(|n| !self.orphans.values.contains(n));
+        let gone = |name: &String| self.orphans.values.contains(&(number, name.clone()));
+        let stays = |name: &Option<String>| !name.as_ref().is_some_and(gone);
         graph.initializer.retain(|t| stays(&t.name));
         graph.value_info.retain(|v| stays(&v.name));
         graph.quantization_annotation.retain(|a| stays(&a.tensor_name));

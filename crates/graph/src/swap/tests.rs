@@ -98,3 +98,55 @@ proptest! {
         }
     }
 }
+
+/// Branches that each have an initialiser of one name: what goes with the activation of one stays in the other.
+#[test]
+fn a_constant_of_a_sibling_branch_stays() {
+    use crate::onnx::messages::{
+        AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto, data_type,
+    };
+    use crate::onnx::{bodies, tensor};
+    let named = |name: &str| ValueInfoProto { name: Some(name.to_owned()), ..Default::default() };
+    let node = |op: &str, name: &str, input: &[&str], output: &str| NodeProto {
+        op_type: Some(op.to_owned()),
+        name: Some(name.to_owned()),
+        input: input.iter().map(|&i| i.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..Default::default()
+    };
+    let constant = |name: &str, dims: Vec<i64>| {
+        let values = vec![0.25; dims.iter().product::<i64>() as usize];
+        TensorProto { name: Some(name.to_owned()), ..tensor::from_values(&values, dims, data_type::FLOAT) }
+    };
+    let branch = |op: &str, at: &str| {
+        let product = node("MatMul", &format!("{at}_product"), &["a", "w"], &format!("{at}_m"));
+        let last = node(op, &format!("{at}_last"), &[&format!("{at}_m"), "slope"], at);
+        let graph = GraphProto {
+            node: vec![product, last],
+            initializer: vec![constant("slope", vec![1])],
+            output: vec![named(at)],
+            ..Default::default()
+        };
+        AttributeProto { name: Some(format!("{at}_branch")), g: Some(graph), ..Default::default() }
+    };
+    let choice = NodeProto {
+        attribute: vec![branch("Mul", "else"), branch("PRelu", "then")],
+        ..node("If", "if", &["c"], "y")
+    };
+    let graph = GraphProto {
+        node: vec![choice],
+        initializer: vec![constant("w", vec![2, 2])],
+        input: vec![named("a"), named("c")],
+        output: vec![named("y")],
+        ..Default::default()
+    };
+    let mut model = network(17, Exporter::TorchScript);
+    model.proto = ModelProto { graph: Some(graph), ..model.proto };
+    let found = find(&model);
+    assert_eq!(found.sites.len(), 1, "{found:?}");
+    let variant =
+        rewrite(&model, &found, &[0], &Activation::parse("mish").unwrap(), Lowering::Exported).unwrap();
+    let left: Vec<usize> =
+        bodies(&variant.model.graph().node[0]).map(|body| body.initializer.len()).collect();
+    assert_eq!(left, [1, 0], "the PRelu's own slope is gone, that of the Mul is not");
+}
