@@ -16,6 +16,7 @@ use super::model::{self, Chosen};
 use super::{note, output};
 use crate::device::{Interrupt, Local, Target};
 use crate::error::Result;
+use crate::escape;
 use crate::files::{Destination, Folder};
 use crate::onnx::index::Index;
 use crate::onnx::{Model, for_each_node, inline};
@@ -223,10 +224,19 @@ fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[Strin
 
 /// `open` are the inputs whose shape the file leaves open; those are shown whose shape the engine doesn't say.
 fn table(inspection: &Inspection, open: &[String]) -> String {
-    let mut parts = vec![
-        format!("{}\n{}{}", inputs_line(inspection, open), file_line(inspection), engine_line(inspection)),
-        counts_line(inspection),
-    ];
+    let mut lines = vec![inputs_line(inspection, open)];
+    match (&inspection.engine, &inspection.refused) {
+        (_, Some(reason)) if reason.starts_with(NOT_TRIED) => {
+            lines.extend([file_line(inspection), format!("! the engine was {reason}")]);
+        }
+        (_, Some(reason)) => {
+            lines.extend([file_line(inspection), format!("! the engine can't run it: {reason}")]);
+        }
+        (Some(engine), None) => lines.push(format!("{} | {engine} loads it", file_line(inspection))),
+        (None, None) => lines.push(file_line(inspection)),
+    }
+    let lines: String = lines.iter().map(|line| format!("{}\n", escape::line(line))).collect();
+    let mut parts = vec![lines, counts_line(inspection)];
     if !inspection.sites.is_empty() {
         parts.push(sites_table(&inspection.sites));
     }
@@ -252,16 +262,6 @@ fn file_line(inspection: &Inspection) -> String {
     let parameters = units::integer(model.parameters);
     let macs = model.macs.map(|macs| format!(" | {} M MACs", units::integer(macs.div_ceil(1_000_000))));
     format!("opset {opset} by {producer} | {parameters} parameters{}", macs.unwrap_or_default())
-}
-
-/// Goes on where [`file_line`] ends, or says in a line of its own what is wrong.
-fn engine_line(inspection: &Inspection) -> String {
-    match (&inspection.engine, &inspection.refused) {
-        (_, Some(reason)) if reason.starts_with(NOT_TRIED) => format!("\n! the engine was {reason}\n"),
-        (_, Some(reason)) => format!("\n! the engine can't run it: {reason}\n"),
-        (Some(engine), None) => format!(" | {engine} loads it\n"),
-        (None, None) => "\n".to_owned(),
-    }
 }
 
 fn counts_line(inspection: &Inspection) -> String {

@@ -29,6 +29,7 @@ use clap::Parser;
 
 use crate::cleanup;
 use crate::error::{Error, Exit};
+use crate::escape;
 use crate::measure::Interrupt;
 
 /// What each activation function costs on this device, in this network, and why.
@@ -114,7 +115,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            note(&error.render().to_string());
+            error.render().to_string().trim_end().lines().for_each(note);
             ExitCode::from(Exit::Input as u8)
         }
         _ => fail(&Error::input(one_line(&error.render().to_string()))),
@@ -140,9 +141,9 @@ fn fail(error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// A line for the person at the terminal. That nobody reads it is no failure.
+/// A line for the person at the terminal, in which nothing moves the cursor. That nobody reads it is no failure.
 fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+    let _ = writeln!(std::io::stderr(), "{}", escape::line(line.trim_end()));
 }
 
 /// A flag that Ctrl-C, or being told to terminate, raises.

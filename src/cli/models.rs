@@ -49,7 +49,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
             }
             let shape = input.as_ref().map(InputFlag::dimensions);
             zoo::build(&name, shape.as_deref())?.write(&output)?;
-            format!("{name} written to {}; its weights are seeded, not trained\n", output.display())
+            let written = output.display();
+            let line = format!("{name} written to {written}; its weights are seeded, not trained");
+            return output::print_line(out, &line);
         }
     };
     output::print(out, &text)

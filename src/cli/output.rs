@@ -1,8 +1,9 @@
-//! Standard output, which its reader may close early.
+//! Where text leaves the program: standard output, which its reader may close early, or a file. Nothing in it moves a cursor.
 
 use std::io::{self, BufWriter, Write};
 
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::files::Destination;
 
 /// Standard output. A reader that goes away (`| head -1`) has what it wanted: the rest is dropped quietly.
@@ -48,13 +49,18 @@ impl Write for Stdout {
 /// Writes the text to the file, or prints it where there is none.
 pub fn deliver(file: Option<&Destination>, text: &str, out: &mut dyn Write) -> Result<()> {
     match file {
-        Some(file) => file.write(text.as_bytes()),
+        Some(file) => file.write(escape::visible(text).as_bytes()),
         None => print(out, text),
     }
 }
 
+/// Prints one line, whatever is in it.
+pub fn print_line(out: &mut dyn Write, line: &str) -> Result<()> {
+    print(out, &format!("{}\n", escape::line(line)))
+}
+
 /// Writes all of the text and flushes it.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
-    let done = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let done = out.write_all(escape::visible(text).as_bytes()).and_then(|()| out.flush());
     done.map_err(|e| Error::input(format!("cannot write to the standard output: {e}")))
 }

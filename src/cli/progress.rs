@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::note;
+use crate::escape;
 use crate::measure::Progress;
 use crate::units;
 
@@ -73,7 +74,8 @@ impl Bar {
     fn show(&self, what: &str) {
         let parts = [self.left.as_str(), self.fork.as_str(), what];
         let told: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        self.bar.set_message(format!("{}{}", self.name, told.join(", ")));
+        let message = format!("{}{}", self.name, told.join(", "));
+        self.bar.set_message(escape::line(&message).into_owned());
     }
 }
 

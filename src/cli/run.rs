@@ -15,6 +15,7 @@ use super::targets::{TargetFlags, TargetSetup};
 use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::experiment::{self, Case, Config, Executor, Folder, Part, Position, Swaps};
 use crate::measure::{self, Interrupt, Measurement, Progress};
 use crate::protocol::Load;
@@ -170,7 +171,8 @@ impl Executor for OneTarget<'_> {
     }
 
     fn print(&mut self, text: &str) -> Result<()> {
-        let head = if self.shared.several { format!("\ntarget {}", self.setup.name) } else { String::new() };
+        let name = escape::line(&self.setup.name);
+        let head = if self.shared.several { format!("\ntarget {name}") } else { String::new() };
         let (shared, mut printed) = (self.shared, Ok(()));
         self.progress.aside(&mut || {
             printed = output::print(shared.terminal().out, &format!("{head}{text}"));

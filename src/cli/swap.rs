@@ -59,7 +59,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         note(&format!("{} stays as it is: {}", skipped.node, skipped.reason));
     }
     let counts = counts(&found, &swapped);
-    output::print(out, &format!("{}: {counts} -> {activation}\n", args.output.display()))
+    output::print_line(out, &format!("{}: {counts} -> {activation}", args.output.display()))
 }
 
 /// Says at which sites there is no kernel though one was asked for.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{note, output};
 use crate::device::{self, Device, Lab, Options, Target};
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::measure::{self, Interrupt, Rest};
 use crate::record::{Android, Cluster, Environment};
 use crate::units;
@@ -142,7 +143,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         let text = match look(setup, &interrupt) {
             Ok(text) => text,
             Err(error) => {
-                let text = format!("{}\n  {error}\n", setup.name);
+                let text = lines_of(&setup.name, [error.to_string()]);
                 lost.get_or_insert(error);
                 text
             }
@@ -164,8 +165,13 @@ fn look(setup: &TargetSetup, interrupt: &Interrupt) -> Result<String> {
     lines.push(format!("a measurement of one thread would use cpu {}", units::cpus(&e.affinity)));
     lines.extend(hottest(&e));
     lines.extend(e.warnings.iter().map(|warning| format!("! {warning}")));
-    let lines = lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n"));
-    Ok(format!("{}\n{}", setup.name, lines.collect::<String>()))
+    Ok(lines_of(&setup.name, lines))
+}
+
+/// A target's name, and what is known of it: a line for each thing that says something.
+fn lines_of(name: &str, known: impl IntoIterator<Item = String>) -> String {
+    let known = known.into_iter().filter(|line| !line.is_empty());
+    known.fold(format!("{}\n", escape::line(name)), |text, line| text + "  " + &escape::line(&line) + "\n")
 }
 
 fn processor(e: &Environment) -> String {

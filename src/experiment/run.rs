@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Case, Folder, summary};
 use crate::error::{Error, Exit, Result};
+use crate::escape;
 use crate::measure::{self, Measurement, Progress};
 use crate::record::Record;
 use crate::report::{self, Breakdowns, Format};
@@ -128,7 +129,7 @@ fn one(
     let record = executor.measure(&planned, position)?;
     drop(planned);
     let kept = folder.write(case, &record);
-    executor.print(&format!("\n{name}\n{}", report::verdict(&record)))?;
+    executor.print(&format!("\n{}\n{}", escape::line(name), report::verdict(&record)))?;
     if let Err(error) = &kept {
         executor.note(&format!("{error}; {name} is printed instead"));
         executor.print(&format!("\n{}", report::render(&record, Format::Table, &Breakdowns::default())?))?;

@@ -8,6 +8,7 @@ mod axis;
 use std::fmt::Write;
 
 use crate::activation::Activation;
+use crate::escape;
 use axis::Axis;
 
 const WIDTH: f64 = 960.0;
@@ -38,7 +39,8 @@ const DASHES: [&str; 4] = ["none", "8 3", "2.5 2.5", "9 3 2 3"];
 
 /// The drawing of some activations, as an SVG document.
 pub fn svg(activations: &[Activation]) -> String {
-    let names: Vec<String> = activations.iter().map(Activation::to_string).collect();
+    let names: Vec<String> =
+        activations.iter().map(|activation| escape::xml(&activation.to_string())).collect();
     let half = activations.iter().map(half_width).fold(5.0, f64::min);
     let columns = legend_columns(&names);
     let rows = names.len().div_ceil(columns) as f64;

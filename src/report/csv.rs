@@ -1,5 +1,6 @@
 //! Comma-separated values: how the rows of a file are declared and written. Quoting is that of RFC 4180 with line
-//! feeds.
+//! feeds. A spreadsheet takes a cell for a formula that begins with a sign of one: such a cell has a single quote in front, but
+//! for numbers.
 
 use crate::record::Role;
 
@@ -27,15 +28,22 @@ pub fn line<T: AsRef<str>>(out: &mut String, cells: &[T]) {
         if i > 0 {
             out.push(',');
         }
-        if cell.contains(['"', ',', '\n', '\r']) || cell.trim() != cell {
+        let cell = if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() };
+        if cell.contains(['"', ',', ';', '\n', '\r', '\t']) || cell.trim() != cell {
             out.push('"');
             out.push_str(&cell.replace('"', "\"\""));
             out.push('"');
         } else {
-            out.push_str(cell);
+            out.push_str(&cell);
         }
     }
     out.push('\n');
+}
+
+/// Whether a spreadsheet would compute the cell.
+fn is_formula(cell: &str) -> bool {
+    const SIGNS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    cell.trim_start_matches(' ').starts_with(SIGNS) && cell.parse::<f64>().is_err()
 }
 
 /// A number in full; empty where there is none.
@@ -57,4 +65,34 @@ pub fn ends(interval: Option<[f64; 2]>) -> [String; 2] {
 pub fn role(role: Role) -> String {
     let json = serde_json::to_value(role).ok();
     json.as_ref().and_then(|json| json.as_str()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_quoted_and_never_computed() {
+        for (cell, written) in [
+            ("/model.0/act", "/model.0/act"),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"\nand y", "\"say \"\"x\"\"\nand y\""),
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+            ("-2+3,1", "\"'-2+3,1\""),
+            ("\t=1", "\"'\t=1\""),
+            ("\r=1", "\"'\r=1\""),
+            (" =1", "' =1"),
+            ("＝1", "'＝1"),
+            ("-", "'-"),
+            ("-0.3", "-0.3"),
+            ("+1e5", "+1e5"),
+            ("", ""),
+        ] {
+            let mut out = String::new();
+            line(&mut out, &[cell]);
+            assert_eq!(out, format!("{written}\n"), "{cell:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use crate::compare::{Against, Comparison, Matched, Outcome};
+use crate::escape::xml;
 use crate::units;
 
 /// The whole file; one suite for each newer side.
@@ -59,12 +60,12 @@ fn counts(cases: &[Case]) -> String {
 fn suite(out: &mut String, comparison: &Comparison, against: &Against) {
     let name = format!("{} against {}", against.new.name, comparison.base.name);
     let cases = cases(comparison, against);
-    *out += &format!("  <testsuite name=\"{}\" {}>\n", escape(&name), counts(&cases));
+    *out += &format!("  <testsuite name=\"{}\" {}>\n", xml(&name), counts(&cases));
     if !against.differences.is_empty() {
         *out += "    <properties>\n";
         for d in &against.differences {
             let value = format!("{} -> {}", d.base, d.new);
-            let (what, value) = (escape(d.what), escape(&value));
+            let (what, value) = (xml(d.what), xml(&value));
             *out += &format!("      <property name=\"differs: {what}\" value=\"{value}\"/>\n");
         }
         *out += "    </properties>\n";
@@ -76,7 +77,7 @@ fn suite(out: &mut String, comparison: &Comparison, against: &Against) {
 }
 
 fn write_case(out: &mut String, comparison: &Comparison, against: &Against, case: &Case) {
-    let (class, name, time) = (escape(&against.new.model), escape(case.name), case.seconds);
+    let (class, name, time) = (xml(&against.new.model), xml(case.name), case.seconds);
     let _ = write!(out, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time:.6}\">");
     let limit = units::percent(comparison.max_regression.unwrap_or(0.0));
     let told = |outcome: &Outcome| match outcome {
@@ -87,36 +88,8 @@ fn write_case(out: &mut String, comparison: &Comparison, against: &Against, case
         Outcome::Within => None,
     };
     if let Some((outcome, (element, what))) = case.outcome.and_then(|o| Some((o, told(&o)?))) {
-        let message = escape(&format!("{what}: {}", case.found));
+        let message = xml(&format!("{what}: {}", case.found));
         let _ = write!(out, "<{element} type=\"{}\" message=\"{message}\"/>", outcome.name());
     }
-    let _ = writeln!(out, "<system-out>{}</system-out></testcase>", escape(&case.found));
-}
-
-/// Text for an attribute or an element. Control characters have no place in XML 1.0, not even escaped.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&apos;",
-            '\t' | '\n' | '\r' => out.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_name_stays_text() {
-        assert_eq!(escape("a<b>&\"'\u{1b}\n"), "a&lt;b&gt;&amp;&quot;&apos;\u{fffd} ");
-    }
+    let _ = writeln!(out, "<system-out>{}</system-out></testcase>", xml(&case.found));
 }

@@ -3,9 +3,10 @@
 
 use super::grid::{Grid, Shown};
 use super::section::{Part, Section, Writer};
+use crate::escape;
 
 /// Characters that format running text, or may begin to.
-const SPECIAL: &str = "\\`*<~&#@";
+const SPECIAL: &str = "\\`*<~&$";
 
 pub struct Markdown;
 
@@ -22,8 +23,8 @@ impl Writer for Markdown {
             in_list = is_item;
             text += &match part {
                 Part::Title(record) => format!("### {}\n", code(record)),
-                Part::Line(line) => format!("- {}\n", escape(line)),
-                Part::Warning(warning) => format!("- **Warning:** {}\n", escape(warning)),
+                Part::Line(line) => format!("- {}\n", item(line)),
+                Part::Warning(warning) => format!("- **Warning:** {}\n", entities(warning)),
                 Part::Table(grid) => table(grid),
             };
         }
@@ -36,7 +37,7 @@ impl Writer for Markdown {
 
 /// A block that is folded away until somebody wants it.
 fn details(name: &str, body: &str) -> String {
-    format!("<details><summary>{}</summary>\n\n{body}\n</details>\n", escape(name))
+    format!("<details><summary>{}</summary>\n\n{body}\n</details>\n", entities(name))
 }
 
 /// The table with names as code, and never cut: a page scrolls.
@@ -54,20 +55,28 @@ fn table(grid: &Grid) -> String {
     text
 }
 
-/// Running text with special characters as entities, so that nothing in it formats.
-fn escape(text: &str) -> String {
+/// Running text with special characters as entities, so that nothing in it formats, links or calls anybody.
+fn entities(text: &str) -> String {
+    let text = escape::line(text);
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next = chars.peek().copied().unwrap_or(' ');
+    for (at, c) in text.char_indices() {
+        let rest = &text[at + c.len_utf8()..];
+        let next = rest.chars().next().unwrap_or(' ');
         let in_word = before.is_alphanumeric() && next.is_alphanumeric();
-        match c {
-            _ if c.is_control() => out.push('\u{fffd}'),
-            '_' if !in_word => out += "&#95;",
+        let formats = match c {
+            '_' => !in_word,
             // It could make a link of the words before it; elsewhere brackets hold intervals.
-            ']' if "([".contains(next) => out += "&#93;",
-            _ if SPECIAL.contains(c) => out += &format!("&#{};", u32::from(c)),
+            ']' => "([".contains(next),
+            // GitHub makes links of addresses.
+            ':' => rest.starts_with("//"),
+            'w' | 'W' => !before.is_alphanumeric() && rest.to_ascii_lowercase().starts_with("ww."),
+            _ => SPECIAL.contains(c),
+        };
+        match c {
+            // GitHub looks for people and issues in what is drawn: the comment keeps the name apart.
+            '@' | '#' => out += &format!("&#{};<!-- -->", u32::from(c)),
+            _ if formats => out += &format!("&#{};", u32::from(c)),
             _ => out.push(c),
         }
         before = c;
@@ -75,15 +84,24 @@ fn escape(text: &str) -> String {
     out
 }
 
+/// Running text at the start of an item, where some signs would begin a quotation, another list or a box to tick.
+fn item(text: &str) -> String {
+    let text = entities(text);
+    match text.chars().next() {
+        Some(sign @ ('>' | '+' | '-' | '[')) => format!("&#{};{}", u32::from(sign), &text[1..]),
+        _ => text,
+    }
+}
+
 /// Running text in a cell of a table.
 fn cell(text: &str) -> String {
-    escape(text).replace('|', "&#124;")
+    entities(text).replace('|', "&#124;")
 }
 
 /// A name as code. One that a code span can't hold in a table is written as a tag with entities.
 fn code(name: &str) -> String {
-    let hostile = |c: char| c.is_control() || matches!(c, '`' | '|' | '\\');
-    match name.trim() {
+    let hostile = |c: char| matches!(c, '`' | '|' | '\\');
+    match escape::line(name).trim() {
         "" => String::new(),
         name if name.contains(hostile) => format!("<code>{}</code>", cell(name)),
         name => format!("`{name}`"),
@@ -102,12 +120,26 @@ mod tests {
 
     #[test]
     fn a_hostile_name_formats_nothing_and_ends_no_cell() {
-        assert_eq!(escape("<img> *x* [y](z) [1, 2]"), "&#60;img> &#42;x&#42; [y&#93;(z) [1, 2]");
+        for (text, escaped) in [
+            ("<img> *x* [y](z) [1, 2]", "&#60;img> &#42;x&#42; [y&#93;(z) [1, 2]"),
+            ("line\nbreak @you #1", "line&#92;nbreak &#64;<!-- -->you &#35;<!-- -->1"),
+            ("[x]: y", "[x]: y"),
+            ("see https://x.y or www.x.y", "see https&#58;//x.y or &#119;ww.x.y"),
+            ("cost $x$", "cost &#36;x&#36;"),
+            ("\u{1b}[2J\u{202e}", "&#92;u001b[2J&#92;u202e"),
+            ("1.004 [0.997, 1.011]: `none`", "1.004 [0.997, 1.011]: &#96;none&#96;"),
+        ] {
+            assert_eq!(entities(text), escaped);
+        }
         assert_eq!(cell("a|b"), "a&#124;b");
-        assert_eq!(escape("line\nbreak @you #1"), "line\u{fffd}break &#64;you &#35;1");
-        assert_eq!(escape("leaky_relu _x_"), "leaky_relu &#95;x&#95;");
+        for (text, escaped) in [("> x", "&#62; x"), ("- x -1", "&#45; x -1"), ("[x]: /y", "&#91;x]: /y")] {
+            assert_eq!(item(text), escaped);
+        }
+        assert_eq!(entities("leaky_relu _x_"), "leaky_relu &#95;x&#95;");
         assert_eq!(code("/model.0/act/Mul"), "`/model.0/act/Mul`");
         assert_eq!(code("a|b`c\\"), "<code>a&#124;b&#96;c&#92;</code>");
+        assert_eq!(code("a\n| b"), "<code>a&#92;n&#124; b</code>");
+        assert_eq!(code("<script>@you</script>"), "`<script>@you</script>`");
         assert_eq!(code(" "), "");
     }
 

@@ -4,6 +4,7 @@ use super::facts;
 use super::grid::{Grid, UNKNOWN};
 use super::section::Section;
 use crate::compare::NamedRecord;
+use crate::escape;
 use crate::record::{Record, Role, Variant};
 use crate::units;
 
@@ -47,8 +48,8 @@ fn title(named: &NamedRecord) -> String {
     let environment = &named.record.environment;
     let name = if named.name.is_empty() { &environment.target } else { named.name };
     match environment.host.as_str() {
-        "" => name.to_owned(),
-        host => format!("{name}\n{host}"),
+        "" => escape::line(name).into_owned(),
+        host => format!("{}\n{}", escape::line(name), escape::line(host)),
     }
 }
 

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::grid::{Column, Grid, Shown};
 use super::section::{Part, Section, Writer};
+use crate::escape;
 
 /// Columns that a terminal and an issue tracker can be expected to show.
 pub const PAGE: usize = 100;
@@ -55,7 +56,7 @@ pub fn table(grid: &Grid) -> String {
 /// The width of each column: its widest cell, then the widest name gives way until the table fits.
 fn widths(columns: &[&Column], rows: &[Vec<&str>]) -> Vec<usize> {
     let widest = |(i, column): (usize, &&Column)| {
-        let cells = rows.iter().map(|row| width(&clean(row[i])));
+        let cells = rows.iter().map(|row| width(&escape::line(row[i])));
         cells.chain([widest_line(&column.title)]).max().unwrap_or(0)
     };
     let mut widths: Vec<usize> = columns.iter().enumerate().map(widest).collect();
@@ -79,12 +80,12 @@ pub fn width(text: &str) -> usize {
     text.chars().map(|c| if matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..) { 2 } else { 1 }).sum()
 }
 
-/// The text in at most `most` columns: cut in the middle, where names differ least, and without control
-/// characters, which a model's author could have put there.
+/// The text in at most `most` columns: cut in the middle, where names differ least. What a model's author could have put
+/// there to be obeyed by a terminal is written out.
 pub fn shorten(text: &str, most: usize) -> String {
-    let text = clean(text);
+    let text = escape::line(text);
     if width(&text) <= most {
-        return text;
+        return text.into_owned();
     }
     let keep = most.saturating_sub(1);
     let (front, back) = (keep - keep / 2, keep / 2);
@@ -99,10 +100,6 @@ pub fn shorten(text: &str, most: usize) -> String {
     let head = take(&mut text.chars(), front);
     let tail = take(&mut text.chars().rev(), back);
     head.into_iter().chain(['…']).chain(tail.into_iter().rev()).collect()
-}
-
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Running text broken at spaces, at most [`PAGE`] columns wide; the lines after the first start with `indent`.
@@ -158,7 +155,11 @@ mod tests {
 
     #[test]
     fn a_name_cannot_move_the_cursor() {
-        assert_eq!(shorten("a\u{1b}[2Jb\nc", 20), "a\u{fffd}[2Jb\u{fffd}c");
+        assert_eq!(shorten("a\u{1b}[2Jb\nc", 20), "a\\u001b[2Jb\\nc");
+        let mut grid = Grid::new().name("node").number("ms");
+        grid.row(["\u{202e}x".into(), "1".into()]);
+        grid.row(["plain name".into(), "2".into()]);
+        assert_eq!(table(&grid), "node        ms\n\\u202ex      1\nplain name   2\n");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod cleanup;
 pub mod error;
+pub mod escape;
 pub mod figures;
 pub mod files;
 pub mod process;
