@@ -8,6 +8,7 @@ mod commands;
 mod experiments;
 mod floors;
 mod hostile;
+mod hostile_text;
 mod neon;
 mod nodes;
 mod sites;
