@@ -199,7 +199,7 @@ impl Session<'_> {
                         self.failed.insert(index, failure.message);
                         *worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
                     }
-                    _ => return Err(refused(WHAT, &failure)),
+                    _ => return Err(refused(WHAT, failure)),
                 },
             }
         };
@@ -344,7 +344,7 @@ impl Session<'_> {
         patience: Duration,
         what: &str,
     ) -> Result<Reply, Stop> {
-        self.answer(worker, request, patience, what)?.map_err(|failure| refused(what, &failure))
+        self.answer(worker, request, patience, what)?.map_err(|failure| refused(what, failure))
     }
 
     /// The reply, or what the worker says against it.
@@ -384,8 +384,8 @@ fn fresh_ns(turns: &Turns) -> f64 {
     median as f64 / f64::from(turns.batch.max(1))
 }
 
-fn refused(what: &str, failure: &Failure) -> Stop {
-    Stop::Refused(Error::input(format!("{what}: {}", failure.message)))
+fn refused(what: &str, failure: Failure) -> Stop {
+    Stop::Refused(failure.into_error().context(what))
 }
 
 fn unexpected(reply: &Reply) -> Stop {

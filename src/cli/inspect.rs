@@ -134,7 +134,7 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
     let mut worker = Local.start(&Interrupt::default()).map_err(|e| e.message)?;
     match worker.ask(&request, PATIENCE) {
         Ok(Reply::Loaded(loaded)) => Ok(loaded),
-        Ok(Reply::Error(failure)) => Err(failure.message),
+        Ok(Reply::Error(failure)) => Err(failure.into_error().message),
         Ok(_) => Err("the worker answered something else".to_owned()),
         Err(lost) => Err(lost.to_string()),
     }

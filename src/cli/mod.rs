@@ -76,7 +76,7 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     cleanup::on_panic(|panic| {
-        note(&format!("oplat: a fault of oplat's own: {}; please report it", panic.message));
+        note(&format!("oplat: {}", Error::bug(&panic.message)));
     });
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,

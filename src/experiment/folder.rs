@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Case;
 use crate::error::{Error, Result};
 use crate::files::Destination;
-use crate::measure::{Measurement, Subject};
+use crate::measure::{self, Measurement, Subject};
 use crate::protocol::Input;
 use crate::record::{self, Record, SCHEMA};
 use crate::units;
@@ -91,9 +91,8 @@ pub fn planned_otherwise(record: &Record, planned: &Measurement) -> Option<Strin
         let now = &planned.target;
         return Some(format!("it was measured on target {}, this is {now}", record.environment.target));
     }
-    let lost = |v: &record::Variant| v.error.is_some() && !v.refused;
     let cut_off = record.settings.interrupted || record.settings.lost.is_some();
-    if (cut_off || record.variants.iter().any(lost)) && record.settings.groups.is_some() {
+    if (cut_off || record.variants.iter().any(measure::is_lost)) && record.settings.groups.is_some() {
         return Some("it was measured in groups, which can't be gone on with".into());
     }
     model(record, planned).or_else(|| settings(record, planned)).or_else(|| variants(record, planned))

@@ -138,11 +138,16 @@ fn one(
     Ok((record, kept.and(complete)))
 }
 
-/// Keeps the first error, but one of something that was lost rather than one of what can't be done. Returns the
-/// other, if there are two.
+/// Keeps the first error, but a bug of ours or something that was lost rather than what can't be done. Returns the other,
+/// if there are two.
 pub fn keep_worst(kept: &mut Option<Error>, error: Error) -> Option<Error> {
+    let rank = |error: &Error| match error.exit {
+        Exit::Bug => 2,
+        Exit::Lost => 1,
+        _ => 0,
+    };
     match kept {
-        Some(known) if known.exit == Exit::Lost || error.exit != Exit::Lost => Some(error),
+        Some(known) if rank(known) >= rank(&error) => Some(error),
         _ => kept.replace(error),
     }
 }

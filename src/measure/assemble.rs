@@ -8,6 +8,7 @@ use super::attribute::{attribute, share_shapes, unplaced};
 use super::raw::{Raw, RawFork, RawVariant};
 use super::{Measurement, Planned};
 use crate::environment;
+use crate::error::Exit;
 use crate::figures;
 use crate::record::{
     Bookkeeping, Engine, Environment, Fork, Input, Memory, Model, Op, Profiled, Record, SCHEMA, Settings,
@@ -24,7 +25,7 @@ pub fn record(
     started: SystemTime,
 ) -> Record {
     let settings = settings(measurement, &raw);
-    let lost = raw.variants.iter().any(|v| v.error.as_ref().is_some_and(|e| !e.refused));
+    let lost = raw.variants.iter().any(|v| v.error.as_ref().is_some_and(|e| e.exit == Exit::Lost));
     let missing = raw.interrupted || raw.lost.is_some() || lost;
     let models: Vec<Model> = (0..measurement.subjects.len()).map(|s| model(measurement, s, &raw)).collect();
     let mut variants: Vec<Variant> = measurement
@@ -163,7 +164,8 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         ops,
         forks,
         error: raw.error.as_ref().map(|e| e.message.clone()),
-        refused: raw.error.as_ref().is_some_and(|e| e.refused),
+        refused: raw.error.as_ref().is_some_and(|e| e.exit == Exit::Input),
+        bug: raw.error.as_ref().is_some_and(|e| e.exit == Exit::Bug),
     }
 }
 

@@ -37,7 +37,7 @@ impl<'t> MachineClient<'t> {
         let machine = match worker.ask(&request, PATIENCE) {
             Ok(Reply::Machine(machine)) => *machine,
             Ok(Reply::Unknown { .. }) => return Err(stranger(target)),
-            Ok(Reply::Error(failure)) => return Err(Error::input(failure.message)),
+            Ok(Reply::Error(failure)) => return Err(failure.into_error()),
             Ok(_) => return Err(stranger(target)),
             Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),
             Err(lost) => return Err(Error::lost(format!("target {}: worker {lost}", target.name()))),

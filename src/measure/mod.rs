@@ -44,7 +44,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::device::Target;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::figures;
 use crate::protocol::{Input, Load};
 use crate::record::{self, Lowering, Margin, Record, Role};
@@ -54,6 +54,7 @@ use raw::Raw;
 
 pub use crate::device::Interrupt;
 pub(crate) use plan::order;
+pub use resume::is_lost;
 #[cfg(test)]
 pub(crate) use tests::scripted;
 pub use tune::{Candidate, candidates};
@@ -225,20 +226,17 @@ pub fn complete(record: &Record, resumable: bool) -> Result<()> {
             settings.forks
         )));
     }
-    let failed: Vec<_> = record.variants.iter().filter_map(|v| Some((v, v.error.as_ref()?))).collect();
-    let first = failed.iter().find(|(v, _)| !v.refused).or(failed.first());
-    let Some((variant, error)) = first else { return Ok(()) };
+    let failed: Vec<_> = record.variants.iter().filter_map(|v| Some((v, raw::failure_of(v)?))).collect();
+    let exit = raw::worst(failed.iter().map(|(_, error)| error.exit));
+    let Some((variant, error)) = failed.iter().find(|(_, error)| error.exit == exit) else { return Ok(()) };
     let more = match failed.len() {
         1 => String::new(),
         n => format!(" ({n} of {} variants failed)", record.variants.len()),
     };
-    let message = format!("{}: {error}{more}", variant.name);
-    if variant.refused {
-        return Err(Error::input(message));
-    }
-    let again =
-        if resumable && record.settings.groups.is_none() { "; --resume measures it again" } else { "" };
-    Err(Error::lost(message + again))
+    let message = format!("{}: {}{more}", variant.name, error.message);
+    let is_taken_up = exit == Exit::Lost && resumable && record.settings.groups.is_none();
+    let again = if is_taken_up { "; --resume measures it again" } else { "" };
+    Err(Error { exit, message: message + again })
 }
 
 /// As [`measure`], by another clock.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Measurement;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::protocol::{Batched, Loaded, Memory, Runs};
 use crate::record::{Fork, OutputChange, Record, Variant};
 
@@ -63,8 +63,8 @@ pub struct RawFork {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failed {
     pub message: String,
-    /// The engine said no (bad input), as opposed to a worker that is gone.
-    pub refused: bool,
+    /// The engine said no (bad input), a worker is gone, or it is a bug of ours.
+    pub exit: Exit,
 }
 
 impl RawVariant {
@@ -111,11 +111,10 @@ impl Raw {
             let (number, ops_ns) = (fork.number.or(Some(at)), fork.ops_ns.clone());
             RawFork { fork: Fork { number, ops_ns: vec![], ..fork.clone() }, ops_ns }
         };
-        let refused = |v: &Variant| v.error.clone().filter(|_| v.refused);
         let variant = |v: &Variant| RawVariant {
             forks: v.forks.iter().enumerate().map(fork).collect(),
             ops_before: v.ops.iter().map(|op| op.op.clone()).collect(),
-            error: refused(v).map(|message| Failed { message, refused: true }),
+            error: failure_of(v).filter(|failed| failed.exit != Exit::Lost),
             ..RawVariant::default()
         };
         Self {
@@ -205,9 +204,25 @@ impl Raw {
         let alike = self.shared_failure().is_some();
         let who = if alike { String::new() } else { format!("{}: ", planned.name) };
         let message = format!("{name}: {who}{}", error.message);
-        if failed().all(|(_, e)| e.refused) {
-            return Err(Error::input(message));
+        match worst(failed().map(|(_, error)| error.exit)) {
+            Exit::Lost => Err(Error::lost(format!("{message}; try a smaller --input, or another --target"))),
+            exit => Err(Error { exit, message }),
         }
-        Err(Error::lost(format!("{message}; try a smaller --input, or another --target")))
     }
+}
+
+/// Why a variant of a record failed, if it did.
+pub fn failure_of(variant: &Variant) -> Option<Failed> {
+    let exit = match (variant.bug, variant.refused) {
+        (true, _) => Exit::Bug,
+        (false, true) => Exit::Input,
+        (false, false) => Exit::Lost,
+    };
+    Some(Failed { message: variant.error.clone()?, exit })
+}
+
+/// What outweighs the others: a bug of ours, then something lost.
+pub fn worst(exits: impl Iterator<Item = Exit> + Clone) -> Exit {
+    let found = [Exit::Bug, Exit::Lost].into_iter().find(|&exit| exits.clone().any(|other| other == exit));
+    found.unwrap_or(Exit::Input)
 }

@@ -1,8 +1,8 @@
 //! Going on from the record of a measurement that was cut off, or that lost a variant.
 
-use super::raw::TakenUp;
+use super::raw::{self, TakenUp};
 use super::{Measurement, Planned};
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::record::{Memory, Op, Record, Role, Variant};
 use crate::units;
 
@@ -16,8 +16,9 @@ fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
     (settings.interrupted || settings.lost.is_some()) && settings.forks < planned.forks
 }
 
-fn is_lost(variant: &Variant) -> bool {
-    variant.error.is_some() && !variant.refused
+/// Whether another try may end otherwise.
+pub fn is_lost(variant: &Variant) -> bool {
+    raw::failure_of(variant).is_some_and(|failed| failed.exit == Exit::Lost)
 }
 
 /// The variants that a measurement lost which otherwise came to its end. They get as many forks as they lack, beside those
@@ -62,7 +63,7 @@ pub fn same_cpus(earlier: &Record, now: &[usize]) -> Result<()> {
 pub fn fill_in(record: &mut Record, earlier: &Record) {
     record.started_at.clone_from(&earlier.started_at);
     for (now, was) in record.variants.iter_mut().zip(&earlier.variants) {
-        if was.refused {
+        if was.error.is_some() && !is_lost(was) {
             // It wasn't started again.
             now.clone_from(was);
         } else {

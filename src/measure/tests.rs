@@ -441,6 +441,32 @@ fn something_lost_outweighs_something_refused() {
 }
 
 #[test]
+fn a_bug_of_ours_is_neither_the_models_fault_nor_the_workers() {
+    let bug = |request: &Request| {
+        let failure =
+            Failure { node: Some(0), bug: true, ..Failure::new("oplat panicked: index (ops.rs:1)") };
+        matches!(request, Request::Load(_)).then_some(Ok(Reply::Error(failure)))
+    };
+    let said = "this is a bug in oplat, not in your input: oplat panicked: index (ops.rs:1) (node /conv (Conv)); \
+                please report it with this line, the command and the model";
+    let all = World::new(&[MS; 3], move |_, request| bug(request));
+    let error = measured(&all, &Interrupt::default()).expect_err("nothing to measure");
+    assert_eq!((error.exit_code(), error.message.as_str()), (70, format!("tiny: {said}").as_str()));
+    // It outweighs what was lost, also when the record is read again.
+    let one = World::new(&[10 * MS; 3], move |m, request| match (m.variant, request) {
+        (1, Request::Turn { .. }) => died(End::Signal(9), None),
+        (2, request) => bug(request),
+        _ => None,
+    });
+    let record = measured(&one, &Interrupt::default()).expect("one is measured");
+    let record: Record =
+        serde_json::from_str(&serde_json::to_string(&record).expect("JSON")).expect("a record");
+    let error = complete(&record, true).expect_err("two are missing");
+    assert_eq!(error.exit, Exit::Bug);
+    assert!(error.message.starts_with(&format!("control: {said}")), "{error}");
+}
+
+#[test]
 fn a_model_too_slow_for_its_time_is_said_so_with_how_much() {
     let world = World::new(&[4_000 * MS; 3], |_, _| None);
     let (record, notes) = with_notes(&world, &measurement());

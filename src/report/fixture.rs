@@ -129,6 +129,7 @@ pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant 
         model: None,
         group: 0,
         refused: false,
+        bug: false,
     }
 }
 

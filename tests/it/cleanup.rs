@@ -18,12 +18,31 @@ fn nothing_is_left_behind() {
         .env("TMPDIR", place.path())
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(output.status.code(), Some(70), "no exit code of a result: {output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.starts_with("told: two lines (cleanup.rs:") && said.lines().count() == 1, "{said}");
     let left: Vec<_> =
         std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["done"], "only what the guard wrote");
+}
+
+#[test]
+fn a_panic_of_the_standard_library_is_told_with_who_called_it() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cleanup::ends_in_the_standard_library", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("told: capacity overflow (cleanup.rs:"), "{said}");
+    assert!(said.contains("tests/it/cleanup.rs"), "{said}");
+}
+
+#[test]
+#[ignore = "the other test runs it in a process of its own"]
+fn ends_in_the_standard_library() {
+    cleanup::on_panic(|panic| eprintln!("told: {} {}", panic.message, panic.file));
+    let too_much: Vec<u64> = Vec::with_capacity(std::hint::black_box(usize::MAX));
+    unreachable!("{too_much:?}");
 }
 
 /// A thread panics while others are at work.

@@ -11,12 +11,14 @@ use tempfile::TempDir;
 use crate::support::{path, run};
 
 /// Clears the screen, sets the title, turns the direction, goes back to the line's start, ends lines, cells and tags.
-const EVIL: &str = "=\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}\u{7f}\r|`<script>\n! fake";
+const EVIL: &str =
+    "=\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}\u{7f}\r|`<script>\n! fake";
 
 /// Fails if the text has in it what a terminal obeys or hides, or a line that a name made. In CSV a quoted cell may have
 /// several lines.
 fn assert_harmless(text: &str, what: &str) {
-    let obeyed = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}".contains(c);
+    let obeyed =
+        |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}".contains(c);
     assert!(!text.contains(obeyed), "{what}: {text:?}");
     let is_csv = what.contains("csv");
     assert!(is_csv || !text.lines().any(|line| line.trim_start().starts_with("! fake")), "{what}: {text}");
@@ -152,8 +154,18 @@ fn a_refusal_that_names_something_hostile_is_one_line() {
 fn a_record_whose_texts_are_hostile_is_shown_as_text() {
     fn spoil(value: &mut Value, key: &str) {
         const WORDS: [&str; 12] = [
-            "schema", "started_at", "role", "lowering", "denormals", "verdict", "profile", "interrupted",
-            "clock", "governor_kind", "sha256", "kind",
+            "schema",
+            "started_at",
+            "role",
+            "lowering",
+            "denormals",
+            "verdict",
+            "profile",
+            "interrupted",
+            "clock",
+            "governor_kind",
+            "sha256",
+            "kind",
         ];
         match value {
             Value::String(text) if !WORDS.contains(&key) => text.push_str(EVIL),

@@ -50,14 +50,22 @@ pub fn announce(node: usize) {
 /// The failure that a panic is: whose it was, what it said, and the node or activation at which it happened, where that is
 /// known. `file` is the source file from which it came.
 pub fn panicked(message: &str, file: &str) -> Failure {
-    let whose = if is_own(Path::new(file)) { "oplat" } else { ENGINE.get().map_or("oplat", String::as_str) };
-    let node = NODE.get().or_else(|| names::decode(message));
-    Failure { message: one_line(&format!("{whose} panicked: {message}")), node, solo: SOLO.get() }
+    let engine = ENGINE.get().filter(|_| !is_own(Path::new(file)));
+    let whose = engine.map_or("oplat", String::as_str);
+    Failure {
+        message: one_line(&format!("{whose} panicked: {message}")),
+        node: NODE.get().or_else(|| names::decode(message)),
+        solo: SOLO.get(),
+        bug: engine.is_none(),
+    }
 }
 
-/// Whether a source file is our own. The compiler knows files of the workspace by their paths in it, and those of
-/// dependencies by the folder that is named after their crate.
+/// Whether a source file is our own. The compiler knows files of the workspace by their paths in it, or by its folder, and
+/// those of dependencies by the folder that is named after their crate.
 fn is_own(file: &Path) -> bool {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    let file = workspace.and_then(|folder| file.strip_prefix(folder).ok()).unwrap_or(file);
+    let file = file.strip_prefix(".").unwrap_or(file);
     let folders: Vec<_> = file.iter().map(|f| f.to_string_lossy()).collect();
     let package = folders.iter().rposition(|f| f == "src").and_then(|src| folders.get(src.checked_sub(1)?));
     file.starts_with("src")
@@ -90,12 +98,16 @@ mod tests {
             ("crates/tract/src/ops.rs".to_owned(), "oplat"),
             ("src/worker.rs".to_owned(), "oplat"),
             (format!("{registry}oplat-tract-0.1.0/src/ops.rs"), "oplat"),
+            (file!().to_owned(), "oplat"),
+            (format!("{}/src/at.rs", env!("CARGO_MANIFEST_DIR")), "oplat"),
+            ("./src/worker.rs".to_owned(), "oplat"),
             (format!("{registry}tract-core-0.23.9/src/ops/cnn/conv.rs"), "tract"),
             (format!("{registry}ndarray-0.17.1/src/lib.rs"), "tract"),
             ("vendor/tract-core/src/lib.rs".to_owned(), "tract"),
         ] {
             let failure = panicked("index\n out of bounds", &file);
             assert_eq!(failure.message, format!("{whose} panicked: index out of bounds"), "{file}");
+            assert_eq!(failure.bug, whose == "oplat", "{file}");
         }
     }
 

@@ -60,8 +60,8 @@ pub struct Panic {
     pub file: String,
 }
 
-/// From now on a panic, in whatever thread, is told, all guards' actions run, the latest first, and the process ends as
-/// it does after bad input.
+/// From now on a panic, in whatever thread, is told, all guards' actions run, the latest first, and the process ends with
+/// an exit code that no result has.
 pub fn on_panic(tell: impl Fn(&Panic) + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |panic| {
         if ENDING.swap(true, Ordering::SeqCst) {
@@ -78,7 +78,7 @@ pub fn on_panic(tell: impl Fn(&Panic) + Send + Sync + 'static) {
                 None => break,
             }
         }
-        std::process::exit(Exit::Input as i32);
+        std::process::exit(Exit::Bug as i32);
     }));
 }
 
@@ -90,20 +90,65 @@ impl Panic {
     fn of(panic: &PanicHookInfo) -> Self {
         let text = panic.payload_as_str().unwrap_or("for no stated reason");
         let words: Vec<&str> = text.split_whitespace().collect();
-        let place = panic.location().map(|place| {
-            let file = Path::new(place.file()).file_name().unwrap_or_default().to_string_lossy();
-            format!(" ({file}:{})", place.line())
-        });
-        Self {
-            message: format!("{}{}", words.join(" "), place.unwrap_or_default()),
-            file: panic.location().map_or(String::new(), |place| place.file().to_owned()),
+        let Some(place) = panic.location().map(|place| format!("{}:{}", place.file(), place.line())) else {
+            return Self { message: words.join(" "), file: String::new() };
+        };
+        let trace = || std::backtrace::Backtrace::force_capture().to_string();
+        let caller = if is_std(&place) { caller(&trace()) } else { None };
+        let place = caller.unwrap_or(place);
+        let mut parts = place.split(':');
+        let file = parts.next().unwrap_or_default();
+        let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+        let line = parts.next().unwrap_or_default();
+        Self { message: format!("{} ({name}:{line})", words.join(" ")), file: file.to_owned() }
+    }
+}
+
+/// Whether a source file is the standard library's, which panics for whoever called it.
+fn is_std(file: &str) -> bool {
+    file.starts_with("/rustc/") || file.contains("/library/")
+}
+
+/// The place outside of the standard library from which a panic comes, `FILE:LINE`, by its stack: a function, then `at` its
+/// place where that is known. `None` if the function isn't known, or is of a crate whose places aren't.
+fn caller(trace: &str) -> Option<String> {
+    let mut lines = trace.lines().skip_while(|line| !line.contains("rust_begin_unwind")).skip(1).peekable();
+    while let Some(function) = lines.next() {
+        let place = lines.next_if(|line| line.trim_start().starts_with("at "));
+        let Some((_, name)) = function.split_once(": ") else { continue };
+        let of_std =
+            ["core::", "alloc::", "std::"].iter().any(|std| name.trim_start_matches('<').starts_with(std));
+        match place.and_then(|place| place.trim_start().strip_prefix("at ")) {
+            Some(place) if is_std(place) => {}
+            Some(place) => return Some(place.to_owned()),
+            None if of_std => {}
+            None => return None,
         }
     }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_the_standard_library_is_its_callers() {
+        let trace = |frames: &str| {
+            format!(
+                "   0: hook\n   1: __rustc::rust_begin_unwind\n   2: core::panicking::panic_fmt\n{frames}"
+            )
+        };
+        let std = "   3: alloc::raw_vec::capacity_overflow\n             at /rustc/59/library/alloc/src/raw_vec/mod.rs:28:5\n\
+                   \x20  4: <alloc::vec::Vec<T> as core::iter::Extend>::extend\n";
+        let ours = "   6: describe\n             at ./crates/tract/src/ops.rs:12:9\n";
+        let place = caller(&trace(&format!("{std}{ours}")));
+        assert_eq!(place.as_deref(), Some("./crates/tract/src/ops.rs:12:9"));
+        for other in ["   5: <tract_core::ops::Conv as tract_core::Op>::eval\n", "   5: <unknown>\n"] {
+            assert_eq!(caller(&trace(&format!("{std}{other}{ours}"))), None, "{other}");
+        }
+        assert_eq!(caller("stripped"), None);
+    }
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
 

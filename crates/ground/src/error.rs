@@ -15,6 +15,8 @@ pub enum Exit {
     Lost = 3,
     /// The measurement can't tell.
     Inconclusive = 4,
+    /// A fault of oplat's own, which says nothing of the input: the number that sysexits.h has for it.
+    Bug = 70,
 }
 
 /// An error with one line for the user and an exit code for scripts.
@@ -35,6 +37,15 @@ impl Error {
     /// A lost worker, target or an interruption (exit code 3).
     pub fn lost(message: impl Into<String>) -> Self {
         Self { exit: Exit::Lost, message: message.into() }
+    }
+
+    /// A fault of our own (exit code 70): what happened. It is told with what to report.
+    pub fn bug(what: impl fmt::Display) -> Self {
+        let report = "please report it with this line, the command and the model";
+        Self {
+            exit: Exit::Bug,
+            message: format!("this is a bug in oplat, not in your input: {what}; {report}"),
+        }
     }
 
     /// A file that can't be read or written (exit code 2); `action` is "read", "write", …

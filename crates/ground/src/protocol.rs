@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::record::bench::Values;
 use crate::record::{Denormals, Engine, Environment, InTurns, Lowering, Oplat};
 
@@ -182,11 +183,19 @@ pub struct Failure {
     /// Index of the solo that was being made ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solo: Option<usize>,
+    /// A fault of oplat's own: neither the model nor the engine is to blame.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bug: bool,
 }
 
 impl Failure {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }
+    }
+
+    /// For the user, whose input it is unless it is a fault of our own.
+    pub fn into_error(self) -> Error {
+        if self.bug { Error::bug(self.message) } else { Error::input(self.message) }
     }
 }
 

@@ -22,7 +22,7 @@ pub fn from_error(doing: &str, error: &TractError) -> Failure {
             format!("tract cannot {doing} it: {}", reason.unwrap_or_default())
         }
     };
-    Failure { message, node, solo: None }
+    Failure { message, node, ..Failure::default() }
 }
 
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {

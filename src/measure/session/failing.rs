@@ -2,6 +2,7 @@
 
 use super::{Session, Stop};
 use crate::device::{End, Lost};
+use crate::error::{Error, Exit};
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::measure::raw::Failed;
 use crate::onnx;
@@ -14,18 +15,22 @@ impl Session<'_, '_> {
         }
         let failed = match error {
             ClientError::Interrupted => return Err(Stop::Interrupted),
-            ClientError::Other(message) => Failed { message, refused: false },
+            ClientError::Other(message) => Failed { message, exit: Exit::Lost },
             ClientError::Refused(failure) => {
                 let at =
                     failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
                 // The user knows the model, not the file that was written for the worker.
                 let message = failure.message.replace(&format!("{}: ", self.files.model(variant)), "");
-                Failed { message: format!("the engine can't run it{at}: {message}"), refused: true }
+                let error = match failure.bug {
+                    true => Error::bug(format!("{message}{at}")),
+                    false => Error::input(format!("the engine can't run it{at}: {message}")),
+                };
+                Failed { message: error.message, exit: error.exit }
             }
             ClientError::Died(lost) => {
                 let loaded = self.raw.variants[variant].loaded.is_some();
                 let place = if loaded { self.place(variant)? } else { " while loading".into() };
-                Failed { message: format!("worker {lost}{place}"), refused: false }
+                Failed { message: format!("worker {lost}{place}"), exit: Exit::Lost }
             }
         };
         self.raw.variants[variant].error = Some(failed);

@@ -172,6 +172,7 @@ mod tests {
             ops: vec![],
             error: None,
             refused: false,
+            bug: false,
         }
     }
 

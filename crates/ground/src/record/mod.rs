@@ -226,6 +226,9 @@ pub struct Variant {
     /// Whether that is because the engine refused the model, and not because a worker was lost.
     #[serde(default)]
     pub refused: bool,
+    /// Whether it is a fault of oplat's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bug: bool,
 }
 
 /// A site and what became of it.
