@@ -48,7 +48,7 @@ impl Target for World {
         unreachable!("no files are needed")
     }
 
-    fn get(&self, _: &str) -> Result<Vec<u8>> {
+    fn get(&self, _: &str, _: u64) -> Result<Vec<u8>> {
         unreachable!("no files are needed")
     }
 

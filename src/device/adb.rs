@@ -60,9 +60,9 @@ impl Shell for Adb {
     fn connect(&self, interrupt: &Interrupt) -> Result<(), Failed> {
         // The server connects to devices in the network only when it is told to, and forgets those that it lost.
         if let Some(serial) = self.serial.as_ref().filter(|serial| serial.contains(':')) {
-            shell::finish(Command::new("adb").args(["connect", serial]), None, LIMIT, interrupt)?;
+            shell::finish(Command::new("adb").args(["connect", serial]), LIMIT, interrupt)?;
         }
-        let (state, said) = shell::finish(self.client().arg("get-state"), None, LIMIT, interrupt)?;
+        let (state, said) = shell::finish(self.client().arg("get-state"), LIMIT, interrupt)?;
         let state = String::from_utf8_lossy(&state).trim().to_owned();
         match state.as_str() {
             "device" | "recovery" => Ok(()),
@@ -85,7 +85,7 @@ impl Shell for Adb {
 
 /// The serials of the devices that the client knows; else what to do to have them.
 pub fn phones() -> Result<Vec<String>, String> {
-    let listed = shell::finish(Command::new("adb").arg("devices"), None, LIMIT, &Interrupt::default());
+    let listed = shell::finish(Command::new("adb").arg("devices"), LIMIT, &Interrupt::default());
     match listed {
         Ok((list, _)) => Ok(serials(&String::from_utf8_lossy(&list))),
         Err(Failed::Client(_)) => {

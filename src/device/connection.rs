@@ -1,15 +1,17 @@
 //! A child process that answers JSON lines: its pipes, its deadline and its end.
 //!
 //! Two threads read what it says and pass it on through one channel, so that waiting needs no polling: a
-//! reply, the end of the child, the deadline and the user's interrupt all end the same wait.
+//! reply, the end of the child, the deadline and the user's interrupt all end the same wait. A third one writes, so that a
+//! child which doesn't read keeps nobody. None of them holds more than one line, however much the child says.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::io::{BufReader, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::bounded::{LONGEST_REPLY, Line, next_line, next_note};
 use super::{End, Interrupt, Lost, Worker, shell};
 use crate::protocol::{Reply, Request};
 
@@ -23,6 +25,8 @@ const KEPT_LINES: usize = 20;
 #[derive(Debug)]
 pub(super) enum Event {
     Reply(String),
+    /// A line of stdout is longer than any reply.
+    TooLong,
     Said(String),
     /// stdout is closed: the child is ending.
     OutEnded,
@@ -39,11 +43,11 @@ struct Remote {
 /// A child and its pipes.
 pub(super) struct Connection {
     child: Child,
-    /// `None` once the child is to end.
-    stdin: Option<ChildStdin>,
+    /// Lines for its stdin; `None` once the child is to end.
+    stdin: Option<Sender<Vec<u8>>>,
     events: Receiver<Event>,
     /// Kept so that the interrupt can wake the wait as long as the connection lives.
-    _waker: Arc<Sender<Event>>,
+    _waker: Arc<SyncSender<Event>>,
     said: VecDeque<String>,
     at: Option<usize>,
     err_ended: bool,
@@ -62,17 +66,24 @@ impl Connection {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
         let mut child = command.spawn()?;
-        let (sender, events) = channel();
+        let (sender, events) = sync_channel(1);
         if let Some(out) = child.stdout.take() {
-            pass_on(out, sender.clone(), Event::Reply, Event::OutEnded);
+            let mut out = BufReader::new(out);
+            let next = move || match next_line(&mut out, LONGEST_REPLY)? {
+                Line::Whole(line) => Some(Event::Reply(line)),
+                Line::Cut(_) => Some(Event::TooLong),
+            };
+            pass_on(next, sender.clone(), Event::OutEnded);
         }
         if let Some(err) = child.stderr.take() {
-            pass_on(err, sender.clone(), Event::Said, Event::ErrEnded);
+            let mut err = BufReader::new(err);
+            pass_on(move || next_note(&mut err).map(Event::Said), sender.clone(), Event::ErrEnded);
         }
+        let stdin = child.stdin.take().map(|pipe| write_to(pipe, sender.clone()));
         let waker = Arc::new(sender);
         interrupt.wake(&waker);
         Ok(Self {
-            stdin: child.stdin.take(),
+            stdin,
             child,
             events,
             _waker: waker,
@@ -95,17 +106,23 @@ impl Connection {
     fn send(&mut self, request: &Request) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        let Some(stdin) = &mut self.stdin else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
-        stdin.write_all(&line)?;
-        stdin.flush()
+        let gone = || std::io::ErrorKind::BrokenPipe.into();
+        self.stdin.as_ref().ok_or_else(gone)?.send(line).map_err(|_| gone())
     }
 
     /// Waits for the next line of stdout; listens to stderr meanwhile.
     fn receive(&mut self, patience: Duration) -> Result<String, Lost> {
         let deadline = Instant::now() + patience;
         loop {
-            match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            if self.interrupt.is_raised() {
+                return Err(Lost::Interrupted);
+            }
+            match self.next_event(deadline) {
                 Ok(Event::Reply(line)) => return Ok(line),
+                Ok(Event::TooLong) => {
+                    self.kill();
+                    return Err(self.lost(End::TooLong));
+                }
                 Ok(Event::Said(line)) => self.hear(line),
                 Ok(Event::ErrEnded) => self.err_ended = true,
                 Ok(Event::Interrupted) => return Err(Lost::Interrupted),
@@ -119,6 +136,14 @@ impl Connection {
                     return Err(self.lost(End::Hung(patience)));
                 }
             }
+        }
+    }
+
+    /// What comes next, if it comes before the deadline. A child that never stops talking wins no time by it.
+    fn next_event(&self, deadline: Instant) -> Result<Event, RecvTimeoutError> {
+        match deadline.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(RecvTimeoutError::Timeout),
+            left => self.events.recv_timeout(left),
         }
     }
 
@@ -142,7 +167,7 @@ impl Connection {
     fn drain(&mut self) {
         let deadline = Instant::now() + LAST_WORDS;
         while !self.err_ended {
-            match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self.next_event(deadline) {
                 Ok(Event::Said(line)) => self.hear(line),
                 Ok(Event::ErrEnded) => self.err_ended = true,
                 Ok(_) => {}
@@ -228,26 +253,34 @@ fn end_of(status: ExitStatus) -> End {
     End::Exit(status.code())
 }
 
-/// Passes the lines of a pipe on, from a thread that ends with the pipe or with the connection.
-fn pass_on(
-    pipe: impl Read + Send + 'static,
-    events: Sender<Event>,
-    line_event: impl Fn(String) -> Event + Send + 'static,
-    end: Event,
-) {
+/// Passes on what comes from a pipe, from a thread that ends with the pipe or with the connection.
+fn pass_on(mut next: impl FnMut() -> Option<Event> + Send + 'static, events: SyncSender<Event>, end: Event) {
     std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = vec![];
-        while matches!(pipe.read_until(b'\n', &mut line), Ok(1..)) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            if events.send(line_event(text)).is_err() {
+        while let Some(event) = next() {
+            let is_last = matches!(event, Event::TooLong);
+            if events.send(event).is_err() || is_last {
                 return;
             }
-            line.clear();
         }
         // Nobody may be left to hear it.
         let _ = events.send(end);
     });
+}
+
+/// Writes lines to a pipe, from a thread that ends when there are no more; that none can be written means that the child
+/// is ending.
+fn write_to(mut pipe: impl Write + Send + 'static, events: SyncSender<Event>) -> Sender<Vec<u8>> {
+    let (sender, lines) = channel::<Vec<u8>>();
+    std::thread::spawn(move || {
+        for line in lines {
+            if pipe.write_all(&line).and_then(|()| pipe.flush()).is_err() {
+                // Nobody may be left to hear it.
+                let _ = events.send(Event::OutEnded);
+                return;
+            }
+        }
+    });
+    sender
 }
 
 #[cfg(all(test, unix))]
@@ -314,6 +347,30 @@ mod tests {
     fn a_line_that_is_no_reply_ends_the_worker() {
         let (end, ..) = died(ask("echo Welcome to the launcher"));
         assert_eq!(end, End::Garbled("Welcome to the launcher".into()));
+    }
+
+    #[test]
+    fn a_child_that_never_stops_talking_is_ended_at_the_deadline() {
+        let mut worker = child("while :; do echo noise >&2; done", &Interrupt::default());
+        let (end, words, _) = died(worker.ask(&Request::Memory, Duration::from_millis(1)));
+        assert_eq!(end, End::Hung(Duration::from_millis(1)));
+        assert!(words.is_none_or(|words| words == "noise"));
+    }
+
+    #[test]
+    fn a_line_that_never_ends_ends_the_worker() {
+        let (end, ..) = died(ask("exec tr '\\0' x </dev/zero"));
+        assert_eq!(end, End::TooLong);
+        let (end, words, _) = died(ask("head -c 9000000 /dev/zero | tr '\\0' x >&2; exit 3"));
+        assert_eq!((end, words.map(|words| words.chars().count())), (End::Exit(Some(3)), Some(301)));
+    }
+
+    #[test]
+    fn a_child_that_does_not_read_keeps_nobody_waiting() {
+        let mut worker = child("exec sleep 60", &Interrupt::default());
+        let request = Request::Batched { ops: vec![123_456; 100_000], least_ns: 0 };
+        let (end, ..) = died(worker.ask(&request, Duration::from_millis(1)));
+        assert_eq!(end, End::Hung(Duration::from_millis(1)));
     }
 
     #[test]

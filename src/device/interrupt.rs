@@ -1,7 +1,7 @@
 //! The user's wish to stop, which must also wake whoever is waiting for a worker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Interrupt(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     raised: AtomicBool,
-    waiting: Mutex<Vec<Weak<Sender<Event>>>>,
+    waiting: Mutex<Vec<Weak<SyncSender<Event>>>>,
 }
 
 impl Interrupt {
@@ -22,8 +22,8 @@ impl Interrupt {
     pub fn raise(&self) {
         self.0.raised.store(true, Ordering::SeqCst);
         for sender in self.waiting().iter().filter_map(Weak::upgrade) {
-            // A connection that is gone needs no waking.
-            let _ = sender.send(Event::Interrupted);
+            // A connection that is gone needs no waking, nor one that has something else to hear.
+            let _ = sender.try_send(Event::Interrupted);
         }
     }
 
@@ -33,7 +33,7 @@ impl Interrupt {
 
     /// Waits so long, or until the flag is raised.
     pub fn wait(&self, time: Duration) {
-        let (sender, receiver) = channel();
+        let (sender, receiver) = sync_channel(1);
         let sender = Arc::new(sender);
         self.wake(&sender);
         if !self.is_raised() {
@@ -43,13 +43,13 @@ impl Interrupt {
     }
 
     /// Has `sender` told when the flag is raised, as long as it lives.
-    pub(super) fn wake(&self, sender: &Arc<Sender<Event>>) {
+    pub(super) fn wake(&self, sender: &Arc<SyncSender<Event>>) {
         let mut waiting = self.waiting();
         waiting.retain(|w| w.strong_count() > 0);
         waiting.push(Arc::downgrade(sender));
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Sender<Event>>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Weak<SyncSender<Event>>>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

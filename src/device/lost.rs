@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::bounded::LONGEST_REPLY;
+use crate::units;
+
 /// Why no reply came.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lost {
@@ -30,6 +33,8 @@ pub enum End {
     Disconnected,
     /// What it said is no reply: the start of the line.
     Garbled(String),
+    /// It said more in one line than any reply has.
+    TooLong,
 }
 
 impl fmt::Display for Lost {
@@ -55,6 +60,10 @@ impl fmt::Display for Lost {
             End::Exit(None) => f.write_str("ended for an unknown reason")?,
             End::Disconnected => f.write_str("is gone, as the connection is")?,
             End::Hung(after) => write!(f, "hung: no answer for {:.0} s", after.as_secs_f64())?,
+            End::TooLong => {
+                let most = units::bytes(LONGEST_REPLY as u64);
+                return write!(f, "said more than {most} in one line, which is no reply");
+            }
             End::Garbled(line) => return write!(f, "said what is no reply: {line:?}"),
         }
         if !words.is_empty() {
@@ -104,6 +113,7 @@ mod tests {
             (End::Exit(Some(101)), Some("oh"), "ended with code 101 (last words: oh)"),
             (End::Hung(Duration::from_secs(12)), None, "hung: no answer for 12 s"),
             (End::Disconnected, Some("reset"), "is gone, as the connection is (last words: reset)"),
+            (End::TooLong, Some("oh"), "said more than 256.0 MB in one line, which is no reply"),
             (End::Garbled("login:".into()), None, "said what is no reply: \"login:\""),
         ];
         for (end, words, expected) in table {

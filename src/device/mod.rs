@@ -4,6 +4,7 @@
 //! and in which order, is decided elsewhere and is the same everywhere.
 
 mod adb;
+mod bounded;
 mod connection;
 mod interrupt;
 mod lab;
@@ -61,9 +62,10 @@ pub trait Target {
         text.ok_or_else(|| Error::input(not_text()))
     }
 
-    /// The bytes of a file that a worker wrote into a folder that was [`put`](Target::put).
-    fn get(&self, path: &str) -> Result<Vec<u8>> {
-        std::fs::read(path).map_err(|e| Error::file("read", Path::new(path), &e))
+    /// The bytes of a file that a worker wrote into a folder that was [`put`](Target::put), as many as it said it wrote.
+    fn get(&self, path: &str, bytes: u64) -> Result<Vec<u8>> {
+        let read = std::fs::File::open(path).and_then(|file| bounded::read_all(file, bytes, |_| {}));
+        read.map_err(|e| Error::file("read", Path::new(path), &e))
     }
 
     /// Starts a worker. Waiting for it ends when the interrupt is raised.

@@ -1,7 +1,11 @@
 //! A device behind a shell: what is pushed there, once and by its content, and what is removed again.
 //!
-//! Files are kept under the hash of what is in them, so that nothing is sent twice; each session has a folder of
-//! its own in which they have names, as links where the device can link. `oplat worker` runs from there.
+//! Each session has a folder of its own, with all that it uses in it: files under the hash of what is in them, so that
+//! nothing is sent twice, and again under their names, as links where the device can link. `oplat worker` runs from there.
+//! What is kept for the next time is in a folder that all sessions share; a session takes what it needs from there, as
+//! links or copies of its own, so that it is nothing to it if another one tidies up.
+//!
+//! No script has a line break in it (see [`quote`]).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +17,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::connection::Connection;
-use super::shell::{self, Failed, Shell, quote, run};
+use super::shell::{self, Failed, Shell, Traffic, quote, run};
 use super::{Interrupt, Options, Target, Worker, runner};
 use crate::cleanup::Guard;
 use crate::error::{Error, Result};
@@ -21,11 +25,11 @@ use crate::error::{Error, Result};
 /// How long a short script may take, on a slow device behind a slow network.
 const SHORT: Duration = Duration::from_secs(30);
 
-/// The slowest network that is waited for, bytes a second.
-const SLOWEST: u64 = 100_000;
-
 /// Switches Android's mode of fixed performance, which some devices have for measuring.
 const FIXED_PERFORMANCE: &str = "cmd power set-fixed-performance-mode-enabled";
+
+/// Lists the processes that run from a session's folder, as far as they are ours: those of others can't be seen.
+const FOLDERS_OF_PROCESSES: &str = "ls -l /proc/[0-9]*/cwd 2>/dev/null";
 
 /// Pauses between tries to connect.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
@@ -63,7 +67,7 @@ impl<S: Shell> Remote<S> {
     }
 
     fn short(&self, script: &str, interrupt: &Interrupt) -> Result<Vec<u8>, Failed> {
-        run(self.shell.as_ref(), script, None, SHORT, interrupt)
+        run(self.shell.as_ref(), script, Traffic::Lines(SHORT), interrupt)
     }
 
     /// Connects, again and again while that may help.
@@ -86,18 +90,22 @@ impl<S: Shell> Remote<S> {
             Some(folder) => quote(folder),
             None => format!("\"{}\"", self.shell.folder()),
         };
-        // What sessions left that were cut off a day ago or more is removed.
+        // Another session may remove the root, as long as nothing is in it. What sessions left that were cut off a day ago
+        // or more, and from which nothing runs, is removed.
         let script = format!(
-            "umask 077; root={root}; mkdir -p \"$root/files\" || exit; cd \"$root\" || exit
-            find . -maxdepth 1 -name 'session-*' -mtime +1 -exec rm -rf {{}} + 2>/dev/null
-            session=$(mktemp -d \"$PWD/session-XXXXXX\") || exit
-            uname -m; echo \"$PWD\"; echo \"$session\""
+            "umask 077; root={root}; home=$PWD; for try in 1 2 3 4 5; do cd \"$home\" && mkdir -p \"$root\" && \
+             cd \"$root\" && session=$(mktemp -d \"$PWD/session-XXXXXX\") && break; done; \
+             [ -d \"$session\" ] || exit 1; busy=$({FOLDERS_OF_PROCESSES}); \
+             find . -maxdepth 1 -name 'session-*' -mtime +1 2>/dev/null | while read -r old; do \
+             case \"$busy\" in *\"${{old#.}}\"*) ;; *) rm -rf \"$old\";; esac; done; \
+             uname -m; echo \"$PWD\"; echo \"$session\""
         );
         let answer = self.explain(self.short(&script, interrupt), "make a folder there")?;
         let lines: Vec<String> = String::from_utf8_lossy(&answer).lines().map(str::to_owned).collect();
-        lines.try_into().map_err(|lines| {
+        lines.try_into().map_err(|lines: Vec<String>| {
+            let said: String = lines.join(" ").chars().take(80).collect();
             Error::lost(format!(
-                "target {}: its shell says more than it was asked ({lines:?}): keep its profile quiet",
+                "target {}: its shell says more than it was asked ({said:?}): keep its profile quiet",
                 self.shell.name()
             ))
         })
@@ -115,42 +123,70 @@ impl<S: Shell> Remote<S> {
             .iter()
             .map(|(name, path)| Ok((name.as_str(), path.as_path(), hash(path)?)))
             .collect::<Result<_>>()?;
-        let listed =
-            self.explain(self.short(&format!("ls {}/files", quote(&session.root)), interrupt), "look there")?;
-        let known = String::from_utf8_lossy(&listed).into_owned();
-        let mut known: BTreeSet<&str> = known.lines().map(str::trim).collect();
+        let own = format!("{}/files", session.folder);
+        let missing = self.take(session, &own, hashed.iter().map(|(.., hash)| hash.as_str()), interrupt)?;
+        let mut missing: BTreeSet<&str> = missing.lines().map(str::trim).collect();
         for (_, path, hash) in &hashed {
-            if known.insert(hash) {
-                self.send(&session.root, path, hash, interrupt)?;
+            if missing.remove(hash.as_str()) {
+                self.send(&session.root, &own, path, hash, interrupt)?;
             }
         }
         let mut script =
-            format!("umask 077; mkdir -p {folder} && cd {folder} || exit\n", folder = quote(folder));
+            format!("umask 077; mkdir -p {folder} && cd {folder} || exit; ", folder = quote(folder));
         let parents: BTreeSet<&str> = files.iter().filter_map(|(n, _)| Some(n.rsplit_once('/')?.0)).collect();
         for parent in parents {
-            script += &format!("mkdir -p {} || exit\n", quote(parent));
+            script += &format!("mkdir -p {} || exit; ", quote(parent));
         }
         for (name, _, hash) in &hashed {
-            let (from, to) = (quote(&format!("{}/files/{hash}", session.root)), quote(name));
-            script += &format!("ln {from} {to} 2>/dev/null || cp {from} {to} || exit\n");
+            let (from, to) = (quote(&format!("{own}/{hash}")), quote(name));
+            script += &format!("ln {from} {to} 2>/dev/null || cp {from} {to} || exit; ");
         }
-        self.explain(self.short(&script, interrupt), "name the files there").map(|_| ())
+        self.explain(self.short(&(script + "true"), interrupt), "name the files there").map(|_| ())
     }
 
-    /// Sends a file, which has its name only when all of it is there.
-    fn send(&self, root: &str, path: &Path, hash: &str, interrupt: &Interrupt) -> Result<()> {
-        let bytes = std::fs::metadata(path).map_err(|e| Error::file("read", path, &e))?.len();
+    /// Makes files of the session's own of those that are kept there. Gives the hashes of the others, a line each.
+    fn take<'h>(
+        &self,
+        session: &Session,
+        own: &str,
+        hashes: impl Iterator<Item = &'h str>,
+        interrupt: &Interrupt,
+    ) -> Result<String> {
+        let hashes: BTreeSet<&str> = hashes.collect();
         let script = format!(
-            "umask 077; cd {}/files || exit; part={hash}.$$; trap 'rm -f \"$part\"' EXIT
-            cat >\"$part\" && [ $(($(wc -c <\"$part\"))) -eq {bytes} ] && chmod 700 \"$part\" && mv \"$part\" {hash}",
-            quote(root)
+            "umask 077; own={}; mkdir -p \"$own\" && cd {} || exit; for h in {}; do [ -e \"$own/$h\" ] || \
+             ln \"files/$h\" \"$own/$h\" 2>/dev/null || \
+             {{ cp \"files/$h\" \"$own/part\" && mv \"$own/part\" \"$own/$h\"; }} 2>/dev/null || echo \"$h\"; done",
+            quote(own),
+            quote(&session.root),
+            hashes.into_iter().collect::<Vec<_>>().join(" ")
         );
-        let limit = SHORT + Duration::from_secs(bytes / SLOWEST);
+        let missing = self.explain(self.short(&script, interrupt), "look there")?;
+        Ok(String::from_utf8_lossy(&missing).into_owned())
+    }
+
+    /// Sends a file, which has its name only when all of it is there; keeps it for other sessions if it is to stay.
+    fn send(&self, root: &str, own: &str, path: &Path, hash: &str, interrupt: &Interrupt) -> Result<()> {
+        let bytes = std::fs::metadata(path).map_err(|e| Error::file("read", path, &e))?.len();
+        let mut script = format!(
+            "umask 077; cd {} || exit; part={hash}.$$; trap 'rm -f \"$part\"' EXIT; \
+             cat >\"$part\" && [ $(($(wc -c <\"$part\"))) -eq {bytes} ] && chmod 700 \"$part\" && mv \"$part\" {hash}",
+            quote(own)
+        );
+        if self.options.keep {
+            // Another session may have been quicker, or tidy up meanwhile: then it is sent again the next time.
+            script += &format!(
+                " || exit; kept={}/files; {{ mkdir -p \"$kept\" && {{ ln {hash} \"$kept/{hash}\" || \
+                 {{ cp {hash} \"$kept/$part\" && mv \"$kept/$part\" \"$kept/{hash}\"; }}; }}; }} 2>/dev/null; true",
+                quote(root)
+            );
+        }
         let doing = format!("push {} ({} kB)", path.display(), bytes / 1000);
-        let mut sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
+        let push = || run(self.shell.as_ref(), &script, Traffic::Push(path), interrupt);
+        let mut sent = push();
         if sent.as_ref().is_err_and(|failed| failed.may_pass(self.shell.as_ref())) {
             self.connect(interrupt)?;
-            sent = run(self.shell.as_ref(), &script, Some(path), limit, interrupt);
+            sent = push();
         }
         self.explain(sent, &doing).map(|_| ())
     }
@@ -158,19 +194,26 @@ impl<S: Shell> Remote<S> {
     /// Removes this session in the end, and the files that no other session uses, unless they are to be kept for the
     /// next.
     fn removal(&self, root: &str, folder: &str) -> Guard {
-        let mut script = String::new();
+        let mut script = format!("cd {root} 2>/dev/null && rm -rf {}; ", quote(folder), root = quote(root));
         if self.options.fixed_performance {
-            script += &format!("{FIXED_PERFORMANCE} false >/dev/null; ");
+            // Not under another session that measures.
+            script += &format!(
+                "{FOLDERS_OF_PROCESSES} | grep -q '/session-[^/ ]*$' || {FIXED_PERFORMANCE} false >/dev/null; "
+            );
         }
-        script += &format!("cd {} || exit; rm -rf {}", quote(root), quote(folder));
         if !self.options.keep {
             // Files that no session has a link to. Where a device can't link, sessions have copies.
-            script += "; find files -type f -links 1 -exec rm -f {} +; rmdir files && rmdir \"$PWD\"";
+            script += &format!(
+                "cd {root} || exit; if [ -d files ]; then find files -type f -links 1 -exec rm -f {{}} +; \
+                 rmdir files; fi; rmdir \"$PWD\"; ",
+                root = quote(root)
+            );
         }
+        script += "true";
         let shell = self.shell.clone();
         Guard::new(move || {
             // Fails if the device is gone. The next session there tidies up.
-            let _ = run(shell.as_ref(), &script, None, SHORT / 3, &Interrupt::default());
+            let _ = run(shell.as_ref(), &script, Traffic::Lines(SHORT / 3), &Interrupt::default());
         })
     }
 }
@@ -228,22 +271,18 @@ impl<S: Shell> Target for Remote<S> {
         Ok(path)
     }
 
-    fn get(&self, path: &str) -> Result<Vec<u8>> {
-        let read = run(
-            self.shell.as_ref(),
-            &format!("cat {}", quote(path)),
-            None,
-            SHORT * 4,
-            &self.interrupt.borrow(),
-        );
+    fn get(&self, path: &str, bytes: u64) -> Result<Vec<u8>> {
+        let script = format!("cat {}", quote(path));
+        let read = run(self.shell.as_ref(), &script, Traffic::Fetch(bytes), &self.interrupt.borrow());
         self.explain(read, "fetch a worker's outputs")
     }
 
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
         let borrowed = self.session.borrow();
         let session = borrowed.as_ref().ok_or_else(|| self.not_open())?;
+        // That its folder is used shows in the folder's time.
         let script = format!(
-            "cd {} && RUST_LIB_BACKTRACE=0 {} worker --leash",
+            "cd {} && touch . && RUST_LIB_BACKTRACE=0 {} worker --leash",
             quote(&session.folder),
             quote(&session.runner)
         );

@@ -4,19 +4,44 @@
 //! and nothing else may come from outside. Neither client tells reliably whether the script failed or the
 //! connection did: the script itself says how it ended, and one that doesn't say so was cut off.
 
-use std::io::Read;
+use std::io::Seek;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::Interrupt;
+use super::bounded::{self, LONGEST_NOTE, Patience};
 use crate::error::{Error, Result};
+use crate::units;
 
 /// What a script says on stderr when it has ended, with its exit code.
 pub(super) const ENDED: &str = "oplat-ended ";
 
 /// How often a running client is looked at. Nothing is measured on the device meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// What a script or a client may say that is asked for a word or a list.
+const LINES: u64 = 4_000_000;
+
+/// How long a transfer may stand still.
+const STILL: Duration = Duration::from_secs(60);
+
+/// What a client may have taken of a file that isn't there yet, and the slowest network that is waited for, bytes a second.
+const UNDER_WAY: u64 = 4_000_000;
+const SLOWEST: u64 = 20_000;
+
+/// What goes over the network, and how long that may take.
+#[derive(Clone, Copy)]
+pub(super) enum Traffic<'f> {
+    /// Some lines, within this time.
+    Lines(Duration),
+    /// A file to the device: as long as it is read on.
+    Push(&'f Path),
+    /// As many bytes from the device: as long as they come.
+    Fetch(u64),
+}
 
 /// A way to the shell of a device.
 pub(super) trait Shell: Send + Sync + 'static {
@@ -74,16 +99,21 @@ pub(super) enum Failed {
     Script(i32, String),
     /// The client can't be started at all: why.
     Client(String),
+    /// The device sends more bytes than this, which are more than were asked for.
+    TooMuch(u64),
 }
 
-/// One word for a POSIX shell, whatever is in it.
+/// One word for any shell, whatever is in it but line breaks, which csh takes for the end of the line. Some know
+/// backslashes and exclamation marks inside of quotes too: these stand outside.
 pub(super) fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    let special = |c: char| matches!(c, '\'' | '\\' | '!');
+    let quoted = text.chars().map(|c| if special(c) { format!(r"'\{c}'") } else { c.to_string() });
+    format!("'{}'", quoted.collect::<String>())
 }
 
-/// A line for any login shell: it has a POSIX shell run the script, and say how it ended.
+/// A line for any login shell: it has a POSIX shell run the script, which is one line, and say how it ended.
 pub(super) fn line(script: &str) -> String {
-    let told = format!("({script}\n); code=$?; echo >&2; echo \"{ENDED}$code\" >&2");
+    let told = format!("({script}); code=$?; echo >&2; echo \"{ENDED}$code\" >&2");
     format!("exec sh -c {}", quote(&told))
 }
 
@@ -91,12 +121,11 @@ pub(super) fn line(script: &str) -> String {
 pub(super) fn run(
     shell: &dyn Shell,
     script: &str,
-    stdin: Option<&Path>,
-    limit: Duration,
+    traffic: Traffic,
     interrupt: &Interrupt,
 ) -> Result<Vec<u8>, Failed> {
     let mut command = shell.command(&line(script));
-    let (output, said) = finish(&mut command, stdin, limit, interrupt)?;
+    let (output, said) = transfer(&mut command, traffic, interrupt)?;
     let ended = said.lines().rev().find_map(|l| l.strip_prefix(ENDED)?.trim().parse::<i32>().ok());
     match ended {
         Some(0) => Ok(output),
@@ -108,29 +137,70 @@ pub(super) fn run(
 /// Runs a client's command to its end, for no longer than `limit`: what it wrote to stdout and to stderr.
 pub(super) fn finish(
     command: &mut Command,
-    stdin: Option<&Path>,
     limit: Duration,
     interrupt: &Interrupt,
 ) -> Result<(Vec<u8>, String), Failed> {
-    let input = match stdin {
-        Some(path) => {
-            let file =
-                std::fs::File::open(path).map_err(|e| Failed::Client(format!("{}: {e}", path.display())))?;
-            Stdio::from(file)
-        }
-        None => Stdio::null(),
+    transfer(command, Traffic::Lines(limit), interrupt)
+}
+
+fn transfer(
+    command: &mut Command,
+    traffic: Traffic,
+    interrupt: &Interrupt,
+) -> Result<(Vec<u8>, String), Failed> {
+    // This end and the client's have one position in the file: it says how far the client is.
+    let mut file = match traffic {
+        Traffic::Push(path) => Some(open(path)?),
+        Traffic::Lines(_) | Traffic::Fetch(_) => None,
     };
-    let mut child = spawn(command.stdin(input))?;
-    let out = child.stdout.take().map(read);
-    let err = child.stderr.take().map(read);
-    let deadline = Instant::now() + limit;
-    let ended = wait(&mut child, deadline, interrupt);
-    let text =
-        |pipe: Option<std::thread::JoinHandle<Vec<u8>>>| pipe.and_then(|p| p.join().ok()).unwrap_or_default();
-    match ended {
-        Ok(()) => Ok((text(out), String::from_utf8_lossy(&text(err)).into_owned())),
-        Err(failed) => Err(failed),
-    }
+    let stdin = file.as_ref().map(|(file, _)| file.try_clone().map(Stdio::from)).transpose();
+    let stdin = stdin.map_err(|e| Failed::Client(e.to_string()))?.unwrap_or_else(Stdio::null);
+    let (most, still) = match (traffic, &file) {
+        (Traffic::Lines(limit), _) => (LINES, limit),
+        (Traffic::Fetch(bytes), _) => (bytes, STILL),
+        (Traffic::Push(_), file) => {
+            let bytes = file.as_ref().map_or(0, |(_, bytes)| *bytes);
+            (LINES, STILL + Duration::from_secs(bytes.min(UNDER_WAY) / SLOWEST))
+        }
+    };
+    let mut child = spawn(command.stdin(stdin))?;
+    let came = Arc::new(AtomicU64::new(0));
+    let told = came.clone();
+    let out = child.stdout.take().map(|out| {
+        std::thread::spawn(move || bounded::read_all(out, most, |bytes| told.store(bytes, Relaxed)))
+    });
+    let err = child.stderr.take().map(|err| std::thread::spawn(move || bounded::notes(err)));
+
+    let mut patience = Patience::new(still, Instant::now());
+    let over = || {
+        let came = came.load(Relaxed);
+        let moved = match traffic {
+            Traffic::Lines(_) => 0,
+            Traffic::Fetch(_) => came,
+            Traffic::Push(_) => file.as_mut().and_then(|(file, _)| file.stream_position().ok()).unwrap_or(0),
+        };
+        if came > most {
+            return Some(Failed::TooMuch(most));
+        }
+        let waited = || Failed::Cut(format!("no answer for {}", units::duration(still)));
+        patience.is_over(moved, Instant::now()).then(waited)
+    };
+    wait(&mut child, over, interrupt)?;
+    let out = match out.map(|out| out.join()) {
+        Some(Ok(Err(e))) if e.kind() == std::io::ErrorKind::FileTooLarge => {
+            return Err(Failed::TooMuch(most));
+        }
+        Some(Ok(Ok(out))) => out,
+        _ => vec![],
+    };
+    Ok((out, err.and_then(|err| err.join().ok()).unwrap_or_default()))
+}
+
+/// A file to be pushed, and how many bytes it has.
+fn open(path: &Path) -> Result<(std::fs::File, u64), Failed> {
+    let file = std::fs::File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (bytes, file) = file.map_err(|e| Failed::Client(format!("{}: {e}", path.display())))?;
+    Ok((file, bytes))
 }
 
 /// Starts a client in a process group of its own: Ctrl-C is for the parent alone.
@@ -141,13 +211,20 @@ pub(super) fn spawn(command: &mut Command) -> Result<Child, Failed> {
     command.spawn().map_err(|e| Failed::Client(format!("{}: {e}", command.get_program().display())))
 }
 
-fn wait(child: &mut Child, deadline: Instant, interrupt: &Interrupt) -> Result<(), Failed> {
+/// Waits for the client's end; ends it itself if the user wants to stop, or if it is `over` for another reason.
+fn wait(
+    child: &mut Child,
+    mut over: impl FnMut() -> Option<Failed>,
+    interrupt: &Interrupt,
+) -> Result<(), Failed> {
     let failed = loop {
         match child.try_wait() {
             Ok(Some(_)) => return Ok(()),
             Ok(None) if interrupt.is_raised() => break Failed::Interrupted,
-            Ok(None) if Instant::now() >= deadline => break Failed::Cut("no answer in time".into()),
-            Ok(None) => std::thread::sleep(LOOK),
+            Ok(None) => match over() {
+                Some(failed) => break failed,
+                None => std::thread::sleep(LOOK),
+            },
             Err(e) => break Failed::Client(e.to_string()),
         }
     };
@@ -157,19 +234,13 @@ fn wait(child: &mut Child, deadline: Instant, interrupt: &Interrupt) -> Result<(
     Err(failed)
 }
 
-fn read(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = vec![];
-        // What was read until an error counts.
-        let _ = pipe.read_to_end(&mut bytes);
-        bytes
-    })
-}
-
 /// The last line that says something.
 pub(super) fn last_words(said: &str) -> String {
     let line = said.lines().rev().map(str::trim).find(|l| !l.is_empty() && !l.starts_with(ENDED));
-    line.unwrap_or("no reason given").to_owned()
+    let line = line.unwrap_or("no reason given");
+    line.char_indices()
+        .nth(LONGEST_NOTE)
+        .map_or_else(|| line.to_owned(), |(end, _)| format!("{}…", &line[..end]))
 }
 
 impl Failed {
@@ -180,6 +251,10 @@ impl Failed {
             Self::Interrupted => Error::lost("interrupted"),
             Self::Client(why) => Error::lost(format!(
                 "target {name}: cannot {doing}: {why}; install the client, or check its file"
+            )),
+            Self::TooMuch(most) => Error::lost(format!(
+                "target {name}: cannot {doing}: it sends more than {}, which nobody asked for",
+                units::bytes(most)
             )),
             Self::Cut(why) => {
                 let remedy = shell.advice(&why).remedy;
@@ -236,7 +311,7 @@ mod tests {
     const PLENTY: Duration = Duration::from_secs(60);
 
     fn done(script: &str) -> Result<Vec<u8>, Failed> {
-        run(&Here, script, None, PLENTY, &Interrupt::default())
+        run(&Here, script, Traffic::Lines(PLENTY), &Interrupt::default())
     }
 
     #[test]
@@ -257,24 +332,54 @@ mod tests {
 
     #[test]
     fn whatever_is_quoted_stays_one_word() {
-        for text in ["plain", "two words", "it's", "$(reboot)", "`x`", "a\nb", "\\", "\"", "-n", ";&|*?"] {
+        for text in [
+            "plain",
+            "two words",
+            "it's",
+            "$(reboot)",
+            "`x`",
+            "a\nb",
+            "\\",
+            "\"",
+            "-n",
+            ";&|*?",
+            "!!",
+            "a\\'!\\!'",
+        ] {
             let expected = format!("{text}\n").into_bytes();
-            assert_eq!(
-                done(&format!("cat <<END\n$(printf %s {})\nEND", quote(text))),
-                Ok(expected),
-                "{text:?}"
-            );
+            assert_eq!(done(&format!("printf '%s\\n' {}", quote(text))), Ok(expected), "{text:?}");
         }
     }
 
     #[test]
     fn waiting_ends_with_the_limit_and_with_the_interrupt() {
-        let cut = run(&Here, "read never", None, Duration::ZERO, &Interrupt::default());
+        let cut = run(&Here, "read never", Traffic::Lines(Duration::ZERO), &Interrupt::default());
         assert!(matches!(cut, Err(Failed::Cut(_)) | Err(Failed::Script(..))), "{cut:?}");
         let interrupt = Interrupt::default();
         interrupt.raise();
-        let ended = run(&Here, "exec sleep 60", None, PLENTY, &interrupt);
+        let ended = run(&Here, "exec sleep 60", Traffic::Lines(PLENTY), &interrupt);
         assert_eq!(ended, Err(Failed::Interrupted));
+    }
+
+    #[test]
+    fn more_than_was_asked_for_is_refused() {
+        let fetch = |script: &str, bytes| run(&Here, script, Traffic::Fetch(bytes), &Interrupt::default());
+        assert_eq!(fetch("printf 1234", 4), Ok(b"1234".to_vec()));
+        assert_eq!(fetch("printf 12345", 4), Err(Failed::TooMuch(4)));
+        let failed = fetch("cat /dev/zero", 1000).expect_err("it never ends");
+        assert!(failed.explain(&Here, "fetch x").message.contains("more than 1.000 kB"));
+        assert_eq!(done("cat /dev/zero"), Err(Failed::TooMuch(LINES)));
+        // Of what is said to a person, the end is kept.
+        let failed = done("head -c 1000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo why >&2; exit 3");
+        assert_eq!(failed, Err(Failed::Script(3, "why".into())));
+    }
+
+    #[test]
+    fn a_pushed_file_is_what_the_script_reads() {
+        let file = tempfile::NamedTempFile::new().expect("temp");
+        std::fs::write(file.path(), vec![7; 300_000]).expect("written");
+        let pushed = run(&Here, "cat", Traffic::Push(file.path()), &Interrupt::default());
+        assert_eq!(pushed, Ok(vec![7; 300_000]));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! The connection is a client of our own that stays as long as we hold its input: if this program dies, so does
 //! it, and with it all that it carries.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::Interrupt;
+use super::bounded::next_note;
 use super::shell::{self, Advice, Failed, Shell};
 use crate::error::{Error, Result};
 use crate::files::Folder;
@@ -119,11 +120,12 @@ impl Shell for Ssh {
         let script = format!("echo {HERE}; exec cat >/dev/null");
         command.args(["-oControlMaster=yes", "--", &self.host, &shell::line(&script)]);
         let mut child = shell::spawn(command.stdin(Stdio::piped()))?;
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(1);
         for pipe in [child.stdout.take().map(boxed), child.stderr.take().map(boxed)].into_iter().flatten() {
             let sender = sender.clone();
             std::thread::spawn(move || {
-                for line in BufReader::new(pipe).lines().map_while(std::io::Result::ok) {
+                let mut pipe = BufReader::new(pipe);
+                while let Some(line) = next_note(&mut pipe) {
                     // Once it is connected, nobody listens.
                     let _ = sender.send(line);
                 }
@@ -133,15 +135,17 @@ impl Shell for Ssh {
         *self.master.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(child);
         let (deadline, mut said) = (Instant::now() + LIMIT, String::new());
         loop {
+            if interrupt.is_raised() {
+                return Err(Failed::Interrupted);
+            }
+            if Instant::now() >= deadline {
+                return Err(Failed::Cut("connecting timed out".into()));
+            }
             match lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(line) if line == HERE => return Ok(()),
-                Ok(line) => said = said + &line + "\n",
+                Ok(line) if !line.is_empty() && !line.starts_with(shell::ENDED) => said = line,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(Failed::Cut(shell::last_words(&said))),
-                Err(RecvTimeoutError::Timeout) if interrupt.is_raised() => return Err(Failed::Interrupted),
-                Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
-                    return Err(Failed::Cut("connecting timed out".into()));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }

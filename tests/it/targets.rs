@@ -121,6 +121,89 @@ fn what_is_kept_is_not_pushed_again() {
     assert!(measure().status.success());
     assert_eq!(sent(&board.asked()), first);
     assert_eq!(board.left().len(), 2);
+    // What has a line break in it is more than one line to csh, quoted or not.
+    let asked = board.asked();
+    let odd = asked.lines().find(|line| !line.starts_with("exec sh -c '"));
+    assert_eq!(odd, None, "every script is one line");
+}
+
+/// What another session does there when it ends.
+const TIDY_UP: &str = "find \"$BOARD/cache/oplat/files\" -type f -links 1 -exec rm -f {} + 2>/dev/null\n\
+                       rmdir \"$BOARD/cache/oplat/files\" \"$BOARD/cache/oplat\" 2>/dev/null";
+
+#[test]
+fn what_another_session_tidies_up_is_nothing_to_this_one() {
+    // Before everything that is asked for: no moment is safe from it.
+    let board = Board::new(TIDY_UP);
+    let target = ["--target", "ssh:board", "--forks", "1", "--act", "relu"];
+    for more in [&[][..], &["--keep"]] {
+        let output = board.profile("record.json", &[&target, more].concat());
+        assert!(output.status.success(), "{more:?}: {}", told(&output));
+    }
+}
+
+#[test]
+fn two_sessions_on_a_board_leave_each_others_files_alone() {
+    let board = Board::new("");
+    std::thread::scope(|scope| {
+        let session = |name: &'static str, more: &'static [&'static str]| {
+            let arguments = [&["--target", "ssh:board", "--forks", "1"], more].concat();
+            let board = &board;
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    let output = board.profile(name, &arguments);
+                    assert!(output.status.success(), "{}", told(&output));
+                }
+            })
+        };
+        let both = [session("one.json", &[]), session("two.json", &[])];
+        both.into_iter().for_each(|session| session.join().expect("all were measured"));
+    });
+    assert_eq!(board.left(), Vec::<PathBuf>::new());
+    assert!(!board.path("cache/oplat").exists());
+}
+
+#[test]
+fn what_a_dead_session_left_is_removed_and_what_a_living_one_uses_is_not() {
+    let board = Board::new("");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(10 * 24 * 60 * 60);
+    let session = |name: &str| {
+        let folder = board.path("cache/oplat").join(name);
+        std::fs::create_dir_all(&folder).expect("made");
+        std::fs::write(folder.join("file"), "").expect("written");
+        std::fs::File::open(&folder).and_then(|folder| folder.set_modified(long_ago)).expect("set");
+        folder
+    };
+    let (dead, used) = (session("session-dead01"), session("session-used01"));
+    let mut user = Command::new("cat").current_dir(&used).stdin(Stdio::piped()).spawn().expect("cat");
+    let output = board.profile("record.json", &["--target", "ssh:board", "--forks", "1"]);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(!dead.exists() && used.join("file").exists());
+    user.kill().and_then(|()| user.wait()).expect("ended");
+}
+
+#[test]
+fn what_a_board_says_without_end_is_not_listened_to() {
+    let flood = "tr '\\0' x </dev/zero";
+    for (when, what, said) in [
+        ("worker --leash", format!("exec {flood}"), "said more than 256.0 MB in one line"),
+        ("worker --leash", "while :; do echo noise; done".into(), "said what is no reply"),
+        ("mktemp", format!("exec {flood}"), "sends more than 4.000 MB, which nobody asked for"),
+        (".f64", format!("exec {flood}"), "which nobody asked for"),
+        (
+            "oplat-here",
+            format!("{flood} | head -c 9000000 >&2; echo >&2; echo no >&2; exit 255"),
+            "cannot connect: no",
+        ),
+        ("worker --leash", "printf '\\033[2Jevil\\n' >&2; exit 3".into(), "last words: \\u001b[2Jevil"),
+    ] {
+        let board = Board::new(&format!("case $line in *'{when}'*) {what};; esac"));
+        let output = board.profile("record.json", &["--target", "ssh:board", "--forks", "1"]);
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(3), "{when}: {told}");
+        assert!(told.contains(said) && told.len() < 1500, "{when}: {told}");
+        assert!(!told.contains('\u{1b}'), "{told:?}");
+    }
 }
 
 #[test]

@@ -360,6 +360,17 @@ pub struct Outputs {
     pub subnormal: Option<u64>,
 }
 
+impl Outputs {
+    /// More than any network puts out is a slip, or worse: 2 GB.
+    const MOST: u64 = 2_000_000_000;
+
+    /// Bytes of the file; `None` if they are more than anybody would fetch.
+    pub fn bytes(&self) -> Option<u64> {
+        let elements = self.elements.iter().try_fold(0u64, |sum, &n| sum.checked_add(n))?;
+        elements.checked_mul(8).filter(|&bytes| bytes <= Self::MOST)
+    }
+}
+
 /// The machine on which the worker runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {

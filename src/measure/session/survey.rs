@@ -77,10 +77,12 @@ impl Session<'_, '_> {
         let variant = client.variant;
         let file = self.files.outputs(variant);
         let outputs = client.outputs(file.clone(), self.patience(variant, SURVEY_RUNS))?;
-        let bytes = self.target().get(&file).map_err(|e| ClientError::Other(e.message))?;
+        let size =
+            outputs.bytes().ok_or_else(|| ClientError::Other("its outputs are more than 2 GB".into()))?;
+        let bytes = self.target().get(&file, size).map_err(|e| ClientError::Other(e.message))?;
         let values: Vec<f64> =
             bytes.as_chunks().0.iter().map(|&eight: &[u8; 8]| f64::from_le_bytes(eight)).collect();
-        if outputs.elements.iter().sum::<u64>() != values.len() as u64 {
+        if size != bytes.len() as u64 {
             return Err(ClientError::Other("the outputs' file doesn't hold what the worker says".into()));
         }
         let Planned { subject, role, ref knobs, .. } = self.measurement.variants[variant];

@@ -184,7 +184,7 @@ impl Target for Fake {
         Ok(folder.display().to_string())
     }
 
-    fn get(&self, path: &str) -> Result<Vec<u8>> {
+    fn get(&self, path: &str, _: u64) -> Result<Vec<u8>> {
         self.0.files.borrow().get(path).cloned().ok_or_else(|| Error::lost("no such file"))
     }
 
