@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::engine::{Backend, LoadedModel, SoloRunner, Turn, at, knobs, outputs};
+use crate::error::Exit;
 use crate::process::cpu;
 use crate::protocol::{Failure, Load, Machine, Reply, Request, Runs, Solos};
 use crate::record::{self, Denormals, InTurns};
@@ -21,8 +22,11 @@ use crate::{cleanup, engines, environment};
 /// tells that the parent has let go.
 pub fn serve(leash: bool) -> ExitCode {
     cleanup::on_panic(|panic| {
+        let failure = at::panicked(&panic.message, &panic.file);
+        let exit = if failure.bug { Exit::Bug } else { Exit::Input };
         // Nobody may be left to hear it.
-        let _ = say(&Reply::Error(at::panicked(&panic.message, &panic.file)));
+        let _ = say(&Reply::Error(failure));
+        exit
     });
     let mut worker = Worker::default();
     for line in requests(leash) {

@@ -76,7 +76,9 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     cleanup::on_panic(|panic| {
-        note(&format!("oplat: {}", Error::bug(&panic.message)));
+        let bug = Error::bug(&panic.message);
+        note(&format!("oplat: {bug}"));
+        bug.exit
     });
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,

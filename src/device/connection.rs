@@ -79,7 +79,7 @@ impl Connection {
             let mut err = BufReader::new(err);
             pass_on(move || next_note(&mut err).map(Event::Said), sender.clone(), Event::ErrEnded);
         }
-        let stdin = child.stdin.take().map(|pipe| write_to(pipe, sender.clone()));
+        let stdin = child.stdin.take().map(write_to);
         let waker = Arc::new(sender);
         interrupt.wake(&waker);
         Ok(Self {
@@ -103,11 +103,13 @@ impl Connection {
         Ok(connection)
     }
 
-    fn send(&mut self, request: &Request) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(request)?;
+    /// Has the request written; `false` once the child is to end. Where it can't be written, the child is ending.
+    fn send(&mut self, request: &Request) -> bool {
+        let Some(stdin) = &self.stdin else { return false };
+        let mut line = serde_json::to_vec(request).unwrap_or_default();
         line.push(b'\n');
-        let gone = || std::io::ErrorKind::BrokenPipe.into();
-        self.stdin.as_ref().ok_or_else(gone)?.send(line).map_err(|_| gone())
+        let _ = stdin.send(line);
+        true
     }
 
     /// Waits for the next line of stdout; listens to stderr meanwhile.
@@ -217,14 +219,11 @@ impl Worker for Connection {
         if self.interrupt.is_raised() {
             return Err(Lost::Interrupted);
         }
-        // A request that can't be written finds the child gone: receiving says how.
-        let line = match self.send(request) {
-            Ok(()) => self.receive(patience)?,
-            Err(_) => {
-                let end = self.last_end();
-                return Err(self.lost(end));
-            }
-        };
+        if !self.send(request) {
+            let end = self.last_end();
+            return Err(self.lost(end));
+        }
+        let line = self.receive(patience)?;
         serde_json::from_str(&line).map_err(|_| {
             self.kill();
             self.lost(End::Garbled(line.chars().take(80).collect()))
@@ -267,18 +266,11 @@ fn pass_on(mut next: impl FnMut() -> Option<Event> + Send + 'static, events: Syn
     });
 }
 
-/// Writes lines to a pipe, from a thread that ends when there are no more; that none can be written means that the child
-/// is ending.
-fn write_to(mut pipe: impl Write + Send + 'static, events: SyncSender<Event>) -> Sender<Vec<u8>> {
+/// Writes lines to a pipe, from a thread that ends when there are no more or none can be written.
+fn write_to(mut pipe: impl Write + Send + 'static) -> Sender<Vec<u8>> {
     let (sender, lines) = channel::<Vec<u8>>();
     std::thread::spawn(move || {
-        for line in lines {
-            if pipe.write_all(&line).and_then(|()| pipe.flush()).is_err() {
-                // Nobody may be left to hear it.
-                let _ = events.send(Event::OutEnded);
-                return;
-            }
-        }
+        lines.iter().try_for_each(|line| pipe.write_all(&line).and_then(|()| pipe.flush()))
     });
     sender
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use oplat::cleanup::{self, Guard};
+use oplat::error::Exit;
 use oplat::files::{Destination, Folder};
 
 /// Set for the process that ends: where it writes.
@@ -40,7 +41,10 @@ fn a_panic_of_the_standard_library_is_told_with_who_called_it() {
 #[test]
 #[ignore = "the other test runs it in a process of its own"]
 fn ends_in_the_standard_library() {
-    cleanup::on_panic(|panic| eprintln!("told: {} {}", panic.message, panic.file));
+    cleanup::on_panic(|panic| {
+        eprintln!("told: {} {}", panic.message, panic.file);
+        Exit::Bug
+    });
     let too_much: Vec<u64> = Vec::with_capacity(std::hint::black_box(usize::MAX));
     unreachable!("{too_much:?}");
 }
@@ -51,7 +55,10 @@ fn ends_in_the_standard_library() {
 fn ends_by_a_panic() {
     let place = std::env::var_os(PLACE).expect("set by the other test");
     let place = Path::new(&place);
-    cleanup::on_panic(|panic| eprintln!("told: {}", panic.message));
+    cleanup::on_panic(|panic| {
+        eprintln!("told: {}", panic.message);
+        Exit::Bug
+    });
     let done = place.join("done");
     let _guard = Guard::new(move || std::fs::write(done, "").unwrap());
     let folder = Folder::temporary().unwrap();

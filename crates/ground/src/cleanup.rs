@@ -60,9 +60,9 @@ pub struct Panic {
     pub file: String,
 }
 
-/// From now on a panic, in whatever thread, is told, all guards' actions run, the latest first, and the process ends with
-/// an exit code that no result has.
-pub fn on_panic(tell: impl Fn(&Panic) + Send + Sync + 'static) {
+/// From now on a panic, in whatever thread, is told by `tell`, all guards' actions run, the latest first, and the process ends
+/// as `tell` says.
+pub fn on_panic(tell: impl Fn(&Panic) -> Exit + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |panic| {
         if ENDING.swap(true, Ordering::SeqCst) {
             // Another thread is at it: the end finds this one here.
@@ -70,7 +70,7 @@ pub fn on_panic(tell: impl Fn(&Panic) + Send + Sync + 'static) {
                 std::thread::park();
             }
         }
-        tell(&Panic::of(panic));
+        let exit = tell(&Panic::of(panic));
         loop {
             let latest = actions().pop_last();
             match latest {
@@ -78,7 +78,7 @@ pub fn on_panic(tell: impl Fn(&Panic) + Send + Sync + 'static) {
                 None => break,
             }
         }
-        std::process::exit(Exit::Bug as i32);
+        std::process::exit(exit as i32);
     }));
 }
 
