@@ -71,6 +71,28 @@ pub fn read_all(mut pipe: impl Read, most: u64, mut told: impl FnMut(u64)) -> Re
     }
 }
 
+/// Whether no number in a reply is larger than any time or size that is measured: 10^14 ns are more than a day, as many
+/// bytes 100 TB, and sums of 100,000 of them are still numbers.
+pub fn is_plausible(json: &str) -> bool {
+    let (mut in_text, mut is_escaped, mut digits, mut in_fraction) = (false, false, 0, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'0'..=b'9' if in_fraction => {}
+            b'0'..=b'9' => digits += 1,
+            b'.' | b'e' | b'E' => in_fraction = true,
+            _ => (digits, in_fraction) = (0, false),
+        }
+        if digits > 14 {
+            return false;
+        }
+    }
+    true
+}
+
 /// How long something may take that moves bytes: so long without any.
 pub struct Patience {
     still: Duration,
@@ -130,6 +152,22 @@ mod tests {
         assert_eq!(read_all(&b"1234"[..], 4, |moved| told.push(moved)).expect("four"), b"1234");
         assert_eq!(told, [4]);
         assert!(read_all(std::io::repeat(0), 1_000_000, |_| {}).is_err());
+    }
+
+    #[test]
+    fn no_number_is_larger_than_what_is_measured() {
+        for json in [
+            r#"{"a":[99999999999999,0.1234567890123456789],"b":1e-9}"#,
+            r#"{"a":"1234567890123456789","b\"9":3}"#,
+            "-1",
+        ] {
+            assert!(is_plausible(json), "{json}");
+        }
+        for json in
+            ["100000000000000", r#"{"a\\":"\"","b":[1,18446744073709551615]}"#, "9223372036854775808.5"]
+        {
+            assert!(!is_plausible(json), "{json}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::bounded::{LONGEST_REPLY, Line, next_line, next_note};
+use super::bounded::{LONGEST_REPLY, Line, is_plausible, next_line, next_note};
 use super::{End, Interrupt, Lost, Worker, shell};
 use crate::protocol::{Reply, Request};
 
@@ -224,6 +224,10 @@ impl Worker for Connection {
             return Err(self.lost(end));
         }
         let line = self.receive(patience)?;
+        if !is_plausible(&line) {
+            self.kill();
+            return Err(self.lost(End::Absurd));
+        }
         serde_json::from_str(&line).map_err(|_| {
             self.kill();
             self.lost(End::Garbled(line.chars().take(80).collect()))
@@ -347,6 +351,12 @@ mod tests {
         let (end, words, _) = died(worker.ask(&Request::Memory, Duration::from_millis(1)));
         assert_eq!(end, End::Hung(Duration::from_millis(1)));
         assert!(words.is_none_or(|words| words == "noise"));
+    }
+
+    #[test]
+    fn a_reply_with_a_number_that_nothing_measured_can_have_ends_the_worker() {
+        let (end, ..) = died(ask(r#"echo '{"reply":"batched","ops_ns":[1,18446744073709551615]}'"#));
+        assert_eq!(end, End::Absurd);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum End {
     Disconnected,
     /// What it said is no reply: the start of the line.
     Garbled(String),
+    /// It said a number that no time or size can be.
+    Absurd,
     /// It said more in one line than any reply has.
     TooLong,
 }
@@ -60,6 +62,9 @@ impl fmt::Display for Lost {
             End::Exit(None) => f.write_str("ended for an unknown reason")?,
             End::Disconnected => f.write_str("is gone, as the connection is")?,
             End::Hung(after) => write!(f, "hung: no answer for {:.0} s", after.as_secs_f64())?,
+            End::Absurd => {
+                return f.write_str("said a number of more than 14 digits, which no time or size has");
+            }
             End::TooLong => {
                 let most = units::bytes(LONGEST_REPLY as u64);
                 return write!(f, "said more than {most} in one line, which is no reply");
@@ -113,6 +118,7 @@ mod tests {
             (End::Exit(Some(101)), Some("oh"), "ended with code 101 (last words: oh)"),
             (End::Hung(Duration::from_secs(12)), None, "hung: no answer for 12 s"),
             (End::Disconnected, Some("reset"), "is gone, as the connection is (last words: reset)"),
+            (End::Absurd, None, "said a number of more than 14 digits, which no time or size has"),
             (End::TooLong, Some("oh"), "said more than 256.0 MB in one line, which is no reply"),
             (End::Garbled("login:".into()), None, "said what is no reply: \"login:\""),
         ];

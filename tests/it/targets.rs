@@ -192,8 +192,8 @@ fn what_a_board_says_without_end_is_not_listened_to() {
         (".f64", format!("exec {flood}"), "which nobody asked for"),
         (
             "oplat-here",
-            format!("{flood} | head -c 9000000 >&2; echo >&2; echo no >&2; exit 255"),
-            "cannot connect: no",
+            format!("{flood} | head -c 9000000 >&2; echo >&2; echo 'Permission denied' >&2; exit 255"),
+            "cannot connect: Permission denied",
         ),
         ("worker --leash", "printf '\\033[2Jevil\\n' >&2; exit 3".into(), "last words: \\u001b[2Jevil"),
     ] {
