@@ -21,6 +21,9 @@ use crate::{cleanup, engines, environment};
 /// On a `leash`, the end of the requests ends the process at once, whatever it is doing: on a device, nothing else
 /// tells that the parent has let go.
 pub fn serve(leash: bool) -> ExitCode {
+    // It may have been started under a name of the kernel's.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = rustix::thread::set_name(c"oplat");
     cleanup::on_panic(|panic| {
         let failure = at::panicked(&panic.message, &panic.file);
         let exit = if failure.bug { Exit::Bug } else { Exit::Input };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use super::connection::Connection;
-use super::{Interrupt, Target, Worker};
+use super::{Interrupt, Target, Worker, own};
 use crate::error::{Error, Result};
 
 /// This machine, this program.
@@ -21,7 +21,7 @@ impl Target for Local {
     }
 
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
-        start(process::Command::new(this_program()?), &self.name(), interrupt)
+        start(own::command()?, &self.name(), interrupt)
     }
 }
 
@@ -50,7 +50,7 @@ impl Command {
     fn line(&self) -> Result<Vec<PathBuf>> {
         let mut line: Vec<PathBuf> = self.words.iter().map(PathBuf::from).collect();
         if !line.last().is_some_and(|last| starts_with(last, "oplat")) {
-            line.push(this_program()?);
+            line.push(own::for_others()?);
         }
         Ok(line)
     }
@@ -83,11 +83,6 @@ fn start(mut command: process::Command, name: &str, interrupt: &Interrupt) -> Re
         Error::lost(format!("target {name}: cannot start {program}: {error}; check that it can be run"))
     })?;
     Ok(Box::new(connection))
-}
-
-fn this_program() -> Result<PathBuf> {
-    std::env::current_exe()
-        .map_err(|e| Error::lost(format!("cannot find this program to start workers: {e}")))
 }
 
 /// Whether the file's name, without its folder, starts so.

@@ -10,6 +10,7 @@ mod interrupt;
 mod lab;
 mod launch;
 mod lost;
+mod own;
 mod remote;
 mod runner;
 mod shell;

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::own;
 use crate::error::{Error, Result};
 
 /// A kind of processor that oplat can be built for.
@@ -76,9 +77,10 @@ pub(super) fn find(named: Option<&Path>, machine: &str) -> Result<PathBuf> {
         }
         return Ok(path.to_path_buf());
     }
-    let own = std::env::current_exe().ok();
+    let own = own::path().ok();
     let found = candidates(own.as_deref(), name, triples)
         .into_iter()
+        .chain(own::for_others().ok())
         .find(|path| path.is_file() && elf_machine(path).is_ok_and(|built_for| built_for == elf));
     found.ok_or_else(|| {
         let triple = triples.first().unwrap_or(&name);
@@ -89,7 +91,7 @@ pub(super) fn find(named: Option<&Path>, machine: &str) -> Result<PathBuf> {
     })
 }
 
-/// Where programs for this architecture may be, the best first.
+/// Where programs for this architecture may be, the best first, if it isn't what runs here.
 fn candidates(own: Option<&Path>, arch: &str, triples: &[&str]) -> Vec<PathBuf> {
     let beside = own.and_then(Path::parent);
     // This program may be in `target/release`, or in `target/TRIPLE/release`.
@@ -99,7 +101,7 @@ fn candidates(own: Option<&Path>, arch: &str, triples: &[&str]) -> Vec<PathBuf> 
         triples.iter().map(move |triple| folder.join(triple).join("release").join("oplat"))
     });
     let shipped = beside.map(|folder| folder.join(format!("oplat-{arch}")));
-    shipped.into_iter().chain(built).chain(own.map(Path::to_path_buf)).collect()
+    shipped.into_iter().chain(built).collect()
 }
 
 fn architecture(machine: &str) -> Option<&'static Architecture> {
