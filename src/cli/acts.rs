@@ -39,7 +39,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
                 "--plot draws the activations that are named, as in `oplat acts mish silu`",
             ));
         }
-        Destination::check(&path)?.write(plot::svg(&named).as_bytes())?;
+        Destination::replacing(&path, &plot::KIND, &[])?.write(plot::svg(&named).as_bytes())?;
         note(&format!("{} written", path.display()));
     }
     let text = match args.format {

@@ -10,8 +10,8 @@ use super::targets::TargetFlags;
 use super::{output, progress};
 use crate::bench::{self, Activations, Config, Plan};
 use crate::error::{Error, Result};
-use crate::files::Destination;
-use crate::record::Denormals;
+use crate::files::{self, Destination};
+use crate::record::{self, Denormals};
 use crate::report::{self, Format};
 use crate::swap::Lowerings;
 use crate::{environment, experiment, units};
@@ -69,7 +69,9 @@ pub struct Args {
 /// Measures and prints.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let (format, file, given) = (args.format, args.output.clone(), args.config.clone());
-    let destination = file.as_deref().map(Destination::check).transpose()?;
+    let inputs: Vec<PathBuf> = given.iter().cloned().collect();
+    let kind = format.kind(&record::bench::KIND);
+    let destination = file.map(|file| Destination::replacing(&file, kind, &inputs)).transpose()?;
     let flags = flags(args)?;
     let config = match &given {
         Some(path) => flags.over(read(path)?),
@@ -96,7 +98,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 /// The settings of a file. An experiment's file is told from one that is just wrong.
 fn read(path: &Path) -> Result<Config> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+    let text = files::read_text(path)?;
     Config::parse(&text, &name).map_err(|error| match experiment::Config::parse(&text, &name) {
         Ok(_) => Error::input(format!("{name} is an experiment on models: use oplat run {name}")),
         Err(_) => error,

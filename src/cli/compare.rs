@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::flags::ReportFlags;
+use super::output;
 use super::report::{named, names, read};
 use crate::compare::{self, Against, Comparison, Limit, Options, Outcome};
 use crate::error::{Error, Exit, Result};
@@ -44,6 +45,7 @@ pub struct Args {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let base_files: Vec<PathBuf> = std::iter::once(&args.base).chain(&args.more_base).cloned().collect();
     let (base_names, new_names) = (names(&base_files), names(&args.newer));
+    let inputs: Vec<PathBuf> = base_files.iter().chain(&args.newer).cloned().collect();
     let base = base_files.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let newer = args.newer.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let newer = named(&new_names, &newer);
@@ -51,11 +53,15 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let sides: Vec<&[NamedRecord]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };
     let options = Options { limit: args.max_regression, margin: args.margin };
     let comparison = compare::compare(&named(&base_names, &base), &sides, options)?;
-    if let Some(path) = &args.junit {
-        Destination::check(path)?.write(report::junit(&comparison).as_bytes())?;
+    let file = args.show.destination(&compare::KIND, &inputs)?;
+    let junit = args.junit.as_deref();
+    let junit = junit.map(|path| Destination::replacing(path, &report::JUNIT, &inputs)).transpose()?;
+    Destination::distinct(file.iter().chain(&junit))?;
+    if let Some(junit) = &junit {
+        junit.write(report::junit(&comparison).as_bytes())?;
     }
     let text = report::comparison(&comparison, args.show.format, args.show.top)?;
-    args.show.deliver(&text, out)?;
+    output::deliver(file.as_ref(), &text, out)?;
     judged(&comparison)
 }
 

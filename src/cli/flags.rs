@@ -1,14 +1,12 @@
 //! Flags that several commands have, and the limits of what can be given.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::output;
 use crate::error::{Error, Result};
-use crate::files::Destination;
+use crate::files::{Destination, Kind};
 use crate::record::Denormals;
 use crate::report::{self, Breakdowns};
 use crate::swap::{Now, Selection};
@@ -54,10 +52,10 @@ pub struct ReportFlags {
 }
 
 impl ReportFlags {
-    /// Writes the text to the file that was named, or prints it.
-    pub fn deliver(&self, text: &str, out: &mut dyn Write) -> Result<()> {
-        let file = self.output.as_deref().map(Destination::check).transpose()?;
-        output::deliver(file.as_ref(), text, out)
+    /// The file that was named. `json` is what the report is as JSON, `inputs` what it is made of.
+    pub fn destination(&self, json: &'static Kind, inputs: &[PathBuf]) -> Result<Option<Destination>> {
+        let path = self.output.as_deref();
+        path.map(|path| Destination::replacing(path, self.format.kind(json), inputs)).transpose()
     }
 }
 

@@ -4,6 +4,7 @@
 //! to say whether the engine can run it; a model that the engine refuses is inspected all the same.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,20 +16,24 @@ use super::inputs::{self, DimFlag, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
 use crate::device::{Interrupt, Local, Target};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::escape;
-use crate::files::{Destination, Folder};
+use crate::files::{Destination, Folder, Kind, is_json};
+use crate::measure::reach;
 use crate::onnx::index::Index;
 use crate::onnx::{Model, for_each_node, inline};
 use crate::protocol::{Input, Load, Loaded, Reply, Request};
 use crate::record;
 use crate::report::grid::Grid;
-use crate::report::{facts, json, text};
+use crate::report::{self, facts, json, text};
 use crate::swap::{self, Found};
 use crate::units;
 
 /// The schema that `--format json` prints.
 const SCHEMA: &str = "oplat.inspect/1";
+
+/// Files of it, in any version.
+const KIND: Kind = Kind { what: "what `inspect` wrote", is: |file| is_json(file, "oplat.inspect") };
 
 /// A model of more nodes isn't given to the engine, which would take minutes to look at it.
 const MOST_NODES: usize = 20_000;
@@ -97,7 +102,12 @@ pub struct LookAlike {
 
 /// Prints what is in a model.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let destination = args.output.as_deref().map(Destination::check).transpose()?;
+    let kind = match args.format {
+        TableOrJson::Table => &report::REPORT,
+        TableOrJson::Json => &KIND,
+    };
+    let (output, inputs) = (args.output.as_deref(), [PathBuf::from(&args.model)]);
+    let destination = output.map(|path| Destination::replacing(path, kind, &inputs)).transpose()?;
     let chosen = model::resolve(&args.model, &args.input, &mut |text| note(text))?;
     let loaded = load(&chosen, &args.input, &args.dim);
     let inspection = inspect(&chosen, loaded)?;
@@ -122,10 +132,12 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
     }
     let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
     let folder = Folder::temporary().map_err(|e| e.message)?;
-    let file = folder.path().join("model.onnx");
-    chosen.model.write(&file).map_err(|e| e.message)?;
+    let (file, data) = (folder.path().join("model.onnx"), folder.path().join("data"));
+    fs::write(&file, chosen.model.encode()).map_err(|e| Error::file("write", &file, &e).message)?;
+    let has_data = reach(&[&chosen.model], &data, true).map_err(|e| e.message)?;
     let request = Request::Load(Load {
         model: file.display().to_string(),
+        data: has_data.then(|| data.display().to_string()),
         inputs: feed.inputs,
         dims: feed.dims,
         ..Load::default()

@@ -24,13 +24,14 @@ mod tune;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 
-use crate::cleanup;
 use crate::error::{Error, Exit};
 use crate::escape;
 use crate::measure::Interrupt;
+use crate::{cleanup, files, process};
 
 /// What each activation function costs on this device, in this network, and why.
 #[derive(Parser)]
@@ -75,6 +76,7 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    process::survive_file_size_limit();
     cleanup::on_panic(|panic| {
         let bug = Error::bug(&panic.message);
         note(&format!("oplat: {bug}"));
@@ -84,8 +86,22 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli.command,
         Err(e) => return usage(&e),
     };
+    if let Command::Worker { leash } = command {
+        return crate::worker::serve(leash);
+    }
+    on_signals();
+    files::sweep();
+    let done = run(command);
+    cleanup::unless_ending();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => fail(&e),
+    }
+}
+
+fn run(command: Command) -> crate::error::Result<()> {
     let mut out = output::Stdout::new();
-    let done = match command {
+    match command {
         Command::Profile(args) => profile::run(*args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
@@ -97,11 +113,8 @@ pub fn main() -> ExitCode {
         Command::Knobs => knobs::run(&mut out),
         Command::Models(args) => models::run(args, &mut out),
         Command::Targets(args) => targets::run(args, &mut out),
-        Command::Worker { leash } => return crate::worker::serve(leash),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => fail(&e),
+        // It has begun already, without all that a command needs.
+        Command::Worker { .. } => Ok(()),
     }
 }
 
@@ -148,14 +161,27 @@ fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", escape::line(line.trim_end()));
 }
 
+/// The flag of a command that ends by itself when it is interrupted.
+static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
+
+/// From now on Ctrl-C, or being told to terminate, raises the flag of the command; where it has none yet, or never, the process
+/// ends, and leaves nothing behind.
+fn on_signals() {
+    let handler = || match INTERRUPT.get() {
+        Some(interrupt) => interrupt.raise(),
+        None => cleanup::end(|| {
+            note("oplat: interrupted");
+            Exit::Lost
+        }),
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        note(&format!("Ctrl-C will end the program without tidying up: {e}"));
+    }
+}
+
 /// A flag that Ctrl-C, or being told to terminate, raises.
 fn interrupt() -> Interrupt {
-    let interrupt = Interrupt::default();
-    let raised = interrupt.clone();
-    if let Err(e) = ctrlc::set_handler(move || raised.raise()) {
-        note(&format!("Ctrl-C will end the measurement without a result: {e}"));
-    }
-    interrupt
+    INTERRUPT.get_or_init(Interrupt::default).clone()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Model, bodies, external, tensor};
 use crate::suggest::nearest;
-use crate::{record, zoo};
+use crate::{files, record, zoo};
 
 /// A model and where it was found.
 pub struct Chosen {
@@ -22,6 +22,8 @@ pub struct Chosen {
     /// The path, or `built in`.
     pub source: String,
     sha256: String,
+    /// Its file, if it has one.
+    file: Option<PathBuf>,
 }
 
 impl Chosen {
@@ -29,6 +31,14 @@ impl Chosen {
     pub fn whole(self) -> Result<Self> {
         external::check(&self.model).map_err(|e| e.context(&self.source))?;
         Ok(self)
+    }
+
+    /// The files that it is read from.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let dir = self.model.dir.as_ref();
+        let data =
+            external::locations(&self.model).into_iter().filter_map(|l| external::resolve(dir, &l).ok());
+        self.file.iter().cloned().chain(data).collect()
     }
 
     /// What a record says of the model before a worker has loaded it: inputs and MACs come from there.
@@ -75,21 +85,20 @@ fn built_in(name: &str, flags: &[InputFlag]) -> Result<Chosen> {
     let shape = flags.iter().find(|flag| flag.name() == input).map(InputFlag::dimensions);
     let model = zoo::build(name, shape.as_deref())?;
     let sha256 = hex(&Sha256::digest(model.encode()));
-    Ok(Chosen { model, name: name.into(), source: "built in".into(), sha256 })
+    Ok(Chosen { model, name: name.into(), source: "built in".into(), sha256, file: None })
 }
 
 fn read(path: &Path) -> Result<Chosen> {
     if path.is_dir() {
         return Err(Error::input(format!("{}: is a folder, give the ONNX file in it", path.display())));
     }
-    let bytes = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
+    let bytes = files::read(path)?;
     let mut hasher = Sha256::new_with_prefix(&bytes);
-    let model =
-        Model::decode(bytes, path.parent().map(Path::to_path_buf)).map_err(|e| e.context(path.display()))?;
+    let model = Model::of_file(bytes, path)?;
     external_data(&model, &mut hasher).map_err(|e| e.context(path.display()))?;
     let sha256 = hex(&hasher.finalize());
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    Ok(Chosen { model, name, source: path.display().to_string(), sha256 })
+    Ok(Chosen { model, name, source: path.display().to_string(), sha256, file: Some(path.into()) })
 }
 
 /// Adds the external data, which is as much of the model as its file is: every file's name and bytes, by name. What is

@@ -8,6 +8,8 @@ use clap::Subcommand;
 use super::inputs::InputFlag;
 use super::output;
 use crate::error::{Error, Result};
+use crate::files::Destination;
+use crate::onnx::mark;
 use crate::report::grid::Grid;
 use crate::report::text;
 use crate::{units, zoo};
@@ -36,8 +38,8 @@ enum Command {
 
 /// Lists the models on `out`, or writes one to the file that is asked for.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let text = match args.command {
-        None => list()?,
+    match args.command {
+        None => output::print(out, &list()?),
         Some(Command::Export { name, output, input }) => {
             let (usual, shape) = zoo::describe(&name)?.input;
             if let Some(given) = input.as_ref().filter(|given| given.name() != usual) {
@@ -48,13 +50,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
                 )));
             }
             let shape = input.as_ref().map(InputFlag::dimensions);
-            zoo::build(&name, shape.as_deref())?.write(&output)?;
+            let destination = Destination::replacing(&output, &mark::KIND, &[])?;
+            zoo::build(&name, shape.as_deref())?.write_to(&destination)?;
             let written = output.display();
             let line = format!("{name} written to {written}; its weights are seeded, not trained");
-            return output::print_line(out, &line);
+            output::told(&destination, &line, out)
         }
-    };
-    output::print(out, &text)
+    }
 }
 
 fn list() -> Result<String> {
@@ -107,7 +109,10 @@ mod tests {
         let file = folder.path().join("n.onnx");
         run(export("yolov5n", file.clone(), Some("images=1x3x64x64")), &mut io::sink()).unwrap();
         let model = crate::onnx::Model::read(&file).unwrap();
-        assert_eq!(model.encode(), zoo::build("yolov5n", Some(&[1, 3, 64, 64])).unwrap().encode());
+        assert_eq!(
+            mark::encode(&model),
+            mark::encode(&zoo::build("yolov5n", Some(&[1, 3, 64, 64])).unwrap())
+        );
     }
 
     #[test]

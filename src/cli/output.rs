@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use super::note;
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::files::Destination;
@@ -57,6 +58,15 @@ pub fn deliver(file: Option<&Destination>, text: &str, out: &mut dyn Write) -> R
 /// Prints one line, whatever is in it.
 pub fn print_line(out: &mut dyn Write, line: &str) -> Result<()> {
     print(out, &format!("{}\n", escape::line(line)))
+}
+
+/// Says in one line that a model was written: beside it, where it went to the standard output itself.
+pub fn told(file: &Destination, line: &str, out: &mut dyn Write) -> Result<()> {
+    if file.is_standard_output() {
+        note(line);
+        return Ok(());
+    }
+    print_line(out, line)
 }
 
 /// Writes all of the text and flushes it.

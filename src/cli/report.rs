@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::flags::ReportFlags;
+use super::output;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
 use crate::report::{self, Breakdowns, By, NamedRecord};
@@ -24,20 +26,24 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    if let [path] = args.records.as_slice()
-        && let Some(bench) = alone(path)?
+    let (show, files) = (&args.show, &args.records);
+    let texts = files.iter().map(|path| files::read(path)).collect::<Result<Vec<_>>>()?;
+    if let ([path], [text]) = (files.as_slice(), texts.as_slice())
+        && let Some(bench) = alone(text, path)?
     {
-        return args.show.deliver(&report::bench(&bench, args.show.format)?, out);
+        let file = show.destination(&bench::KIND, files)?;
+        return output::deliver(file.as_ref(), &report::bench(&bench, show.format)?, out);
     }
-    let records = args.records.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let mut breakdowns = Breakdowns { top: args.show.top, ..Breakdowns::default() };
+    let records =
+        files.iter().zip(&texts).map(|(path, text)| parse(text, path)).collect::<Result<Vec<_>>>()?;
+    let file = show.destination(&record::KIND, files)?;
+    let mut breakdowns = Breakdowns { top: show.top, ..Breakdowns::default() };
     if !args.by.is_empty() {
-        breakdowns.by = args.by;
+        breakdowns.by.clone_from(&args.by);
     }
-    let names = names(&args.records);
-    let named = named(&names, &records);
-    let text = report::records(&named, args.show.format, &breakdowns)?;
-    args.show.deliver(&text, out)
+    let names = names(files);
+    let text = report::records(&named(&names, &records), show.format, &breakdowns)?;
+    output::deliver(file.as_ref(), &text, out)
 }
 
 /// Paths as texts.
@@ -55,10 +61,9 @@ struct Schema {
 }
 
 /// The record of activations on their own, if it is one of these.
-fn alone(path: &Path) -> Result<Option<Bench>> {
-    let text = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
-    match serde_json::from_slice(&text) {
-        Ok(Schema { schema }) if schema == bench::SCHEMA => serde_json::from_slice(&text)
+fn alone(text: &[u8], path: &Path) -> Result<Option<Bench>> {
+    match serde_json::from_slice(text) {
+        Ok(Schema { schema }) if schema == bench::SCHEMA => serde_json::from_slice(text)
             .map(Some)
             .map_err(|e| Error::input(format!("{}: the record is damaged: {e}", path.display()))),
         _ => Ok(None),
@@ -67,9 +72,12 @@ fn alone(path: &Path) -> Result<Option<Bench>> {
 
 /// Reads a record of the schema that this version knows.
 pub fn read(path: &Path) -> Result<Record> {
-    let text = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
+    parse(&files::read(path)?, path)
+}
+
+fn parse(text: &[u8], path: &Path) -> Result<Record> {
     let refuse = |what: String| Error::input(format!("{}: {what}", path.display()));
-    let found: Schema = serde_json::from_slice(&text)
+    let found: Schema = serde_json::from_slice(text)
         .map_err(|e| refuse(format!("not a record: {e}; `oplat profile --save FILE` writes one")))?;
     if found.schema == bench::SCHEMA {
         return Err(refuse("it is of activations on their own: `oplat report` prints it by itself".into()));
@@ -81,5 +89,5 @@ pub fn read(path: &Path) -> Result<Record> {
             record::SCHEMA
         )));
     }
-    serde_json::from_slice(&text).map_err(|e| refuse(format!("the record is damaged: {e}")))
+    serde_json::from_slice(text).map_err(|e| refuse(format!("the record is damaged: {e}")))
 }

@@ -17,6 +17,7 @@ use crate::bench;
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::experiment::{self, Case, Config, Executor, Folder, Part, Position, Swaps};
+use crate::files;
 use crate::measure::{self, Interrupt, Measurement, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
@@ -44,7 +45,7 @@ pub struct Args {
 /// Checks all of it, measures all of it, and ends with a table of what was measured.
 pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     let path = &args.config;
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+    let text = files::read_text(path)?;
     let name = path.display().to_string();
     let mut config =
         Config::parse(&text, &name).map_err(|error| match bench::Config::parse(&text, &name) {

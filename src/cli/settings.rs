@@ -12,7 +12,7 @@ use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
 use crate::files::Destination;
-use crate::record::{Denormals, Margin};
+use crate::record::{self, Denormals, Margin};
 use crate::report::{Breakdowns, Format};
 use crate::swap::Lowerings;
 use crate::{device, measure, units};
@@ -137,7 +137,12 @@ impl Checked {
         check_times(&args)?;
         check_files(&args)?;
         let targets = targets(&args)?;
-        let save = saves(&args, &targets)?;
+        let inputs: Vec<PathBuf> = args.models.iter().map(PathBuf::from).collect();
+        let save = saves(&args, &targets, &inputs)?;
+        let output = args.output.as_deref();
+        let kind = args.format.kind(&record::KIND);
+        let output = output.map(|path| Destination::replacing(path, kind, &inputs)).transpose()?;
+        Destination::distinct(save.iter().chain(&output))?;
         Ok(Self {
             models: args.models,
             swaps: Swaps {
@@ -162,7 +167,7 @@ impl Checked {
             resume: args.resume,
             format: args.format,
             breakdowns: Breakdowns { top: args.top, ..Breakdowns::default() },
-            output: args.output.as_deref().map(Destination::check).transpose()?,
+            output,
             save,
         })
     }
@@ -220,14 +225,15 @@ fn targets(args: &Args) -> Result<Vec<TargetSetup>> {
 }
 
 /// The files of `--save`, one for each target.
-fn saves(args: &Args, targets: &[TargetSetup]) -> Result<Vec<Destination>> {
+fn saves(args: &Args, targets: &[TargetSetup], inputs: &[PathBuf]) -> Result<Vec<Destination>> {
     let Some(path) = &args.save else {
         return match args.resume {
             true => Err(Error::input("--resume goes on with the record that --save names: give that too")),
             false => Ok(vec![]),
         };
     };
-    targets.iter().map(|target| Destination::check(&save_as(path, target, targets))).collect()
+    let file = |target| Destination::replacing(&save_as(path, target, targets), &record::KIND, inputs);
+    targets.iter().map(file).collect()
 }
 
 /// Where a target's record is kept: the file that was named, and of several targets one for each, with the

@@ -8,6 +8,8 @@ use super::{model, note, output};
 use crate::activation::Activation;
 use crate::engines;
 use crate::error::{Error, Result};
+use crate::files::Destination;
+use crate::onnx::mark;
 use crate::swap::{self, Found, Lowering, Variant};
 use crate::units;
 
@@ -40,6 +42,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let selection = args.select.check()?;
     let chosen = model::resolve(&args.model, &[], &mut |text| note(text))?.whole()?;
     let named = |e: Error| e.context(&chosen.name);
+    let destination = Destination::replacing(&args.output, &mark::KIND, &chosen.files())?;
     let (found, selected) = selection.choose(swap::find(&chosen.model)).map_err(named)?;
     let lowering = swap::effective(args.lowering, &activation, &engines::default().about().1);
     let variant = swap::rewrite(&chosen.model, &found, &selected, &activation, lowering).map_err(named)?;
@@ -51,7 +54,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
             versions[1], versions[0]
         ));
     }
-    variant.model.write(&args.output)?;
+    variant.model.write_to(&destination)?;
     let is_swapped = |i: &usize| variant.sites.get(*i).is_some_and(|site| site.selected);
     let (swapped, left): (Vec<usize>, Vec<usize>) = selected.iter().partition(|i| is_swapped(i));
     let left: Vec<&str> = left.iter().filter_map(|&i| Some(found.sites.get(i)?.name.as_str())).collect();
@@ -59,7 +62,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         note(&format!("{} stays as it is: {}", skipped.node, skipped.reason));
     }
     let counts = counts(&found, &swapped);
-    output::print_line(out, &format!("{}: {counts} -> {activation}", args.output.display()))
+    output::told(&destination, &format!("{}: {counts} -> {activation}", args.output.display()), out)
 }
 
 /// Says at which sites there is no kernel though one was asked for.

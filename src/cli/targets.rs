@@ -8,6 +8,7 @@ use super::{note, output};
 use crate::device::{self, Device, Lab, Options, Target};
 use crate::error::{Error, Result};
 use crate::escape;
+use crate::files;
 use crate::measure::{self, Interrupt, Rest};
 use crate::record::{Android, Cluster, Environment};
 use crate::units;
@@ -108,7 +109,7 @@ impl TargetFlags {
             return Ok((Lab::default(), LABS.join(" or ")));
         };
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+        let text = files::read_text(path)?;
         Ok((Lab::parse(&text, &name)?, name))
     }
 }

@@ -37,11 +37,15 @@ pub use limit::{Limit, Outcome};
 pub use variants::{MEMORY, Matched, MatchedSide, MemorySize, SizeOf};
 
 use crate::error::{Error, Result};
+use crate::files::{Kind, is_json};
 use crate::record::{Criteria, Delta, Margin, Record};
 use crate::stats::Mean;
 
 /// The schema of a comparison as JSON.
 pub const SCHEMA: &str = "oplat.compare/1";
+
+/// Files of it, in any version.
+pub const KIND: Kind = Kind { what: "a comparison of oplat's", is: |file| is_json(file, "oplat.compare") };
 
 /// A record and its name: the file that it came from.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,7 @@ impl Folder {
                     file.display()
                 )));
             }
-            Destination::check(&file)?;
+            Destination::replacing(&file, &record::KIND, &[])?;
         }
         Ok(folder)
     }
@@ -44,7 +44,7 @@ impl Folder {
     pub fn write(&self, case: &Case, record: &Record) -> Result<()> {
         let file = self.file(case);
         let text = crate::report::json::document(record)?;
-        Destination::check(&file)?.write(text.as_bytes())
+        Destination::replacing(&file, &record::KIND, &[])?.write(text.as_bytes())
     }
 
     /// The record of an earlier run, if measuring the case would come to the same. Else why it wouldn't; `None` if

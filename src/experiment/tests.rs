@@ -158,7 +158,7 @@ fn a_record_of_another_plan_is_measured_again_and_said_why() {
     assert!(again.measured.is_empty());
     assert!(again.printed.contains("b-threads2"), "the table is of all: {}", again.printed);
 
-    fs::write(folder.path().join("b-threads1.json"), "{\"schema\": \"oplat.rec").unwrap();
+    fs::write(folder.path().join("b-threads1.json"), "{\"schema\": \"oplat.record/1\", \"opl").unwrap();
     let mut executor = Fake { seconds: 20, ..Fake::new() };
     executor.run(folder.path(), true).expect("measured");
     assert_eq!(executor.measured, NAMES);

@@ -1,6 +1,9 @@
 //! Every variant as an ONNX file that workers can reach, for as long as the measurement lasts.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::Planned;
 use crate::device::Target;
@@ -13,32 +16,45 @@ pub struct Files {
     _folder: Folder,
     /// The folder on the workers' side.
     there: String,
-    /// Each variant's model in it.
-    models: Vec<String>,
+    /// Each variant's folder of external data in it, if it has any.
+    data: Vec<Option<String>>,
 }
 
 impl Files {
-    /// Writes the variants and makes their external data reachable beside them.
+    /// Writes the variants and makes their external data reachable.
     pub fn write(variants: &[Planned], target: &dyn Target) -> Result<Self> {
         let folder = Folder::temporary()?;
-        let mut models = vec![];
+        let put = folder.path().join("put");
+        make(&put)?;
         for (number, planned) in variants.iter().enumerate() {
-            // Two models may keep different weights in files of one name.
-            let own = folder.path().join(planned.subject.to_string());
-            std::fs::create_dir_all(&own).map_err(|e| Error::file("make", &own, &e))?;
-            let model = &planned.variant.model;
-            let path = own.join(format!("variant-{number}.onnx"));
-            std::fs::write(&path, model.encode()).map_err(|e| Error::file("write", &path, &e))?;
-            link_external(model, &own)?;
-            models.push(format!("{}/variant-{number}.onnx", planned.subject));
+            let path = put.join(model_name(number));
+            fs::write(&path, planned.variant.model.encode()).map_err(|e| Error::file("write", &path, &e))?;
         }
-        let there = target.put(folder.path())?;
-        Ok(Self { _folder: folder, there, models })
+        // Two models may keep different weights in files of one name.
+        let name = |subject: usize| format!("data-{subject}");
+        let subjects: BTreeSet<usize> = variants.iter().map(|planned| planned.subject).collect();
+        let mut with_data = BTreeSet::new();
+        for subject in subjects {
+            let of_it = variants.iter().filter(|planned| planned.subject == subject);
+            let of_it: Vec<&Model> = of_it.map(|planned| &planned.variant.model).collect();
+            if reach(&of_it, &put.join(name(subject)), target.is_here())? {
+                with_data.insert(subject);
+            }
+        }
+        let data = |planned: &Planned| with_data.contains(&planned.subject).then(|| name(planned.subject));
+        let data = variants.iter().map(data).collect();
+        let there = target.put(&put)?;
+        Ok(Self { _folder: folder, there, data })
     }
 
     /// Path of a variant's model on the workers' side.
     pub fn model(&self, variant: usize) -> String {
-        format!("{}/{}", self.there, self.models[variant])
+        format!("{}/{}", self.there, model_name(variant))
+    }
+
+    /// Path of the folder of its external data, if it has any.
+    pub fn data(&self, variant: usize) -> Option<String> {
+        self.data[variant].as_ref().map(|data| format!("{}/{data}", self.there))
     }
 
     /// Path for a variant's outputs on the workers' side.
@@ -47,27 +63,59 @@ impl Files {
     }
 }
 
-/// Puts every file of external data where the written model looks for it.
-fn link_external(model: &Model, folder: &Path) -> Result<()> {
-    for location in external::locations(model) {
-        let (from, to) = (external::resolve(model.dir.as_deref(), &location)?, folder.join(&location));
-        if to.exists() {
-            continue;
-        }
-        // The model may name a link to the file.
-        let from = from.canonicalize().map_err(|e| Error::file("read external data", &from, &e))?;
-        if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| Error::file("write", parent, &e))?;
-        }
-        link(&from, &to).map_err(|e| Error::file("write", &to, &e))?;
-    }
-    Ok(())
+fn model_name(variant: usize) -> String {
+    format!("variant-{variant}.onnx")
 }
 
-/// A hard link, or a copy where there can be none. Not a symbolic link: the engine follows it, and then refuses data
-/// outside the model's folder.
-fn link(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(|_| ()))
+/// Makes a folder with the external data of a model's variants; false if they have none.
+///
+/// Workers that run here get a link to the model's own folder: nothing is copied, and the user's files stay as they are (a hard
+/// link makes ONNX's checker refuse them as long as it is there). For others it is a folder of links, which are followed
+/// when it is sent. Files that the model's folder has as links to elsewhere are copied: engines don't follow those.
+pub fn reach(variants: &[&Model], folder: &Path, here: bool) -> Result<bool> {
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for model in variants {
+        for location in external::locations(model) {
+            let real = external::resolve(model.dir.as_ref(), &location)?;
+            files.insert(location, real);
+        }
+    }
+    let Some(own) = variants.first().and_then(|model| model.dir.as_ref()).filter(|_| !files.is_empty())
+    else {
+        return Ok(false);
+    };
+    let own = own.path().canonicalize().map_err(|e| Error::file("read", own.path(), &e))?;
+    if here && files.values().all(|real| real.starts_with(&own)) && link(&own, folder).is_ok() {
+        return Ok(true);
+    }
+    make(folder)?;
+    for (location, real) in files {
+        let to = folder.join(&location);
+        let parents: Vec<&Path> = Path::new(&location).ancestors().skip(1).collect();
+        parents.iter().rev().try_for_each(|parent| make(&folder.join(parent)))?;
+        if here || link(&real, &to).is_err() {
+            fs::copy(&real, &to).map_err(|e| Error::file("write", &to, &e))?;
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(unix)]
+fn link(to: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(to, link)
+}
+
+#[cfg(not(unix))]
+fn link(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Makes a folder unless it is there, and none above it: that may just be removed, when the process is told to end.
+fn make(folder: &Path) -> Result<()> {
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Error::file("make", folder, &e)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -90,25 +138,57 @@ mod tests {
         Model { proto, dir: Some(dir.into()) }
     }
 
+    #[cfg(unix)]
     #[test]
-    fn external_data_is_reachable_beside_the_written_model() {
-        let (home, folder) = (TempDir::new().expect("temp"), TempDir::new().expect("temp"));
-        std::fs::create_dir(home.path().join("w")).expect("made");
-        std::fs::write(home.path().join("w/weights.bin"), b"123").expect("written");
+    fn external_data_is_reachable_and_the_users_files_stay_as_they_are() {
+        use std::os::unix::fs::MetadataExt;
+        let (home, temporary) = (TempDir::new().expect("temp"), TempDir::new().expect("temp"));
+        fs::create_dir(home.path().join("w")).expect("made");
+        let weights = home.path().join("w/weights.bin");
+        fs::write(&weights, b"123").expect("written");
         let model = model("w/weights.bin", home.path());
-        for _ in 0..2 {
-            link_external(&model, folder.path()).expect("linked, also a second time");
+        for here in [true, false] {
+            let folder = temporary.path().join(here.to_string());
+            assert!(reach(&[&model, &model], &folder, here).expect("reached"));
+            assert_eq!(fs::read(folder.join("w/weights.bin")).expect("there"), b"123");
+            assert_eq!(weights.metadata().expect("there").nlink(), 1, "no hard link");
+            // An engine that runs here reads it by the same rules as the user's own.
+            let seen = external::resolve(Some(&folder.as_path().into()), "w/weights.bin");
+            assert_eq!(seen.is_ok(), here);
         }
-        let written = folder.path().join("w/weights.bin");
-        assert_eq!(std::fs::read(&written).expect("there"), b"123");
-        assert!(!written.is_symlink(), "engines refuse links that lead out of the folder");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_that_links_model_and_data_to_one_folder_is_read() {
+        let (home, temporary) = (TempDir::new().expect("temp"), TempDir::new().expect("temp"));
+        let at = |name: &str| home.path().join(name);
+        ["blobs", "model"].iter().for_each(|name| fs::create_dir(at(name)).expect("made"));
+        fs::write(at("blobs/1"), b"onnx").expect("written");
+        fs::write(at("blobs/2"), b"123").expect("written");
+        link(Path::new("../blobs/1"), &at("model/m.onnx")).expect("linked");
+        link(Path::new("../blobs/2"), &at("model/w.bin")).expect("linked");
+        let mut model = model("w.bin", &at("model"));
+        assert!(
+            reach(&[&model], &temporary.path().join("refused"), true).is_err(),
+            "the model's file is unknown"
+        );
+        model.dir = Some(external::DataFolder::of(&at("model/m.onnx")));
+        let folder = temporary.path().join("copied");
+        assert!(reach(&[&model], &folder, true).expect("reached"));
+        assert_eq!(
+            fs::read(external::resolve(Some(&folder.as_path().into()), "w.bin").expect("there"))
+                .expect("read"),
+            b"123"
+        );
     }
 
     #[test]
     fn external_data_that_is_missing_or_outside_is_refused() {
         let (home, folder) = (TempDir::new().expect("temp"), TempDir::new().expect("temp"));
         for location in ["none.bin", "../secret", "/etc/hostname"] {
-            let error = link_external(&model(location, home.path()), folder.path()).expect_err(location);
+            let model = model(location, home.path());
+            let error = reach(&[&model], &folder.path().join("data"), true).expect_err(location);
             assert!(error.message.contains(location), "{error}");
         }
     }

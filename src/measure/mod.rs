@@ -49,6 +49,7 @@ use crate::figures;
 use crate::protocol::{Input, Load};
 use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
+pub use files::reach;
 pub use machine::MachineClient;
 use raw::Raw;
 

@@ -48,6 +48,7 @@ pub fn candidates(
     let load = |knobs: &Knobs| -> Result<Option<Loaded>> {
         let load = Load {
             model: files.model(0),
+            data: files.data(0),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: knobs.clone(),

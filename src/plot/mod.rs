@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use crate::activation::Activation;
 use crate::escape;
+use crate::files::{Kind, start_of_text};
 use axis::Axis;
 
 const WIDTH: f64 = 960.0;
@@ -37,6 +38,19 @@ const COLOURS: [(&str, &str); 8] = [
 ];
 const DASHES: [&str; 4] = ["none", "8 3", "2.5 2.5", "9 3 2 3"];
 
+/// Drawings of activations.
+pub const KIND: Kind = Kind {
+    what: "a drawing of oplat's",
+    is: |file| start_of_text(file).is_some_and(|text| is_drawing(&text)),
+};
+
+/// What follows the activations' names in a drawing's title.
+const TITLE: &str = ": the function and its derivative</title>\n";
+
+fn is_drawing(text: &str) -> bool {
+    text.starts_with("<svg ") && text.lines().nth(1).is_some_and(|line| line.ends_with(TITLE.trim_end()))
+}
+
 /// The drawing of some activations, as an SVG document.
 pub fn svg(activations: &[Activation]) -> String {
     let names: Vec<String> =
@@ -50,7 +64,7 @@ pub fn svg(activations: &[Activation]) -> String {
     let _ = write!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\">\n<title>{}: the function and its derivative</title>\n{}\
+         height=\"{height}\" role=\"img\">\n<title>{}{TITLE}{}\
          <rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n",
         names.join(", "),
         style()
@@ -225,6 +239,7 @@ mod tests {
     fn every_row_can_be_drawn_inside_its_panels() {
         for kind in kinds() {
             let text = svg(&[Activation::new(kind)]);
+            assert!(is_drawing(&text));
             assert!(!text.contains("NaN") && !text.contains("inf"), "{}", kind.name);
             assert_eq!(text.matches("<path class=\"line").count(), 3, "{}", kind.name);
             let lines = text.split("class=\"line c0 d0\" d=\"M").skip(1);

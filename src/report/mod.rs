@@ -7,7 +7,7 @@
 //! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text`, `markdown`.
 //!
 //! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
-//! `bench_csv` share) and `junit`. To add a format for people, write a `Writer` and name it in `draw`.
+//! `bench_csv` share) and `junit`. `earlier` tells any of them from a file of somebody else's. To add a format for people, write a `Writer` and name it in `draw`.
 
 mod activations;
 mod bench;
@@ -16,6 +16,7 @@ mod cold_start;
 mod comparison;
 mod comparison_csv;
 mod csv;
+mod earlier;
 pub(crate) mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -42,6 +43,7 @@ mod verdict;
 
 use crate::compare::Comparison;
 use crate::error::Result;
+use crate::files::Kind;
 use crate::record::Record;
 use crate::record::bench::Bench;
 use markdown::Markdown;
@@ -49,6 +51,7 @@ use section::{Section, Writer};
 use text::Text;
 
 pub use crate::compare::NamedRecord;
+pub use earlier::{JUNIT, REPORT};
 
 /// The formats of records, comparisons and benches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -62,6 +65,13 @@ pub enum Format {
     Csv,
     /// For a pull request: verdict, variants and warnings, the rest folded away
     Markdown,
+}
+
+impl Format {
+    /// What a report in this format may take the place of; `json` is what the document is as JSON.
+    pub fn kind(self, json: &'static Kind) -> &'static Kind {
+        if self == Self::Json { json } else { &REPORT }
+    }
 }
 
 /// How a table breaks a variant's time down.

@@ -1,55 +1,128 @@
-//! Cleaning up, also when a panic ends the process.
+//! Cleaning up, also when a panic or a signal ends the process.
 //!
 //! The release is built without unwinding: its tables and landing pads would be an eighth of the program that is pushed
-//! to devices. So a panic ends the process in every build, by one hook, and nothing is dropped any more. What must not
-//! stay behind (a temporary file, what was pushed to a device, a mode that a device was put into) is removed by a
-//! [`Guard`]: when it is dropped, or by the hook.
+//! to devices. So a panic ends the process in every build, by one hook, and nothing is dropped any more; nor is it when the
+//! user wants to stop. What must not stay behind (a temporary folder, what was pushed to a device, a mode that a device was
+//! put into) is removed by a [`Guard`]: when it is dropped, or before the process ends.
 
 use std::collections::BTreeMap;
 use std::panic::PanicHookInfo;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use crate::error::Exit;
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// The actions of all guards, by number, in the order in which they were made.
-static ACTIONS: Mutex<BTreeMap<u64, Action>> = Mutex::new(BTreeMap::new());
+/// How long the end of the process waits for actions that other threads are at.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Whether a thread is ending the process.
-static ENDING: AtomicBool = AtomicBool::new(false);
+/// The guards of the process.
+struct Guards {
+    /// Their actions by number, in the order in which they were made.
+    actions: BTreeMap<u64, Action>,
+    /// Actions that dropped guards are running.
+    running: usize,
+    /// The thread that ends the process.
+    ending: Option<ThreadId>,
+}
 
-/// Runs an action once: when this is dropped, or when a panic ends the process before.
+static GUARDS: Mutex<Guards> = Mutex::new(Guards { actions: BTreeMap::new(), running: 0, ending: None });
+
+/// Told whenever `running` falls.
+static DONE: Condvar = Condvar::new();
+
+/// Runs an action once: when this is dropped, or when the process ends before.
 #[must_use = "its action runs as soon as this is dropped"]
+#[derive(Debug)]
 pub struct Guard {
     number: u64,
 }
 
 impl Guard {
     pub fn new(action: impl FnOnce() + Send + 'static) -> Self {
-        let mut actions = actions();
-        let number = actions.last_key_value().map_or(0, |(last, _)| last + 1);
-        actions.insert(number, Box::new(action));
-        Self { number }
+        guards().add(action)
+    }
+
+    /// Makes something and the guard that removes it, with nothing in between: a process that is ending makes nothing new.
+    pub fn over<T, E, A: FnOnce() + Send + 'static>(
+        make: impl FnOnce() -> Result<(T, A), E>,
+    ) -> Result<(T, Self), E> {
+        let mut guards = guards();
+        let (made, action) = make()?;
+        Ok((made, guards.add(action)))
     }
 
     /// Drops the action without running it.
     pub fn disarm(self) {
         // Dropped outside of the lock: it may hold other guards.
-        let action = actions().remove(&self.number);
+        let action = guards().actions.remove(&self.number);
         drop(action);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let action = actions().remove(&self.number);
-        if let Some(action) = action {
-            action();
+        let action = {
+            let mut guards = guards();
+            let Some(action) = guards.actions.remove(&self.number) else { return };
+            guards.running += 1;
+            action
+        };
+        action();
+        locked().running -= 1;
+        DONE.notify_all();
+    }
+}
+
+impl Guards {
+    fn add(&mut self, action: impl FnOnce() + Send + 'static) -> Guard {
+        let number = self.actions.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.actions.insert(number, Box::new(action));
+        Guard { number }
+    }
+}
+
+/// Locks them, for good where another thread is ending the process: its end finds this thread here.
+fn guards() -> MutexGuard<'static, Guards> {
+    let guards = locked();
+    if guards.ending.is_none_or(|ender| ender == thread::current().id()) {
+        return guards;
+    }
+    drop(guards);
+    park()
+}
+
+fn locked() -> MutexGuard<'static, Guards> {
+    GUARDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn park() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Returns unless another thread is ending the process: then it, and not this one, says how.
+pub fn unless_ending() {
+    drop(guards());
+}
+
+/// Runs the actions of all guards, the latest first, once `tell` has been called, and ends the process as that says.
+pub fn end(tell: impl FnOnce() -> Exit) -> ! {
+    guards().ending = Some(thread::current().id());
+    let exit = tell();
+    loop {
+        let latest = guards().actions.pop_last();
+        match latest {
+            Some((_, action)) => action(),
+            None => break,
         }
     }
+    let _ = DONE.wait_timeout_while(guards(), PATIENCE, |guards| guards.running > 0);
+    std::process::exit(exit as i32)
 }
 
 /// A panic, as far as anybody is told of it.
@@ -64,26 +137,8 @@ pub struct Panic {
 /// as `tell` says.
 pub fn on_panic(tell: impl Fn(&Panic) -> Exit + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |panic| {
-        if ENDING.swap(true, Ordering::SeqCst) {
-            // Another thread is at it: the end finds this one here.
-            loop {
-                std::thread::park();
-            }
-        }
-        let exit = tell(&Panic::of(panic));
-        loop {
-            let latest = actions().pop_last();
-            match latest {
-                Some((_, action)) => action(),
-                None => break,
-            }
-        }
-        std::process::exit(exit as i32);
+        end(|| tell(&Panic::of(panic)));
     }));
-}
-
-fn actions() -> MutexGuard<'static, BTreeMap<u64, Action>> {
-    ACTIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Panic {
@@ -150,7 +205,7 @@ mod tests {
         assert_eq!(caller("stripped"), None);
     }
     use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn an_action_runs_once_unless_its_guard_is_disarmed() {

@@ -74,6 +74,9 @@ pub enum Request {
 pub struct Load {
     /// Path of an ONNX file on the worker's side.
     pub model: String,
+    /// The folder to which its external data is relative, if that is not the file's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     /// Shapes and element types that replace those of the file, by input name.
     pub inputs: Vec<Input>,
     /// Values for named dimensions (`--dim N=1`). The parent fills in 1 for a batch dimension.

@@ -35,6 +35,7 @@ use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::Executor;
 use oplat_engine::prepare::{self, Prepared};
 use oplat_engine::{Backend, Knob, LoadedModel, SoloRunner, Trial, inputs};
 use oplat_graph::onnx::Model;
+use oplat_graph::onnx::external::DataFolder;
 use oplat_graph::onnx::index::Index;
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::process::cpu;
@@ -119,7 +120,7 @@ fn plan(model: &Model) -> TractResult<Arc<TypedSimplePlan>> {
         prepare::prepare(model, &Load::default(), &operators::Known).map_err(|e| format_err!("{e}"))?;
     let backwards = recurrence::backwards(&prepared.proto);
     let sized = attributes::sized(&prepared.proto);
-    let mut read = read(prepared.proto, model.dir.as_deref())?;
+    let mut read = read(prepared.proto, model.dir.as_ref().map(DataFolder::path))?;
     read.analyse(false)?;
     attributes::check_sizes(&read, &sized)?;
     let mut typed = read.into_typed()?;
@@ -145,7 +146,10 @@ impl TractModel {
         let start = Instant::now();
         knobs::set(&load.knobs).map_err(own)?;
         let path = Path::new(&load.model);
-        let model = Model::read(path).map_err(own)?;
+        let mut model = Model::read(path).map_err(own)?;
+        if let Some(data) = &load.data {
+            model.dir = Some(Path::new(data).into());
+        }
         let labels = Labels::new(&model);
         let named = |doing: &'static str| {
             let labels = &labels;
@@ -158,7 +162,7 @@ impl TractModel {
             inputs.iter().map(tensor::from_raw).collect::<TractResult<_>>().map_err(named("feed"))?;
         let backwards = recurrence::backwards(&proto);
         let sized = attributes::sized(&proto);
-        let mut read = read(proto, model.dir.as_deref()).map_err(named("translate"))?;
+        let mut read = read(proto, model.dir.as_ref().map(DataFolder::path)).map_err(named("translate"))?;
         read.analyse(false).map_err(named("translate"))?;
         attributes::check_sizes(&read, &sized).map_err(named("translate"))?;
         let shapes = ops::shapes(&read, &model);
@@ -220,7 +224,6 @@ fn read(mut proto: ModelProto, dir: Option<&Path>) -> TractResult<InferenceModel
     }
     let dir = match dir {
         None => None,
-        Some(dir) if dir.as_os_str().is_empty() => Some("."),
         Some(dir) => {
             Some(dir.to_str().ok_or_else(|| format_err!("the folder's name is not UTF-8: {dir:?}"))?)
         }

@@ -106,6 +106,7 @@ impl Session<'_, '_> {
         let subject = &self.measurement.subjects[planned.subject];
         Load {
             model: self.files.model(variant),
+            data: self.files.data(variant),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: planned.knobs.clone(),

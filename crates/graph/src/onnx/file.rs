@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
+use super::external::{self, DataFolder};
 use super::messages::{GraphProto, ModelProto};
-use super::{external, order};
+use super::{mark, order};
 use oplat_ground::error::{Error, Result};
-use oplat_ground::files::Destination;
+use oplat_ground::files::{self, Destination};
 
 /// An ONNX model and the folder to which its external data is relative.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub proto: ModelProto,
     /// Where external data is looked up; `None` for a model that never was a file.
-    pub dir: Option<PathBuf>,
+    pub dir: Option<DataFolder>,
 }
 
 /// What a file is that people take for an ONNX model, and what to do.
@@ -46,9 +47,13 @@ pub fn opset(model: &ModelProto) -> i64 {
 impl Model {
     /// Reads a file. Fails with the file's name when it can't be read, is not ONNX or holds no graph.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file("read", path, &e))?;
-        let dir = path.parent().map(Path::to_path_buf);
-        Self::decode(bytes, dir).map_err(|e| e.context(path.display()))
+        Self::of_file(files::read(path)?, path)
+    }
+
+    /// Decodes the bytes of the file at this path.
+    pub fn of_file(bytes: Vec<u8>, path: &Path) -> Result<Self> {
+        let model = Self::decode(bytes, None).map_err(|e| e.context(path.display()))?;
+        Ok(Self { dir: Some(DataFolder::of(path)), ..model })
     }
 
     /// Decodes a model from the bytes of an ONNX file, and puts nodes that stand before what they read behind it. Fails for a
@@ -67,7 +72,7 @@ impl Model {
             return Err(Error::input("not an ONNX model: it holds no graph"));
         }
         proto.graph.iter_mut().try_for_each(order::sort)?;
-        Ok(Self { proto, dir })
+        Ok(Self { proto, dir: dir.map(DataFolder::from) })
     }
 
     /// The bytes of the ONNX file.
@@ -75,13 +80,22 @@ impl Model {
         self.proto.encode_to_vec()
     }
 
-    /// Writes the file, whole or not at all, and the external data that it needs beside it.
+    /// Writes the file, whole or not at all, and the external data that it needs beside it. It takes the place of nothing but
+    /// a model that oplat wrote.
     pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_to(&Destination::replacing(path, &mark::KIND, &[])?)
+    }
+
+    /// As [`write`](Self::write), to a destination that was checked for [`mark::KIND`]. What isn't a file gets the model alone.
+    pub fn write_to(&self, destination: &Destination) -> Result<()> {
+        let mut model = self.clone();
+        let Some(path) = destination.file() else { return destination.write(&mark::encode(&model)) };
         let folder = path.parent().unwrap_or(Path::new(""));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut model = self.clone();
-        external::follow(&mut model, folder, &name)?;
-        Destination::check(path)?.write(&model.encode())
+        let followed = external::follow(&mut model, folder, &name)?;
+        destination.write(&mark::encode(&model))?;
+        followed.keep();
+        Ok(())
     }
 
     /// The main graph.

@@ -4,8 +4,8 @@
 //! resolves names once, over all graphs, so that whoever walks it need not think of scopes.
 
 use std::collections::HashMap;
-use std::path::Path;
 
+use super::external::DataFolder;
 use super::infer::{self, Facts};
 use super::messages::{GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto};
 use super::{Model, bodies};
@@ -88,7 +88,7 @@ struct Value<'m> {
 pub struct Index<'m> {
     pub nodes: Vec<Node<'m>>,
     values: Vec<Value<'m>>,
-    dir: Option<&'m Path>,
+    dir: Option<&'m DataFolder>,
     constant: Vec<bool>,
     facts: Vec<Facts>,
 }
@@ -103,7 +103,7 @@ struct Scope<'m> {
 
 impl<'m> Index<'m> {
     pub fn new(model: &'m Model) -> Self {
-        let dir = model.dir.as_deref();
+        let dir = model.dir.as_ref();
         let mut index = Self { nodes: vec![], values: vec![], dir, constant: vec![], facts: vec![] };
         let mut scopes = vec![];
         index.add_graph(model.graph(), None, None, &mut scopes);
@@ -239,7 +239,7 @@ impl<'m> Index<'m> {
     }
 
     /// The folder to which external data is relative.
-    pub fn dir(&self) -> Option<&'m Path> {
+    pub fn dir(&self) -> Option<&'m DataFolder> {
         self.dir
     }
 

@@ -9,6 +9,7 @@ pub mod formula;
 pub mod index;
 mod infer;
 pub mod inline;
+pub mod mark;
 pub mod messages;
 pub mod operators;
 pub mod order;

@@ -1,11 +1,10 @@
 //! Numbers out of a tensor, wherever the file keeps them.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 use half::{bf16, f16};
 
-use super::external::resolve;
+use super::external::{DataFolder, resolve};
 use super::messages::{EXTERNAL, TensorProto, data_type};
 
 /// The element types that values can be made up for, by the names that people use.
@@ -53,7 +52,7 @@ pub fn element_bytes(data_type: i32) -> Option<usize> {
 }
 
 /// The numbers of a tensor of at most so many elements; `dir` is where external data is relative to.
-pub fn numbers(tensor: &TensorProto, dir: Option<&Path>, most: usize) -> Option<Vec<f64>> {
+pub fn numbers(tensor: &TensorProto, dir: Option<&DataFolder>, most: usize) -> Option<Vec<f64>> {
     let count = usize::try_from(elements(tensor)?).ok().filter(|&n| n <= most)?;
     let kind = tensor.data_type?;
     let external;
@@ -105,7 +104,7 @@ fn typed(tensor: &TensorProto, kind: i32, count: usize) -> Option<Vec<f64>> {
 }
 
 /// The first bytes of a tensor in an external file; `None` for a missing file or one outside the folder.
-fn read_external(tensor: &TensorProto, dir: &Path, length: usize) -> Option<Vec<u8>> {
+fn read_external(tensor: &TensorProto, dir: &DataFolder, length: usize) -> Option<Vec<u8>> {
     let entry = |key: &str| {
         tensor.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
     };

@@ -5,10 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{Kind, is_json};
+
 use super::{Denormals, Engine, Environment, Lowering, Oplat};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "oplat.bench/1";
+
+/// Files of it, in any version.
+pub const KIND: Kind =
+    Kind { what: "a record of activations on their own", is: |file| is_json(file, "oplat.bench") };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bench {

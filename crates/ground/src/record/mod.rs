@@ -16,10 +16,14 @@ use std::str::FromStr;
 pub use delta::{Criteria, Margin};
 pub use environment::{Android, BeforeAfter, Cluster, Environment, Throttle, ThrottleKind};
 
+use crate::files::{Kind, is_json};
 use crate::stats::Samples;
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "oplat.record/1";
+
+/// Files of it, in any version.
+pub const KIND: Kind = Kind { what: "a record of oplat's", is: |file| is_json(file, "oplat.record") };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
