@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::flags::TableOrJson;
-use super::inputs::{self, DimFlag, InputFlag};
+use super::inputs::{self, DimFlag, Feed, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
 use crate::device::{Interrupt, Local, Target};
@@ -21,7 +21,7 @@ use crate::escape;
 use crate::files::{Destination, Folder, Kind, is_json};
 use crate::measure::reach;
 use crate::onnx::index::Index;
-use crate::onnx::{Model, for_each_node, inline};
+use crate::onnx::{Model, external, for_each_node, inline};
 use crate::protocol::{Input, Load, Loaded, Reply, Request};
 use crate::record;
 use crate::report::grid::Grid;
@@ -109,7 +109,10 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let (output, inputs) = (args.output.as_deref(), [PathBuf::from(&args.model)]);
     let destination = output.map(|path| Destination::replacing(path, kind, &inputs)).transpose()?;
     let chosen = model::resolve(&args.model, &args.input, &mut |text| note(text))?;
-    let loaded = load(&chosen, &args.input, &args.dim);
+    let loaded = match feed(&chosen, &args.input, &args.dim) {
+        Ok(feed) => load(&chosen, feed)?,
+        Err(reason) => Err(reason),
+    };
     let inspection = inspect(&chosen, loaded)?;
     let text = match args.format {
         TableOrJson::Table => table(&inspection, &inputs::open(&chosen.model)),
@@ -118,8 +121,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     output::deliver(destination.as_ref(), &text, out)
 }
 
-/// The model as the engine loads it, or why it can't.
-fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loaded, String> {
+/// What the engine is to be fed, or why it can't be given the model.
+fn feed(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Feed, String> {
     let nodes = inline::size(&chosen.model.proto)?;
     if nodes > MOST_NODES {
         let nodes = units::integer(nodes as u64);
@@ -130,11 +133,16 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
         };
         return Err(format!("{NOT_TRIED}: with {nodes} nodes{counted}, loading it would take minutes"));
     }
-    let feed = inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)?;
-    let folder = Folder::temporary().map_err(|e| e.message)?;
+    external::check(&chosen.model).map_err(|e| e.message)?;
+    inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)
+}
+
+/// The model as the engine loads it, or why it can't. Fails if it can't be given to the engine.
+fn load(chosen: &Chosen, feed: Feed) -> Result<Result<Loaded, String>> {
+    let folder = Folder::temporary()?;
     let (file, data) = (folder.path().join("model.onnx"), folder.path().join("data"));
-    fs::write(&file, chosen.model.encode()).map_err(|e| Error::file("write", &file, &e).message)?;
-    let has_data = reach(&[&chosen.model], &data, true).map_err(|e| e.message)?;
+    fs::write(&file, chosen.model.encode()).map_err(|e| Error::file("write", &file, &e))?;
+    let has_data = reach(&[&chosen.model], &data, true)?;
     let request = Request::Load(Load {
         model: file.display().to_string(),
         data: has_data.then(|| data.display().to_string()),
@@ -143,13 +151,16 @@ fn load(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Loade
         ..Load::default()
     });
 
-    let mut worker = Local.start(&Interrupt::default()).map_err(|e| e.message)?;
-    match worker.ask(&request, PATIENCE) {
+    let mut worker = match Local.start(&Interrupt::default()) {
+        Ok(worker) => worker,
+        Err(error) => return Ok(Err(error.message)),
+    };
+    Ok(match worker.ask(&request, PATIENCE) {
         Ok(Reply::Loaded(loaded)) => Ok(loaded),
         Ok(Reply::Error(failure)) => Err(failure.into_error().message),
         Ok(_) => Err("the worker answered something else".to_owned()),
         Err(lost) => Err(lost.to_string()),
-    }
+    })
 }
 
 fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection> {

@@ -1,5 +1,6 @@
 //! Where workers run: the flags that say so, and `oplat targets`, which says what can be reached.
 
+use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,9 @@ pub struct TargetFlags {
     /// Leave what was pushed on the devices, for the next time
     #[arg(long)]
     pub keep: bool,
+    /// What the lab's file says, once it was read: it may be a pipe.
+    #[arg(skip)]
+    read: OnceCell<(Lab, String)>,
 }
 
 /// A target, and what is particular to a measurement on it.
@@ -54,6 +58,11 @@ impl TargetSetup {
 }
 
 impl TargetFlags {
+    /// Those of one target.
+    pub fn of(target: String) -> Self {
+        Self { target: vec![target], ..Self::default() }
+    }
+
     /// The targets, in order. Fails if one is named twice or isn't known.
     pub fn setups(&self) -> Result<Vec<TargetSetup>> {
         let mut setups: Vec<TargetSetup> = vec![];
@@ -83,7 +92,7 @@ impl TargetFlags {
             true => Device { target: name.into(), ..Device::default() },
             false => {
                 let (lab, file) = self.read_lab()?;
-                lab.device(name, &file)?.clone()
+                lab.device(name, file)?.clone()
             }
         };
         let options = Options {
@@ -103,14 +112,18 @@ impl TargetFlags {
     }
 
     /// The lab and its file's name; an empty one where there is no file.
-    fn read_lab(&self) -> Result<(Lab, String)> {
+    fn read_lab(&self) -> Result<&(Lab, String)> {
+        if let Some(read) = self.read.get() {
+            return Ok(read);
+        }
         let found = LABS.iter().map(Path::new).find(|path| path.exists());
         let Some(path) = self.lab.as_deref().or(found) else {
-            return Ok((Lab::default(), LABS.join(" or ")));
+            return Ok(self.read.get_or_init(|| (Lab::default(), LABS.join(" or "))));
         };
         let name = path.display().to_string();
         let text = files::read_text(path)?;
-        Ok((Lab::parse(&text, &name)?, name))
+        let lab = Lab::parse(&text, &name)?;
+        Ok(self.read.get_or_init(|| (lab, name)))
     }
 }
 
@@ -129,8 +142,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if !named {
         let (lab, _) = flags.read_lab()?;
         // The file that ships has examples in it, which nobody means.
-        if flags.lab.is_some() || lab != Lab::examples() {
-            flags.target.extend(lab.targets.into_keys());
+        if flags.lab.is_some() || *lab != Lab::examples() {
+            let names: Vec<String> = lab.targets.keys().cloned().collect();
+            flags.target.extend(names);
         }
         match device::phones() {
             Ok(serials) => flags.target.extend(serials.into_iter().map(|serial| format!("adb:{serial}"))),

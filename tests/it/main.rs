@@ -6,6 +6,8 @@ mod cleanup;
 mod cli;
 mod commands;
 mod experiments;
+#[cfg(unix)]
+mod files;
 mod floors;
 mod hostile;
 mod hostile_text;

@@ -2,6 +2,7 @@
 //! remedy, and the exit code that scripts rely on.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 /// What went wrong, as far as a script needs to know. The discriminant is the process's exit code.
@@ -49,8 +50,17 @@ impl Error {
     }
 
     /// A file that can't be read or written (exit code 2); `action` is "read", "write", …
-    pub fn file(action: &str, path: &Path, error: &std::io::Error) -> Self {
-        Self::input(format!("cannot {action} {}: {error}", path.display()))
+    pub fn file(action: &str, path: &Path, error: &io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "the disk is full; make room, or give another place".into()
+            }
+            io::ErrorKind::FileTooLarge => {
+                "it would be larger than files may be here; raise the limit (`ulimit -f`), or give another place".into()
+            }
+            _ => error.to_string(),
+        };
+        Self::input(format!("cannot {action} {}: {why}", path.display()))
     }
 
     /// The same error with what was being done in front of it.

@@ -307,26 +307,14 @@ fn open_stream(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).open(path)
 }
 
-/// The error without the temporary file's name, of which the user knows nothing, and with what to do.
+/// The error without the temporary file's name, of which the user knows nothing.
 fn plain(error: io::Error) -> io::Error {
-    let kind = error.kind();
-    let remedy = match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: make room, or give another place"
-        }
-        io::ErrorKind::FileTooLarge => {
-            "it is larger than files may be (`ulimit -f` says how large): raise that limit"
-        }
-        io::ErrorKind::NotFound => "there is no such folder",
-        _ => match error.raw_os_error() {
-            Some(code) => return io::Error::from_raw_os_error(code),
-            None if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
-                return kind.into();
-            }
-            None => return error,
-        },
-    };
-    io::Error::new(kind, remedy)
+    match (error.raw_os_error(), error.kind()) {
+        (_, kind @ io::ErrorKind::NotFound) => io::Error::new(kind, "there is no such folder"),
+        (Some(code), _) => io::Error::from_raw_os_error(code),
+        (None, kind @ (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)) => kind.into(),
+        (None, _) => error,
+    }
 }
 
 #[cfg(test)]
