@@ -176,12 +176,12 @@ fn put(from: &Path, dir: &Path, name: &str, followed: &mut Followed) -> Result<b
         return is_equal(from, &to);
     }
     // A link on the way would lead out of the folder.
-    let parents = Path::new(name).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+    let mut parents = Path::new(name).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
     let is_folder = |parent: &Path| match dir.join(parent).symlink_metadata() {
         Ok(there) => there.is_dir(),
         Err(_) => true,
     };
-    if !parents.map(is_folder).all(|is| is) {
+    if !parents.all(is_folder) {
         return Ok(false);
     }
     if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
