@@ -119,8 +119,7 @@ pub fn resolve(dir: Option<&DataFolder>, location: &str) -> Result<PathBuf> {
     }
     if !real.is_file() {
         return Err(Error::input(format!(
-            "external data `{location}` is no file, {} is something else: put the file beside the model",
-            named.display()
+            "external data `{location}` is no file (a folder, a pipe or a device): put the file beside the model"
         )));
     }
     Ok(real)
