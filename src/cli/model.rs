@@ -102,11 +102,11 @@ fn read(path: &Path) -> Result<Chosen> {
 }
 
 /// Adds the external data, which is as much of the model as its file is: every file's name and bytes, by name. What is
-/// missing is refused elsewhere, with its remedy.
+/// missing or refused is told elsewhere, with its remedy.
 fn external_data(model: &Model, hasher: &mut Sha256) -> Result<()> {
     for location in external::locations(model) {
-        let file = external::resolve(model.dir.as_deref(), &location)?;
-        if let Ok(data) = File::open(&file) {
+        let file = external::resolve(model.dir.as_ref(), &location).ok().filter(|file| file.is_file());
+        if let Some((file, data)) = file.and_then(|file| Some((file.clone(), File::open(file).ok()?))) {
             hasher.update(&location);
             add(data, hasher).map_err(|e| Error::file("read", &file, &e))?;
         }

@@ -14,7 +14,7 @@ use super::profile::CONFIDENCE;
 use super::targets::{TargetFlags, TargetSetup};
 use super::{note, output, progress, subjects};
 use crate::bench;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::escape;
 use crate::experiment::{self, Case, Config, Executor, Folder, Part, Position, Swaps};
 use crate::files;

@@ -90,7 +90,12 @@ mod tests {
         let named: Vec<NamedRecord> =
             all.iter().map(|record| NamedRecord { name: "a.json", record }).collect();
         let compared = |sides: &[&[NamedRecord]]| {
-            comparison(&compare::compare(&named[4..5], sides, None).unwrap(), format, 15).unwrap()
+            comparison(
+                &compare::compare(&named[4..5], sides, compare::Options::default()).unwrap(),
+                format,
+                15,
+            )
+            .unwrap()
         };
         let shown = |named: &[NamedRecord]| records(named, format, &Breakdowns::default()).unwrap();
         let mut texts: Vec<String> = named.chunks(1).map(shown).collect();
@@ -108,7 +113,8 @@ mod tests {
             }
         }
         let named = [NamedRecord { name: "", record: &fixture("1-minidet-silu") }];
-        let compared = compare::compare(&named, &[&named], Some("5%".parse().unwrap())).unwrap();
+        let options = compare::Options { limit: "5%".parse().ok(), ..Default::default() };
+        let compared = compare::compare(&named, &[&named], options).unwrap();
         assert!(junit(&compared).contains("\n<testsuites name=\"oplat compare\" "));
     }
 
