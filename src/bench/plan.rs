@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::protocol::Solo;
 use crate::record::Denormals;
 use crate::swap::{self, Lowering};
-use crate::zoo;
+use crate::{limits, zoo};
 
 /// The network whose shapes are measured where none are given.
 const NETWORK: &str = "yolov5s";
@@ -23,11 +23,6 @@ const FORKS: usize = 8;
 
 /// Confidence of every interval.
 const CONFIDENCE: f64 = 0.99;
-
-/// Most elements of a tensor: 1 GB of floats.
-const LARGEST: u64 = 1 << 28;
-
-const MOST_FORWARDS: u64 = 1_000_000_000;
 
 /// The instruction sets that kernels know.
 const ISAS: [&str; 4] = ["portable", "avx2", "avx512", "neon"];
@@ -78,15 +73,24 @@ impl Plan {
                 "there is nothing to measure: activations, lowerings and sizes each need an entry",
             ));
         }
+        let rows = (activations.len() as u64).saturating_mul((lowerings.len() * shapes.len()) as u64);
+        limits::check(rows, limits::BENCH_ROWS, "rows").map_err(|e| e.context("the bench"))?;
         let effort = match (config.forwards, config.time) {
-            (Some(n), _) if n == 0 || n > MOST_FORWARDS => {
+            (Some(n), _) if n == 0 || n > limits::BENCH_FORWARDS => {
                 return Err(Error::input(format!(
-                    "{n} forwards: give at least 1 and at most {MOST_FORWARDS}"
+                    "{n} forwards: give at least 1 and at most {}",
+                    limits::BENCH_FORWARDS
                 )));
             }
             (Some(n), _) => Effort::Forwards(n),
             (None, time) => Effort::Time(time.unwrap_or(TIME)),
         };
+        if let Effort::Forwards(n) = effort {
+            let elements = shapes.iter().map(|shape| shape.iter().product::<usize>() as u64);
+            let elements = elements.fold(0, u64::saturating_add).saturating_mul(rows / shapes.len() as u64);
+            limits::check(elements.saturating_mul(n), limits::BENCH_WORK, "elements in all forwards")
+                .map_err(|e| e.context("the bench"))?;
+        }
         if let Some(isa) = config.isa.as_deref().filter(|isa| !ISAS.contains(isa)) {
             return Err(Error::input(format!("unknown instruction set {isa:?}: give {}", ISAS.join(", "))));
         }
@@ -108,9 +112,10 @@ impl Plan {
 
 fn checked_size(elements: u64) -> Result<Vec<usize>> {
     match usize::try_from(elements) {
-        Ok(n) if n > 0 && elements <= LARGEST => Ok(feature_map(n)),
+        Ok(n) if n > 0 && elements <= limits::BENCH_ELEMENTS => Ok(feature_map(n)),
         _ => Err(Error::input(format!(
-            "{elements} elements: give sizes of at least 1 and at most {LARGEST} elements"
+            "{elements} elements: give sizes of at least 1 and at most {} elements",
+            limits::BENCH_ELEMENTS
         ))),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{MOST_FORKS, check_number, check_time, denormals};
+use super::flags::{check_number, check_time, denormals};
 use super::interrupt;
 use super::targets::TargetFlags;
 use super::{output, progress};
@@ -14,7 +14,7 @@ use crate::files::{self, Destination};
 use crate::record::{self, Denormals};
 use crate::report::{self, Format};
 use crate::swap::Lowerings;
-use crate::{environment, experiment, units};
+use crate::{environment, experiment, limits, units};
 
 /// What the user typed. What is not given is as the file says, or else as stated.
 #[derive(clap::Args)]
@@ -77,7 +77,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         Some(path) => flags.over(read(path)?),
         None => flags,
     };
-    check_number("--forks", config.forks.unwrap_or(1), MOST_FORKS)?;
+    check_number("--forks", config.forks.unwrap_or(1), limits::FORKS)?;
     check_time("--time", config.time.unwrap_or(Duration::from_secs(1)))?;
     let named = config.target.clone().unwrap_or_else(|| "local".into());
     let setup = TargetFlags::of(named).only()?;
@@ -98,7 +98,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 /// The settings of a file. An experiment's file is told from one that is just wrong.
 fn read(path: &Path) -> Result<Config> {
     let name = path.display().to_string();
-    let text = files::read_text(path)?;
+    let text = files::read_text(path, limits::CONFIG_BYTES)?;
     Config::parse(&text, &name).map_err(|error| match experiment::Config::parse(&text, &name) {
         Ok(_) => Error::input(format!("{name} is an experiment on models: use oplat run {name}")),
         Err(_) => error,

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::error::{Error, Result};
 use crate::files::{Destination, Kind};
+use crate::limits;
 use crate::record::Denormals;
 use crate::report::{self, Breakdowns};
 use crate::swap::{Now, Selection};
@@ -73,23 +74,18 @@ pub enum TableOrJson {
     Json,
 }
 
-/// More of either is taken for a slip.
-pub const MOST_FORKS: usize = 1000;
-pub const MOST_THREADS: usize = 1024;
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// Fails unless the flag's number is from 1 to `most`.
-pub fn check_number(flag: &str, n: usize, most: usize) -> Result<()> {
+pub fn check_number(flag: &str, n: usize, most: u64) -> Result<()> {
     match n {
         0 => Err(Error::input(format!("{flag} 0: give at least 1"))),
-        n if n > most => Err(Error::input(format!("{flag} {n}: give at most {most}"))),
+        n if n as u64 > most => Err(Error::input(format!("{flag} {n}: give at most {most}"))),
         _ => Ok(()),
     }
 }
 
 /// Fails unless the flag's time can be waited for.
 pub fn check_time(flag: &str, time: Duration) -> Result<()> {
-    if time.is_zero() || time > LONGEST {
+    if time.is_zero() || time > limits::TIME {
         return Err(Error::input(format!(
             "{flag}: give more than nothing and at most a day, as in 40s, 2m or 500ms"
         )));

@@ -1,6 +1,6 @@
 //! What a model is fed: every input gets a concrete shape, from the file, from `--dim` or from `--input`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
@@ -177,8 +177,8 @@ enum AxisSize<'m> {
 
 fn declared(model: &Model) -> Result<Vec<Declared<'_>>> {
     let graph = model.graph();
-    let constant = |name: &str| graph.initializer.iter().any(|t| t.name.as_deref() == Some(name));
-    let inputs = graph.input.iter().filter(|i| !constant(i.name.as_deref().unwrap_or("")));
+    let constants: HashSet<&str> = graph.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
+    let inputs = graph.input.iter().filter(|i| !constants.contains(i.name.as_deref().unwrap_or("")));
     inputs.map(declare).collect()
 }
 

@@ -20,23 +20,21 @@ use crate::error::{Error, Result};
 use crate::escape;
 use crate::files::{Destination, Folder, Kind, is_json};
 use crate::measure::reach;
+use crate::onnx::extent::Extent;
 use crate::onnx::index::Index;
 use crate::onnx::{Model, external, for_each_node, inline};
 use crate::protocol::{Input, Load, Loaded, Reply, Request};
-use crate::record;
 use crate::report::grid::Grid;
 use crate::report::{self, facts, json, text};
 use crate::swap::{self, Found};
 use crate::units;
+use crate::{limits, record};
 
 /// The schema that `--format json` prints.
 const SCHEMA: &str = "oplat.inspect/1";
 
 /// Files of it, in any version.
 const KIND: Kind = Kind { what: "what `inspect` wrote", is: |file| is_json(file, "oplat.inspect") };
-
-/// A model of more nodes isn't given to the engine, which would take minutes to look at it.
-const MOST_NODES: usize = 20_000;
 
 /// How a reason begins for a model that the engine wasn't given.
 const NOT_TRIED: &str = "not tried";
@@ -123,9 +121,14 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
 
 /// What the engine is to be fed, or why it can't be given the model.
 fn feed(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Feed, String> {
-    let nodes = inline::size(&chosen.model.proto)?;
-    if nodes > MOST_NODES {
-        let nodes = units::integer(nodes as u64);
+    let nodes = inline::size(&chosen.model.proto)? as u64;
+    let values = Extent::of(&chosen.model.proto).map_err(|e| e.message)?.values;
+    if nodes <= limits::INSPECTED && values > limits::INSPECTED_VALUES {
+        let values = units::integer(values);
+        return Err(format!("{NOT_TRIED}: with {values} values, loading it would take minutes"));
+    }
+    if nodes > limits::INSPECTED {
+        let nodes = units::integer(nodes);
         let counted = if chosen.model.proto.functions.is_empty() {
             ""
         } else {

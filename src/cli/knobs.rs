@@ -49,7 +49,7 @@ pub fn settings(flags: &[KnobFlag]) -> Result<Vec<Knobs>> {
         }
     }
     let axes: Vec<_> = flags.iter().map(|flag| (flag.name.clone(), flag.values.clone())).collect();
-    Ok(combinations(&axes))
+    combinations(&axes)
 }
 
 pub fn run(out: &mut dyn Write) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{Model, bodies, external, tensor};
 use crate::suggest::nearest;
-use crate::{files, record, zoo};
+use crate::{files, limits, record, zoo};
 
 /// A model and where it was found.
 pub struct Chosen {
@@ -92,7 +92,7 @@ fn read(path: &Path) -> Result<Chosen> {
     if path.is_dir() {
         return Err(Error::input(format!("{}: is a folder, give the ONNX file in it", path.display())));
     }
-    let bytes = files::read(path)?;
+    let bytes = files::read(path, limits::MODEL_BYTES)?;
     let mut hasher = Sha256::new_with_prefix(&bytes);
     let model = Model::of_file(bytes, path)?;
     external_data(&model, &mut hasher).map_err(|e| e.context(path.display()))?;

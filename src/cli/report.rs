@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::flags::ReportFlags;
 use super::output;
 use crate::error::{Error, Result};
-use crate::files;
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
 use crate::report::{self, Breakdowns, By, NamedRecord};
+use crate::{files, limits};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,7 +27,8 @@ pub struct Args {
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let (show, files) = (&args.show, &args.records);
-    let texts = files.iter().map(|path| files::read(path)).collect::<Result<Vec<_>>>()?;
+    let texts =
+        files.iter().map(|path| files::read(path, limits::RECORD_BYTES)).collect::<Result<Vec<_>>>()?;
     if let ([path], [text]) = (files.as_slice(), texts.as_slice())
         && let Some(bench) = alone(text, path)?
     {
@@ -63,16 +64,16 @@ struct Schema {
 /// The record of activations on their own, if it is one of these.
 fn alone(text: &[u8], path: &Path) -> Result<Option<Bench>> {
     match serde_json::from_slice(text) {
-        Ok(Schema { schema }) if schema == bench::SCHEMA => serde_json::from_slice(text)
-            .map(Some)
-            .map_err(|e| Error::input(format!("{}: the record is damaged: {e}", path.display()))),
+        Ok(Schema { schema }) if schema == bench::SCHEMA => {
+            record::read::bench(text).map(Some).map_err(|e| e.context(path.display()))
+        }
         _ => Ok(None),
     }
 }
 
 /// Reads a record of the schema that this version knows.
 pub fn read(path: &Path) -> Result<Record> {
-    parse(&files::read(path)?, path)
+    parse(&files::read(path, limits::RECORD_BYTES)?, path)
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Record> {
@@ -89,5 +90,5 @@ fn parse(text: &[u8], path: &Path) -> Result<Record> {
             record::SCHEMA
         )));
     }
-    serde_json::from_slice(text).map_err(|e| refuse(format!("the record is damaged: {e}")))
+    record::read::record(text).map_err(|e| e.context(path.display()))
 }

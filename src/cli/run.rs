@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::at_once::{Failures, at_once};
-use super::flags::{MOST_FORKS, MOST_THREADS, check_number, check_time};
+use super::flags::{check_number, check_time};
 use super::inputs::{DimFlag, InputFlag};
 use super::interrupt;
 use super::profile::CONFIDENCE;
@@ -17,12 +17,11 @@ use crate::bench;
 use crate::error::Result;
 use crate::escape;
 use crate::experiment::{self, Case, Config, Executor, Folder, Part, Position, Swaps};
-use crate::files;
 use crate::measure::{self, Interrupt, Measurement, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
 use crate::swap::Selection;
-use crate::units;
+use crate::{files, limits, units};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -45,7 +44,7 @@ pub struct Args {
 /// Checks all of it, measures all of it, and ends with a table of what was measured.
 pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     let path = &args.config;
-    let text = files::read_text(path)?;
+    let text = files::read_text(path, limits::CONFIG_BYTES)?;
     let name = path.display().to_string();
     let mut config =
         Config::parse(&text, &name).map_err(|error| match bench::Config::parse(&text, &name) {
@@ -85,8 +84,8 @@ pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
 
 /// The measurements of an experiment whose numbers are in range.
 fn check(config: &Config) -> Result<Vec<Case>> {
-    check_number("forks", config.forks, MOST_FORKS)?;
-    config.threads.iter().try_for_each(|&threads| check_number("threads", threads, MOST_THREADS))?;
+    check_number("forks", config.forks, limits::FORKS)?;
+    config.threads.iter().try_for_each(|&threads| check_number("threads", threads, limits::THREADS))?;
     check_time("time", config.time)?;
     config.cases()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{MOST_FORKS, MOST_THREADS, SiteFlags, check_number, check_time, denormals};
+use super::flags::{SiteFlags, check_number, check_time, denormals};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{TargetFlags, TargetSetup};
@@ -15,7 +15,7 @@ use crate::files::Destination;
 use crate::record::{self, Denormals, Margin};
 use crate::report::{Breakdowns, Format};
 use crate::swap::Lowerings;
-use crate::{device, measure, units};
+use crate::{device, limits, measure, units};
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -131,9 +131,9 @@ impl Checked {
         let activations = activations(&args)?;
         let selection = args.select.check().map_err(|e| e.context("--from"))?;
         check_swapping(&args)?;
-        let forks = args.forks.unwrap_or(if args.cold { MOST_FORKS } else { measure::FORKS });
-        check_number("--forks", forks, MOST_FORKS)?;
-        check_number("--threads", args.threads, MOST_THREADS)?;
+        let forks = args.forks.unwrap_or(if args.cold { limits::FORKS as usize } else { measure::FORKS });
+        check_number("--forks", forks, limits::FORKS)?;
+        check_number("--threads", args.threads, limits::THREADS)?;
         check_times(&args)?;
         check_files(&args)?;
         let targets = targets(&args)?;

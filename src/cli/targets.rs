@@ -9,10 +9,9 @@ use super::{note, output};
 use crate::device::{self, Device, Lab, Options, Target};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::files;
 use crate::measure::{self, Interrupt, Rest};
 use crate::record::{Android, Cluster, Environment};
-use crate::units;
+use crate::{files, limits, units};
 
 /// The files in which names are looked up: the first that exists.
 const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
@@ -121,7 +120,7 @@ impl TargetFlags {
             return Ok(self.read.get_or_init(|| (Lab::default(), LABS.join(" or "))));
         };
         let name = path.display().to_string();
-        let text = files::read_text(path)?;
+        let text = files::read_text(path, limits::CONFIG_BYTES)?;
         let lab = Lab::parse(&text, &name)?;
         Ok(self.read.get_or_init(|| (lab, name)))
     }

@@ -3,8 +3,10 @@
 use std::io::{BufRead, Read, Result};
 use std::time::{Duration, Instant};
 
+use crate::limits;
+
 /// The longest reply: 256 MB. That of a graph of 100,000 operators has about 40 MB, and a turn's times of them fewer.
-pub const LONGEST_REPLY: usize = 256_000_000;
+pub const LONGEST_REPLY: usize = limits::ANSWER_BYTES as usize;
 
 /// The longest line that a person reads: what is beyond it is dropped.
 pub const LONGEST_NOTE: usize = 300;

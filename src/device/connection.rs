@@ -73,11 +73,11 @@ impl Connection {
                 Line::Whole(line) => Some(Event::Reply(line)),
                 Line::Cut(_) => Some(Event::TooLong),
             };
-            pass_on(next, sender.clone(), Event::OutEnded);
+            pass_on(next, sender.clone(), Event::OutEnded)?;
         }
         if let Some(err) = child.stderr.take() {
             let mut err = BufReader::new(err);
-            pass_on(move || next_note(&mut err).map(Event::Said), sender.clone(), Event::ErrEnded);
+            pass_on(move || next_note(&mut err).map(Event::Said), sender.clone(), Event::ErrEnded)?;
         }
         let stdin = child.stdin.take().map(write_to);
         let waker = Arc::new(sender);
@@ -228,7 +228,7 @@ impl Worker for Connection {
             self.kill();
             return Err(self.lost(End::Absurd));
         }
-        serde_json::from_str(&line).map_err(|_| {
+        Reply::read(&line).map_err(|_| {
             self.kill();
             self.lost(End::Garbled(line.chars().take(80).collect()))
         })
@@ -257,8 +257,13 @@ fn end_of(status: ExitStatus) -> End {
 }
 
 /// Passes on what comes from a pipe, from a thread that ends with the pipe or with the connection.
-fn pass_on(mut next: impl FnMut() -> Option<Event> + Send + 'static, events: SyncSender<Event>, end: Event) {
-    std::thread::spawn(move || {
+fn pass_on(
+    mut next: impl FnMut() -> Option<Event> + Send + 'static,
+    events: SyncSender<Event>,
+    end: Event,
+) -> std::io::Result<()> {
+    // Hundreds of workers have two each.
+    std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
         while let Some(event) = next() {
             let is_last = matches!(event, Event::TooLong);
             if events.send(event).is_err() || is_last {
@@ -267,7 +272,8 @@ fn pass_on(mut next: impl FnMut() -> Option<Event> + Send + 'static, events: Syn
         }
         // Nobody may be left to hear it.
         let _ = events.send(end);
-    });
+    })?;
+    Ok(())
 }
 
 /// Writes lines to a pipe, from a thread that ends when there are no more or none can be written.

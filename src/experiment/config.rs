@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::variants::combinations;
+use super::variants::{combinations, count};
 use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::record::{Denormals, Margin};
 use crate::swap::Lowering;
 use crate::yaml;
@@ -89,6 +90,13 @@ impl Config {
 
     /// The cases that it comes to, in order. Fails if there are none, or if two have the same name.
     pub fn cases(&self) -> Result<Vec<Case>> {
+        limits::check((self.models.len() * self.threads.len()) as u64, limits::MEASUREMENTS, "measurements")?;
+        let variants = self.models.iter().map(|entry| {
+            let activations = entry.activations.as_ref().unwrap_or(&self.activations);
+            count(activations.len(), self.lowerings.len(), self.control, self.knobs.len())
+        });
+        let variants = variants.fold(0, u64::saturating_add).saturating_mul(self.threads.len() as u64);
+        limits::check(variants, limits::EXPERIMENT_VARIANTS, "variants in all measurements")?;
         let of = |entry: &Entry, threads: usize| Case {
             name: format!("{}-threads{threads}", entry.file_name()),
             entry: entry.clone(),
@@ -172,7 +180,7 @@ fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
         Ok((known, values))
     };
     let axes: Vec<(String, Vec<String>)> = axes.into_iter().map(axis).collect::<Result<_, D::Error>>()?;
-    Ok(combinations(&axes))
+    combinations(&axes).map_err(|e| de::Error::custom(e.message))
 }
 
 struct Named(Activation);

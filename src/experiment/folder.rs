@@ -56,7 +56,7 @@ impl Folder {
             Err(e) => return Err(Some(format!("its record can't be read: {e}"))),
         };
         let record: Record =
-            serde_json::from_slice(&bytes).map_err(|e| Some(format!("its record can't be read: {e}")))?;
+            record::read::record(&bytes).map_err(|e| Some(format!("its record can't be read: {e}")))?;
         match differs(&record, planned) {
             Some(why) => Err(Some(why)),
             None => Ok(record),

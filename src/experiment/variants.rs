@@ -4,6 +4,7 @@ use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::Result;
+use crate::limits;
 use crate::measure::Planned;
 use crate::onnx::Model;
 use crate::record::Role;
@@ -22,9 +23,24 @@ pub struct Swaps {
     pub knobs: Vec<Knobs>,
 }
 
+impl Swaps {
+    /// How many variants they come to for a model, at most.
+    fn count(&self) -> u64 {
+        count(self.activations.len(), self.lowerings.len(), self.control, self.knobs.len())
+    }
+}
+
+/// How many variants a model has, at most: itself, its swaps and the control, without knobs and with each setting of them.
+pub fn count(activations: usize, lowerings: usize, control: bool, knobs: usize) -> u64 {
+    let (activations, lowerings) = (activations as u64, lowerings as u64);
+    (1 + activations * lowerings + u64::from(control)) * (1 + knobs as u64)
+}
+
 /// The variants of all models, by model and each one's original first. Of several models, whose names must
 /// differ, each variant's name tells its model.
 pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>> {
+    limits::check(models.len() as u64 * swaps.count(), limits::VARIANTS, "variants")
+        .map_err(|e| e.context("the measurement"))?;
     let mut all = vec![];
     for (subject, (name, model)) in models.iter().enumerate() {
         let of_it = of_model(model, swaps).map_err(|e| e.context(name))?;
@@ -91,8 +107,10 @@ fn with_knobs(name: String, knobs: &Knobs) -> String {
 }
 
 /// Every combination of values, where a knob may also be left unset: first those of the first knob alone. Without the
-/// one in which all are unset.
-pub fn combinations(axes: &[(String, Vec<String>)]) -> Vec<Knobs> {
+/// one in which all are unset. Fails where there are too many.
+pub fn combinations(axes: &[(String, Vec<String>)]) -> Result<Vec<Knobs>> {
+    let all = axes.iter().fold(1u64, |n, (_, values)| n.saturating_mul(1 + values.len() as u64));
+    limits::check(all, limits::VARIANTS, "combinations").map_err(|e| e.context("knobs"))?;
     let mut all = vec![Knobs::new()];
     for (name, values) in axes {
         let with = |value: &String| {
@@ -106,7 +124,7 @@ pub fn combinations(axes: &[(String, Vec<String>)]) -> Vec<Knobs> {
         let more: Vec<Knobs> = values.iter().flat_map(with).collect();
         all.extend(more);
     }
-    all.split_off(1)
+    Ok(all.split_off(1))
 }
 
 /// A variant's name beside those of other models: `v5 (silu)`, `v5: mish, exported`, `v5: control`.
@@ -211,7 +229,7 @@ mod tests {
         let model = zoo::build("siren", None).unwrap();
         let axes =
             [("TRACT_A".to_owned(), vec!["1".to_owned(), "2".into()]), ("TRACT_B".into(), vec!["x".into()])];
-        let swaps = Swaps { knobs: combinations(&axes), control: false, ..swaps(&["mish"]) };
+        let swaps = Swaps { knobs: combinations(&axes).unwrap(), control: false, ..swaps(&["mish"]) };
         let planned = variants(&[("m", &model)], &swaps).unwrap();
         let names: Vec<&str> = planned.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(

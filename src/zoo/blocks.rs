@@ -9,8 +9,7 @@ use super::proto::{float, int, text};
 use super::spec::Spec;
 use super::{detect, stages};
 use crate::error::{Error, Result};
-use crate::suggest;
-use crate::units;
+use crate::{limits, suggest, units};
 
 /// The network's graph and its output, for an input of this shape. Without `fill` the weights are left empty.
 pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> {
@@ -27,6 +26,8 @@ pub fn expand(spec: &Spec, shape: &[i64], fill: bool) -> Result<(Graph, Value)> 
                 units::shape(&output.shape)
             ))));
         }
+        let elements = output.shape.iter().fold(1u64, |n, &extent| n.saturating_mul(extent.unsigned_abs()));
+        limits::check(elements, limits::ELEMENTS, "elements").map_err(context)?;
         if let Some(id) = &block.id {
             if wiring.get(id).is_ok() {
                 return Err(context(Error::input(format!("`{id}` is the name of something above already"))));

@@ -258,7 +258,7 @@ impl Graph {
         attributes.extend(window.attributes());
         let name = self.node(scope, "Conv", &[&x.name, &weight, &bias], attributes);
         let shape = vec![batch, out, window.extent(height), window.extent(width)];
-        self.macs += shape.iter().product::<i64>() * length;
+        self.macs = self.macs.saturating_add(product(&shape).saturating_mul(length));
         Value { name, shape, spread: Spread::of_deviation(deviation) }
     }
 
@@ -270,7 +270,7 @@ impl Graph {
         let (weight, bias) = self.affine(scope, &[out, length], filters);
         let attributes = vec![float("alpha", 1.0), float("beta", 1.0), int("transB", 1)];
         let name = self.node(scope, "Gemm", &[&x.name, &weight, &bias], attributes);
-        self.macs += batch * out * length;
+        self.macs = self.macs.saturating_add(product(&[batch, out, length]));
         Value { name, shape: vec![batch, out], spread: Spread::of_deviation(deviation) }
     }
 
@@ -327,13 +327,17 @@ impl Graph {
     }
 
     fn parameter(&mut self, name: String, dims: &[i64], fill: impl Fn(&str) -> Bytes) -> String {
-        self.parameters += dims.iter().product::<i64>();
+        self.parameters = self.parameters.saturating_add(product(dims));
         let raw = if self.fill { fill(&name) } else { Bytes::new() };
         self.proto
             .initializer
             .push(TensorProto { name: Some(name.clone()), ..tensor(dims, data_type::FLOAT, raw) });
         name
     }
+}
+
+fn product(extents: &[i64]) -> i64 {
+    extents.iter().fold(1, |n, &extent| n.saturating_mul(extent))
 }
 
 /// Batch, channels, height and width of a value.

@@ -41,6 +41,18 @@ pub enum BlockKind {
     Yolo(Yolo),
 }
 
+impl Block {
+    /// How often it stands there, before the depth multiple.
+    pub fn repeats(&self) -> i64 {
+        match &self.kind {
+            BlockKind::Bottleneck(b) => b.repeats,
+            BlockKind::C3(c) => c.repeats,
+            BlockKind::Csp(c) => c.repeats,
+            _ => 1,
+        }
+    }
+}
+
 /// A convolution with folded batch norm, and an activation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -100,7 +100,7 @@ pub fn build(model: &str, shape: Option<&[i64]>) -> Result<Model> {
 }
 
 /// The model, with its weights left empty unless `fill`.
-fn assemble(spec: &Spec, shape: Option<&[i64]>, fill: bool) -> Result<Model> {
+pub fn assemble(spec: &Spec, shape: Option<&[i64]>, fill: bool) -> Result<Model> {
     let (graph, output) = blocks::expand(spec, &spec.input_shape(shape)?, fill)?;
     Ok(Model { proto: model_of(spec, graph.finish(&output, &spec.output)), dir: None })
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::activation::Activation;
 use super::kind::{Block, one};
 use crate::error::{Error, Result};
+use crate::record::read::Looks;
 use crate::units;
 use crate::yaml;
 
@@ -53,10 +54,27 @@ pub struct Input {
 /// The largest height or width, and the largest batch of images and of vectors, that can be asked for.
 const MOST: (i64, i64, i64) = (8192, 1024, 1 << 24);
 
+/// What all whole numbers of a description may add up to, and all repeats of its blocks: ten times YOLOv5x's.
+const NUMBERS: u128 = 1 << 17;
+const REPEATS: i64 = 1000;
+
 impl Spec {
     /// Reads a description; `file` is its name in errors.
+    ///
+    /// Fails for numbers that no network has: what they come to is multiplied with each other.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
-        yaml::read(text, file)
+        let spec: Self = yaml::read(text, file)?;
+        let numbers = yaml::read::<Looks>(text, file)?.sum;
+        let scales = [spec.depth, spec.width.unwrap_or(1.0)];
+        let repeats =
+            spec.blocks().map(|(block, _)| spec.repeats(block.repeats())).fold(0, i64::saturating_add);
+        if numbers > NUMBERS || repeats > REPEATS || !scales.iter().all(|scale| (0.0..=64.0).contains(scale))
+        {
+            return Err(Error::input(format!(
+                "{file}: too large: numbers may add up to {NUMBERS}, repeats to {REPEATS}, depth and width are at most 64"
+            )));
+        }
+        Ok(spec)
     }
 
     /// Channels after the width multiple.

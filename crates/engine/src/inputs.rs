@@ -10,6 +10,7 @@ use half::f16;
 
 use oplat_graph::onnx::tensor::{element_bytes, parse_type};
 use oplat_ground::error::{Error, Result};
+use oplat_ground::limits;
 use oplat_ground::protocol::{Input, Load};
 use oplat_ground::random::SplitMix64;
 
@@ -49,11 +50,9 @@ pub fn generate(inputs: &[Input], seed: u64) -> Result<Vec<RawTensor>> {
 }
 
 fn tensor(input: &Input, random: &mut SplitMix64) -> Result<RawTensor> {
-    /// The most elements of an input, whose bytes can still be counted.
-    const MOST: u64 = if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 27 };
     let Input { name, shape, dtype } = input;
     let too_large = || Error::input(format!("input {name:?} is too large: {shape:?}"));
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= MOST);
+    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n as u64 <= limits::ELEMENTS);
     let n = n.ok_or_else(too_large)?;
     let kind = dtype.as_deref().unwrap_or("f32");
     let bytes = match kind {

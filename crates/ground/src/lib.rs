@@ -5,6 +5,7 @@ pub mod error;
 pub mod escape;
 pub mod figures;
 pub mod files;
+pub mod limits;
 pub mod process;
 pub mod protocol;
 pub mod random;

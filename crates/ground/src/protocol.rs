@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::error::Error;
+use crate::limits;
 use crate::record::bench::Values;
+use crate::record::read::Looks;
 use crate::record::{Denormals, Engine, Environment, InTurns, Lowering, Oplat};
 
 /// What a parent asks for. A worker answers each with one [`Reply`], in order.
@@ -111,7 +113,7 @@ pub struct Input {
 pub struct Solos {
     pub solos: Vec<Solo>,
     /// Those to leave out, by index, with the reason: an earlier worker ended at them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_index")]
     pub failed: BTreeMap<usize, String>,
     /// The kernels' instruction set; `None` is the best one.
     pub isa: Option<String>,
@@ -135,10 +137,16 @@ pub struct Solo {
     pub shape: Vec<usize>,
 }
 
+/// JSON's keys are texts, and in a request that is told by its tag they stay so.
+fn by_index<'de, D: Deserializer<'de>>(map: D) -> Result<BTreeMap<usize, String>, D::Error> {
+    let map = BTreeMap::<String, String>::deserialize(map)?;
+    map.into_iter().map(|(key, why)| Ok((key.parse().map_err(de::Error::custom)?, why))).collect()
+}
+
 impl Solo {
     /// Elements of the input.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().product::<usize>() as u64
+        self.shape.iter().fold(1, |n, &d| n.saturating_mul(d as u64))
     }
 }
 
@@ -175,6 +183,18 @@ pub enum Reply {
     },
     /// The request failed; the worker is still there to be stopped.
     Error(Failure),
+}
+
+impl Reply {
+    /// Reads a worker's line. Fails where it is no reply, or where its numbers are larger than any measurement's: sums of
+    /// several must not overflow.
+    pub fn read(line: &str) -> Result<Self, serde_json::Error> {
+        let looks: Looks = serde_json::from_str(line)?;
+        if looks.sum > limits::ANSWER_SUM.into() {
+            return Err(de::Error::custom("numbers that no measurement has"));
+        }
+        serde_json::from_str(line)
+    }
 }
 
 /// Why a request failed, with the ONNX node where it is known.

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
+use super::extent::Extent;
 use super::external::{self, DataFolder};
 use super::messages::{GraphProto, ModelProto};
 use super::{mark, order};
 use oplat_ground::error::{Error, Result};
 use oplat_ground::files::{self, Destination};
+use oplat_ground::limits;
 
 /// An ONNX model and the folder to which its external data is relative.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ pub fn opset(model: &ModelProto) -> i64 {
 impl Model {
     /// Reads a file. Fails with the file's name when it can't be read, is not ONNX or holds no graph.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::of_file(files::read(path)?, path)
+        Self::of_file(files::read(path, limits::MODEL_BYTES)?, path)
     }
 
     /// Decodes the bytes of the file at this path.
@@ -71,6 +73,7 @@ impl Model {
         if proto.graph.as_ref().is_none_or(|g| g.node.is_empty() && g.output.is_empty()) {
             return Err(Error::input("not an ONNX model: it holds no graph"));
         }
+        Extent::of(&proto)?;
         proto.graph.iter_mut().try_for_each(order::sort)?;
         Ok(Self { proto, dir: dir.map(DataFolder::from) })
     }

@@ -5,11 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::build::Names;
 use super::messages::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::{bodies, label};
-
-/// Deepest nesting of calls.
-const DEEPEST: usize = 64;
-/// Most nodes that inlining may make.
-const MOST_NODES: usize = 1_000_000;
+use oplat_ground::limits;
 
 /// The functions of a model by domain, name and overload.
 pub struct Functions<'m> {
@@ -154,7 +150,7 @@ pub struct Inlined {
 /// The model with every call inlined whose function `opens` says so of; nodes of bodies count as they do in
 /// [`super::for_each_node`]. Fails where calls don't end, with the function's name, or make too many nodes.
 pub fn inline(model: &ModelProto, opens: &dyn Fn(&FunctionProto) -> bool) -> Result<Inlined, String> {
-    if size(model)? > MOST_NODES {
+    if size(model)? as u64 > limits::INLINED {
         return Err(too_many());
     }
     let mut copy = model.clone();
@@ -227,7 +223,7 @@ impl Inliner<'_, '_> {
                 }
             }
             // What a function hands straight on takes nodes, too.
-            if self.origins.len() > MOST_NODES {
+            if self.origins.len() as u64 > limits::INLINED {
                 return Err(too_many());
             }
         }
@@ -269,10 +265,11 @@ impl Inliner<'_, '_> {
         index: usize,
         place: &Place,
     ) -> Result<Vec<NodeProto>, String> {
-        if place.calls.len() >= DEEPEST {
+        if place.calls.len() as u64 >= limits::CALLS {
             return Err(format!(
-                "function {} is called from {DEEPEST} others, one in the other",
-                function.name()
+                "function {} is called from {} others, one in the other",
+                function.name(),
+                limits::CALLS
             ));
         }
         let mut inner = Place {
@@ -325,7 +322,7 @@ fn bind(attribute: AttributeProto, place: &Place) -> Option<AttributeProto> {
 }
 
 fn too_many() -> String {
-    format!("its functions make more than {MOST_NODES} nodes")
+    format!("its functions make more than {} nodes", limits::INLINED)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod constants;
 pub mod erf;
+pub mod extent;
 pub mod external;
 mod file;
 pub mod formula;

@@ -12,7 +12,7 @@ use crate::onnx::inline::Functions;
 use crate::onnx::messages::{
     FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto,
 };
-use crate::onnx::{for_each_node, for_each_node_mut};
+use crate::onnx::{for_each_node, for_each_node_mut, label};
 use oplat_ground::error::{Error, Result};
 
 /// The sites to swap in one call of a function, and in the calls inside it.
@@ -130,10 +130,15 @@ impl Copies<'_, '_, '_> {
         let mut plan = Plan::new(model, self.plan.to, lowering);
         plan.exporter = self.plan.exporter;
         std::mem::swap(&mut plan.functions, &mut self.plan.functions);
+        let mut nodes = vec![];
+        for_each_node(model.graph(), &mut |node| nodes.push(node));
         let mut swapped = vec![];
         for (number, &(i, site)) in inside.own.iter().enumerate() {
             let Some(within) = &site.within else { continue };
+            // Under a name of the function's own, so that calls that are swapped alike come to the same copy.
+            let own_name = nodes.get(within.node).map_or("", |node| label(node));
             let here = Site {
+                name: own_name.to_owned(),
                 node: within.node,
                 nodes: within.nodes.clone(),
                 input: within.input.clone(),
@@ -142,6 +147,8 @@ impl Copies<'_, '_, '_> {
             };
             if plan.swap(number, &here)? {
                 swapped.push((i, plan.lowering_at(&here)));
+            } else if let Some(skipped) = plan.skipped.last_mut() {
+                skipped.node.clone_from(&site.name);
             }
         }
         std::mem::swap(&mut plan.functions, &mut self.plan.functions);

@@ -502,7 +502,7 @@ mod tests {
             destination.write(b"once").unwrap();
             drop(destination);
             assert_eq!(reader.join().unwrap(), b"once");
-            let error = crate::files::read(&pipe).unwrap_err();
+            let error = crate::files::read(&pipe, 1000).unwrap_err();
             assert!(error.message.contains("it is a pipe"), "{error}");
         }
     }

@@ -5,35 +5,46 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::limits;
 
 /// The bytes of a file, of the standard input (`/dev/stdin`) or of a pipe that the shell has opened (`<(command)`). Fails for
-/// a folder, a device, a socket and a named pipe.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+/// a folder, a device, a socket and a named pipe, and for more than `most` bytes, even if they never end.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let cannot = |e: io::Error| Error::file("read", path, &e);
-    let kind = fs::metadata(path).map_err(cannot)?.file_type();
-    let mut bytes = vec![];
-    match special(kind) {
-        None => File::open(path).map_err(cannot)?.read_to_end(&mut bytes),
+    let about = fs::metadata(path).map_err(cannot)?;
+    match special(about.file_type()) {
+        None => {
+            let file = File::open(path).map_err(cannot)?;
+            limits::check(about.len(), most, "bytes").map_err(|e| e.context(path.display()))?;
+            at_most(file, about.len(), most, path)
+        }
         Some(Special { streams: true, .. }) if is_standard(path, "stdin", 0) => {
-            io::stdin().lock().read_to_end(&mut bytes)
+            at_most(io::stdin().lock(), 0, most.min(limits::STREAM_BYTES), path)
         }
         Some(Special { what: "a pipe", .. }) if is_open_already(path) => {
-            File::open(path).map_err(cannot)?.read_to_end(&mut bytes)
+            let file = File::open(path).map_err(cannot)?;
+            at_most(file, 0, most.min(limits::STREAM_BYTES), path)
         }
-        Some(Special { what, .. }) => {
-            return Err(Error::input(format!(
-                "cannot read {}: it is {what}; give a file, or /dev/stdin",
-                path.display()
-            )));
-        }
+        Some(Special { what, .. }) => Err(Error::input(format!(
+            "cannot read {}: it is {what}; give a file, or /dev/stdin",
+            path.display()
+        ))),
     }
-    .map_err(cannot)?;
+}
+
+/// All that comes, which is of about this length.
+fn at_most(from: impl Read, length: u64, most: u64, path: &Path) -> Result<Vec<u8>> {
+    let cannot = |e: io::Error| Error::file("read", path, &e);
+    let mut bytes = vec![];
+    bytes.try_reserve(length as usize).map_err(|_| cannot(io::ErrorKind::OutOfMemory.into()))?;
+    from.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    limits::check(bytes.len() as u64, most, "bytes or more").map_err(|e| e.context(path.display()))?;
     Ok(bytes)
 }
 
 /// As [`read`], for a file that must be text.
-pub fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?)
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    String::from_utf8(read(path, most)?)
         .map_err(|_| Error::input(format!("cannot read {}: it is not text (UTF-8)", path.display())))
 }
 

@@ -7,6 +7,7 @@
 pub mod bench;
 mod delta;
 mod environment;
+pub mod read;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

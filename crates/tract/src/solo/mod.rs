@@ -27,6 +27,7 @@ use super::{failure, knobs, ops};
 use oplat_engine::{SoloRunner, at};
 use oplat_graph::activation::Activation;
 use oplat_graph::swap::{self, Lowering};
+use oplat_ground::limits;
 use oplat_ground::process::heap::{Counting, Detail};
 use oplat_ground::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady};
 use oplat_ground::random::normal;
@@ -198,7 +199,10 @@ impl SoloRunner for Runner {
 impl Solo {
     fn new(asked: &protocol::Solo, isa: Isa) -> TractResult<Self> {
         let shape = asked.shape.clone();
-        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= 1 << 28);
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |n, &d| n.checked_mul(d))
+            .filter(|&n| n as u64 <= limits::BENCH_ELEMENTS);
         ensure!(elements.is_some(), "a tensor of shape {shape:?} is too large");
         let Some(text) = &asked.activation else { return Ok(Self { work: Work::Copy, shape }) };
         let own = |e: oplat_ground::error::Error| format_err!("{e}");
