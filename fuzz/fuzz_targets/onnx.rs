@@ -12,10 +12,13 @@ use oplat::swap::{self, Lowering, Selection};
 fuzz_target!(|bytes: &[u8]| {
     let Ok(model) = Model::decode(bytes.to_vec(), None) else { return };
     let _ = inline::size(&model.proto);
-    let again = Model::decode(model.encode(), None).expect("what was read is written so that it is read again");
+    let again =
+        Model::decode(model.encode(), None).expect("what was read is written so that it is read again");
     assert_eq!(again.encode(), model.encode());
     let Ok((found, chosen)) = Selection::default().choose(swap::find(&model)) else { return };
-    for (to, lowering) in [("mish", Lowering::Exported), ("prelu", Lowering::Kernel), ("identity", Lowering::Exported)] {
+    for (to, lowering) in
+        [("mish", Lowering::Exported), ("prelu", Lowering::Kernel), ("identity", Lowering::Exported)]
+    {
         let to = Activation::parse(to).expect("known");
         if let Ok(variant) = swap::rewrite(&model, &found, &chosen, &to, lowering) {
             let written = Model::decode(variant.model.encode(), None).expect("a swapped model is read again");
@@ -25,5 +28,6 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
-    buffer::changed(data, size, max, seed, |damage, model| damage.model(model)).unwrap_or_else(|| fuzzer_mutate(data, size, max))
+    buffer::changed(data, size, max, seed, |damage, model| damage.model(model))
+        .unwrap_or_else(|| fuzzer_mutate(data, size, max))
 });

@@ -19,7 +19,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(record) = record::read::record(bytes) else { return };
     let named = NamedRecord { name: "a.json", record: &record };
-    let all = Breakdowns { by: vec![By::Type, By::Op, By::Site, By::Shape, By::Activation], ..Breakdowns::default() };
+    let all = Breakdowns {
+        by: vec![By::Type, By::Op, By::Site, By::Shape, By::Activation],
+        ..Breakdowns::default()
+    };
     for format in FORMATS {
         let _ = report::render(&record, format, &all);
         let _ = report::records(&[named, named], format, &all);

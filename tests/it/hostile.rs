@@ -1,7 +1,10 @@
 //! Damaged and hostile files end in an error or in sites, never in a panic or a hang.
 
 use oplat::activation::Activation;
-use oplat::onnx::messages::{EXTERNAL, NodeProto, StringStringEntryProto, TensorProto};
+use oplat::onnx::messages::{
+    EXTERNAL, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, ValueInfoProto,
+};
 use oplat::onnx::{Model, external};
 use oplat::swap::{self, Lowering, Selection};
 use proptest::prelude::*;
@@ -96,4 +99,41 @@ fn external_data_outside_the_folder_is_not_touched() {
         let error = external::follow(&mut model.clone(), folder.path(), "x.onnx").unwrap_err();
         assert!(error.message.contains("outside the model's folder"), "{error}");
     }
+}
+
+#[test]
+fn calls_that_are_swapped_alike_share_a_function() {
+    let opset = |domain: &str| OperatorSetIdProto { domain: Some(domain.into()), version: Some(17) };
+    let function = FunctionProto {
+        name: Some("F".into()),
+        domain: Some("d".into()),
+        input: vec!["a".into()],
+        output: vec!["b".into()],
+        node: vec![node("Sigmoid", &["a"], "s"), node("Mul", &["a", "s"], "b")],
+        opset_import: vec![opset("")],
+        ..Default::default()
+    };
+    let call = |i: usize| NodeProto {
+        domain: Some("d".into()),
+        ..node("F", &[&format!("v{i}")], &format!("v{}", i + 1))
+    };
+    let value = |name: &str| ValueInfoProto { name: Some(name.into()), ..Default::default() };
+    let graph = GraphProto {
+        node: (0..1000).map(call).collect(),
+        input: vec![value("v0")],
+        output: vec![value("v1000")],
+        ..Default::default()
+    };
+    let proto = ModelProto {
+        graph: Some(graph),
+        opset_import: vec![opset(""), opset("d")],
+        functions: vec![function],
+        ..Default::default()
+    };
+    let model = Model { proto, dir: None };
+    let (found, chosen) = Selection::default().choose(swap::find(&model)).expect("sites");
+    let mish = Activation::parse("mish").expect("known");
+    let swapped = swap::rewrite(&model, &found, &chosen, &mish, Lowering::Exported).expect("swapped");
+    assert_eq!(swapped.sites.len(), 1000);
+    assert_eq!(swapped.model.proto.functions.len(), 1, "one for all of them");
 }

@@ -10,6 +10,9 @@ use oplat::onnx::Model;
 
 use crate::mutate::Damage;
 
+/// What is done with a file, and what was wrong.
+type Try = fn(&Path) -> Result<(), String>;
+
 /// Most lines on stderr, and most seconds and kilobytes of address space.
 const LINES: usize = 3;
 const SECONDS: &str = "10";
@@ -35,7 +38,7 @@ fn damaged_files_end_soon_and_in_few_words() {
             if i >= count {
                 return wrong;
             }
-            let (of, try_it): (_, fn(&Path) -> Result<(), String>) = match i % 5 {
+            let (of, try_it): (_, Try) = match i % 5 {
                 3 => (&records, try_record),
                 4 => (&configs, try_config),
                 _ => (&models, try_model),

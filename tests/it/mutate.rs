@@ -239,10 +239,10 @@ impl Damage {
     }
 
     fn attribute(&mut self, attribute: &mut AttributeProto) {
-        if let Some(body) = attribute.g.as_mut().filter(|_| self.random.bits() % 4 > 0) {
+        if let Some(body) = attribute.g.as_mut().filter(|_| self.below(4) > 0) {
             return self.graph(body);
         }
-        if let Some(tensor) = attribute.t.as_mut().filter(|_| self.random.bits() % 4 > 0) {
+        if let Some(tensor) = attribute.t.as_mut().filter(|_| self.below(4) > 0) {
             return self.tensor(tensor);
         }
         match self.below(6) {

@@ -21,7 +21,7 @@ pub const ANSWER_BYTES: u64 = 256_000_000;
 
 /// Nodes of a model: several times those of the largest language models.
 pub const NODES: u64 = 150_000;
-/// Nodes of a model with those of functions at each call. Calls share what they hold.
+/// Nodes of a model with those of functions at each call: more than in one file, since calls share what they hold.
 pub const INLINED: u64 = 250_000;
 /// Values that a model's nodes read and write, inputs, outputs and initialisers: ten a node.
 pub const VALUES: u64 = 2_000_000;
@@ -33,12 +33,14 @@ pub const DIMENSIONS: u64 = 64;
 pub const ELEMENTS: u64 = if cfg!(target_pointer_width = "64") { 1 << 40 } else { 1 << 27 };
 /// Calls of functions in each other: real ones are three deep, and each call is a call of ours.
 pub const CALLS: u64 = 64;
-/// Nodes and values of a model that `inspect` gives to the engine, which would look at a larger one for minutes.
+/// Nodes and values of a model that `inspect` gives to the engine: it would look at a larger one for minutes.
 pub const INSPECTED: u64 = 20_000;
 pub const INSPECTED_VALUES: u64 = 80_000;
 
 /// Variants in a measurement: each is a process in every fork.
 pub const VARIANTS: u64 = 256;
+/// Ops of a variant that are repeated since they are too short for the clock: each takes a few milliseconds.
+pub const SHORT_OPS: u64 = 2_000;
 /// Measurements in an experiment: at a minute each they take most of a day.
 pub const MEASUREMENTS: u64 = 1_000;
 /// Variants in all measurements of an experiment: all are made before the first is measured.
@@ -60,7 +62,7 @@ pub const TIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub const ANSWER_SUM: u64 = 1 << 53;
 /// The sum of all whole numbers in a record: two years in nanoseconds. So no sum over records overflows.
 pub const RECORD_SUM: u64 = 1 << 56;
-/// Bytes that a report of a record may come to, by its rows and its longest text.
+/// Bytes that a report of a record may come to, by its rows and its longest text: it is made in memory.
 pub const REPORT_BYTES: u64 = 1_000_000_000;
 
 /// Fails, with what is there and what is taken, if there is more than `most`: `check(3_000_000, NODES, "nodes")`.

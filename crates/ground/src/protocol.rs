@@ -457,3 +457,34 @@ pub struct InPlace {
     pub ns: u64,
     pub end: Values,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn solos_that_failed_are_named_in_a_request() {
+        let request = Request::Solos(Solos {
+            solos: vec![Solo { activation: None, lowering: Lowering::Exported, shape: vec![usize::MAX, 2] }],
+            failed: [(7, "killed".to_owned())].into(),
+            isa: None,
+            survey: true,
+            seed: u64::MAX,
+            cpus: vec![],
+            denormals: Denormals::Keep,
+        });
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        let Request::Solos(solos) = request else { panic!("solos") };
+        assert_eq!(solos.solos[0].elements(), u64::MAX);
+    }
+
+    #[test]
+    fn an_answer_of_figures_that_nothing_takes_is_none() {
+        let line = |ns: u64| format!(r#"{{"reply": "batches", "batch_ns": [{ns}, 1]}}"#);
+        assert!(Reply::read(&line(1)).is_ok());
+        for ns in [1 << 53, u64::MAX] {
+            assert!(Reply::read(&line(ns)).is_err(), "{ns}");
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! What is asked of every variant once: its memory, its ops that are too short for the clock, and its outputs.
 
+use std::time::Duration;
+
 use super::budget::SURVEY_RUNS;
 use super::{Session, Stop};
+use crate::limits;
 use crate::measure::Planned;
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::record::{Environment, OutputChange, Role};
@@ -45,9 +48,11 @@ impl Session<'_, '_> {
     fn short_ops(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
         let least_ns = self.least_ns(variant);
-        let short = self.ops_below(least_ns, variant);
+        let mut short = self.ops_below(least_ns, variant);
+        // The others' own times stay unknown.
+        short.truncate(limits::SHORT_OPS as usize);
         if !short.is_empty() {
-            let patience = self.patience(variant, SURVEY_RUNS);
+            let patience = with_batches(self.patience(variant, SURVEY_RUNS), short.len());
             self.raw.variants[variant].batched = client.batched(short, least_ns, patience)?;
         }
         Ok(())
@@ -107,6 +112,13 @@ impl Session<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// How long to wait for a run in which so many ops are repeated, thousands of times each.
+fn with_batches(patience: Duration, ops: usize) -> Duration {
+    /// For one op: its repetitions take a tenth of it, and copying their inputs as much.
+    const BATCHES: Duration = Duration::from_millis(50);
+    patience + BATCHES * ops as u32
 }
 
 /// How far outputs are from the original's.
