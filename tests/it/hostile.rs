@@ -137,3 +137,11 @@ fn calls_that_are_swapped_alike_share_a_function() {
     assert_eq!(swapped.sites.len(), 1000);
     assert_eq!(swapped.model.proto.functions.len(), 1, "one for all of them");
 }
+
+#[test]
+fn what_fuzzing_found_is_refused_or_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/onnx");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("the corpus").collect();
+    assert!(files.len() > 20);
+    files.into_iter().for_each(|file| use_it(std::fs::read(file.expect("a file").path()).expect("bytes")));
+}

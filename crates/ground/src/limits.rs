@@ -21,8 +21,8 @@ pub const ANSWER_BYTES: u64 = 256_000_000;
 
 /// Nodes of a model: several times those of the largest language models.
 pub const NODES: u64 = 150_000;
-/// Nodes of a model with those of functions at each call: more than in one file, since calls share what they hold.
-pub const INLINED: u64 = 250_000;
+/// Nodes of a model with those of functions at each call: the same, since sites are looked for in each call.
+pub const INLINED: u64 = 150_000;
 /// Values that a model's nodes read and write, inputs, outputs and initialisers: ten a node.
 pub const VALUES: u64 = 2_000_000;
 /// Bytes of all names in a model: 500 a node.

@@ -3,6 +3,7 @@
 use super::index::{Index, Node, Source, ValueId};
 use super::messages::{TensorProto, data_type};
 use super::operators;
+use oplat_ground::limits;
 
 /// What is known of a value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,7 +138,8 @@ impl Made<'_, '_> {
     /// How many integers an input lists.
     fn length(&self, i: usize) -> Option<usize> {
         match self.index.sizes(self.input(i)?)?.as_slice() {
-            &[Some(length)] => Some(length),
+            // What it lists are dimensions, or some of them.
+            &[Some(length)] => Some(length).filter(|&n| n as u64 <= limits::DIMENSIONS),
             _ => None,
         }
     }
@@ -157,6 +159,8 @@ impl Made<'_, '_> {
             "Conv" | "ConvTranspose" | "FusedConv" => first().or(self.rank_of(1)),
             "Gemm" | "Flatten" => Some(2),
             "MatMul" => match (first()?, self.rank_of(1)?) {
+                // A number is no matrix: a file can say so all the same.
+                (0, _) | (_, 0) => None,
                 (1, 1) => Some(0),
                 (1, b) => Some(b - 1),
                 (a, 1) => Some(a - 1),
@@ -164,9 +168,9 @@ impl Made<'_, '_> {
             },
             "Reshape" => self.length(1).or_else(|| Some(self.node.attribute("shape")?.ints.len())),
             "Expand" => Some(first()?.max(self.length(1)?)),
-            "Unsqueeze" => Some(first()? + self.axes()?),
+            "Unsqueeze" => first()?.checked_add(self.axes()?),
             "Squeeze" => first()?.checked_sub(self.axes()?),
-            "Gather" => (first()? + self.rank_of(1)?).checked_sub(1),
+            "Gather" => first()?.checked_add(self.rank_of(1)?)?.checked_sub(1),
             "LSTM" | "GRU" | "RNN" => Some(if self.output == 0 { 4 } else { 3 }),
             "If" | "Scan" | "Loop" => self.result().rank,
             op if op.starts_with("Reduce") || op == "ArgMax" || op == "ArgMin" => {
