@@ -96,16 +96,20 @@ pub fn profiled(record: &Record, variant: &Variant) -> bool {
     timed(record) && variant.profiled.is_some()
 }
 
-/// What the brackets after ratios hold, if any of the record's has an interval: ` [99% interval over forks]`.
+/// What the brackets after ratios hold, if any of the record's has an interval: ` [99% interval over forks]`. In older records
+/// each interval has that confidence by itself.
 pub fn interval_note(record: &Record) -> String {
-    let intervals =
-        record.variants.iter().filter(|v| v.delta.as_ref().is_some_and(|d| d.interval.is_some())).count();
-    let confidence = units::percent(record.settings.confidence);
+    let mut deltas = record.variants.iter().filter_map(|v| v.delta.as_ref()).filter(|d| d.interval.is_some());
+    let settings = record.settings.confidence;
+    let together = deltas.clone().any(|delta| delta.confidence > settings);
+    let confidence = units::percent(settings);
     let confidence = confidence.trim_end_matches(".0");
-    match intervals {
-        0 => String::new(),
-        1 => format!(" [{confidence}% interval over forks]"),
-        _ => format!(" [interval over forks, so wide that all verdicts hold together at {confidence}%]"),
+    match deltas.next() {
+        None => String::new(),
+        Some(_) if together => {
+            format!(" [interval over forks, so wide that all verdicts hold together at {confidence}%]")
+        }
+        Some(_) => format!(" [{confidence}% interval over forks]"),
     }
 }
 

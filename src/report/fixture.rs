@@ -170,7 +170,7 @@ pub fn delta(ratio: f64, low: f64, high: f64, verdict: Verdict) -> Option<Delta>
         against: "original".into(),
         ratio,
         interval: Some([low, high]),
-        confidence: 0.99,
+        confidence: 0.995,
         verdict,
         resolution: Some((high - low) / 2.0),
     })

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::build::Names;
 use super::messages::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::{bodies, label};
-use oplat_ground::limits;
+use oplat_ground::{limits, units};
 
 /// The functions of a model by domain, name and overload.
 pub struct Functions<'m> {
@@ -322,7 +322,7 @@ fn bind(attribute: AttributeProto, place: &Place) -> Option<AttributeProto> {
 }
 
 fn too_many() -> String {
-    format!("its functions make more than {} nodes", limits::INLINED)
+    format!("its functions make more than the {} nodes that oplat takes", units::integer(limits::INLINED))
 }
 
 #[cfg(test)]
@@ -404,7 +404,9 @@ mod tests {
             functions.holding(|node| node.op_type() == "f60").iter().filter(|held| **held).count(),
             60
         );
-        assert!(inline(&model, &|_| true).err().unwrap().contains("more than 1000000 nodes"));
+        assert!(
+            inline(&model, &|_| true).err().unwrap().contains("more than the 250,000 nodes that oplat takes")
+        );
     }
 
     #[test]
