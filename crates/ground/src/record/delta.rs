@@ -65,6 +65,15 @@ impl Delta {
     }
 }
 
+impl Delta {
+    /// The verdict that the interval of a paired comparison allows.
+    pub fn judge(&mut self, margin: Margin) {
+        let by = Criteria { confidence: self.confidence, margin, drift: 0.0 };
+        let interval = self.interval.map(|[low, high]| Interval { low, high });
+        self.verdict = interval.map_or(Verdict::Inconclusive, |i| verdict(i, by));
+    }
+}
+
 fn verdict(i: Interval, by: Criteria) -> Verdict {
     match i {
         _ if i.low > 1.0 + by.drift => Verdict::Slower,
@@ -103,6 +112,17 @@ mod tests {
             Verdict::None,
             "the margin is a setting"
         );
+    }
+
+    #[test]
+    fn what_an_older_version_called_none_is_judged_again() {
+        let mean = Mean::of(&Samples::new([0.0, 0.001, 0.002]).expect("three"));
+        let mut delta = Delta::new("a", &mean, PAIRED);
+        (delta.interval, delta.verdict) = (Some([0.999, 1.039]), Verdict::None);
+        delta.judge(Margin::default());
+        assert_eq!(delta.verdict, Verdict::Inconclusive);
+        delta.judge(Margin(0.05));
+        assert_eq!(delta.verdict, Verdict::None);
     }
 
     #[test]

@@ -14,8 +14,13 @@ use crate::limits::{self, check};
 use crate::units;
 
 /// Reads a record. Fails if it is damaged, or holds more or larger numbers than any measurement has.
+///
+/// Verdicts are what its intervals allow: older versions called a difference none where it only might be.
 pub fn record(text: &[u8]) -> Result<Record> {
-    checked(text)
+    let mut record: Record = checked(text)?;
+    let margin = record.settings.margin;
+    record.variants.iter_mut().filter_map(|v| v.delta.as_mut()).for_each(|delta| delta.judge(margin));
+    Ok(record)
 }
 
 /// The same for a record of activations on their own.
