@@ -20,7 +20,10 @@ fn use_it(bytes: Vec<u8>) {
     let Ok(model) = Model::decode(bytes, None) else { return };
     if let Ok((found, chosen)) = Selection::default().choose(swap::find(&model)) {
         for to in ["mish", "prelu", "identity"] {
-            let _ = swap::rewrite(&model, &found, &chosen, &Activation::parse(to).unwrap(), Lowering::Kernel);
+            let to = Activation::parse(to).unwrap();
+            if let Ok(variant) = swap::rewrite(&model, &found, &chosen, &to, Lowering::Kernel) {
+                Model::decode(variant.model.encode(), None).expect("what is written is read again");
+            }
         }
     }
 }

@@ -405,7 +405,7 @@ mod tests {
             60
         );
         assert!(
-            inline(&model, &|_| true).err().unwrap().contains("more than the 250,000 nodes that oplat takes")
+            inline(&model, &|_| true).err().unwrap().contains("more than the 150,000 nodes that oplat takes")
         );
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Site;
 use crate::onnx::index::{Index, Source, Use, ValueId};
 use crate::onnx::messages::{GraphProto, NodeProto};
-use crate::onnx::{Model, bodies};
+use crate::onnx::{Model, bodies, for_each_node};
 
 /// What is to be done to the nodes of a model, by their index in it.
 #[derive(Default)]
@@ -162,6 +162,8 @@ impl Writer<'_> {
                 nodes.extend(new.after);
             }
             if self.edit.removed.contains(&index) {
+                // An activation has no bodies, but a file can give it some.
+                bodies(&node).for_each(|body| for_each_node(body, &mut |_| self.read += 1));
                 continue;
             }
             for &site in self.edit.nodes_of.get(&index).into_iter().flatten() {
