@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Site;
 use crate::onnx::index::{Index, Source, Use, ValueId};
 use crate::onnx::messages::{GraphProto, NodeProto};
-use crate::onnx::{Model, bodies, for_each_node};
+use crate::onnx::{Model, bodies};
 
 /// What is to be done to the nodes of a model, by their index in it.
 #[derive(Default)]
@@ -163,7 +163,7 @@ impl Writer<'_> {
             }
             if self.edit.removed.contains(&index) {
                 // An activation has no bodies, but a file can give it some.
-                bodies(&node).for_each(|body| for_each_node(body, &mut |_| self.read += 1));
+                bodies(&node).for_each(|body| self.pass(body));
                 continue;
             }
             for &site in self.edit.nodes_of.get(&index).into_iter().flatten() {
@@ -185,5 +185,14 @@ impl Writer<'_> {
         graph.quantization_annotation.retain(|a| stays(&a.tensor_name));
         // Older files list initialisers among the inputs; those that went must go there too.
         graph.input.retain(|v| stays(&v.name));
+    }
+
+    /// Counts a graph that goes.
+    fn pass(&mut self, graph: &GraphProto) {
+        self.graphs += 1;
+        for node in &graph.node {
+            self.read += 1;
+            bodies(node).for_each(|body| self.pass(body));
+        }
     }
 }
