@@ -8,6 +8,7 @@ use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{TargetFlags, TargetSetup};
 use crate::activation::Activation;
+use crate::compare::distinct;
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::Swaps;
@@ -174,7 +175,9 @@ impl Checked {
 }
 
 fn activations(args: &Args) -> Result<Vec<Activation>> {
-    args.act.iter().map(|name| Activation::parse(name).map_err(|e| e.context("--act"))).collect()
+    let named = args.act.iter().map(|name| Activation::parse(name).map_err(|e| e.context("--act")));
+    // Each once, however often it is named.
+    Ok(distinct(named.collect::<Result<Vec<_>>>()?))
 }
 
 /// Refuses flags about swaps where nothing is swapped, and tuning of several models.

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 /// The text with every character written out that a terminal obeys, that changes the order of others, or that nobody can
-/// see. Line breaks stay: they are the caller's own, see [`line`].
+/// see. Line breaks stay: they are the caller's own, see [`line()`].
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, false)
 }
