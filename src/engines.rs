@@ -1,11 +1,25 @@
-//! The engines that are linked into the program. A new one is a crate behind the seam ([`crate::engine`]) and a line here.
+//! The engines that the program can run models with. A new one is a crate behind the seam ([`crate::engine`]) and a line here.
 
 use crate::engine::Backend;
+use crate::error::{Error, Result};
+use crate::suggest::nearest;
 
 /// All of them; the first is the one that is taken unless another is asked for.
-static ALL: [&dyn Backend; 1] = [&oplat_tract::Tract];
+static ALL: [&dyn Backend; 2] = [&oplat_tract::Tract, &oplat_ort::OnnxRuntime];
 
 /// The engine that is taken unless another is asked for.
 pub fn default() -> &'static dyn Backend {
     ALL[0]
+}
+
+/// The engine of this name. Fails with the names that there are.
+pub fn named(name: &str) -> Result<&'static dyn Backend> {
+    let names = || ALL.iter().map(|engine| engine.name());
+    ALL.iter().copied().find(|engine| engine.name() == name).ok_or_else(|| {
+        let near = nearest(name, names()).map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+        Error::input(format!(
+            "there is no engine {name}{near}: there are {}",
+            names().collect::<Vec<_>>().join(" and ")
+        ))
+    })
 }

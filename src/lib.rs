@@ -9,7 +9,7 @@
 //! - graph (a crate): [`onnx`] (files, losslessly), [`activation`] (the registry), [`sites`] (where they stand in a graph),
 //!   [`swap`] (variants)
 //! - engine (a crate): [`engine`], the seam between the program and what runs models; `oplat-tract` behind it is the only
-//!   importer of tract
+//!   importer of tract, `oplat-ort` of ONNX Runtime
 //! - models: [`yaml`], [`zoo`] (built-in models)
 //! - execution: [`engines`] (those that are linked in), [`environment`] (the machine), [`worker`] (the child process),
 //!   [`device`] (how a worker is started), [`measure`] (schedule and forks)

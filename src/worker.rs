@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 use crate::engine::{Backend, LoadedModel, SoloRunner, Turn, at, knobs, outputs};
 use crate::error::Exit;
 use crate::process::cpu;
-use crate::protocol::{Failure, Load, Machine, Reply, Request, Runs, Solos};
+use crate::protocol::{EngineChoice, Failure, Load, Machine, Reply, Request, Runs, Solos};
 use crate::record::{self, Denormals, InTurns};
 use crate::{cleanup, engines, environment};
 
@@ -137,6 +137,10 @@ impl Worker {
                 let count = u64::from(n) + u64::from(!warm);
                 Ok(Reply::Runs(runs(turn, before.map(|before| (count, before)))))
             }
+            Request::Engine(EngineChoice { name, library }) => {
+                engine(Some(&name))?.open(library.as_deref().map(Path::new)).map(Reply::Engine)
+            }
+            Request::Describe => Ok(told(self.model()?.describe()?, Reply::Described)),
             Request::Profile { runs, warm } => {
                 Ok(told(self.model()?.profile(runs as usize, warm)?, Reply::Profile))
             }
@@ -179,7 +183,7 @@ impl Worker {
     fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
         (self.model, self.solos) = (None, None);
         set_up(&load.cpus, load.denormals)?;
-        let (model, mut loaded) = engine().load(load)?;
+        let (model, mut loaded) = engine(load.engine.as_ref().map(|e| e.name.as_str()))?.load(load)?;
         self.model = Some(model);
         loaded.rss_bytes = cpu::resident_bytes();
         Ok(Reply::Loaded(loaded))
@@ -188,17 +192,18 @@ impl Worker {
     fn solos(&mut self, solos: &Solos) -> Result<Reply, Failure> {
         (self.model, self.solos) = (None, None);
         set_up(&solos.cpus, solos.denormals)?;
-        let (runner, ready) = engine().solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
+        let (runner, ready) =
+            engine(None)?.solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
         self.solos = Some(runner);
         Ok(Reply::Solos(ready))
     }
 }
 
-/// The engine that does the work of this process.
-fn engine() -> &'static dyn Backend {
-    let engine = engines::default();
+/// The engine that does the work of this process: the one of this name, or the default one.
+fn engine(name: Option<&str>) -> Result<&'static dyn Backend, Failure> {
+    let engine = name.map_or(Ok(engines::default()), engines::named).map_err(|e| Failure::new(e.message))?;
     at::chosen(&engine.about().0.name);
-    engine
+    Ok(engine)
 }
 
 /// The answer, or that the engine has none.

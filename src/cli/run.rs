@@ -126,6 +126,7 @@ impl Executor for OneTarget<'_> {
             lowerings: config.lowerings.clone(),
             selection: Selection::default(),
             control: config.control,
+            engines: config.engines.clone(),
             knobs: config.knobs.clone(),
         };
         let flags = entry.inputs.iter().map(|(name, shape)| InputFlag::new(name, shape));

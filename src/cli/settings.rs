@@ -11,8 +11,9 @@ use crate::activation::Activation;
 use crate::compare::distinct;
 use crate::environment;
 use crate::error::{Error, Result};
-use crate::experiment::Swaps;
+use crate::experiment::{Swaps, planned_engines};
 use crate::files::Destination;
+use crate::protocol::EngineChoice;
 use crate::record::{self, Denormals, Margin};
 use crate::report::{Breakdowns, Format};
 use crate::swap::Lowerings;
@@ -71,6 +72,9 @@ pub struct Args {
     /// Whether the processor computes with subnormal numbers or takes them for zero
     #[arg(long, value_parser = denormals(), default_value = Denormals::Keep.name(), value_name = "MODE")]
     pub denormals: Denormals,
+    /// The engines that run all variants: `tract`, `ort` (ONNX Runtime, whose library is looked for) or `ort=LIBRARY`
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE,…", default_value = EngineChoice::DEFAULT)]
+    pub engine: Vec<String>,
     /// Measure all variants also with this knob of the engine set, to each of these values; may be repeated.
     /// `oplat knobs` lists them
     #[arg(long, value_name = "NAME=VALUE,…")]
@@ -151,6 +155,7 @@ impl Checked {
                 lowerings: args.lowering.all(),
                 selection,
                 control: !args.no_control,
+                engines: planned_engines(&args.engine).map_err(|e| e.context("--engine"))?,
                 knobs: super::knobs::settings(&args.knob)?,
             },
             inputs: args.input,
@@ -186,6 +191,9 @@ fn check_swapping(args: &Args) -> Result<()> {
         return Err(Error::input(
             "--from, --site, --skip and --no-control are about swapping: give --act too",
         ));
+    }
+    if args.tune && args.engine != [EngineChoice::DEFAULT] {
+        return Err(Error::input("--tune tries knobs of tract: leave --engine out"));
     }
     if args.tune && args.models.len() > 1 {
         return Err(Error::input("--tune is for one model at a time: give one"));

@@ -70,6 +70,7 @@ mod tests {
             lowerings: vec![Lowering::Exported],
             selection: Selection::default(),
             control: true,
+            engines: vec![crate::measure::PlannedEngine::default()],
             knobs: vec![],
         };
         let models: Vec<String> = models.iter().map(ToString::to_string).collect();

@@ -36,7 +36,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: huge pages", |r| r.environment.huge_pages.clone().unwrap_or_default()),
     ("machine: pinned to CPUs", |r| pinned(&r.environment.affinity)),
     ("machine: emulated", |r| yes(r.environment.emulated)),
-    ("engine", |r| format!("{} {}", r.engine.name, r.engine.version)),
+    ("engine", engines),
     ("engine: instruction sets", |r| sorted(&r.engine.isa)),
     ("engine: libc", |r| r.engine.libc.clone()),
     ("engine: allocator", |r| r.engine.allocator.clone()),
@@ -100,6 +100,12 @@ fn models(base: &Record, new: &Record) -> Vec<Difference> {
 
 fn all_models(record: &Record) -> Vec<&Model> {
     if record.models.is_empty() { vec![&record.model] } else { record.models.iter().collect() }
+}
+
+/// All of a record.
+fn engines(record: &Record) -> String {
+    let all = if record.engines.is_empty() { std::slice::from_ref(&record.engine) } else { &record.engines };
+    all.iter().map(|engine| format!("{} {}", engine.name, engine.version)).collect::<Vec<_>>().join(" and ")
 }
 
 fn yes(is: bool) -> String {

@@ -63,7 +63,9 @@ fn record(variants: Vec<Variant>) -> Record {
             isa: vec![],
             libc: "glibc 2.36".into(),
             allocator: "system".into(),
+            ..Default::default()
         },
+        engines: vec![],
         environment: Default::default(),
         model: Default::default(),
         models: vec![],

@@ -21,6 +21,8 @@ pub struct Comparable<'r> {
     model: &'r str,
     /// Whether that is the record's only one.
     only: bool,
+    /// Whether the record has one engine.
+    alone: bool,
     pub latency: PerFork,
 }
 
@@ -32,6 +34,7 @@ impl<'r> Comparable<'r> {
             variant,
             model: variant.model.as_ref().unwrap_or(&record.model.name),
             only: variant.model.is_none(),
+            alone: record.engines.is_empty(),
             latency: per_fork(steady),
         };
         record.variants.iter().zip(&steady).enumerate().map(comparable).collect()
@@ -43,6 +46,7 @@ impl<'r> Comparable<'r> {
 pub struct Identity<'r> {
     /// Role, rule and lowering, which every key compares.
     same: Option<(Role, &'r str, Lowering)>,
+    engine: Option<&'r str>,
     model: Option<&'r str>,
     settings: Option<(usize, &'r BTreeMap<String, String>)>,
     name: Option<&'r str>,
@@ -52,6 +56,10 @@ impl<'r> Comparable<'r> {
     fn identity(&self) -> Identity<'r> {
         let Variant { role, rule, lowering, .. } = self.variant;
         Identity { same: Some((*role, rule, *lowering)), ..Identity::default() }
+    }
+
+    fn in_engine(&self) -> Identity<'r> {
+        Identity { engine: Some(&self.variant.engine), ..self.identity() }
     }
 
     fn model(&self) -> Option<&'r str> {
@@ -67,18 +75,20 @@ impl<'r> Comparable<'r> {
     }
 }
 
-/// The keys by which variants are joined. Threads, knobs and names only tell the variants of one record apart. They may
-/// differ between records, and are then named as differences; so may the model, where it is a record's only one.
-pub fn keys<'r>() -> [Key<Comparable<'r>, Identity<'r>>; 8] {
+/// The keys by which variants are joined. Engines, threads, knobs and names only tell the variants of one record apart. They
+/// may differ between records, and are then named as differences; so may the model, where it is a record's only one.
+pub fn keys<'r>() -> [Key<Comparable<'r>, Identity<'r>>; 10] {
     [
-        |r| Some(Identity { model: r.model(), settings: r.settings(), name: r.name(), ..r.identity() }),
-        |r| Some(Identity { model: r.model(), settings: r.settings(), ..r.identity() }),
-        |r| Some(Identity { model: r.model(), name: r.name(), ..r.identity() }),
-        |r| Some(Identity { model: r.model(), ..r.identity() }),
-        |r| r.only.then(|| Identity { settings: r.settings(), name: r.name(), ..r.identity() }),
-        |r| r.only.then(|| Identity { settings: r.settings(), ..r.identity() }),
-        |r| r.only.then(|| Identity { name: r.name(), ..r.identity() }),
-        |r| r.only.then(|| r.identity()),
+        |r| Some(Identity { model: r.model(), settings: r.settings(), name: r.name(), ..r.in_engine() }),
+        |r| Some(Identity { model: r.model(), settings: r.settings(), ..r.in_engine() }),
+        |r| Some(Identity { model: r.model(), name: r.name(), ..r.in_engine() }),
+        |r| Some(Identity { model: r.model(), ..r.in_engine() }),
+        |r| r.only.then(|| Identity { settings: r.settings(), name: r.name(), ..r.in_engine() }),
+        |r| r.only.then(|| Identity { settings: r.settings(), ..r.in_engine() }),
+        |r| r.only.then(|| Identity { name: r.name(), ..r.in_engine() }),
+        |r| r.only.then(|| r.in_engine()),
+        |r| r.alone.then(|| Identity { model: r.model(), ..r.identity() }),
+        |r| (r.alone && r.only).then(|| r.identity()),
     ]
 }
 

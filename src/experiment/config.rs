@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer, de};
 use super::variants::{combinations, count};
 use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
-use crate::engines;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::measure::PlannedEngine;
 use crate::record::{Denormals, Margin};
 use crate::swap::Lowering;
 use crate::yaml;
@@ -45,6 +45,9 @@ pub struct Config {
     pub threads: Vec<usize>,
     #[serde(default = "as_exported")]
     pub lowerings: Vec<Lowering>,
+    /// Those that run all variants: `tract`, `ort`, `ort=LIBRARY`.
+    #[serde(default = "default_engine", deserialize_with = "engines")]
+    pub engines: Vec<PlannedEngine>,
     /// Knobs of the engine with the values that all variants are measured with, beside the default.
     #[serde(default, deserialize_with = "knobs")]
     pub knobs: Vec<Knobs>,
@@ -94,6 +97,7 @@ impl Config {
         let variants = self.models.iter().map(|entry| {
             let activations = entry.activations.as_ref().unwrap_or(&self.activations);
             count(activations.len(), self.lowerings.len(), self.control, self.knobs.len())
+                .saturating_mul(self.engines.len() as u64)
         });
         let variants = variants.fold(0, u64::saturating_add).saturating_mul(self.threads.len() as u64);
         limits::check(variants, limits::EXPERIMENT_VARIANTS, "variants in all measurements")?;
@@ -143,6 +147,15 @@ fn usual_forks() -> usize {
     crate::measure::FORKS
 }
 
+fn default_engine() -> Vec<PlannedEngine> {
+    vec![PlannedEngine::default()]
+}
+
+fn engines<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<PlannedEngine>, D::Error> {
+    let names = Vec::<String>::deserialize(names)?;
+    super::planned_engines(&names).map_err(|e| de::Error::custom(e.message))
+}
+
 fn yes() -> bool {
     true
 }
@@ -166,7 +179,7 @@ enum Value {
 
 fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
     let axes = BTreeMap::<String, Vec<Value>>::deserialize(axes)?;
-    let engine = engines::default().knobs();
+    let engine = crate::engines::default().knobs();
     let axis = |(name, values): (String, Vec<Value>)| {
         let values = values.into_iter().map(|value| match value {
             Value::Bool(value) => value.to_string(),

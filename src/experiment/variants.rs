@@ -1,12 +1,14 @@
 //! What is measured of each model: the model as it is, with other activations, and with none.
 
 use crate::activation::Activation;
+use crate::engine::Backend;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits;
-use crate::measure::Planned;
+use crate::measure::{Planned, PlannedEngine};
 use crate::onnx::Model;
+use crate::protocol::EngineChoice;
 use crate::record::Role;
 use crate::swap::{self, Lowering, Selection};
 
@@ -19,6 +21,8 @@ pub struct Swaps {
     pub selection: Selection,
     /// Whether the control is measured beside the swaps.
     pub control: bool,
+    /// The engines that run all of it; never empty.
+    pub engines: Vec<PlannedEngine>,
     /// Settings of the engine's knobs with which all variants are measured again.
     pub knobs: Vec<Knobs>,
 }
@@ -26,7 +30,8 @@ pub struct Swaps {
 impl Swaps {
     /// How many variants they come to for a model, at most.
     fn count(&self) -> u64 {
-        count(self.activations.len(), self.lowerings.len(), self.control, self.knobs.len())
+        let of_engine = count(self.activations.len(), self.lowerings.len(), self.control, self.knobs.len());
+        of_engine.saturating_mul(self.engines.len() as u64)
     }
 }
 
@@ -43,22 +48,33 @@ pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>
         .map_err(|e| e.context("the measurement"))?;
     let mut all = vec![];
     for (subject, (name, model)) in models.iter().enumerate() {
-        let of_it = of_model(model, swaps).map_err(|e| e.context(name))?;
         let several = models.len() > 1;
-        for knobs in std::iter::once(&Knobs::new()).chain(&swaps.knobs) {
-            all.extend(of_it.iter().map(|planned| Planned {
-                subject,
-                name: with_knobs(if several { name_of(name, planned) } else { planned.name.clone() }, knobs),
-                knobs: knobs.clone(),
-                ..planned.clone()
-            }));
+        for engine in &swaps.engines {
+            let backend = engines::named(&engine.choice.name)?;
+            let of_it = of_model(model, swaps, backend).map_err(|e| e.context(name))?;
+            let of_engine =
+                if swaps.engines.len() > 1 { format!(", {}", engine.label) } else { String::new() };
+            let knobs = swaps.knobs.iter().filter(|knobs| concerns(backend, knobs));
+            for knobs in std::iter::once(&Knobs::new()).chain(knobs) {
+                all.extend(of_it.iter().map(|planned| {
+                    let name = if several { name_of(name, planned) } else { planned.name.clone() };
+                    let name = with_knobs(name + &of_engine, knobs, backend);
+                    Planned { subject, name, engine: engine.clone(), knobs: knobs.clone(), ..planned.clone() }
+                }));
+            }
         }
     }
     Ok(all)
 }
 
-fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
-    let (_, abilities) = engines::default().about();
+/// Whether all of the settings are this engine's.
+fn concerns(backend: &dyn Backend, knobs: &Knobs) -> bool {
+    let known = backend.knobs();
+    knobs.keys().all(|name| known.iter().any(|knob| knob.name == name || name.starts_with(knob.prefix)))
+}
+
+fn of_model(model: &Model, swaps: &Swaps, backend: &dyn Backend) -> Result<Vec<Planned>> {
+    let (_, abilities) = backend.about();
     let found = swap::find(model);
     let (found, selected) =
         if swaps.activations.is_empty() { (found, vec![]) } else { swaps.selection.choose(found)? };
@@ -66,6 +82,7 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
         subject: 0,
         name: name.into(),
         role,
+        engine: PlannedEngine::default(),
         rule: rule.into(),
         lowering,
         knobs: Knobs::new(),
@@ -99,11 +116,33 @@ fn of_model(model: &Model, swaps: &Swaps) -> Result<Vec<Planned>> {
 }
 
 /// `mish, exported, DISABLE_DIRECT_SPATIAL=1`
-fn with_knobs(name: String, knobs: &Knobs) -> String {
+fn with_knobs(name: String, knobs: &Knobs, backend: &dyn Backend) -> String {
     match knobs.is_empty() {
         true => name,
-        false => format!("{name}, {}", knobs::short(&engines::default().knobs(), knobs)),
+        false => format!("{name}, {}", knobs::short(&backend.knobs(), knobs)),
     }
+}
+
+/// The engines of these names, `tract`, `ort` or `ort=LIBRARY`, under labels that differ. Fails for an unknown one, one that has
+/// no library, and where there is none.
+pub fn planned_engines(names: &[String]) -> Result<Vec<PlannedEngine>> {
+    let choice = |name: &String| {
+        let (name, library) = match name.split_once('=') {
+            Some((name, library)) => (name, Some(library.to_owned())),
+            None => (name.as_str(), None),
+        };
+        let backend = engines::named(name)?;
+        if library.is_some() && !backend.has_library() {
+            return Err(Error::input(format!("{name} is linked in: it takes no library")));
+        }
+        Ok(EngineChoice { name: name.to_owned(), library })
+    };
+    let choices = names.iter().map(choice).collect::<Result<Vec<_>>>()?;
+    if choices.is_empty() {
+        return Err(Error::input("there is no engine: give tract, ort or both"));
+    }
+    let labels = tell_apart(&choices.iter().map(|c| c.name.clone()).collect::<Vec<_>>());
+    Ok(labels.into_iter().zip(choices).map(|(label, choice)| PlannedEngine { label, choice }).collect())
 }
 
 /// Every combination of values, where a knob may also be left unset: first those of the first knob alone. Without the
@@ -167,6 +206,7 @@ mod tests {
             lowerings: vec![Lowering::Exported],
             selection: Selection::default(),
             control: true,
+            engines: vec![PlannedEngine::default()],
             knobs: vec![],
         }
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::device::{Lost, Worker};
-use crate::protocol::{Batched, Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs};
+use crate::protocol::{
+    Batched, Described, Failure, Load, Loaded, Memory, Outputs, Profile, Reply, Request, Runs,
+};
 
 /// A running worker and the variant that it runs.
 pub struct WorkerClient {
@@ -61,6 +63,23 @@ impl WorkerClient {
         }
     }
 
+    /// What the engine makes of the model, where loading it didn't tell.
+    pub fn describe(&mut self, patience: Duration) -> Answer<Option<Described>> {
+        match self.ask(&Request::Describe, patience)? {
+            Reply::Described(described) => {
+                self.ops = described.ops.len();
+                Ok(Some(described))
+            }
+            Reply::Unable => Ok(None),
+            other => unexpected(&other),
+        }
+    }
+
+    /// Whether it is known what the engine makes of the model.
+    pub fn has_ops(&self) -> bool {
+        self.ops > 0
+    }
+
     /// As [`turn`](Self::turn), with every op timed; `None` if the engine can't.
     pub fn profile(&mut self, runs: u32, warm: bool, patience: Duration) -> Answer<Option<Profile>> {
         match self.ask(&Request::Profile { runs, warm }, patience)? {
@@ -114,6 +133,8 @@ impl WorkerClient {
 fn unexpected<T>(reply: &Reply) -> Answer<T> {
     let kind = match reply {
         Reply::Loaded(_) => "loaded",
+        Reply::Described(_) => "described",
+        Reply::Engine(_) => "engine",
         Reply::Runs(_) => "runs",
         Reply::Profile(_) => "profile",
         Reply::Memory(_) => "memory",

@@ -50,9 +50,13 @@ fn grouped(measurement: &Measurement, budget: u64) -> Vec<Vec<Planned>> {
     let is_base = |v: &Planned| (v.subject, v.role, &v.knobs) == (base.subject, Role::Original, &base.knobs);
     let with = |group: &[Planned], variant: &Planned| {
         let mut group = group.to_vec();
+        let add = |group: &mut Vec<Planned>, one: Option<&Planned>| {
+            group.extend(one.filter(|one| !group.iter().any(|v| v.name == one.name)).cloned());
+        };
+        let its_base = measurement.variants.iter().find(|v| is_base(v) && v.engine == variant.engine);
+        add(&mut group, its_base);
         group.push(variant.clone());
-        let control = control(measurement, variant).filter(|c| !group.iter().any(|v| v.name == c.name));
-        group.extend(control.cloned());
+        add(&mut group, control(measurement, variant));
         group
     };
     let mut groups: Vec<Vec<Planned>> = vec![];
@@ -71,8 +75,8 @@ fn grouped(measurement: &Measurement, budget: u64) -> Vec<Vec<Planned>> {
 
 /// What a variant's activations cost is told by the control of its model and knobs.
 fn control<'m>(measurement: &'m Measurement, variant: &Planned) -> Option<&'m Planned> {
-    let its = (variant.subject, &variant.knobs, Role::Control);
-    measurement.variants.iter().find(|v| (v.subject, &v.knobs, v.role) == its)
+    let its = (variant.subject, &variant.engine, &variant.knobs, Role::Control);
+    measurement.variants.iter().find(|v| (v.subject, &v.engine, &v.knobs, v.role) == its)
 }
 
 /// Bytes that the variants' workers may need together.

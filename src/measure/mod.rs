@@ -43,10 +43,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::device::Target;
+use crate::device::{Lost, Target};
+use crate::engines;
 use crate::error::{Error, Exit, Result};
 use crate::figures;
-use crate::protocol::{Input, Load};
+use crate::protocol::{EngineChoice, Input, Load, Reply, Request};
 use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
 pub use files::reach;
@@ -128,12 +129,29 @@ pub struct Planned {
     /// `original`, `mish, exported`, `control`.
     pub name: String,
     pub role: Role,
+    /// The engine that runs it.
+    pub engine: PlannedEngine,
     /// The activation asked for; `identity` for the control, empty for the original.
     pub rule: String,
     pub lowering: Lowering,
     /// The engine's knobs that are set for it, by full name.
     pub knobs: BTreeMap<String, String>,
     pub variant: swap::Variant,
+}
+
+/// An engine of a measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedEngine {
+    /// What variants and tables call it: `tract`, `ort`; of several of one name `ort #2`.
+    pub label: String,
+    pub choice: EngineChoice,
+}
+
+impl Default for PlannedEngine {
+    fn default() -> Self {
+        let name = EngineChoice::DEFAULT.to_owned();
+        Self { label: name.clone(), choice: EngineChoice { name, library: None } }
+    }
 }
 
 /// Whoever wants to see how far a measurement is. Called between turns, never during one.
@@ -260,14 +278,14 @@ fn measure_by(
     if let Some(earlier) = earlier {
         resume::same_cpus(earlier, machine.cpus())?;
     }
+    check_engines(measurement, target, progress, interrupt)?;
     let groups = match earlier {
         Some(_) => vec![measurement.clone()],
         None => groups::split(measurement, machine.available_bytes()),
     };
     let (measured, lost) = measure_groups(&groups, earlier, &mut machine, progress, interrupt, clock)?;
-    let loaded = measured.iter().flat_map(|raw| &raw.variants).find_map(|v| v.loaded.as_ref());
-    let engine =
-        loaded.map(|l| l.engine.clone()).or_else(|| Some(earlier?.engine.clone())).unwrap_or_default();
+    let engines = engines_of(&groups, &measured, earlier);
+    let engine = engines.first().cloned().unwrap_or_default();
     let environment = machine.finish(&engine.isa);
     let missing = measured.len() < groups.len();
     let records = groups
@@ -281,10 +299,75 @@ fn measure_by(
     if let Some(earlier) = earlier {
         resume::fill_in(&mut record, earlier);
     }
+    record.engines = if engines.len() > 1 { engines } else { vec![] };
     figures::make(&mut record);
     let warnings = warnings::warnings(&record.settings, &record.variants);
     record.environment.warnings.extend(warnings);
     Ok(record)
+}
+
+/// Fails before anything is measured if an engine's library isn't on the target or can't be loaded; else tells which it is.
+fn check_engines(
+    measurement: &Measurement,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let mut seen: Vec<&PlannedEngine> = vec![];
+    for engine in measurement.variants.iter().map(|v| &v.engine) {
+        if seen.contains(&engine) || !engines::named(&engine.choice.name)?.has_library() {
+            continue;
+        }
+        seen.push(engine);
+        let failed = |what: String| Error::input(format!("engine {}: {what}", engine.label));
+        let mut worker = target.start(interrupt)?;
+        match worker.ask(&Request::Engine(engine.choice.clone()), LOADING) {
+            Ok(Reply::Engine(found)) => {
+                let library = found.library.unwrap_or_default();
+                let sha256: String = found.sha256.unwrap_or_default().chars().take(12).collect();
+                let (label, name, version) = (&engine.label, found.name, found.version);
+                progress.note(&format!("{label} is {name} {version}: {library} (SHA-256 {sha256}…)"));
+            }
+            Ok(Reply::Error(failure)) => return Err(failed(failure.message)),
+            Ok(_) => {
+                return Err(failed(
+                    "the worker knows no such engine: use the same oplat on both sides".into(),
+                ));
+            }
+            Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),
+            Err(lost) => return Err(failed(format!("its library can't be loaded: worker {lost}"))),
+        }
+    }
+    Ok(())
+}
+
+/// How long a library may take to be loaded.
+const LOADING: Duration = Duration::from_secs(60);
+
+/// The engines as they described themselves, in the order in which variants have them; those that ran nothing this time as
+/// an earlier record has them.
+fn engines_of(groups: &[Measurement], measured: &[Raw], earlier: Option<&Record>) -> Vec<record::Engine> {
+    let mut engines: Vec<record::Engine> = vec![];
+    let variants =
+        groups.iter().zip(measured).flat_map(|(group, raw)| group.variants.iter().zip(&raw.variants));
+    for (planned, raw) in variants {
+        let label = &planned.engine.label;
+        if engines.iter().any(|e| e.id == *label) {
+            continue;
+        }
+        let before = || {
+            let earlier = earlier?;
+            let all = earlier.engines.iter().find(|e| e.id == *label);
+            Some(all.unwrap_or(&earlier.engine).clone())
+        };
+        if let Some(engine) = raw.loaded.as_ref().map(|l| l.engine.clone()).or_else(before) {
+            engines.push(record::Engine { id: label.clone(), ..engine });
+        }
+    }
+    if let [only] = engines.as_mut_slice() {
+        only.id.clear();
+    }
+    engines
 }
 
 /// Measures the groups in order, until the target is lost or the user interrupts: what was measured of each, and why

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::Measurement;
 use crate::error::{Error, Exit, Result};
-use crate::protocol::{Batched, Loaded, Memory, Runs};
+use crate::protocol::{Batched, Described, Loaded, Memory, Op, Runs};
 use crate::record::{Fork, OutputChange, Record, Variant};
+
+/// What is said where an engine is not the same from fork to fork.
+pub const OTHER_OPS: &str = "the engine made other ops of it than in the first fork";
 
 /// A measurement's raw data.
 #[derive(Debug, Default)]
@@ -68,11 +71,27 @@ pub struct Failed {
 }
 
 impl RawVariant {
-    /// Whether the engine has made the same ops of it this time as in the forks before.
+    /// Whether the engine has made the same ops of it this time as in the forks before, where it tells them when it has
+    /// loaded the model.
     pub fn has_ops(&self, loaded: &Loaded) -> bool {
-        let same = || self.ops_before.iter().eq(loaded.ops.iter().map(|op| &op.op));
-        self.loaded.as_ref().is_none_or(|known| known.ops == loaded.ops)
+        loaded.ops.is_empty() || self.are_known(&loaded.ops)
+    }
+
+    fn are_known(&self, ops: &[Op]) -> bool {
+        let same = || self.ops_before.iter().eq(ops.iter().map(|op| &op.op));
+        self.loaded.as_ref().is_none_or(|known| known.ops.is_empty() || known.ops == ops)
             && (self.ops_before.is_empty() || same())
+    }
+
+    /// Takes over what the engine tells of its ops after it has loaded the model. Fails if it told something else before.
+    pub fn describe(&mut self, described: Described) -> std::result::Result<(), String> {
+        if !self.are_known(&described.ops) {
+            return Err(OTHER_OPS.to_owned());
+        }
+        if let Some(loaded) = &mut self.loaded {
+            (loaded.ops, loaded.shapes) = (described.ops, described.shapes);
+        }
+        Ok(())
     }
 
     /// Its part of a fork, if it was started in it.

@@ -32,14 +32,21 @@ pub fn taken_up(record: &Record, planned: &Measurement) -> Vec<TakenUp> {
     let lost: Vec<usize> = (0..record.variants.len()).filter(|&v| is_lost(&record.variants[v])).collect();
     let taken_up = lost.iter().map(|&variant| {
         let its = &planned.variants[variant];
-        let alike = |v: &Planned| (v.subject, &v.knobs) == (its.subject, &its.knobs);
+        let alike = |v: &Planned| (v.subject, &v.engine, &v.knobs) == (its.subject, &its.engine, &its.knobs);
         let is_control = |v: &&Planned| v.role == Role::Control && alike(v);
         let control = planned.variants.iter().position(|v| is_control(&v));
-        let everyone = variant == 0 || its.role == Role::Control;
+        let everyone = its.role != Role::Swap;
+        // What it is compared with: its engine's original and control, the first original, the same in the first engine.
+        let original =
+            planned.variants.iter().position(|v| v.role == Role::Original && v.engine == its.engine);
+        let same = |v: &Planned| {
+            (v.subject, v.role, &v.rule, v.lowering) == (its.subject, its.role, &its.rule, its.lowering)
+        };
+        let counterpart = planned.variants.iter().position(same);
         let beside = if everyone {
             (0..planned.variants.len()).collect()
         } else {
-            [0].into_iter().chain(control).collect()
+            [0].into_iter().chain(original).chain(counterpart).chain(control).collect()
         };
         let has = record.variants[variant].forks.iter().filter(|fork| !fork.rounds.is_empty()).count();
         TakenUp { variant, beside, forks: forks.saturating_sub(has) }

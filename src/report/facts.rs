@@ -1,6 +1,6 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Lowering, Record, Role, Variant};
+use crate::record::{Engine, Lowering, Record, Role, Variant};
 use crate::units;
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
@@ -16,8 +16,14 @@ pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usi
     counts
 }
 
-pub fn original(record: &Record) -> Option<&Variant> {
-    record.variants.iter().find(|v| v.role == Role::Original)
+/// All engines of a record.
+pub fn engines(record: &Record) -> &[Engine] {
+    if record.engines.is_empty() { std::slice::from_ref(&record.engine) } else { &record.engines }
+}
+
+/// Whether it is measured in more than one, so that its variants must say in which.
+pub fn has_engines(record: &Record) -> bool {
+    record.engines.len() > 1
 }
 
 /// The variant that tells best which sites were selected, among those of `model` if there are several models. The
@@ -64,6 +70,11 @@ pub fn phrase(record: &Record, variant: &Variant) -> String {
 }
 
 fn plain_phrase(record: &Record, variant: &Variant) -> String {
+    let of_engine = if has_engines(record) { format!(" in {}", variant.engine) } else { String::new() };
+    in_any_engine(record, variant) + &of_engine
+}
+
+fn in_any_engine(record: &Record, variant: &Variant) -> String {
     let model = variant.model.as_ref().map_or(String::new(), |model| format!("{model} with "));
     match (variant.role, variant.lowering) {
         (Role::Swap, Lowering::Exported) => format!("{model}{} as exported", variant.rule),

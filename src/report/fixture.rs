@@ -18,7 +18,9 @@ pub fn record() -> Record {
             isa: vec!["avx512".into(), "fma".into()],
             libc: "glibc 2.36".into(),
             allocator: "system".into(),
+            ..Default::default()
         },
+        engines: vec![],
         environment: Environment {
             target: "local".into(),
             affinity: vec![1],
@@ -109,6 +111,8 @@ fn sites(to: &str, folded_into: Option<usize>) -> Vec<Site> {
 pub fn variant(name: &str, role: Role, rule: &str, sites: Vec<Site>) -> Variant {
     Variant {
         name: name.into(),
+        engine: "tract".into(),
+        across: None,
         role,
         rule: rule.into(),
         lowering: Lowering::Exported,

@@ -18,7 +18,8 @@ fn setting(record: &Record) -> String {
     let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
     let models = models.iter().map(model).collect::<Vec<_>>().join(" and ");
     let place = place(record.settings.threads, &record.environment);
-    [models, engine(&record.engine), place, effort(record)].join(" | ")
+    let engines = facts::engines(record).iter().map(engine).collect::<Vec<_>>().join(" and ");
+    [models, engines, place, effort(record)].join(" | ")
 }
 
 /// `tract 0.23.9, AVX-512`

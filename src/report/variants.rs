@@ -28,7 +28,7 @@ fn latencies(record: &Record) -> Grid {
         .name("variant")
         .number(&format!("p50 {}", time.unit))
         .number("p90")
-        .number("against original")
+        .number(if facts::has_engines(record) { "against its original" } else { "against original" })
         .number(&format!("activation {}", time.unit))
         .number("share")
         .number(&format!("peak {}", size.unit));
@@ -115,7 +115,10 @@ fn key(record: &Record) -> String {
             Some(first) => format!(" (of {})", first.name),
             None => String::new(),
         };
-        parts.push(format!("against original{original}: ratio of paired runs{interval}"));
+        parts.push(match facts::has_engines(record) {
+            true => format!("against its original: ratio of paired runs in the same engine{interval}"),
+            false => format!("against original{original}: ratio of paired runs{interval}"),
+        });
     }
     if record.variants.iter().any(|v| v.activation_cost.is_some()) {
         let own = if record.models.is_empty() { "" } else { "model's " };

@@ -2,7 +2,7 @@
 
 use super::facts;
 use super::section::Section;
-use crate::record::{Delta, Margin, Record, Role, Variant, Verdict};
+use crate::record::{Delta, Engine, Margin, Record, Role, Variant, Verdict};
 use crate::units::{percent, ratio, signed_percent, times};
 
 /// From this ratio on, people say "times as long" and not "per cent slower".
@@ -31,13 +31,32 @@ pub fn section(record: &Record) -> Section {
             section = section.line(sentence(record, variant));
         }
     }
-    section
+    section.lines(between_engines(record).into_iter().filter(|_| timed))
+}
+
+/// The same networks in each further engine against the first.
+fn between_engines(record: &Record) -> Vec<String> {
+    let [first, others @ ..] = facts::engines(record) else { return vec![] };
+    let line = |engine: &Engine| {
+        let of_it = record.variants.iter().filter(|v| v.engine == engine.id && v.role != Role::Control);
+        let ratios = of_it.filter_map(|v| {
+            let across = v.across.as_ref()?;
+            Some(format!("{} {}", facts::label(record, v), ratio(across.ratio, across.interval)))
+        });
+        let ratios: Vec<String> = ratios.collect();
+        (!ratios.is_empty()).then(|| {
+            format!("{} against {}, times of the same network: {}", engine.id, first.id, ratios.join(" | "))
+        })
+    };
+    others.iter().filter_map(line).collect()
 }
 
 fn sentence(record: &Record, variant: &Variant) -> String {
     let subject = facts::phrase(record, variant);
     let base = match facts::only_activation(record) {
-        _ if variant.model.is_some() => facts::original(record).map_or_else(String::new, |v| v.name.clone()),
+        _ if variant.model.is_some() => {
+            variant.delta.as_ref().map_or_else(String::new, |d| d.against.clone())
+        }
         Some(activation) if variant.sites.iter().all(|s| s.from != s.to) => activation.to_string(),
         _ => "the original".into(),
     };

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The crates below the program, and the module that the map has for one that is a single room.
-const CRATES: [(&str, Option<&str>); 5] = [
+const CRATES: [(&str, Option<&str>); 6] = [
     ("oplat_ground", None),
     ("oplat_kernels", Some("kernel")),
     ("oplat_graph", None),
     ("oplat_engine", Some("engine")),
     ("oplat_tract", Some("tract")),
+    ("oplat_ort", Some("ort")),
 ];
 
 #[test]
@@ -33,11 +34,13 @@ fn no_import_runs_upwards() {
 }
 
 #[test]
-fn tract_has_one_importer() {
+fn an_engine_has_one_importer() {
     for (module, file) in sources() {
         let text = std::fs::read_to_string(&file).expect("a source file");
-        let imports = text.contains("tract_onnx::") || text.contains("tract_linalg::");
-        assert!(!imports || module == "tract", "{} imports tract", file.display());
+        let tract = text.contains("tract_onnx::") || text.contains("tract_linalg::");
+        assert!(!tract || module == "tract", "{} imports tract", file.display());
+        let ort = text.contains("use ort::") || text.contains(" ort::");
+        assert!(!ort || module == "ort", "{} imports ONNX Runtime", file.display());
     }
 }
 
@@ -48,10 +51,10 @@ fn map() -> BTreeMap<String, usize> {
     let links = floors.flat_map(|line| line.split("[`").skip(1)).filter_map(|rest| rest.split_once("`]"));
     let modules = links.map(|(name, _)| name.trim_start_matches("mod@").to_owned());
     let mut map: BTreeMap<String, usize> = modules.enumerate().map(|(at, name)| (name, at)).collect();
-    // The room behind the seam may name all that the seam may, and nobody on the map but `engines` may name it.
+    // The rooms behind the seam may name all that the seam may, and nobody on the map but `engines` may name them.
     let behind = map["engines"];
     map.values_mut().filter(|at| **at >= behind).for_each(|at| *at += 1);
-    map.insert("tract".into(), behind);
+    map.extend(["tract", "ort"].map(|engine| (engine.into(), behind)));
     map
 }
 

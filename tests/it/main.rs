@@ -16,6 +16,7 @@ mod mutants;
 mod mutate;
 mod neon;
 mod nodes;
+mod ort;
 mod sites;
 mod support;
 #[cfg(unix)]

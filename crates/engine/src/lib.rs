@@ -23,9 +23,12 @@ mod tensor;
 pub use knobs::{Knob, Knobs, Trial};
 pub use tensor::RawTensor;
 
+use std::path::Path;
+
 use oplat_graph::onnx::Model;
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::error::Result;
+pub use oplat_ground::protocol::Described;
 use oplat_ground::protocol::{
     Abilities, Allocated, Batched, Batches, Failure, InPlace, Load, Loaded, Memory, Op, Profile, Solos,
     SolosReady,
@@ -49,6 +52,20 @@ pub trait Operators {
 
 /// An engine that is linked into the program or can be.
 pub trait Backend: Sync {
+    /// What people call it by: `tract`, `ort`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it is loaded from a library, which may be given.
+    fn has_library(&self) -> bool {
+        false
+    }
+
+    /// Loads its library, if it has one: this one, or one that it finds. Says what the engine is. Fails with what is wrong
+    /// with the library, or how to get one.
+    fn open(&self, _: Option<&Path>) -> Result<Engine, Failure> {
+        Ok(self.about().0)
+    }
+
     /// Name, version and instruction sets, as records have them, and what it can do.
     fn about(&self) -> (Engine, Abilities);
 
@@ -97,7 +114,13 @@ pub trait LoadedModel {
         Ok(Turn { runs_ns, allocated: None })
     }
 
-    /// The same, with every operator timed; `None` if the engine can't time them.
+    /// The operators, of an engine that tells them only now: it may make what profiled runs need first, so the time and memory
+    /// of loading and of first runs must have been read. `None` if `load` told them.
+    fn describe(&mut self) -> Result<Option<Described>, Failure> {
+        Ok(None)
+    }
+
+    /// The same as a turn, with every operator timed; `None` if the engine can't time them.
     fn profile(&mut self, runs: usize, warm: bool) -> Result<Option<Profile>, Failure>;
 
     /// Memory, from a pass of its own; `None` if the engine tells nothing of it.

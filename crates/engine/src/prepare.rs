@@ -29,6 +29,25 @@ pub struct Prepared {
 ///
 /// Fails with the name of an input or function that can't be made concrete, or of a node whose operator the engine hasn't.
 pub fn prepare(model: &Model, load: &Load, engine: &dyn Operators) -> Result<Prepared> {
+    let Prepared { mut proto, inputs, weights_bytes } = named(model, load)?;
+    if let Some(graph) = proto.graph.as_mut() {
+        graph.output.iter_mut().for_each(|output| output.r#type = None);
+        forget_shapes(graph);
+    }
+    engine.claim(&mut proto);
+    inline::functions(&mut proto)?;
+    plain::rewrite(&mut proto, engine).map_err(|e| in_users_words(model, e))?;
+    refuse_foreign(model, &proto, engine)?;
+    engine.correct(&mut proto).map_err(|e| in_users_words(model, e))?;
+    proto.metadata_props.clear();
+    proto.training_info.clear();
+    Ok(Prepared { proto, inputs, weights_bytes })
+}
+
+/// A copy for an engine that reads ONNX as it is: only its nodes are named by their index, and its inputs are concrete.
+///
+/// Fails with the name of an input that can't be made concrete.
+pub fn named(model: &Model, load: &Load) -> Result<Prepared> {
     let weights_bytes = weights(model.graph()).saturating_add(in_functions(model));
     let mut proto = model.proto.clone();
     let Some(graph) = proto.graph.as_mut() else { return Err(Error::input("the model holds no graph")) };
@@ -45,18 +64,7 @@ pub fn prepare(model: &Model, load: &Load, engine: &dyn Operators) -> Result<Pre
         }
     }
     let inputs = graph.input.iter_mut().map(|i| concrete(i, load)).collect::<Result<Vec<_>>>()?;
-    for output in &mut graph.output {
-        output.r#type = None;
-    }
     name_nodes(graph);
-    forget_shapes(graph);
-    engine.claim(&mut proto);
-    inline::functions(&mut proto)?;
-    plain::rewrite(&mut proto, engine).map_err(|e| named(model, e))?;
-    refuse_foreign(model, &proto, engine)?;
-    engine.correct(&mut proto).map_err(|e| named(model, e))?;
-    proto.metadata_props.clear();
-    proto.training_info.clear();
     Ok(Prepared { proto, inputs, weights_bytes })
 }
 
@@ -74,12 +82,12 @@ fn refuse_foreign(model: &Model, copy: &ModelProto, engine: &dyn Operators) -> R
     foreign.map_or(Ok(()), |(name, op)| {
         let what =
             format!("node {name:?} ({op}): the engine has no such operator; `inspect` and `swap` still work");
-        Err(named(model, Error::input(what)))
+        Err(in_users_words(model, Error::input(what)))
     })
 }
 
 /// The error with the user's names of nodes.
-fn named(model: &Model, error: Error) -> Error {
+fn in_users_words(model: &Model, error: Error) -> Error {
     let mut labels = vec![];
     for_each_node(model.graph(), &mut |node| labels.push(oplat_graph::onnx::label(node).to_owned()));
     Error { message: names::restore(&error.message, |i| labels.get(i).cloned()), ..error }

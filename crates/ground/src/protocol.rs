@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::limits;
 use crate::record::bench::Values;
 use crate::record::read::Looks;
-use crate::record::{Denormals, Engine, Environment, InTurns, Lowering, Oplat};
+use crate::record::{DEFAULT_ENGINE, Denormals, Engine, Environment, InTurns, Lowering, Oplat};
 
 /// What a parent asks for. A worker answers each with one [`Reply`], in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,11 @@ pub enum Request {
         #[serde(default)]
         warm: bool,
     },
+    /// Load the library of an engine, if it has one, and say what the engine is. Needs no model. Answer: [`Reply::Engine`].
+    Engine(EngineChoice),
+    /// Say what the engine makes of the model, where `Loaded` didn't: an engine may have to prepare profiled runs for that.
+    /// Answer: [`Reply::Described`], or [`Reply::Unable`].
+    Describe,
     /// As `Turn`, with every op timed. Answer: [`Reply::Profile`], or [`Reply::Unable`].
     Profile {
         runs: u32,
@@ -79,6 +84,9 @@ pub struct Load {
     /// The folder to which its external data is relative, if that is not the file's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// The engine that is to run it; `None` is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
     /// Shapes and element types that replace those of the file, by input name.
     pub inputs: Vec<Input>,
     /// Values for named dimensions (`--dim N=1`). The parent fills in 1 for a batch dimension.
@@ -97,6 +105,18 @@ pub struct Load {
     /// The engine's own knobs, by full name. A process takes one set of them.
     #[serde(default)]
     pub knobs: BTreeMap<String, String>,
+}
+
+/// An engine by the name that people call it by, and its library on the worker's side where it has one and it was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EngineChoice {
+    pub name: String,
+    pub library: Option<String>,
+}
+
+impl EngineChoice {
+    /// The engine that is taken unless another is asked for.
+    pub const DEFAULT: &str = DEFAULT_ENGINE;
 }
 
 /// A concrete input: element type in ONNX's lower-case names (`f32`, `f16`, `i64`, `bool`, …).
@@ -166,6 +186,8 @@ impl std::fmt::Display for Solo {
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     Loaded(Loaded),
+    Described(Described),
+    Engine(Engine),
     Runs(Runs),
     Profile(Profile),
     Memory(Memory),
@@ -243,6 +265,13 @@ pub struct Loaded {
     pub rss_bytes: Option<u64>,
     pub engine: Engine,
     pub abilities: Abilities,
+}
+
+/// What an engine makes of a model, as in [`Loaded`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Described {
+    pub ops: Vec<Op>,
+    pub shapes: Vec<Option<Vec<usize>>>,
 }
 
 /// What an engine can do and tell, as far as anything else depends on it.

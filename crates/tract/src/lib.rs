@@ -54,6 +54,10 @@ const VERSION: &str = "0.23.9";
 const MERGES: [&str; 2] = ["relu", "leaky_relu"];
 
 impl Backend for Tract {
+    fn name(&self) -> &'static str {
+        "tract"
+    }
+
     fn about(&self) -> (Engine, Abilities) {
         (engine(), abilities())
     }
@@ -101,6 +105,7 @@ fn engine() -> Engine {
         isa: sets.iter().map(|set| set.name().to_owned()).collect(),
         libc: cpu::libc(),
         allocator: "system".to_owned(),
+        ..Engine::default()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Session, Stop};
 use crate::measure::Rest;
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::measure::plan;
-use crate::measure::raw::RawFork;
+use crate::measure::raw::{OTHER_OPS, RawFork};
 use crate::protocol::Load;
 use crate::record::Fork;
 use crate::stats::Samples;
@@ -77,7 +77,7 @@ impl Session<'_, '_> {
         let loaded = client.load(self.load(variant), self.patience(variant, 0))?;
         let raw = &mut self.raw.variants[variant];
         if !raw.has_ops(&loaded) {
-            return Err(ClientError::Other("the engine made other ops of it than in the first fork".into()));
+            return Err(ClientError::Other(OTHER_OPS.into()));
         }
         let fork = Fork {
             number: Some(fork),
@@ -107,6 +107,7 @@ impl Session<'_, '_> {
         Load {
             model: self.files.model(variant),
             data: self.files.data(variant),
+            engine: Some(planned.engine.choice.clone()),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: planned.knobs.clone(),

@@ -79,11 +79,27 @@ impl Session<'_, '_> {
     fn profiled_turn(&mut self, client: &mut WorkerClient, round: usize) -> Result<(), ClientError> {
         let (variant, runs) = (client.variant, plan::profiled_runs(self.raw.runs_per_turn));
         let warm = self.is_warm(variant);
+        if !client.has_ops() {
+            self.describe(client)?;
+        }
         let Some(profile) = client.profile(runs, warm, self.patience(variant, runs))? else { return Ok(()) };
         if let Some(raw) = self.raw.newest_fork(variant) {
             let (runs_ns, around_ns) = (profile.runs_ns, profile.around_ns);
             raw.fork.profiled_rounds.push(ProfiledRound { round, runs_ns, around_ns });
             raw.ops_ns.iter_mut().zip(profile.ops_ns).for_each(|(all, new)| all.extend(new));
+        }
+        Ok(())
+    }
+
+    /// Asks what the engine makes of the model, before its first profiled run.
+    fn describe(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let variant = client.variant;
+        let Some(described) = client.describe(self.patience(variant, 0))? else { return Ok(()) };
+        let raw = &mut self.raw.variants[variant];
+        let ops = described.ops.len();
+        raw.describe(described).map_err(ClientError::Other)?;
+        if let Some(fork) = self.raw.newest_fork(variant) {
+            fork.ops_ns = vec![vec![]; ops];
         }
         Ok(())
     }

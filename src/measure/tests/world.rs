@@ -277,6 +277,8 @@ impl FakeWorker {
             Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
                 panic!("variants are not measured so")
             }
+            Request::Describe => Reply::Unable,
+            Request::Engine(_) => panic!("no engine of these has a library"),
             Request::Run { .. } => self.plain(1, true),
             Request::Turn { runs, warm } => self.plain(*runs, *warm),
             Request::Profile { runs, warm } => self.profile(*runs, *warm),
@@ -361,6 +363,7 @@ pub fn planned(name: &str, role: Role) -> Planned {
         subject: 0,
         name: name.into(),
         role,
+        engine: Default::default(),
         rule: name.into(),
         lowering: record::Lowering::Exported,
         knobs: Default::default(),

@@ -69,24 +69,41 @@ fn profiled(known: Profiled, steady: &Steady, confidence: f64) -> Option<Profile
 /// Every variant against the original of its group.
 fn deltas(settings: &Settings, variants: &mut [Variant]) {
     let steady = steady(variants);
-    let ratios: Vec<Option<(String, Mean)>> = (0..variants.len())
-        .map(|at| {
-            let base = base(variants, at)?;
-            Some((variants[base].name.clone(), pairing::log_ratio(&steady[base], &steady[at])?))
-        })
-        .collect();
+    let ratio = |at: usize, base: Option<usize>| {
+        let base = base?;
+        Some((variants[base].name.clone(), pairing::log_ratio(&steady[base], &steady[at])?))
+    };
+    let places = 0..variants.len();
+    let own = places.clone().map(|at| ratio(at, base(variants, at)));
+    let across = places.map(|at| ratio(at, counterpart(variants, at)));
+    let ratios: Vec<Option<(String, Mean)>> = own.chain(across).collect();
     let tails: Vec<Option<f64>> =
         ratios.iter().map(|ratio| Some(ratio.as_ref()?.1.tail_beyond(0.0))).collect();
     let needed = holm(&tails, settings.confidence);
-    for ((variant, ratio), confidence) in variants.iter_mut().zip(ratios).zip(needed) {
+    let mut deltas = ratios.into_iter().zip(needed).map(|(ratio, confidence)| {
         let by = Criteria { confidence, margin: settings.margin, drift: 0.0 };
-        variant.delta = ratio.map(|(against, ratio)| Delta::new(&against, &ratio, by));
-    }
+        ratio.map(|(against, ratio)| Delta::new(&against, &ratio, by))
+    });
+    variants.iter_mut().zip(&mut deltas).for_each(|(variant, delta)| variant.delta = delta);
+    variants.iter_mut().zip(&mut deltas).for_each(|(variant, delta)| variant.across = delta);
 }
 
-/// What a variant is compared against: the first of its group, which is an original.
+/// The same network in the first engine of the group, for one of another engine.
+fn counterpart(variants: &[Variant], at: usize) -> Option<usize> {
+    let this = &variants[at];
+    let first = variants.iter().find(|v| v.group == this.group)?;
+    let same = |v: &Variant| {
+        (v.group, &v.engine) == (first.group, &first.engine)
+            && (&v.model, v.role, &v.rule, v.lowering) == (&this.model, this.role, &this.rule, this.lowering)
+            && v.knobs.is_empty()
+    };
+    (this.engine != first.engine).then(|| variants.iter().position(same))?
+}
+
+/// What a variant is compared against: the first of its group in its engine, which is an original.
 fn base(variants: &[Variant], at: usize) -> Option<usize> {
-    let first = variants.iter().position(|v| v.group == variants[at].group)?;
+    let beside = |v: &Variant| (v.group, &v.engine) == (variants[at].group, &variants[at].engine);
+    let first = variants.iter().position(beside)?;
     // Older records don't tell groups.
     let told = variants[at].delta.as_ref().and_then(|d| variants.iter().position(|v| v.name == d.against));
     Some(told.unwrap_or(first)).filter(|&base| base != at)
@@ -95,7 +112,7 @@ fn base(variants: &[Variant], at: usize) -> Option<usize> {
 /// Every variant against the control of its own model.
 fn costs(settings: &Settings, variants: &mut [Variant]) {
     let steady = steady(variants);
-    let alike = |v: &Variant| (v.group, v.model.clone(), v.knobs.clone());
+    let alike = |v: &Variant| (v.group, v.engine.clone(), v.model.clone(), v.knobs.clone());
     let costs: Vec<_> = (0..variants.len())
         .map(|at| {
             let its = alike(&variants[at]);
@@ -154,6 +171,8 @@ mod tests {
             name: format!("v{at}"),
             model: None,
             group: 0,
+            engine: "tract".into(),
+            across: None,
             role: if at == 0 { Role::Original } else { Role::Swap },
             rule: String::new(),
             lowering: Default::default(),
@@ -215,6 +234,30 @@ mod tests {
         make(&mut record);
         let delta = record.variants[1].delta.as_ref().expect("paired");
         assert!((delta.ratio - 1.1).abs() < 0.001 && delta.verdict == Verdict::Slower, "{delta:?}");
+    }
+
+    #[test]
+    fn a_variant_is_compared_in_its_engine_and_with_the_same_network_in_the_first() {
+        let mut random = SplitMix64::new(7);
+        let mut record = record(&mut random, 1.0, 0.0001);
+        record.variants.truncate(4);
+        for (at, (engine, role, times)) in
+            [("a", Role::Original, 2), ("a", Role::Swap, 4), ("b", Role::Original, 1), ("b", Role::Swap, 8)]
+                .into_iter()
+                .enumerate()
+        {
+            let variant = &mut record.variants[at];
+            (variant.engine, variant.role) = (engine.into(), role);
+            variant.forks.iter_mut().for_each(|fork| fork.rounds[0][0] *= times);
+        }
+        make(&mut record);
+        let told = |delta: &Option<Delta>| {
+            delta.as_ref().map(|d| (d.against.clone(), (d.ratio * 10.0).round() / 10.0))
+        };
+        let own: Vec<_> = record.variants.iter().map(|v| told(&v.delta)).collect();
+        let across: Vec<_> = record.variants.iter().map(|v| told(&v.across)).collect();
+        assert_eq!(own, [None, Some(("v0".into(), 2.0)), None, Some(("v2".into(), 8.0))]);
+        assert_eq!(across, [None, None, Some(("v0".into(), 0.5)), Some(("v1".into(), 2.0))]);
     }
 
     #[test]

@@ -33,7 +33,11 @@ pub struct Record {
     /// RFC 3339, UTC.
     pub started_at: String,
     pub command: Vec<String>,
+    /// The engine; of several the first one's.
     pub engine: Engine,
+    /// All engines of the measurement, in order; empty where there is only `engine`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     pub environment: Environment,
     /// The model; of several in one measurement the first, whose original all variants are compared against.
     pub model: Model,
@@ -57,12 +61,20 @@ pub struct Oplat {
 /// The engine, as it describes itself on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Engine {
+    /// What variants call it: `tract`, `ort`. Empty in older records, and where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     pub name: String,
     pub version: String,
     /// Instruction sets that its kernels use here, most capable first (`avx512`, `avx2`, `fma`, `neon`, …).
     pub isa: Vec<String>,
     pub libc: String,
     pub allocator: String,
+    /// The file that it was loaded from and that file's SHA-256; null for one that is linked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -207,6 +219,9 @@ pub struct Variant {
     /// Which of the groups it was measured in (see [`Settings::groups`]), from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub group: usize,
+    /// The engine that ran it, by what people call it: `tract`, `ort`.
+    #[serde(default = "tract")]
+    pub engine: String,
     pub role: Role,
     /// The activation asked for (`mish`, `leaky_relu:0.1`); `identity` for the control, empty for the original.
     pub rule: String,
@@ -217,7 +232,11 @@ pub struct Variant {
     pub skipped: Vec<Skipped>,
     pub forks: Vec<Fork>,
     pub latency: Option<Latency>,
+    /// Against the original in the same engine; of that, against the measurement's first original.
     pub delta: Option<Delta>,
+    /// Against the same network in the measurement's first engine; null for those of that engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<Delta>,
     /// How steady the plain runs were.
     #[serde(default)]
     pub steadiness: Option<Steadiness>,
@@ -486,6 +505,13 @@ pub struct Op {
     pub elements: u64,
     pub allocator_ns: Option<u64>,
     pub minor_faults: Option<u64>,
+}
+
+/// The engine that is taken unless another is asked for; older records have it.
+pub const DEFAULT_ENGINE: &str = "tract";
+
+fn tract() -> String {
+    DEFAULT_ENGINE.to_owned()
 }
 
 fn is_zero(number: &usize) -> bool {

@@ -1,0 +1,74 @@
+//! ONNX Runtime as an engine of oplat. Nothing else in the program imports it.
+//!
+//! Its library is not linked in: it is found (`library`), and loaded by the process that runs a model with it. A model's
+//! nodes are named by their index in the copy that it gets (`model`); what it makes of them is read from the optimised model
+//! that it writes (`ops`). Plain runs come from a session without profiling, profiled ones from a second (`profile`), which is
+//! made when it is first asked for, after cold figures and resident memory have been read.
+
+pub mod library;
+mod model;
+mod ops;
+mod profile;
+mod session;
+mod tensor;
+
+use std::path::Path;
+
+use oplat_engine::{Backend, Knob, LoadedModel, SoloRunner, Trial};
+use oplat_graph::onnx::Model;
+use oplat_ground::error::Result;
+use oplat_ground::protocol::{Abilities, Failure, Load, Loaded, Op, OpMemorySource, Solos, SolosReady};
+use oplat_ground::record::Engine;
+
+/// ONNX Runtime, in whatever version is found.
+pub struct OnnxRuntime;
+
+/// Step of the clock of its profiles, ns.
+const CLOCK_NS: u64 = 1000;
+
+impl Backend for OnnxRuntime {
+    fn name(&self) -> &'static str {
+        "ort"
+    }
+
+    fn has_library(&self) -> bool {
+        true
+    }
+
+    fn open(&self, given: Option<&Path>) -> Result<Engine, Failure> {
+        library::load(given)
+    }
+
+    fn about(&self) -> (Engine, Abilities) {
+        let engine = Engine { name: "ONNX Runtime".to_owned(), ..Engine::default() };
+        let abilities = Abilities {
+            own_kernels: false,
+            merges: vec![],
+            op_memory: OpMemorySource::Unknown,
+            op_clock_ns: CLOCK_NS,
+            batched: false,
+        };
+        (engine, abilities)
+    }
+
+    fn knobs(&self) -> Vec<Knob> {
+        vec![]
+    }
+
+    fn trials(&self, _: usize) -> Vec<Trial> {
+        vec![]
+    }
+
+    fn load(&self, load: &Load) -> Result<(Box<dyn LoadedModel>, Loaded), Failure> {
+        let (model, loaded) = session::OrtModel::load(load)?;
+        Ok((Box::new(model), loaded))
+    }
+
+    fn plan(&self, _: &Model) -> Result<Vec<Op>, Failure> {
+        Err(Failure::new("ONNX Runtime tells what it makes of a model only when it runs it"))
+    }
+
+    fn solos(&self, _: &Solos, _: Option<u64>) -> Result<(Box<dyn SoloRunner>, SolosReady), Failure> {
+        Err(Failure::new("activations on their own are not measured in ONNX Runtime yet"))
+    }
+}

@@ -1,0 +1,45 @@
+//! The copy of a model that ONNX Runtime gets: the same computation, with nodes named by their index.
+
+use std::path::{Path, PathBuf};
+
+use oplat_engine::{names, prepare};
+use oplat_graph::onnx::{Model, for_each_node};
+use oplat_ground::error::Result;
+use oplat_ground::protocol::{Failure, Input, Load};
+use prost::Message;
+
+/// A model ready for ONNX Runtime.
+pub struct Copy {
+    /// The model as it was, by whose nodes the copy's are named.
+    pub model: Model,
+    pub bytes: Vec<u8>,
+    /// Where its external data lies.
+    pub dir: PathBuf,
+    /// What must be fed, in the model's order.
+    pub inputs: Vec<Input>,
+    pub weights_bytes: u64,
+    labels: Vec<String>,
+}
+
+impl Copy {
+    /// Fails with the file's name, or that of an input that can't be made concrete.
+    pub fn of(load: &Load) -> Result<Self> {
+        let mut model = Model::read(Path::new(&load.model))?;
+        if let Some(data) = &load.data {
+            model.dir = Some(Path::new(data).into());
+        }
+        let prepare::Prepared { proto, inputs, weights_bytes } = prepare::named(&model, load)?;
+        let mut labels = vec![];
+        for_each_node(model.graph(), &mut |node| labels.push(oplat_graph::onnx::label(node).to_owned()));
+        let dir = model.dir.as_ref().map_or_else(PathBuf::new, |dir| dir.path().to_path_buf());
+        Ok(Self { bytes: proto.encode_to_vec(), model, dir, inputs, weights_bytes, labels })
+    }
+
+    /// An error of ONNX Runtime's, with the user's names of nodes and the node that it names.
+    pub fn failure(&self, doing: &str, error: &ort::Error) -> Failure {
+        let text = error.to_string();
+        let message = names::restore(&text, |node| self.labels.get(node).cloned());
+        let message = oplat_engine::at::one_line(&format!("ONNX Runtime cannot {doing} it: {message}"));
+        Failure { message, node: names::decode(&text), ..Failure::default() }
+    }
+}

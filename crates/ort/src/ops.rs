@@ -1,0 +1,134 @@
+//! What ONNX Runtime makes of a model, from the optimised model that it writes: its operators, and which nodes each computes.
+//!
+//! Its operators are found by name. A node that it left alone has the name that ours gave it; one that it made of several has
+//! the name of one of them with something behind it, or that of the value that it puts out (`NAME_nchwc`). What it invents to
+//! change the layout of data has neither, and serves the operator that reads it.
+
+use std::collections::HashMap;
+
+use oplat_engine::attribution::{self, EngineOp, Role};
+use oplat_engine::names;
+use oplat_graph::onnx::index::{Index, Source, Use};
+use oplat_graph::onnx::messages::{GraphProto, NodeProto};
+use oplat_graph::onnx::{Model, bodies};
+use oplat_ground::protocol::Op;
+
+/// The operators of the optimised model under their names, in the order of the nodes that they compute.
+pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
+    let index = Index::new(original);
+    let nodes: Vec<&NodeProto> =
+        optimised.graph().node.iter().filter(|n| n.op_type() != "Constant").collect();
+    let values = values(&index);
+    let readers = readers(optimised.graph(), &nodes);
+    let engine_ops: Vec<EngineOp> = nodes
+        .iter()
+        .zip(readers)
+        .map(|(node, readers)| EngineOp { name: named_by(node, &values, &index), role: role(node), readers })
+        .collect();
+    let owned = attribution::attribute(&index, &engine_ops);
+    let op = |(node, onnx): (&&NodeProto, Vec<usize>)| {
+        (
+            node.name().to_owned(),
+            Op { op: node.op_type().to_owned(), onnx, fused: fused(node), ..Op::default() },
+        )
+    };
+    let mut ops: Vec<(String, Op)> = nodes.iter().zip(owned).map(op).collect();
+    // The order in the file differs from process to process.
+    ops.sort_by(|(_, a), (_, b)| (a.onnx.last(), &a.onnx, &a.op).cmp(&(b.onnx.last(), &b.onnx, &b.op)));
+    ops
+}
+
+/// The node of the original that makes each value.
+fn values<'m>(index: &Index<'m>) -> HashMap<&'m str, usize> {
+    let made = |value: usize| match index.source(value) {
+        Source::Node(node, _) => Some((index.name(value), node)),
+        _ => None,
+    };
+    (0..index.len()).filter_map(made).collect()
+}
+
+/// Which of the nodes read the values of each.
+fn readers(graph: &GraphProto, nodes: &[&NodeProto]) -> Vec<Vec<usize>> {
+    let makers =
+        nodes.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |o| (o.as_str(), at)));
+    let makers: HashMap<&str, usize> = makers.filter(|(name, _)| !name.is_empty()).collect();
+    let mut readers = vec![vec![]; nodes.len()];
+    for (at, node) in nodes.iter().enumerate() {
+        let inner = bodies(node).flat_map(|body| &body.node).flat_map(|inner| &inner.input);
+        for maker in node.input.iter().chain(inner).filter_map(|input| makers.get(input.as_str())) {
+            readers[*maker].push(at);
+        }
+    }
+    debug_assert!(graph.node.len() >= nodes.len());
+    readers
+}
+
+/// The node of the original that an operator is named by: of one with an activation inside, the activation's last.
+fn named_by(node: &NodeProto, values: &HashMap<&str, usize>, index: &Index) -> Option<usize> {
+    if role(node) == Role::Layout && names::decode(node.name()).is_none() {
+        return None;
+    }
+    let of_value = |name: &str| values.get(name.strip_suffix("_nchwc").unwrap_or(name)).copied();
+    let named = names::decode(node.name())
+        .or_else(|| of_value(node.name()))
+        .or_else(|| node.output.iter().find_map(|output| of_value(output)))?;
+    let by_itself = ["Conv", "Gemm", "MatMul"].contains(&index.nodes.get(named)?.op());
+    let inside = by_itself && !fused(node).is_empty();
+    Some(inside.then(|| end_behind(index, named)).flatten().unwrap_or(named))
+}
+
+/// The last node of the smallest function right behind a node: of the nodes that together take all of its value, and put out
+/// one.
+fn end_behind(index: &Index, node: usize) -> Option<usize> {
+    const MOST: usize = 8;
+    let readers = |node: usize| -> Option<Vec<usize>> {
+        let uses = index.nodes[node].outputs.iter().flat_map(|&value| index.uses(value));
+        uses.map(|user| if let Use::Node(reader, _) = user { Some(*reader) } else { None }).collect()
+    };
+    let mut inside: Vec<usize> = vec![];
+    while inside.len() < MOST {
+        let all = std::iter::once(node).chain(inside.iter().copied());
+        let open: Vec<usize> = all
+            .filter(|&n| readers(n).is_none_or(|r| r.iter().any(|reader| !inside.contains(reader))))
+            .collect();
+        if let [last] = open[..]
+            && last != node
+        {
+            return Some(last);
+        }
+        let ready = |reader: &usize| {
+            let made = index.nodes[*reader].inputs.iter().flatten().filter(|&&v| !index.is_constant(v));
+            made.filter_map(|&v| index.producer(v)).all(|maker| maker == node || inside.contains(&maker))
+        };
+        let next = open.iter().flat_map(|&n| readers(n).unwrap_or_default());
+        inside.push(next.into_iter().find(|reader| !inside.contains(reader) && ready(reader))?);
+    }
+    None
+}
+
+fn role(node: &NodeProto) -> Role {
+    match node.op_type() {
+        "Conv" | "FusedConv" | "Gemm" | "FusedGemm" | "MatMul" | "FusedMatMul" | "ConvTranspose"
+        | "QLinearConv" | "MatMulInteger" | "NhwcFusedConv" => Role::Product,
+        "QuickGelu" => Role::Pattern { most: 2 },
+        "Gelu"
+        | "FastGelu"
+        | "BiasGelu"
+        | "LayerNormalization"
+        | "SkipLayerNormalization"
+        | "SimplifiedLayerNormalization"
+        | "Attention"
+        | "MultiHeadAttention" => Role::Pattern { most: usize::MAX },
+        "ReorderInput" | "ReorderOutput" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose" | "Cast"
+        | "Identity" => Role::Layout,
+        "If" | "Loop" | "Scan" => Role::Body,
+        _ => Role::Other,
+    }
+}
+
+/// The activation that an operator has inside, by what it says of itself.
+fn fused(node: &NodeProto) -> Vec<String> {
+    let named = node.attribute.iter().filter(|a| a.name() == "activation");
+    let text = |s: &[u8]| String::from_utf8_lossy(s).to_lowercase();
+    named.filter_map(|a| a.s.as_deref().map(text)).collect()
+}

@@ -1,0 +1,218 @@
+//! Profiled runs. ONNX Runtime writes what a session did into a file when the session's profiling ends, which can't begin
+//! again: so every request gets a session of its own.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ort::session::Session;
+use ort::value::DynTensor;
+use serde::Deserialize;
+
+use oplat_engine::{Described, at};
+use oplat_graph::onnx::Model;
+use oplat_ground::protocol::{Failure, Load, Op, Profile};
+
+use crate::model::Copy;
+use crate::{ops, session};
+
+/// What profiled runs are told by.
+pub struct Profiled {
+    pub described: Described,
+    /// The rows of operators, by name; of several with one name in the order in which they run.
+    rows: HashMap<String, Vec<usize>>,
+    load: Load,
+    folder: tempfile::TempDir,
+}
+
+/// An entry of the file.
+#[derive(Debug, Deserialize)]
+pub struct Event {
+    pub cat: String,
+    pub name: String,
+    /// Microseconds.
+    pub ts: u64,
+    pub dur: u64,
+    #[serde(default)]
+    pub args: Args,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Args {
+    #[serde(default)]
+    input_type_shape: Vec<HashMap<String, Vec<u64>>>,
+    #[serde(default)]
+    output_type_shape: Vec<HashMap<String, Vec<u64>>>,
+}
+
+/// What the names of operators end with in it.
+const KERNEL_TIME: &str = "_kernel_time";
+
+impl Profiled {
+    /// Learns what ONNX Runtime makes of the model, from the optimised model that it writes and one run.
+    pub fn new(copy: &Copy, load: &Load, inputs: &[(String, DynTensor)]) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("oplat-ort-").tempdir();
+        let folder = folder.map_err(|e| Failure::new(format!("no folder for profiles: {e}")))?;
+        let file = folder.path().join("optimised.onnx");
+        let mut session = profiling(copy, load, folder.path(), Some(&file))?;
+        session::run(&mut session, inputs).map_err(|e| copy.failure("run", &e))?;
+        let events = end(copy, &mut session)?;
+        let optimised = Model::read(&file).map_err(|e| Failure::new(e.message))?;
+        let _ = std::fs::remove_file(&file);
+        let (names, mut ops): (Vec<String>, Vec<Op>) =
+            ops::describe(&copy.model, &optimised).into_iter().unzip();
+        let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
+        names.into_iter().enumerate().for_each(|(row, name)| rows.entry(name).or_default().push(row));
+        let run = runs(&events).pop().ok_or_else(|| Failure::new("ONNX Runtime profiled no run"))?;
+        for (row, event) in placed(&rows, &run) {
+            (ops[row].inputs, ops[row].outputs) =
+                (facts(&event.args.input_type_shape), facts(&event.args.output_type_shape));
+            ops[row].elements = event
+                .args
+                .output_type_shape
+                .iter()
+                .flat_map(|o| o.values())
+                .map(|dims| dims.iter().product::<u64>())
+                .sum();
+        }
+        let shapes = shapes(&copy.model, &ops);
+        Ok(Self { described: Described { ops, shapes }, rows, load: load.clone(), folder })
+    }
+
+    /// So many profiled runs, after an untimed one that fills the new session's caches.
+    pub fn runs(&self, copy: &Copy, inputs: &[(String, DynTensor)], n: usize) -> Result<Profile, Failure> {
+        let mut session = profiling(copy, &self.load, self.folder.path(), None)?;
+        let mut run =
+            || session::run(&mut session, inputs).map(|(ns, _)| ns).map_err(|e| copy.failure("run", &e));
+        run()?;
+        let runs_ns = (0..n).map(|_| run()).collect::<Result<Vec<u64>, _>>()?;
+        let events = end(copy, &mut session)?;
+        let mut timed = runs(&events);
+        let timed = timed.split_off(timed.len().saturating_sub(n));
+        let mut profile = Profile {
+            ops_ns: vec![vec![0; n]; self.described.ops.len()],
+            around_ns: timed.iter().map(Run::around_ns).collect(),
+            runs_ns,
+            allocated: None,
+            order: vec![],
+        };
+        for (number, run) in timed.iter().enumerate() {
+            for (row, event) in placed(&self.rows, run) {
+                profile.ops_ns[row][number] += event.dur * 1000;
+            }
+        }
+        Ok(profile)
+    }
+}
+
+/// A session that profiles.
+fn profiling(copy: &Copy, load: &Load, folder: &Path, optimised: Option<&Path>) -> Result<Session, Failure> {
+    session::session(copy, load, &|builder| {
+        let builder = builder.with_profiling(folder.join("profile"))?;
+        Ok(match optimised {
+            Some(file) => builder.with_optimized_model_path(file)?,
+            None => builder,
+        })
+    })
+}
+
+/// What the session did, which is the last of it.
+fn end(copy: &Copy, session: &mut Session) -> Result<Vec<Event>, Failure> {
+    let file = session.end_profiling().map_err(|e| copy.failure("profile", &e))?;
+    let cannot = |e: &dyn std::fmt::Display| Failure::new(at::one_line(&format!("{file}: {e}")));
+    let text = std::fs::read(&file).map_err(|e| cannot(&e))?;
+    let _ = std::fs::remove_file(&file);
+    serde_json::from_slice(&text).map_err(|e| cannot(&e))
+}
+
+/// One run's part of a profile.
+pub struct Run<'e> {
+    whole: &'e Event,
+    /// Its operators in the order in which they ran, those of bodies among them.
+    ops: Vec<&'e Event>,
+}
+
+impl Run<'_> {
+    /// The time before the first operator and after the last one, ns.
+    fn around_ns(&self) -> [u64; 2] {
+        let end = |e: &Event| e.ts + e.dur;
+        let first = self.ops.iter().map(|e| e.ts).min().unwrap_or(self.whole.ts);
+        let last = self.ops.iter().map(|e| end(e)).max().unwrap_or(self.whole.ts);
+        [first.saturating_sub(self.whole.ts), end(self.whole).saturating_sub(last)].map(|us| us * 1000)
+    }
+}
+
+/// The runs of a profile, in order.
+pub fn runs(events: &[Event]) -> Vec<Run<'_>> {
+    let mut ops: Vec<&Event> =
+        events.iter().filter(|e| e.cat == "Node" && e.name.ends_with(KERNEL_TIME)).collect();
+    ops.sort_by_key(|e| e.ts);
+    let mut wholes: Vec<&Event> =
+        events.iter().filter(|e| e.cat == "Session" && e.name == "model_run").collect();
+    wholes.sort_by_key(|e| e.ts);
+    let within = |whole: &Event| {
+        let from = ops.partition_point(|e| e.ts < whole.ts);
+        let to = ops.partition_point(|e| e.ts <= whole.ts + whole.dur);
+        ops[from..to].to_vec()
+    };
+    wholes.into_iter().map(|whole| Run { whole, ops: within(whole) }).collect()
+}
+
+/// The operators of a run by their rows. What runs in a body is a part of the operator that has the body.
+fn placed<'r, 'e>(
+    rows: &'r HashMap<String, Vec<usize>>,
+    run: &'r Run<'e>,
+) -> impl Iterator<Item = (usize, &'e Event)> + use<'r, 'e> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    run.ops.iter().filter_map(move |event| {
+        let name = event.name.strip_suffix(KERNEL_TIME)?;
+        let of_name = rows.get(name)?;
+        let number = seen.entry(name).or_default();
+        *number += 1;
+        Some((*of_name.get(*number - 1)?, *event))
+    })
+}
+
+/// `1x64x40x40xf32`, in order.
+fn facts(types: &[HashMap<String, Vec<u64>>]) -> Vec<String> {
+    let fact = |(kind, dims): (&String, &Vec<u64>)| {
+        let dims: String = dims.iter().map(|d| format!("{d}x")).collect();
+        format!("{dims}{}", short(kind))
+    };
+    types.iter().flat_map(|one| one.iter().map(fact)).collect()
+}
+
+fn short(kind: &str) -> &str {
+    const NAMES: [(&str, &str); 12] = [
+        ("float", "f32"),
+        ("double", "f64"),
+        ("float16", "f16"),
+        ("bfloat16", "bf16"),
+        ("int8", "i8"),
+        ("int16", "i16"),
+        ("int32", "i32"),
+        ("int64", "i64"),
+        ("uint8", "u8"),
+        ("uint16", "u16"),
+        ("uint32", "u32"),
+        ("uint64", "u64"),
+    ];
+    NAMES.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, short)| short)
+}
+
+/// The shape of the first output of every node that an operator is named by.
+fn shapes(model: &Model, ops: &[Op]) -> Vec<Option<Vec<usize>>> {
+    let mut shapes = vec![];
+    oplat_graph::onnx::for_each_node(model.graph(), &mut |_| shapes.push(None));
+    for op in ops {
+        let shape = op.outputs.first().and_then(|fact| {
+            let (dims, _) = fact.rsplit_once('x')?;
+            dims.split('x').map(|d| d.parse().ok()).collect::<Option<Vec<usize>>>()
+        });
+        if let (Some(&node), Some(shape)) = (op.onnx.last(), shape)
+            && let Some(slot) = shapes.get_mut(node)
+        {
+            *slot = Some(shape);
+        }
+    }
+    shapes
+}

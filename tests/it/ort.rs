@@ -1,0 +1,111 @@
+//! ONNX Runtime beside tract, where its library is found: in `.ci/run` it always is.
+
+use serde_json::Value;
+
+use oplat::engines;
+
+use crate::support;
+
+/// The library's file, or none, which is said aloud.
+fn library() -> Option<String> {
+    let ort = engines::named("ort").expect("an engine");
+    match ort.open(None) {
+        Ok(engine) => engine.library,
+        Err(failure) => {
+            eprintln!("NOT TRIED, since there is no library of ONNX Runtime: {}", failure.message);
+            None
+        }
+    }
+}
+
+/// The record of a short measurement in both engines.
+fn measured(model: &str, act: &str) -> Option<Value> {
+    let library = library()?;
+    let engine = format!("tract,ort={library}");
+    let file = support::path(model).display().to_string();
+    let arguments = ["--time", "2s", "--forks", "2", "--format", "json"];
+    let output =
+        support::oplat(&[&["profile", &file, "--act", act, "--engine", &engine], &arguments[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).expect("a record"))
+}
+
+fn variants<'r>(record: &'r Value, engine: &str) -> Vec<&'r Value> {
+    record["variants"].as_array().expect("variants").iter().filter(|v| v["engine"] == engine).collect()
+}
+
+#[test]
+fn both_engines_are_in_one_record_and_compute_the_same() {
+    let Some(record) = measured("fanout_silu", "mish") else { return };
+    let engines = record["engines"].as_array().expect("two engines");
+    assert_eq!((engines[0]["id"].as_str(), engines[1]["id"].as_str()), (Some("tract"), Some("ort")));
+    assert!(
+        engines[1]["library"].is_string() && engines[1]["sha256"].as_str().is_some_and(|s| s.len() == 64)
+    );
+    let names = |engine: &str| -> Vec<String> {
+        variants(&record, engine).iter().map(|v| v["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(
+        names("tract"),
+        ["original, tract", "mish, exported, tract", "mish, kernel, tract", "control, tract"]
+    );
+    assert_eq!(
+        names("ort"),
+        ["original, ort", "mish, exported, ort", "control, ort"],
+        "no kernel of ours runs there"
+    );
+    for variant in variants(&record, "ort") {
+        let name = variant["name"].as_str().expect("a name");
+        assert_eq!(variant["error"], Value::Null, "{name}");
+        let expected = if name == "original, ort" { Value::Null } else { "original, ort".into() };
+        assert_eq!(variant["delta"]["against"], expected, "{name} against its own engine's original");
+        let counterpart = format!("{}, tract", name.trim_end_matches(", ort"));
+        assert_eq!(variant["across"]["against"].as_str(), Some(counterpart.as_str()), "{name}");
+    }
+    // The originals of both compute the same from the same inputs.
+    let change = &variants(&record, "ort")[0]["output_change"]["relative_l2"];
+    assert!(change.as_f64().is_some_and(|l2| l2 < 1e-5), "{change}");
+}
+
+#[test]
+fn every_site_has_its_operators_or_its_host() {
+    for (name, act) in [
+        ("minidet_silu_external", "hard_swish"),
+        ("minidet_hardswish_op12", "leaky_relu"),
+        ("minidet_mish", "relu"),
+        ("if_branches", "mish"),
+    ] {
+        let Some(record) = measured(name, act) else { return };
+        for variant in variants(&record, "ort") {
+            let ops = variant["ops"].as_array().expect("ops");
+            assert!(
+                !ops.is_empty() && ops.iter().all(|op| op["onnx"].as_array().is_some_and(|o| !o.is_empty()))
+            );
+            for site in variant["sites"].as_array().expect("sites") {
+                let node = &site["node"];
+                let has = |op: &Value| {
+                    op["site"] == *node || op["folded"].as_array().is_some_and(|f| f.contains(node))
+                };
+                assert!(ops.iter().any(has), "{name}: {node} of {}", variant["name"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_library_is_refused_before_anything_is_measured() {
+    for (engine, told) in [
+        ("ort=Cargo.toml", "Cargo.toml: "),
+        ("ort=no/such/file", "no/such/file: no library of ONNX Runtime"),
+        ("onnxruntim", "there is no engine onnxruntim"),
+        ("tract=x.so", "tract is linked in"),
+    ] {
+        let output = support::oplat(&["profile", "siren", "--engine", engine, "--time", "1s"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{engine}: {said}");
+        assert!(
+            said.contains(told) && said.lines().filter(|l| l.starts_with("oplat:")).count() == 1,
+            "{said}"
+        );
+    }
+}
