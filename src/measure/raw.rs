@@ -60,6 +60,8 @@ pub struct RawFork {
     pub fork: Fork,
     /// `ops_ns[op][run]`: profiled runs of all rounds, one after another.
     pub ops_ns: Vec<Vec<u64>>,
+    /// Whether the process has made what profiled runs need beside the model, so that its peak tells of both.
+    pub profiled_apart: bool,
 }
 
 /// Why a variant has no more figures.
@@ -104,7 +106,9 @@ impl RawFork {
     /// Keeps the newest figures of the process: they only grow.
     pub fn note_usage(&mut self, runs: &Runs) {
         let fork = &mut self.fork;
-        fork.peak_rss_bytes = runs.peak_rss_bytes.or(fork.peak_rss_bytes);
+        if !self.profiled_apart {
+            fork.peak_rss_bytes = runs.peak_rss_bytes.or(fork.peak_rss_bytes);
+        }
         fork.minor_faults = runs.minor_faults.or(fork.minor_faults);
         fork.involuntary_switches = runs.involuntary_switches.or(fork.involuntary_switches);
     }
@@ -128,7 +132,8 @@ impl Raw {
     pub fn from_record(record: &Record, taken_up: Vec<TakenUp>) -> Self {
         let fork = |(at, fork): (usize, &Fork)| {
             let (number, ops_ns) = (fork.number.or(Some(at)), fork.ops_ns.clone());
-            RawFork { fork: Fork { number, ops_ns: vec![], ..fork.clone() }, ops_ns }
+            let fork = Fork { number, ops_ns: vec![], ..fork.clone() };
+            RawFork { fork, ops_ns, ..RawFork::default() }
         };
         let variant = |v: &Variant| RawVariant {
             forks: v.forks.iter().enumerate().map(fork).collect(),

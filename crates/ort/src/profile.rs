@@ -44,6 +44,9 @@ pub struct Args {
     output_type_shape: Vec<HashMap<String, Vec<u64>>>,
 }
 
+/// Runs until a session has its memory: the first allocates, the second follows the pattern of that, the third finds all of it.
+const WARM_UP: usize = 3;
+
 /// What the names of operators end with in it.
 const KERNEL_TIME: &str = "_kernel_time";
 
@@ -78,12 +81,12 @@ impl Profiled {
         Ok(Self { described: Described { ops, shapes }, rows, load: load.clone(), folder })
     }
 
-    /// So many profiled runs, after an untimed one that fills the new session's caches.
+    /// So many profiled runs, after those in which the new session still gets its memory together.
     pub fn runs(&self, copy: &Copy, inputs: &[(String, DynTensor)], n: usize) -> Result<Profile, Failure> {
         let mut session = profiling(copy, &self.load, self.folder.path(), None)?;
         let mut run =
             || session::run(&mut session, inputs).map(|(ns, _)| ns).map_err(|e| copy.failure("run", &e));
-        run()?;
+        (0..WARM_UP).try_for_each(|_| run().map(drop))?;
         let runs_ns = (0..n).map(|_| run()).collect::<Result<Vec<u64>, _>>()?;
         let events = end(copy, &mut session)?;
         let mut timed = runs(&events);

@@ -86,7 +86,7 @@ impl Session<'_, '_> {
             loaded_rss_bytes: loaded.rss_bytes,
             ..Fork::default()
         };
-        raw.forks.push(RawFork { fork, ops_ns: vec![vec![]; loaded.ops.len()] });
+        raw.forks.push(RawFork { fork, ops_ns: vec![vec![]; loaded.ops.len()], ..RawFork::default() });
         raw.loaded.get_or_insert(loaded);
         let first = client.run(false, self.patience(variant, 0))?;
         let first_run_ns = first.runs_ns[0];

@@ -100,6 +100,7 @@ impl Session<'_, '_> {
         raw.describe(described).map_err(ClientError::Other)?;
         if let Some(fork) = self.raw.newest_fork(variant) {
             fork.ops_ns = vec![vec![]; ops];
+            fork.profiled_apart = true;
         }
         Ok(())
     }
