@@ -6,6 +6,7 @@
 //! made when it is first asked for, after cold figures and resident memory have been read.
 
 pub mod library;
+mod loaded;
 mod model;
 mod ops;
 mod profile;
@@ -60,7 +61,7 @@ impl Backend for OnnxRuntime {
     }
 
     fn load(&self, load: &Load) -> Result<(Box<dyn LoadedModel>, Loaded), Failure> {
-        let (model, loaded) = session::OrtModel::load(load)?;
+        let (model, loaded) = loaded::OrtModel::load(load)?;
         Ok((Box::new(model), loaded))
     }
 

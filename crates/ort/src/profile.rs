@@ -219,3 +219,41 @@ fn shapes(model: &Model, ops: &[Op]) -> Vec<Option<Vec<usize>>> {
     }
     shapes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(cat: &str, name: &str, ts: u64, dur: u64) -> Event {
+        Event { cat: cat.into(), name: name.into(), ts, dur, args: Args::default() }
+    }
+
+    #[test]
+    fn runs_are_told_apart_and_operators_of_one_name_by_their_order() {
+        let events = [
+            event("Session", "session_initialization", 0, 90),
+            event("Node", "a_kernel_time", 105, 10),
+            event("Node", "_kernel_time", 116, 3),
+            event("Node", "inside a body_kernel_time", 121, 2),
+            event("Node", "_kernel_time", 120, 5),
+            event("Session", "model_run", 100, 30),
+            event("Node", "a_kernel_time", 201, 7),
+            event("Session", "model_run", 200, 10),
+        ];
+        let runs = runs(&events);
+        assert_eq!(runs.iter().map(Run::around_ns).collect::<Vec<_>>(), [[5000, 5000], [1000, 2000]]);
+        let rows = HashMap::from([("a".to_owned(), vec![0]), (String::new(), vec![1, 2])]);
+        let placed = |run| placed(&rows, run).map(|(row, event)| (row, event.dur)).collect::<Vec<_>>();
+        assert_eq!(placed(&runs[0]), [(0, 10), (1, 3), (2, 5)]);
+        assert_eq!(placed(&runs[1]), [(0, 7)]);
+    }
+
+    #[test]
+    fn shapes_are_written_as_for_other_engines() {
+        let types = [
+            HashMap::from([("float".to_owned(), vec![1, 3, 8])]),
+            HashMap::from([("bool".to_owned(), vec![])]),
+        ];
+        assert_eq!(facts(&types), ["1x3x8xf32", "bool"]);
+    }
+}
