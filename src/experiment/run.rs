@@ -46,6 +46,9 @@ pub fn run(cases: &[Case], folder: &Folder, resume: bool, executor: &mut dyn Exe
     let mut done: Vec<Option<Record>> = vec![];
     let mut times = vec![];
     for case in cases {
+        if executor.interrupted() {
+            return Err(Error::lost("interrupted before anything was measured"));
+        }
         let planned = executor.prepare(case)?;
         times.push(planned.time);
         done.push(if resume { earlier(case, folder, &planned, executor) } else { None });

@@ -211,6 +211,15 @@ fn a_record_in_groups_is_not_measured_again() {
 }
 
 #[test]
+fn an_interrupt_ends_the_planning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut executor = Fake { interrupted: true, ..Fake::new() };
+    let error = executor.run(folder.path(), false).expect_err("interrupted");
+    assert!(error.exit == Exit::Lost && error.message.contains("before anything was measured"), "{error}");
+    assert!(executor.measured.is_empty());
+}
+
+#[test]
 fn what_was_measured_is_not_thrown_away_unasked() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("b-threads2.json"), "precious").unwrap();
