@@ -82,7 +82,11 @@ impl Session<'_, '_> {
         if !client.has_ops() {
             self.describe(client)?;
         }
-        let Some(profile) = client.profile(runs, warm, self.patience(variant, runs))? else { return Ok(()) };
+        // The engine may have to load the model once more for it.
+        let apart = self.raw.newest_fork(variant).is_some_and(|raw| raw.profiled_apart);
+        let loading = if apart { self.patience(variant, 0) } else { Duration::ZERO };
+        let patience = self.patience(variant, runs) + loading;
+        let Some(profile) = client.profile(runs, warm, patience)? else { return Ok(()) };
         if let Some(raw) = self.raw.newest_fork(variant) {
             let (runs_ns, around_ns) = (profile.runs_ns, profile.around_ns);
             raw.fork.profiled_rounds.push(ProfiledRound { round, runs_ns, around_ns });
