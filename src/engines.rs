@@ -1,6 +1,6 @@
 //! The engines that the program can run models with. A new one is a crate behind the seam ([`crate::engine`]) and a line here.
 
-use crate::engine::Backend;
+use crate::engine::{Backend, Knob};
 use crate::error::{Error, Result};
 use crate::suggest::nearest;
 
@@ -10,6 +10,11 @@ static ALL: [&dyn Backend; 2] = [&oplat_tract::Tract, &oplat_ort::OnnxRuntime];
 /// The engine that is taken unless another is asked for.
 pub fn default() -> &'static dyn Backend {
     ALL[0]
+}
+
+/// The knobs of all engines.
+pub fn knobs() -> Vec<Knob> {
+    ALL.iter().flat_map(|engine| engine.knobs()).collect()
 }
 
 /// The engine of this name. Fails with the names that there are.

@@ -142,6 +142,7 @@ impl Checked {
         check_times(&args)?;
         check_files(&args)?;
         let targets = targets(&args)?;
+        let engines = planned_engines(&args.engine).map_err(|e| e.context("--engine"))?;
         let inputs: Vec<PathBuf> = args.models.iter().map(PathBuf::from).collect();
         let save = saves(&args, &targets, &inputs)?;
         let output = args.output.as_deref();
@@ -155,8 +156,8 @@ impl Checked {
                 lowerings: args.lowering.all(),
                 selection,
                 control: !args.no_control,
-                engines: planned_engines(&args.engine).map_err(|e| e.context("--engine"))?,
-                knobs: super::knobs::settings(&args.knob)?,
+                knobs: super::knobs::settings(&args.knob, &engines)?,
+                engines,
             },
             inputs: args.input,
             dims: args.dim,

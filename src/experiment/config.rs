@@ -179,7 +179,7 @@ enum Value {
 
 fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
     let axes = BTreeMap::<String, Vec<Value>>::deserialize(axes)?;
-    let engine = crate::engines::default().knobs();
+    let engine = crate::engines::knobs();
     let axis = |(name, values): (String, Vec<Value>)| {
         let values = values.into_iter().map(|value| match value {
             Value::Bool(value) => value.to_string(),

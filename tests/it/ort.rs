@@ -68,6 +68,39 @@ fn both_engines_are_in_one_record_and_compute_the_same() {
 }
 
 #[test]
+fn its_knobs_are_measured_in_it_alone() {
+    let Some(library) = library() else { return };
+    let engine = format!("tract,ort={library}");
+    let file = support::path("fanout_silu").display().to_string();
+    let record = support::json(&[
+        "profile",
+        &file,
+        "--engine",
+        &engine,
+        "--knob",
+        "ORT_OPTIMIZATION=disable",
+        "--knob",
+        "ORT_ARENA=0",
+        "--time",
+        "2s",
+        "--forks",
+        "2",
+        "--format",
+        "json",
+    ]);
+    let names: Vec<&str> =
+        record["variants"].as_array().expect("variants").iter().filter_map(|v| v["name"].as_str()).collect();
+    let knobs = |set: &str| format!("original, ort, {set}");
+    let expected = ["OPTIMIZATION=disable", "ARENA=0", "ARENA=0 OPTIMIZATION=disable"].map(knobs);
+    assert_eq!(names[..2], ["original, tract", "original, ort"]);
+    assert_eq!(names[2..], expected);
+    assert!(record["variants"].as_array().expect("variants").iter().all(|v| v["error"].is_null()));
+    // Without optimisation the model's own operators run, one by one.
+    let ops = |at: usize| record["variants"][at]["ops"].as_array().map_or(0, Vec::len);
+    assert!(ops(2) > ops(1), "{} and {}", ops(2), ops(1));
+}
+
+#[test]
 fn every_site_has_its_operators_or_its_host() {
     for (name, act) in [
         ("minidet_silu_external", "hard_swish"),

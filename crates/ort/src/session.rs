@@ -9,6 +9,7 @@ use ort::value::DynTensor;
 use oplat_ground::protocol::{Failure, Load};
 use oplat_ground::record::Denormals;
 
+use crate::knobs;
 use crate::model::Copy;
 
 /// A session on as many threads as asked for, which don't spin, with the knobs that the process was given.
@@ -31,7 +32,7 @@ pub fn session(
                 "session.model_external_initializers_file_folder_path",
                 copy.dir.to_string_lossy(),
             )?;
-        more(builder)?.commit_from_memory(&copy.bytes)
+        more(knobs::set(builder, &load.knobs)?)?.commit_from_memory(&copy.bytes)
     };
     made().map_err(|e| copy.failure("load", &e))
 }
