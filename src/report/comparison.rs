@@ -134,12 +134,17 @@ fn latency_grid(comparison: &Comparison, against: &Against) -> Option<Grid> {
             known(p50(&matched.base), |ns| scale.text(ns)),
             known(p50(&matched.new), |ns| scale.text(ns)),
             known(change, |c| units::ratio(c.ratio, c.interval)),
-            known(change.and_then(|c| c.resolution), units::share),
+            known(change.and_then(|c| c.resolution), found),
             known(change, |c| word(c.verdict).to_owned()),
         ];
         grid.row(cells.into_iter().chain(matched.outcome.map(|outcome| outcome.name().to_owned())));
     }
     Some(grid)
+}
+
+/// A difference that would be found, as far as it tells anything.
+fn found(share: f64) -> String {
+    if share > 1.0 { ">100%".into() } else { units::share(share) }
 }
 
 /// What the ratios of a comparison are, and what they can't tell.

@@ -52,6 +52,12 @@ columns! {
     }
 }
 
+/// Name and version of the engine that ran a variant.
+fn engine(record: &Record, variant: &Variant) -> String {
+    let engine = record.engines.iter().find(|engine| engine.id == variant.engine).unwrap_or(&record.engine);
+    format!("{} {}", engine.name, engine.version)
+}
+
 /// All records under one header.
 pub fn render(records: &[NamedRecord], breakdowns: &Breakdowns) -> String {
     let mut out = String::new();
@@ -89,7 +95,7 @@ fn common(name: &str, record: &Record, variant: &Variant) -> RecordRow {
         model_sha256: record.model.sha256.clone(),
         target: record.environment.target.clone(),
         cpu: record.environment.cpu.clone().unwrap_or_default(),
-        engine: format!("{} {}", record.engine.name, record.engine.version),
+        engine: engine(record, variant),
         denormals: record.settings.denormals.name().to_owned(),
         variant: variant.name.clone(),
         role: role(variant.role),

@@ -17,7 +17,7 @@ const ODD: f64 = 1.5;
 /// Forks below which none can be told to be odd.
 const ENOUGH: usize = 4;
 
-/// One in so many forks may be odd where there are no neighbours to tell by.
+/// One in so many forks may be odd. Where more look so, the machine is restless, and no process is.
 const FEW: usize = 4;
 
 /// Forks of a variant, each in its place (see [`Fork::number`]): `None` where it has none, or where that is an odd one.
@@ -35,8 +35,9 @@ pub fn steady<'r>(variants: &[&'r [Fork]]) -> Vec<Steady<'r>> {
     };
     let odd = |fork: usize, relative: Option<f64>| relative.is_some_and(|r| r > ODD * least(fork));
     let keep = |(forks, relative): (&Steady<'r>, &Vec<Option<f64>>)| {
-        let each = forks.iter().zip(relative).enumerate();
-        each.map(|(at, (fork, relative))| fork.filter(|_| !odd(at, *relative))).collect()
+        let odd: Vec<bool> = relative.iter().enumerate().map(|(at, relative)| odd(at, *relative)).collect();
+        let few = odd.iter().filter(|odd| **odd).count() <= forks.iter().flatten().count() / FEW;
+        forks.iter().zip(odd).map(|(fork, odd)| fork.filter(|_| !(odd && few))).collect()
     };
     placed.iter().zip(&relative).map(keep).collect()
 }
@@ -95,6 +96,15 @@ mod tests {
     fn a_process_far_slower_than_its_neighbours_is_odd() {
         let (a, b) = (forks(&[100, 101, 250, 100, 99]), forks(&[200, 202, 201, 200, 199]));
         assert_eq!(left_out(&[&a, &b]), [vec![2], vec![]]);
+    }
+
+    #[test]
+    fn where_most_forks_look_odd_none_is() {
+        let restless = forks(&[100, 250, 101, 260, 270]);
+        let calm: Vec<Vec<Fork>> = (0..8).map(|_| forks(&[100; 5])).collect();
+        let mut all: Vec<&[Fork]> = calm.iter().map(Vec::as_slice).collect();
+        all.push(&restless);
+        assert!(left_out(&all).iter().all(Vec::is_empty), "{:?}", left_out(&all));
     }
 
     #[test]
