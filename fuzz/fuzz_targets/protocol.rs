@@ -13,7 +13,7 @@ use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use oplat::device::{End, Interrupt, Lost, Target, Worker};
 use oplat::engine::knobs::Knobs;
 use oplat::error::Result;
-use oplat::measure::{self, Measurement, Planned, Rest, Silent, Subject};
+use oplat::measure::{self, Measurement, Planned, PlannedEngine, Rest, Silent, Subject};
 use oplat::onnx::Model;
 use oplat::protocol::{Input, Load, Reply, Request};
 use oplat::record::Role;
@@ -58,6 +58,7 @@ fn measurement() -> Measurement {
         subject: 0,
         name: name.into(),
         role,
+        engine: PlannedEngine::default(),
         rule: name.into(),
         lowering: Lowering::Exported,
         knobs: Knobs::new(),
@@ -81,6 +82,7 @@ fn measurement() -> Measurement {
         forks: 3,
         time: Duration::from_millis(20),
         confidence: 0.99,
+        margin: record::Margin::default(),
         cold: false,
         rest: Rest::default(),
     }
@@ -102,7 +104,7 @@ impl Target for Scripted {
         false
     }
 
-    fn get(&self, _: &str) -> Result<Vec<u8>> {
+    fn get(&self, _: &str, _: u64) -> Result<Vec<u8>> {
         Ok(vec![0x40; 64])
     }
 

@@ -5,7 +5,7 @@
 mod buffer;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use oplat::compare::{self, NamedRecord};
+use oplat::compare::{self, NamedRecord, Options};
 use oplat::record;
 use oplat::report::{self, Breakdowns, By, Format};
 
@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = report::verdict(&record);
     let limit = "5%".parse().ok();
     for (base, newer) in [(vec![named], vec![named]), (vec![named; 2], vec![named; 2])] {
-        if let Ok(comparison) = compare::compare(&base, &[&newer], limit) {
+        if let Ok(comparison) = compare::compare(&base, &[&newer], Options { limit, margin: None }) {
             for format in FORMATS {
                 let _ = report::comparison(&comparison, format, 15);
             }

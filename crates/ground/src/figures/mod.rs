@@ -13,6 +13,8 @@ mod odd;
 mod pairing;
 mod steadiness;
 
+use std::collections::BTreeSet;
+
 use crate::record::{Criteria, Delta, Fork, Latency, Profiled, Record, Role, Settings, Variant};
 use crate::stats::{Mean, Samples, holm};
 
@@ -35,8 +37,8 @@ pub fn make(record: &mut Record) {
 /// measured side by side.
 pub fn steady(variants: &[Variant]) -> Vec<Steady<'_>> {
     let mut all: Vec<Steady> = vec![vec![]; variants.len()];
-    let groups = variants.iter().map(|v| v.group).max().map_or(0, |last| last + 1);
-    for group in 0..groups {
+    let groups: BTreeSet<usize> = variants.iter().map(|v| v.group).collect();
+    for group in groups {
         let of_it: Vec<usize> = (0..variants.len()).filter(|&at| variants[at].group == group).collect();
         let forks: Vec<&[Fork]> = of_it.iter().map(|&at| variants[at].forks.as_slice()).collect();
         of_it.into_iter().zip(odd::steady(&forks)).for_each(|(at, steady)| all[at] = steady);
@@ -266,7 +268,8 @@ mod tests {
         let mut record = record(&mut random, 1.0, 0.0001);
         record.variants.truncate(4);
         for variant in &mut record.variants[2..] {
-            variant.group = 1;
+            // Whatever a record says.
+            variant.group = usize::MAX;
             variant.forks.iter_mut().for_each(|fork| fork.rounds[0][0] *= 2);
         }
         make(&mut record);
