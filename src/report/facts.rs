@@ -16,6 +16,11 @@ pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usi
     counts
 }
 
+/// The engine that ran a variant.
+pub fn engine<'r>(record: &'r Record, variant: &Variant) -> &'r Engine {
+    record.engines.iter().find(|engine| engine.id == variant.engine).unwrap_or(&record.engine)
+}
+
 /// All engines of a record.
 pub fn engines(record: &Record) -> &[Engine] {
     if record.engines.is_empty() { std::slice::from_ref(&record.engine) } else { &record.engines }

@@ -42,7 +42,8 @@ const GENERIC: &str = "generic kernel: portable code without this processor's ve
 /// The columns that a variant's ops need.
 struct OpsTable<'r> {
     variant: &'r Variant,
-    environment: &'r Environment,
+    /// The finest that the clock of the ops can tell, ns.
+    reading_ns: u64,
     /// Whether times may be shown.
     timed: bool,
     /// Whether memory was counted.
@@ -60,7 +61,7 @@ impl<'r> OpsTable<'r> {
         let largest = ops.iter().flat_map(sizes).flatten().max().unwrap_or(0);
         Self {
             variant,
-            environment: &record.environment,
+            reading_ns: record.environment.reading_ns(Some(facts::engine(record, variant))),
             timed: facts::profiled(record, variant),
             counted: variant.memory.is_some() && ops.iter().flat_map(sizes).any(|bytes| bytes.is_some()),
             faulting: ops.iter().any(|o| o.minor_faults > Some(0)),
@@ -103,7 +104,7 @@ impl<'r> OpsTable<'r> {
         let mut cells = vec![what(self.variant, op), op.node.clone()];
         if self.timed {
             cells.extend([
-                mean(self.environment, op, &self.time),
+                mean(self.reading_ns, op, &self.time),
                 units::share(op.share),
                 self.memory(op.allocator_ns, &self.time),
             ]);
@@ -147,10 +148,10 @@ impl<'r> OpsTable<'r> {
             };
             legend.push(note.to_owned());
         }
-        let reading = units::time(self.environment.reading_ns());
+        let reading = units::time(self.reading_ns);
         let short = format!("{} times the step or the reading of the clock ({reading})", Environment::SHORT);
         let marked =
-            |with: char| self.timed && shown.iter().any(|op| mark(self.environment, op) == Some(with));
+            |with: char| self.timed && shown.iter().any(|op| mark(self.reading_ns, op) == Some(with));
         if marked(BATCH) {
             legend.push(format!(
                 "{BATCH} less than {short}: one of many evaluations in a batch, its share as read in the run"
@@ -172,16 +173,16 @@ const BATCH: char = '=';
 const WITHIN: char = '~';
 
 /// The mark of an op that the clock can hardly time.
-fn mark(environment: &Environment, op: &Op) -> Option<char> {
+fn mark(reading_ns: u64, op: &Op) -> Option<char> {
     match op.batched_ns {
-        _ if !environment.is_short(op.mean_ns as f64) => None,
+        _ if op.mean_ns >= Environment::SHORT * reading_ns => None,
         Some(_) => Some(BATCH),
         None => (op.mean_ns > 0).then_some(WITHIN),
     }
 }
 
-fn mean(environment: &Environment, op: &Op, time: &Scale) -> String {
-    let mark = mark(environment, op);
+fn mean(reading_ns: u64, op: &Op, time: &Scale) -> String {
+    let mark = mark(reading_ns, op);
     let text = time.text(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
     // `<0.001` needs no second mark.
     let mark = mark.filter(|_| !text.starts_with('<'));

@@ -54,7 +54,7 @@ columns! {
 
 /// Name and version of the engine that ran a variant.
 fn engine(record: &Record, variant: &Variant) -> String {
-    let engine = record.engines.iter().find(|engine| engine.id == variant.engine).unwrap_or(&record.engine);
+    let engine = facts::engine(record, variant);
     format!("{} {}", engine.name, engine.version)
 }
 

@@ -4,7 +4,7 @@ use super::fixture::{MS, delta, op, record, variant};
 use super::section::Writer;
 use super::text::{PAGE, Text, width};
 use super::{Breakdowns, By, Format, render};
-use crate::record::{Lowering, Record, Role, Verdict};
+use crate::record::{Engine, Lowering, Record, Role, Verdict};
 
 fn table(record: &Record, breakdowns: &Breakdowns) -> String {
     let text = render(record, Format::Table, breakdowns).expect("a table");
@@ -126,6 +126,19 @@ fn an_op_that_the_clock_can_hardly_time_is_marked() {
     let text = table(&record, &Breakdowns::default());
     assert!(text.contains("=68.0") && text.contains("120.0") && !text.contains('~'), "{text}");
     assert!(text.contains("= less than 10 times the step"), "{text}");
+}
+
+#[test]
+fn an_op_is_too_short_for_the_clock_of_its_engine_too() {
+    let mut record = record();
+    record.engine.op_clock_ns = Some(9 * MS);
+    let text = table(&record, &Breakdowns::default());
+    assert!(text.contains("~85.0") && !text.contains("~120.0"), "{text}");
+    // The record of two engines says it of one.
+    let tract = Engine { id: "tract".into(), op_clock_ns: None, ..record.engine.clone() };
+    record.engines = vec![tract, Engine { id: "ort".into(), ..record.engine.clone() }];
+    record.variants.iter_mut().for_each(|v| v.engine = "tract".into());
+    assert!(!table(&record, &Breakdowns::default()).contains("~85.0"));
 }
 
 #[test]

@@ -284,8 +284,6 @@ pub struct Abilities {
     pub merges: Vec<String>,
     /// Where the memory of single ops is known from.
     pub op_memory: OpMemorySource,
-    /// Step of the clock that times ops, ns, where that is the engine's own; 0 for the machine's clock.
-    pub op_clock_ns: u64,
     /// Whether an op can be evaluated many times between two readings of the clock.
     pub batched: bool,
 }

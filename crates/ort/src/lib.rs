@@ -25,9 +25,6 @@ use oplat_ground::record::Engine;
 /// ONNX Runtime, in whatever version is found.
 pub struct OnnxRuntime;
 
-/// Step of the clock of its profiles, ns.
-const CLOCK_NS: u64 = 1000;
-
 impl Backend for OnnxRuntime {
     fn name(&self) -> &'static str {
         "ort"
@@ -47,7 +44,6 @@ impl Backend for OnnxRuntime {
             own_kernels: false,
             merges: vec![],
             op_memory: OpMemorySource::Unknown,
-            op_clock_ns: CLOCK_NS,
             batched: false,
         };
         (engine, abilities)

@@ -16,6 +16,9 @@ use oplat_ground::record::Engine;
 /// The oldest version that this program can use, as `Cargo.toml` asks for it.
 const OLDEST: &str = "1.22";
 
+/// Step of the clock of its profiles, ns.
+const CLOCK_NS: u64 = 1000;
+
 /// The library: the one that is given, or the first that is found. Its name ends in nothing else but a version.
 ///
 /// Looked for in this order: the environment's `ORT_DYLIB_PATH`, beside this program, in the active Python environment, where
@@ -131,6 +134,7 @@ fn load_from(path: &Path) -> std::result::Result<Engine, String> {
         allocator: "its own arena".into(),
         library: Some(path.display().to_string()),
         sha256: Some(sha256),
+        op_clock_ns: Some(CLOCK_NS),
         ..Engine::default()
     })
 }

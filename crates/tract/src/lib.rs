@@ -114,7 +114,6 @@ fn abilities() -> Abilities {
         own_kernels: true,
         merges: MERGES.map(str::to_owned).to_vec(),
         op_memory: OpMemorySource::Measured,
-        op_clock_ns: 0,
         batched: true,
     }
 }

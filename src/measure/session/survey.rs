@@ -7,7 +7,7 @@ use super::{Session, Stop};
 use crate::limits;
 use crate::measure::Planned;
 use crate::measure::client::{ClientError, WorkerClient};
-use crate::record::{Environment, OutputChange, Role};
+use crate::record::{OutputChange, Role};
 use crate::stats::Samples;
 
 pub struct Survey {
@@ -73,8 +73,8 @@ impl Session<'_, '_> {
 
     /// The shortest time of an op that can be told well: by the machine's clock, or by the engine's own if that is coarser.
     fn least_ns(&self, variant: usize) -> u64 {
-        let engine = self.raw.variants[variant].loaded.as_ref().map_or(0, |l| l.abilities.op_clock_ns);
-        self.machine.environment().least_ns().max(Environment::SHORT * engine)
+        let engine = self.raw.variants[variant].loaded.as_ref().map(|loaded| &loaded.engine);
+        self.machine.environment().least_ns(engine)
     }
 
     /// Fetches the outputs and compares them with the original's.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Oplat;
+use super::{Engine, Oplat};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -63,19 +63,16 @@ impl Environment {
     /// An op that takes less than so many readings of the clock is timed no better than to a tenth.
     pub const SHORT: u64 = 10;
 
-    /// The finest that the clock can tell: its step, or what reading it takes, ns.
-    pub fn reading_ns(&self) -> u64 {
-        self.timer_ns.max(self.clock_ns.unwrap_or(0))
+    /// The finest that the clock can tell: its step, or what reading it takes, ns. Of an engine whose own clock times ops,
+    /// that clock's step if it is coarser.
+    pub fn reading_ns(&self, engine: Option<&Engine>) -> u64 {
+        let own = engine.and_then(|engine| engine.op_clock_ns);
+        self.timer_ns.max(self.clock_ns.unwrap_or(0)).max(own.unwrap_or(0))
     }
 
-    /// The shortest time that the clock can well tell, ns.
-    pub fn least_ns(&self) -> u64 {
-        Self::SHORT * self.reading_ns()
-    }
-
-    /// Whether a time is too short for the clock.
-    pub fn is_short(&self, ns: f64) -> bool {
-        ns < self.least_ns() as f64
+    /// The shortest time of an op that the clock can well tell, ns.
+    pub fn least_ns(&self, engine: Option<&Engine>) -> u64 {
+        Self::SHORT * self.reading_ns(engine)
     }
 }
 
