@@ -8,7 +8,6 @@ use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::{Error, Result};
 use crate::experiment::combinations;
-use crate::measure::PlannedEngine;
 use crate::report::text::wrap;
 
 /// `NAME=VALUE[,VALUE…]`: a knob and the values to try.
@@ -42,19 +41,9 @@ fn is_list(name: &str) -> bool {
     name.ends_with("CPU_ISA")
 }
 
-/// All settings that the flags come to. Fails where a knob is given twice, or none of these engines has it.
-pub fn settings(flags: &[KnobFlag], of: &[PlannedEngine]) -> Result<Vec<Knobs>> {
+/// All settings that the flags come to. Fails where a knob is given twice.
+pub fn settings(flags: &[KnobFlag]) -> Result<Vec<Knobs>> {
     for (i, flag) in flags.iter().enumerate() {
-        let has = |engine: &PlannedEngine| {
-            let backend = engines::named(&engine.choice.name)?;
-            Ok(backend.knobs().iter().any(|knob| knob.name == flag.name))
-        };
-        if !of.iter().map(has).collect::<Result<Vec<_>>>()?.contains(&true) {
-            return Err(Error::input(format!(
-                "--knob {}: no engine of this measurement has it: see --engine",
-                flag.name
-            )));
-        }
         if flags[..i].iter().any(|other| other.name == flag.name) {
             return Err(Error::input(format!("--knob {}: give all its values in one --knob", flag.name)));
         }
@@ -91,20 +80,8 @@ mod tests {
 
     #[test]
     fn a_knob_given_twice_is_a_slip() {
-        let (flag, tract): (KnobFlag, _) =
-            ("AVGPOOL_SEPARABLE=1".parse().expect("a flag"), [PlannedEngine::default()]);
-        assert_eq!(settings(std::slice::from_ref(&flag), &tract).expect("one").len(), 1);
-        assert!(settings(&[flag.clone(), flag], &tract).is_err());
-    }
-
-    #[test]
-    fn a_knob_that_no_engine_has_is_a_slip() {
-        let flag: KnobFlag = "ORT_ARENA=0".parse().expect("a flag");
-        let engines = |names: &[&str]| {
-            crate::experiment::planned_engines(&names.iter().map(ToString::to_string).collect::<Vec<_>>())
-                .expect("engines")
-        };
-        assert!(settings(std::slice::from_ref(&flag), &engines(&["tract"])).is_err());
-        assert_eq!(settings(&[flag], &engines(&["tract", "ort"])).expect("ort has it").len(), 1);
+        let flag: KnobFlag = "AVGPOOL_SEPARABLE=1".parse().expect("a flag");
+        assert_eq!(settings(std::slice::from_ref(&flag)).expect("one").len(), 1);
+        assert!(settings(&[flag.clone(), flag]).is_err());
     }
 }

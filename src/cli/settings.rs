@@ -156,7 +156,7 @@ impl Checked {
                 lowerings: args.lowering.all(),
                 selection,
                 control: !args.no_control,
-                knobs: super::knobs::settings(&args.knob, &engines)?,
+                knobs: super::knobs::settings(&args.knob)?,
                 engines,
             },
             inputs: args.input,

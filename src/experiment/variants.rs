@@ -46,6 +46,7 @@ pub fn count(activations: usize, lowerings: usize, control: bool, knobs: usize) 
 pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>> {
     limits::check(models.len() as u64 * swaps.count(), limits::VARIANTS, "variants")
         .map_err(|e| e.context("the measurement"))?;
+    check_knobs(swaps)?;
     let mut all = vec![];
     for (subject, (name, model)) in models.iter().enumerate() {
         let several = models.len() > 1;
@@ -67,10 +68,23 @@ pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>
     Ok(all)
 }
 
+/// Fails for a knob that none of the engines has: it would not be measured.
+fn check_knobs(swaps: &Swaps) -> Result<()> {
+    let backends = swaps.engines.iter().map(|engine| engines::named(&engine.choice.name));
+    let known = backends.map(|b| Ok(b?.knobs())).collect::<Result<Vec<_>>>()?.concat();
+    let names = swaps.knobs.iter().flat_map(|knobs| knobs.keys());
+    match names.into_iter().find(|name| !known.iter().any(|knob| knob.name == **name)) {
+        Some(name) => {
+            Err(Error::input(format!("knob {name}: no engine of this measurement has it: see --engine")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Whether all of the settings are this engine's.
 fn concerns(backend: &dyn Backend, knobs: &Knobs) -> bool {
     let known = backend.knobs();
-    knobs.keys().all(|name| known.iter().any(|knob| knob.name == name || name.starts_with(knob.prefix)))
+    knobs.keys().all(|name| known.iter().any(|knob| knob.name == *name))
 }
 
 fn of_model(model: &Model, swaps: &Swaps, backend: &dyn Backend) -> Result<Vec<Planned>> {
@@ -267,8 +281,10 @@ mod tests {
     #[test]
     fn knobs_are_an_axis_that_starts_without_them() {
         let model = zoo::build("siren", None).unwrap();
-        let axes =
-            [("TRACT_A".to_owned(), vec!["1".to_owned(), "2".into()]), ("TRACT_B".into(), vec!["x".into()])];
+        let axes = [
+            ("TRACT_LAZY_IM2COL_MIN_KERNEL".to_owned(), vec!["1".to_owned(), "2".into()]),
+            ("TRACT_DISABLE_DIRECT_SPATIAL".into(), vec!["1".into()]),
+        ];
         let swaps = Swaps { knobs: combinations(&axes).unwrap(), control: false, ..swaps(&["mish"]) };
         let planned = variants(&[("m", &model)], &swaps).unwrap();
         let names: Vec<&str> = planned.iter().map(|p| p.name.as_str()).collect();
@@ -277,18 +293,31 @@ mod tests {
             [
                 "original",
                 "mish, exported",
-                "original, A=1",
-                "mish, exported, A=1",
-                "original, A=2",
-                "mish, exported, A=2",
-                "original, B=x",
-                "mish, exported, B=x",
-                "original, A=1 B=x",
-                "mish, exported, A=1 B=x",
-                "original, A=2 B=x",
-                "mish, exported, A=2 B=x",
+                "original, LAZY_IM2COL_MIN_KERNEL=1",
+                "mish, exported, LAZY_IM2COL_MIN_KERNEL=1",
+                "original, LAZY_IM2COL_MIN_KERNEL=2",
+                "mish, exported, LAZY_IM2COL_MIN_KERNEL=2",
+                "original, DISABLE_DIRECT_SPATIAL=1",
+                "mish, exported, DISABLE_DIRECT_SPATIAL=1",
+                "original, DISABLE_DIRECT_SPATIAL=1 LAZY_IM2COL_MIN_KERNEL=1",
+                "mish, exported, DISABLE_DIRECT_SPATIAL=1 LAZY_IM2COL_MIN_KERNEL=1",
+                "original, DISABLE_DIRECT_SPATIAL=1 LAZY_IM2COL_MIN_KERNEL=2",
+                "mish, exported, DISABLE_DIRECT_SPATIAL=1 LAZY_IM2COL_MIN_KERNEL=2",
             ]
         );
+    }
+
+    #[test]
+    fn a_knob_that_no_engine_has_is_refused_and_not_left_out() {
+        let model = zoo::build("siren", None).unwrap();
+        let axes = [("ORT_ARENA".to_owned(), vec!["0".to_owned()])];
+        let swaps = Swaps { knobs: combinations(&axes).unwrap(), ..swaps(&["mish"]) };
+        let error = variants(&[("m", &model)], &swaps).unwrap_err();
+        assert!(error.message.contains("knob ORT_ARENA: no engine"), "{error}");
+        let both = planned_engines(&["tract".to_owned(), "ort".to_owned()]).unwrap();
+        let planned = variants(&[("m", &model)], &Swaps { engines: both, control: false, ..swaps }).unwrap();
+        let with: Vec<_> = planned.iter().filter(|p| !p.knobs.is_empty()).collect();
+        assert!(!with.is_empty() && with.iter().all(|p| p.engine.choice.name == "ort"));
     }
 
     #[test]

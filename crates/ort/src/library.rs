@@ -50,11 +50,19 @@ fn of_path(path: &Path) -> Option<PathBuf> {
     if path.is_dir() { in_folder(path) } else { path.is_file().then(|| path.to_owned()) }
 }
 
-/// The library in a folder; of several the newest by name.
+/// The library in a folder; of several that of the highest version.
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).ok()?;
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    files.filter(|file| file.file_name().is_some_and(is_library) && file.is_file()).max()
+    files
+        .filter(|file| file.file_name().is_some_and(is_library) && file.is_file())
+        .max_by_key(|f| version_in(f))
+}
+
+/// The numbers in a library's name, in order; none in `libonnxruntime.so`.
+fn version_in(file: &Path) -> Vec<u32> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
 /// `libonnxruntime.so`, `libonnxruntime.so.1.32.0`, `libonnxruntime.1.32.0.dylib`, `onnxruntime.dll`.
@@ -197,5 +205,8 @@ mod tests {
         let file = folder.path().join("libonnxruntime.so.1.2.3");
         std::fs::write(&file, b"").unwrap();
         assert_eq!(find(Some(folder.path())).unwrap(), file);
+        let newer = folder.path().join("libonnxruntime.so.1.10.0");
+        std::fs::write(&newer, b"").unwrap();
+        assert_eq!(find(Some(folder.path())).unwrap(), newer, "by number, not by letters");
     }
 }
