@@ -49,11 +49,7 @@ fn both_engines_are_in_one_record_and_compute_the_same() {
         names("tract"),
         ["original, tract", "mish, exported, tract", "mish, kernel, tract", "control, tract"]
     );
-    assert_eq!(
-        names("ort"),
-        ["original, ort", "mish, exported, ort", "control, ort"],
-        "no kernel of ours runs there"
-    );
+    assert_eq!(names("ort"), ["original, ort", "mish, exported, ort", "mish, kernel, ort", "control, ort"]);
     for variant in variants(&record, "ort") {
         let name = variant["name"].as_str().expect("a name");
         assert_eq!(variant["error"], Value::Null, "{name}");
@@ -65,6 +61,52 @@ fn both_engines_are_in_one_record_and_compute_the_same() {
     // The originals of both compute the same from the same inputs.
     let change = &variants(&record, "ort")[0]["output_change"]["relative_l2"];
     assert!(change.as_f64().is_some_and(|l2| l2 < 1e-5), "{change}");
+}
+
+#[test]
+fn our_kernels_run_in_it_and_compute_what_is_exported() {
+    for (name, act, threads) in [
+        ("minidet_silu_external", "mish", "1"),
+        ("minidet_silu_external", "swish:1.5", "2"),
+        ("minidet_silu_fp16", "gelu", "1"),
+        ("if_branches", "elu:0.7", "1"),
+    ] {
+        let Some(library) = library() else { return };
+        let (engine, file) = (format!("ort={library}"), support::path(name).display().to_string());
+        let fixed = ["--no-control", "--time", "1s", "--forks", "2", "--format", "json"];
+        let asked = ["profile", &file, "--act", act, "--engine", &engine, "--threads", threads];
+        let record = support::json(&[&asked[..], &fixed].concat());
+        let [_, exported, kernel] = variants(&record, "ort")[..] else { panic!("{name}: {record}") };
+        let change = |variant: &Value| variant["output_change"]["relative_l2"].as_f64().expect("a change");
+        let tolerance = if name.ends_with("fp16") { 1e-2 } else { 1e-4 };
+        assert!((change(exported) - change(kernel)).abs() < tolerance * change(exported).max(1.0), "{name}");
+        let ours = |op: &&Value| op["op"].as_str().is_some_and(|op| op.starts_with("oplat."));
+        let ops: Vec<&Value> = kernel["ops"].as_array().expect("ops").iter().filter(ours).collect();
+        let short = act.split(':').next().expect("a name");
+        let by_kernel =
+            |op: &&Value| op["kernel"].as_str().is_some_and(|k| k.starts_with(&format!("{short} ")));
+        assert!(ops.iter().all(|op| by_kernel(op) && !op["site"].is_null()), "{name}: {ops:?}");
+        // What runs in a branch is a part of the If.
+        let sites = kernel["sites"].as_array().map_or(0, Vec::len);
+        assert!(
+            name == "if_branches" || (ops.len() == sites && sites > 0),
+            "{name}: {} of {sites}",
+            ops.len()
+        );
+    }
+}
+
+#[test]
+fn memory_of_operators_is_told_by_its_arena() {
+    let Some(record) = measured("fanout_silu", "mish") else { return };
+    let original = variants(&record, "ort")[0];
+    let memory = &original["memory"];
+    let of = |what: &str| memory[what].as_u64().unwrap_or_else(|| panic!("{what} of {memory}"));
+    assert!(of("peak_heap_bytes") >= of("peak_live_bytes") && of("peak_live_bytes") > 0, "{memory}");
+    let ops = original["ops"].as_array().expect("ops");
+    let live = ops.iter().filter_map(|op| op["live_bytes"].as_u64()).max();
+    assert_eq!(live, memory["peak_live_bytes"].as_u64());
+    assert!(ops.iter().any(|op| op["output_bytes"].as_u64().is_some_and(|b| b > 0)));
 }
 
 #[test]

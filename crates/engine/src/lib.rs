@@ -16,6 +16,7 @@ pub mod knobs;
 pub mod made;
 pub mod names;
 pub mod outputs;
+pub mod own;
 pub mod plain;
 pub mod prepare;
 mod tensor;

@@ -8,7 +8,9 @@
 mod knobs;
 pub mod library;
 mod loaded;
+mod memory;
 mod model;
+mod operators;
 mod ops;
 mod profile;
 mod session;
@@ -24,6 +26,10 @@ use oplat_ground::record::Engine;
 
 /// ONNX Runtime, in whatever version is found.
 pub struct OnnxRuntime;
+
+/// What ONNX Runtime 1.32 merges into the convolution before it.
+const MERGES: [&str; 8] =
+    ["relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "hard_tanh", "sigmoid", "tanh"];
 
 impl Backend for OnnxRuntime {
     fn name(&self) -> &'static str {
@@ -41,9 +47,9 @@ impl Backend for OnnxRuntime {
     fn about(&self) -> (Engine, Abilities) {
         let engine = Engine { name: "ONNX Runtime".to_owned(), ..Engine::default() };
         let abilities = Abilities {
-            own_kernels: false,
-            merges: vec![],
-            op_memory: OpMemorySource::Unknown,
+            own_kernels: true,
+            merges: MERGES.map(str::to_owned).to_vec(),
+            op_memory: OpMemorySource::Reported,
             batched: false,
         };
         (engine, abilities)

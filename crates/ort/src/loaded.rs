@@ -7,7 +7,7 @@ use ort::session::Session;
 use ort::value::DynTensor;
 
 use oplat_engine::{Backend, Described, LoadedModel, RawOutputs, inputs};
-use oplat_ground::protocol::{Batched, Failure, Load, Loaded, Memory, OpMemory, Profile};
+use oplat_ground::protocol::{Batched, Failure, Load, Loaded, Memory, Profile};
 
 use crate::model::Copy;
 use crate::profile::Profiled;
@@ -83,9 +83,7 @@ impl LoadedModel for OrtModel {
     }
 
     fn memory(&mut self) -> Result<Option<Memory>, Failure> {
-        let ops = self.profiled.as_ref().map_or(0, |profiled| profiled.described.ops.len());
-        let ops = vec![OpMemory::default(); ops];
-        Ok(Some(Memory { weights_bytes: Some(self.copy.weights_bytes), ops, ..Memory::default() }))
+        Ok(Some(self.profiled()?.memory.clone()))
     }
 
     fn batched(&mut self, _: &[usize], _: u64) -> Result<Option<Batched>, Failure> {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use oplat_engine::{names, prepare};
+use oplat_engine::{Backend, names, own, prepare};
 use oplat_graph::onnx::{Model, for_each_node};
 use oplat_ground::error::Result;
 use oplat_ground::protocol::{Failure, Input, Load};
 use prost::Message;
+
+use crate::OnnxRuntime;
 
 /// A model ready for ONNX Runtime.
 pub struct Copy {
@@ -28,7 +30,8 @@ impl Copy {
         if let Some(data) = &load.data {
             model.dir = Some(Path::new(data).into());
         }
-        let prepare::Prepared { proto, inputs, weights_bytes } = prepare::named(&model, load)?;
+        let prepare::Prepared { mut proto, inputs, weights_bytes } = prepare::named(&model, load)?;
+        own::claim(&mut proto, &OnnxRuntime.about().1);
         let mut labels = vec![];
         for_each_node(model.graph(), &mut |node| labels.push(oplat_graph::onnx::label(node).to_owned()));
         let dir = model.dir.as_ref().map_or_else(PathBuf::new, |dir| dir.path().to_path_buf());

@@ -7,11 +7,14 @@
 use std::collections::HashMap;
 
 use oplat_engine::attribution::{self, EngineOp, Role};
-use oplat_engine::names;
+use oplat_engine::{names, own};
 use oplat_graph::onnx::index::{Index, Source, Use};
 use oplat_graph::onnx::messages::{GraphProto, NodeProto};
 use oplat_graph::onnx::{Model, bodies};
 use oplat_ground::protocol::Op;
+use oplat_kernels::Isa;
+
+use crate::operators;
 
 /// The operators of the optimised model under their names, in the order of the nodes that they compute.
 pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
@@ -26,16 +29,31 @@ pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
         .map(|(node, readers)| EngineOp { name: named_by(node, &values, &index), role: role(node), readers })
         .collect();
     let owned = attribution::attribute(&index, &engine_ops);
-    let op = |(node, onnx): (&&NodeProto, Vec<usize>)| {
-        (
-            node.name().to_owned(),
-            Op { op: node.op_type().to_owned(), onnx, fused: fused(node), ..Op::default() },
-        )
-    };
-    let mut ops: Vec<(String, Op)> = nodes.iter().zip(owned).map(op).collect();
+    let named = nodes.iter().zip(owned).map(|(node, onnx)| (node.name().to_owned(), op(node, onnx)));
+    let mut ops: Vec<(String, Op)> = named.collect();
     // The order in the file differs from process to process.
     ops.sort_by(|(_, a), (_, b)| (a.onnx.last(), &a.onnx, &a.op).cmp(&(b.onnx.last(), &b.onnx, &b.op)));
     ops
+}
+
+/// An operator as its node tells it: one of ours by the activation that it is, and by its kernel.
+fn op(node: &NodeProto, onnx: Vec<usize>) -> Op {
+    let attribute = |name: &str| node.attribute.iter().find(|a| a.name() == name);
+    let text = |name: &str| {
+        let text = attribute(name).and_then(|a| a.s.as_deref()).unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    let own = node.op_type() == own::OPERATOR;
+    let floats = attribute(own::PARAMETERS).map_or(&[][..], |a| &a.floats);
+    let kernel = own.then(|| operators::kernel(&text(own::ACTIVATION), floats)).flatten();
+    Op {
+        op: if own { text(own::SHOWN) } else { node.op_type().to_owned() },
+        kernel: kernel.as_ref().map(ToString::to_string),
+        generic_kernel: kernel.is_some_and(|kernel| kernel.isa() == Isa::Portable),
+        onnx,
+        fused: fused(node),
+        ..Op::default()
+    }
 }
 
 /// The node of the original that makes each value.

@@ -10,14 +10,15 @@ use serde::Deserialize;
 
 use oplat_engine::{Described, at};
 use oplat_graph::onnx::Model;
-use oplat_ground::protocol::{Failure, Load, Op, Profile};
+use oplat_ground::protocol::{Failure, Load, Memory, Op, Profile};
 
 use crate::model::Copy;
-use crate::{ops, session};
+use crate::{memory, ops, session};
 
 /// What profiled runs are told by.
 pub struct Profiled {
     pub described: Described,
+    pub memory: Memory,
     /// The rows of operators, by name; of several with one name in the order in which they run.
     rows: HashMap<String, Vec<usize>>,
     load: Load,
@@ -42,6 +43,21 @@ pub struct Args {
     input_type_shape: Vec<HashMap<String, Vec<u64>>>,
     #[serde(default)]
     output_type_shape: Vec<HashMap<String, Vec<u64>>>,
+    mem_bytes_in_use: Option<String>,
+    mem_in_use_delta: Option<String>,
+    mem_in_use_peak: Option<String>,
+}
+
+impl Args {
+    /// What the arena held after the operator, how much more than before it, and the most that it ever held; bytes.
+    pub fn arena(&self) -> Option<[i64; 3]> {
+        let number = |text: &Option<String>| text.as_deref()?.parse().ok();
+        Some([
+            number(&self.mem_bytes_in_use)?,
+            number(&self.mem_in_use_delta)?,
+            number(&self.mem_in_use_peak)?,
+        ])
+    }
 }
 
 /// Runs until a session has its memory: the first allocates, the second follows the pattern of that, the third finds all of it.
@@ -66,7 +82,7 @@ impl Profiled {
         let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
         names.into_iter().enumerate().for_each(|(row, name)| rows.entry(name).or_default().push(row));
         let run = runs(&events).pop().ok_or_else(|| Failure::new("ONNX Runtime profiled no run"))?;
-        for (row, event) in placed(&rows, &run) {
+        for (row, event) in with_rows(placed(&rows, &run)) {
             (ops[row].inputs, ops[row].outputs) =
                 (facts(&event.args.input_type_shape), facts(&event.args.output_type_shape));
             ops[row].elements = event
@@ -78,7 +94,8 @@ impl Profiled {
                 .sum();
         }
         let shapes = shapes(&copy.model, &ops);
-        Ok(Self { described: Described { ops, shapes }, rows, load: load.clone(), folder })
+        let memory = memory::of(placed(&rows, &run), ops.len(), copy.weights_bytes);
+        Ok(Self { described: Described { ops, shapes }, memory, rows, load: load.clone(), folder })
     }
 
     /// So many profiled runs, after those in which the new session still gets its memory together.
@@ -99,7 +116,7 @@ impl Profiled {
             order: vec![],
         };
         for (number, run) in timed.iter().enumerate() {
-            for (row, event) in placed(&self.rows, run) {
+            for (row, event) in with_rows(placed(&self.rows, run)) {
                 profile.ops_ns[row][number] += event.dur * 1000;
             }
         }
@@ -160,19 +177,25 @@ pub fn runs(events: &[Event]) -> Vec<Run<'_>> {
     wholes.into_iter().map(|whole| Run { whole, ops: within(whole) }).collect()
 }
 
-/// The operators of a run by their rows. What runs in a body is a part of the operator that has the body.
+/// The operators of a run with their rows, in order. One that runs in a body has none: it is a part of the operator that has the
+/// body.
 fn placed<'r, 'e>(
     rows: &'r HashMap<String, Vec<usize>>,
     run: &'r Run<'e>,
-) -> impl Iterator<Item = (usize, &'e Event)> + use<'r, 'e> {
+) -> impl Iterator<Item = (Option<usize>, &'e Event)> + use<'r, 'e> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
-    run.ops.iter().filter_map(move |event| {
-        let name = event.name.strip_suffix(KERNEL_TIME)?;
-        let of_name = rows.get(name)?;
+    run.ops.iter().map(move |event| {
+        let name = event.name.strip_suffix(KERNEL_TIME).unwrap_or(&event.name);
         let number = seen.entry(name).or_default();
         *number += 1;
-        Some((*of_name.get(*number - 1)?, *event))
+        (rows.get(name).and_then(|of_name| of_name.get(*number - 1)).copied(), *event)
     })
+}
+
+fn with_rows<'e>(
+    events: impl Iterator<Item = (Option<usize>, &'e Event)>,
+) -> impl Iterator<Item = (usize, &'e Event)> {
+    events.filter_map(|(row, event)| Some((row?, event)))
 }
 
 /// `1x64x40x40xf32`, in order.
@@ -243,7 +266,8 @@ mod tests {
         let runs = runs(&events);
         assert_eq!(runs.iter().map(Run::around_ns).collect::<Vec<_>>(), [[5000, 5000], [1000, 2000]]);
         let rows = HashMap::from([("a".to_owned(), vec![0]), (String::new(), vec![1, 2])]);
-        let placed = |run| placed(&rows, run).map(|(row, event)| (row, event.dur)).collect::<Vec<_>>();
+        let placed =
+            |run| with_rows(placed(&rows, run)).map(|(row, event)| (row, event.dur)).collect::<Vec<_>>();
         assert_eq!(placed(&runs[0]), [(0, 10), (1, 3), (2, 5)]);
         assert_eq!(placed(&runs[1]), [(0, 7)]);
     }

@@ -9,8 +9,8 @@ use ort::value::DynTensor;
 use oplat_ground::protocol::{Failure, Load};
 use oplat_ground::record::Denormals;
 
-use crate::knobs;
 use crate::model::Copy;
+use crate::{knobs, operators};
 
 /// A session on as many threads as asked for, which don't spin, with the knobs that the process was given.
 pub fn session(
@@ -28,6 +28,7 @@ pub fn session(
             .with_config_entry("session.set_denormal_as_zero", flush)?
             .with_config_entry("session.intra_op.allow_spinning", "0")?
             .with_config_entry("session.inter_op.allow_spinning", "0")?
+            .with_operators(operators::domain(load.threads)?)?
             .with_config_entry(
                 "session.model_external_initializers_file_folder_path",
                 copy.dir.to_string_lossy(),

@@ -1,8 +1,7 @@
 //! Our own kernels as operators of tract.
 //!
-//! tract looks operators up without their domain, so that the private copy calls all of ours by one name that
-//! is nobody else's. The operator is element-wise for tract: it works in place where nothing else reads its
-//! input, moves through reshapes, and is cut over the threads as tract's own are.
+//! The operator is element-wise for tract: it works in place where nothing else reads its input, moves through reshapes, and is
+//! cut over the threads as tract's own are.
 
 use tract_onnx::pb::NodeProto as Node;
 use tract_onnx::tract_hir::internal::*;
@@ -10,60 +9,15 @@ use tract_onnx::tract_hir::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_hir::tract_core::ops::element_wise::ElementWiseMiniOp;
 use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::par_chunks_mut;
 
-use super::abilities;
 use super::operators::Built;
-use oplat_graph::activation::Activation;
-use oplat_graph::onnx::for_each_node_mut;
-use oplat_graph::onnx::messages::{AttributeProto, ModelProto, NodeProto, attribute_type};
-use oplat_graph::swap;
+use oplat_engine::own;
 use oplat_kernels::{Isa, Kernel};
-
-/// What the private copy calls an operator of ours.
-pub const OPERATOR: &str = "oplat.Kernel";
-/// Its attributes: the node's own name for it, the activation, the parameters.
-const ATTRIBUTES: [&str; 3] = ["operator", "activation", "parameters"];
-
-/// Whether it is computed by a kernel: what tract merges is left to its function.
-fn runs(activation: &Activation) -> bool {
-    swap::runs_kernel(&abilities(), activation)
-}
-
-/// Claims the nodes that our kernels compute: they are not inlined, though the model defines their functions.
-/// An activation of our domain that has no kernel is left to its function.
-pub fn claim(model: &mut ModelProto) {
-    let own = |node: &mut NodeProto| {
-        let Some(activation) = swap::read(node).filter(runs) else { return };
-        let attribute = |name: &str, kind| AttributeProto {
-            name: Some(name.to_owned()),
-            r#type: Some(kind),
-            ..Default::default()
-        };
-        let text = |name, text: &str| AttributeProto {
-            s: Some(text.to_owned().into()),
-            ..attribute(name, attribute_type::STRING)
-        };
-        let shown = node.op_type.as_deref().and_then(|op| op.split('_').next()).unwrap_or("");
-        let floats = activation.parameters.iter().flatten().map(|&p| p as f32).collect();
-        node.attribute = vec![
-            text(ATTRIBUTES[0], &format!("{}.{shown}", swap::DOMAIN)),
-            text(ATTRIBUTES[1], activation.kind.name),
-            AttributeProto { floats, ..attribute(ATTRIBUTES[2], attribute_type::FLOATS) },
-        ];
-        node.op_type = Some(OPERATOR.to_owned());
-    };
-    if let Some(graph) = model.graph.as_mut() {
-        for_each_node_mut(graph, &mut |node| own(node));
-    }
-    model.functions.iter_mut().flat_map(|f| &mut f.node).for_each(own);
-}
 
 /// The operator of a claimed node.
 pub fn operator(node: &Node) -> Built {
-    let name: String = node.get_attr(ATTRIBUTES[0])?;
-    let activation: String = node.get_attr(ATTRIBUTES[1])?;
-    let parameters: Vec<f32> = node.get_attr_opt_vec(ATTRIBUTES[2])?.unwrap_or_default();
-    // As the author wrote them: the shortest numbers that are these single floats.
-    let parameters: Vec<f64> = parameters.iter().map(|p| p.to_string().parse()).collect::<Result<_, _>>()?;
+    let name: String = node.get_attr(own::SHOWN)?;
+    let activation: String = node.get_attr(own::ACTIVATION)?;
+    let parameters = own::parameters(&node.get_attr_opt_vec(own::PARAMETERS)?.unwrap_or_default());
     let kernel = Kernel::best(&activation, &parameters);
     let kernel = kernel.with_context(|| format!("no kernel for {activation} of {parameters:?}"))?;
     Ok((expand(ElementWiseOp(Box::new(KernelOp { name, kernel }))), vec![]))
@@ -168,7 +122,11 @@ mod tests {
             Activation { kind, .. } if kind.name == "sine" => Activation::parse("sine:1").unwrap(),
             other => other,
         };
-        let all: Vec<_> = kinds().map(Activation::new).filter(super::runs).map(tame).collect();
+        let all: Vec<_> = kinds()
+            .map(Activation::new)
+            .filter(|a| swap::runs_kernel(&Tract.about().1, a))
+            .map(tame)
+            .collect();
         assert!(all.len() >= 18, "{} activations have kernels", all.len());
         all
     }

@@ -4,8 +4,8 @@
 //! computes something else without a word. What it does right is left to it, so that its own lowering is what
 //! gets measured.
 
-use super::{attributes, gemm, kernels, recurrence, sequence, upsample, wrong};
-use oplat_engine::Operators;
+use super::{abilities, attributes, gemm, kernels, recurrence, sequence, upsample, wrong};
+use oplat_engine::{Operators, own};
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::error::Result;
 use tract_onnx::Onnx;
@@ -25,7 +25,7 @@ pub fn translator() -> Onnx {
     for op in ["GRU", "LSTM", "RNN"] {
         onnx.op_register.insert(op, recurrence::translate);
     }
-    onnx.op_register.insert(kernels::OPERATOR, |_, node| kernels::operator(node));
+    onnx.op_register.insert(own::OPERATOR, |_, node| kernels::operator(node));
     onnx
 }
 
@@ -64,7 +64,7 @@ pub struct Known;
 
 impl Operators for Known {
     fn claim(&self, model: &mut ModelProto) {
-        kernels::claim(model);
+        own::claim(model, &abilities());
     }
 
     fn correct(&self, model: &mut ModelProto) -> Result<()> {
@@ -76,7 +76,7 @@ impl Operators for Known {
     }
 
     fn runs(&self, domain: &str, op: &str) -> bool {
-        op == kernels::OPERATOR || FOREIGN.iter().any(|(own, ops)| *own == domain && ops.contains(&op))
+        op == own::OPERATOR || FOREIGN.iter().any(|(own, ops)| *own == domain && ops.contains(&op))
     }
 }
 
