@@ -1,7 +1,8 @@
-//! What measuring costs: our runs against a bare loop around the engine's plan, and profiled runs against plain ones.
+//! What measuring costs: our runs against a bare loop around the engine, and profiled runs against plain ones. Sizes and engines
+//! may be given: `cargo bench --bench overhead -- 640 ort`.
 //!
 //! Everybody is a process of its own, started anew for each fork, pinned to the same CPU and on the clock by turns, since
-//! processes of one program differ more than any of this costs. There are two bare loops. glibc may give a run's memory
+//! processes of one program differ more than any of this costs. There are two bare loops around tract. glibc may give a run's memory
 //! back at its end, page by page, or keep it; which of them a program gets hangs on the blocks that it has freed before.
 //! So one is left alone, and one is told to keep it once it has loaded, as ours is
 //! (see [`oplat::process::heap::Counting::settle`]).
@@ -14,10 +15,9 @@ use std::time::Duration;
 use oplat::device::{self, Interrupt, Target, Worker};
 use oplat::environment::default_cpus;
 use oplat::process::cpu;
-use oplat::protocol::{Input, Load, Reply, Request};
+use oplat::protocol::{EngineChoice, Input, Load, Reply, Request};
 use oplat::stats::{Mean, Samples};
 use oplat::zoo;
-use oplat_tract::bare;
 
 /// With yolov5n at 640 a fork's ratio scatters by 2 to 3%, and an interval should show a difference of 1%.
 const FORKS: usize = 100;
@@ -27,25 +27,37 @@ const CONFIDENCE: f64 = 0.99;
 const TURN: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The argument that makes this program the bare loop.
+/// The argument that makes this program a bare loop.
 const BARE: &str = "bare-loop";
-/// Its last argument: whether memory is kept from run to run.
+/// Its last argument: around which engine, and whether memory is kept from run to run.
 const KEPT: &str = "kept";
 const LEFT: &str = "left";
+const ORT: &str = "ort";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [first, file, size, cpu, memory] if first == BARE => {
+        [first, file, size, cpu, which] if first == BARE => {
             let (size, cpu) = (size.parse().expect("a size"), cpu.parse().expect("a CPU"));
             cpu::pin(&[cpu]).expect("a CPU that is there");
-            bare::serve(Path::new(file), &shape(size), memory == KEPT).expect("the bare loop runs");
+            let (file, shape) = (Path::new(file), shape(size));
+            match which.as_str() {
+                ORT => oplat_ort::bare::serve(file, &shape).expect("the bare loop runs"),
+                memory => {
+                    oplat_tract::bare::serve(file, &shape, memory == KEPT).expect("the bare loop runs");
+                }
+            }
         }
         // Cargo adds an argument of its own.
         asked => {
             let sizes: Vec<usize> = asked.iter().filter_map(|size| size.parse().ok()).collect();
             let sizes = if sizes.is_empty() { vec![160, 320, 640] } else { sizes };
-            sizes.into_iter().for_each(compare);
+            let engines: Vec<&str> =
+                ["tract", ORT].into_iter().filter(|e| asked.iter().any(|a| a == e)).collect();
+            let engines = if engines.is_empty() { vec!["tract"] } else { engines };
+            for engine in engines {
+                sizes.iter().for_each(|&size| compare(engine, size));
+            }
         }
     }
 }
@@ -110,13 +122,14 @@ struct Ours {
 }
 
 impl Ours {
-    fn start(file: &Path, size: usize, cpu: usize, profiled: bool) -> Self {
+    fn start(engine: &str, file: &Path, size: usize, cpu: usize, profiled: bool) -> Self {
         let target = device::Command::new(env!("CARGO_BIN_EXE_oplat")).expect("a path");
         let mut worker = target.start(&Interrupt::default()).expect("a worker starts");
         let load = Load {
             model: file.display().to_string(),
             inputs: vec![Input { name: "images".into(), shape: shape(size).to_vec(), dtype: None }],
             cpus: vec![cpu],
+            engine: Some(EngineChoice { name: engine.to_owned(), library: None }),
             ..Load::default()
         };
         match worker.ask(&Request::Load(load), PATIENCE).expect("a worker answers") {
@@ -140,17 +153,21 @@ impl Runner for Ours {
     }
 }
 
-/// The median of each of the four in one fork, ns.
-fn fork(file: &Path, size: usize, cpu: usize) -> [f64; 4] {
-    let mut all: [Box<dyn Runner>; 4] = [
-        Box::new(Bare::start(file, size, cpu, LEFT)),
-        Box::new(Bare::start(file, size, cpu, KEPT)),
-        Box::new(Ours::start(file, size, cpu, false)),
-        Box::new(Ours::start(file, size, cpu, true)),
-    ];
-    let first = all.iter_mut().map(|one| one.turn(1)[0]).min().expect("there are four");
+/// Those that take turns: the bare loops, ours, and ours profiled.
+fn runners(engine: &str, file: &Path, size: usize, cpu: usize) -> Vec<Box<dyn Runner>> {
+    let loops = if engine == ORT { &[ORT][..] } else { &[LEFT, KEPT] };
+    let bare = loops.iter().map(|which| -> Box<dyn Runner> { Box::new(Bare::start(file, size, cpu, which)) });
+    let ours = [false, true]
+        .map(|profiled| -> Box<dyn Runner> { Box::new(Ours::start(engine, file, size, cpu, profiled)) });
+    bare.chain(ours).collect()
+}
+
+/// The median of each of them in one fork, ns.
+fn fork(engine: &str, file: &Path, size: usize, cpu: usize) -> Vec<f64> {
+    let mut all = runners(engine, file, size, cpu);
+    let first = all.iter_mut().map(|one| one.turn(1)[0]).min().expect("there are some");
     let runs = (TURN.as_nanos() as u64 / first).max(2) as u32;
-    let mut times = [const { Vec::<u64>::new() }; 4];
+    let mut times = vec![Vec::<u64>::new(); all.len()];
     for round in 0..ROUNDS {
         // Everybody is first, and last, and comes after others than in the round before.
         for turn in 0..all.len() {
@@ -159,26 +176,31 @@ fn fork(file: &Path, size: usize, cpu: usize) -> [f64; 4] {
             times[who].extend(all[who].turn(runs));
         }
     }
-    times.map(|times| Samples::from_ns(&times).expect("there were runs").median())
+    times.iter().map(|times| Samples::from_ns(times).expect("there were runs").median()).collect()
 }
 
-fn compare(size: usize) {
+fn compare(engine: &str, size: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("model.onnx");
     zoo::build("yolov5n", Some(&shape(size).map(|n| n as i64)))
         .and_then(|model| model.write(&file))
         .expect("a built-in model");
     let cpu = default_cpus(1)[0];
-    let forks: Vec<[f64; 4]> = (0..FORKS).map(|_| fork(&file, size, cpu)).collect();
+    let forks: Vec<Vec<f64>> = (0..FORKS).map(|_| fork(engine, &file, size, cpu)).collect();
     let ratio = |of: usize, to: usize| {
         let ratios = Samples::new(forks.iter().map(|fork| (fork[of] / fork[to]).ln())).expect("forks");
         let ratio = Mean::of(&ratios).estimate(CONFIDENCE).exp();
         let interval = ratio.interval.expect("more than one fork");
         format!("{:.4} [{:.4}, {:.4}]", ratio.point, interval.low, interval.high)
     };
-    println!("yolov5n at {size}, {FORKS} forks:");
-    println!("  ours / bare loop with memory kept  {}", ratio(2, 1));
-    println!("  ours / bare loop left alone        {}", ratio(2, 0));
-    println!("  left alone / with memory kept      {}", ratio(0, 1));
-    println!("  profiled / plain                   {}", ratio(3, 2));
+    println!("yolov5n at {size} in {engine}, {FORKS} forks:");
+    if engine == ORT {
+        println!("  ours / bare loop                   {}", ratio(1, 0));
+        println!("  profiled / plain                   {}", ratio(2, 1));
+    } else {
+        println!("  ours / bare loop with memory kept  {}", ratio(2, 1));
+        println!("  ours / bare loop left alone        {}", ratio(2, 0));
+        println!("  left alone / with memory kept      {}", ratio(0, 1));
+        println!("  profiled / plain                   {}", ratio(3, 2));
+    }
 }

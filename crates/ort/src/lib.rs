@@ -5,6 +5,7 @@
 //! that it writes (`ops`). Plain runs come from a session without profiling, profiled ones from a second (`profile`), which is
 //! made when it is first asked for, after cold figures and resident memory have been read.
 
+pub mod bare;
 mod knobs;
 pub mod library;
 mod loaded;
