@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::flags::ReportFlags;
-use super::output;
 use super::report::{named, names, read};
+use super::{kept, output};
 use crate::compare::{self, Against, Comparison, Limit, Options, Outcome};
 use crate::error::{Error, Exit, Result};
 use crate::files::Destination;
@@ -15,7 +15,7 @@ use crate::units;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The record to compare against
+    /// The record to compare against: a file, or a kept measurement: last, last~1, …
     base: PathBuf,
     /// Newer records: each is compared to the base, unless they are pooled
     #[arg(required = true, value_name = "NEW")]
@@ -43,11 +43,14 @@ pub struct Args {
 
 /// Compares and prints; then the exit code is the outcome's.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let base_files: Vec<PathBuf> = std::iter::once(&args.base).chain(&args.more_base).cloned().collect();
-    let (base_names, new_names) = (names(&base_files), names(&args.newer));
-    let inputs: Vec<PathBuf> = base_files.iter().chain(&args.newer).cloned().collect();
+    let found =
+        |paths: Vec<&PathBuf>| paths.into_iter().map(|path| kept::named(path)).collect::<Result<Vec<_>>>();
+    let base_files = found(std::iter::once(&args.base).chain(&args.more_base).collect())?;
+    let new_files = found(args.newer.iter().collect())?;
+    let (base_names, new_names) = (names(&base_files), names(&new_files));
+    let inputs: Vec<PathBuf> = base_files.iter().chain(&new_files).cloned().collect();
     let base = base_files.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let newer = args.newer.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
+    let newer = new_files.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
     let newer = named(&new_names, &newer);
     let pooled = args.pool || base.len() > 1;
     let sides: Vec<&[NamedRecord]> = if pooled { vec![&newer] } else { newer.chunks(1).collect() };

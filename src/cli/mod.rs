@@ -8,6 +8,7 @@ mod compare;
 mod flags;
 mod inputs;
 mod inspect;
+mod kept;
 mod knobs;
 mod model;
 mod models;
@@ -47,7 +48,7 @@ enum Command {
     Profile(Box<settings::Args>),
     /// Measure what a file says: models, activations and threads, each model's variants paired
     Run(run::Args),
-    /// Print a saved record again
+    /// Print the last measurement again, or saved records
     Report(report::Args),
     /// Say what changed from one saved record to others
     Compare(compare::Args),
@@ -198,7 +199,7 @@ mod tests {
     fn usage_errors_are_one_line() {
         for wrong in [
             vec!["oplat", "raport", "x"],
-            vec!["oplat", "report"],
+            vec!["oplat", "compare"],
             vec!["oplat", "report", "x", "--tap", "3"],
         ] {
             let error = Cli::try_parse_from(&wrong).err().expect("wrong usage");

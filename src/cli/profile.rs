@@ -6,14 +6,14 @@ use super::at_once::{Failures, at_once};
 use super::settings::{Args, Checked};
 use super::targets::TargetSetup;
 use super::tune::Tuning;
-use super::{interrupt, note, output, progress, subjects};
+use super::{interrupt, kept, note, output, progress, subjects};
 use crate::error::{Error, Result};
 use crate::experiment;
 use crate::files::Destination;
 use crate::measure::{self, Interrupt, Measurement, Progress, Rest};
 use crate::protocol::Load;
 use crate::record::Record;
-use crate::report::{self, NamedRecord, json};
+use crate::report::{self, Format, NamedRecord, json};
 use crate::units;
 
 /// Confidence of every interval.
@@ -39,10 +39,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     drop(measurement);
 
     let mut failures = Failures::new(names.len() > 1);
-    let mut measured = vec![];
+    let (mut measured, mut all_kept) = (vec![], true);
     for (name, result) in names.iter().zip(results) {
         let failed = match result {
-            Ok(Done { record, lines, complete }) => {
+            Ok(Done { record, lines, kept, complete }) => {
+                all_kept &= kept;
                 measured.push((name, record, lines));
                 complete.err()
             }
@@ -54,12 +55,25 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         let records: Vec<NamedRecord> =
             measured.iter().map(|(name, record, _)| NamedRecord { name, record }).collect();
         output::deliver(output.as_ref(), &report::records(&records, format, &breakdowns)?, out)?;
+        if breakdowns.at_a_glance && format == Format::Table && output.is_none() {
+            output::print_line(out, "")?;
+            output::print_line(out, more(all_kept, records.len()))?;
+        }
     }
     for (name, _, lines) in &measured {
         let of = if failures.several { format!("{name}: ") } else { String::new() };
         lines.iter().for_each(|line| note(&format!("{of}{line}")));
     }
     failures.end()
+}
+
+/// Where there is more to be seen.
+fn more(kept: bool, records: usize) -> &'static str {
+    match (kept, records) {
+        (true, 1) => "All tables: oplat report (this measurement is kept as `last`), or --detail.",
+        (true, _) => "All tables: oplat report (`oplat report --list` shows what is kept), or --detail.",
+        (false, _) => "All tables: --detail.",
+    }
 }
 
 /// What is done on one target.
@@ -80,6 +94,8 @@ struct Done {
     record: Record,
     /// What tuning has to say.
     lines: Vec<String>,
+    /// Whether `oplat report` finds it.
+    kept: bool,
     /// Whether all was measured, and the record saved where it was to be.
     complete: Result<()>,
 }
@@ -88,9 +104,15 @@ impl Job<'_> {
     fn run(mut self) -> Result<Done> {
         let (record, lines) = if self.tune { self.tuned()? } else { (self.measured()?, vec![]) };
         // Not when all are done: the others may take long, or never end.
-        let saved = self.file.map_or(Ok(()), |file| file.write(json::document(&record)?.as_bytes()));
+        let json = json::document(&record)?;
+        let kept = kept::keep(&record.started_at, &record.model.name, json.as_bytes());
+        let kept = kept.unwrap_or_else(|error| {
+            self.progress.note(&error.message);
+            false
+        });
+        let saved = self.file.map_or(Ok(()), |file| file.write(json.as_bytes()));
         let complete = saved.and_then(|()| measure::complete(&record, !self.tune));
-        Ok(Done { record, lines, complete })
+        Ok(Done { record, lines, kept, complete })
     }
 
     fn tuned(&mut self) -> Result<(Record, Vec<String>)> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::flags::ReportFlags;
-use super::output;
+use super::{kept, output};
 use crate::error::{Error, Result};
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
@@ -15,9 +15,12 @@ use crate::{files, limits};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Records, as `--save` or `--format json` wrote them; one of `bench` by itself
-    #[arg(required = true, value_name = "RECORD")]
+    /// Records, as `--save` or `--format json` wrote them, one of `bench` by itself; or kept measurements: last, last~1, …
+    #[arg(default_value = kept::LAST, value_name = "RECORD")]
     records: Vec<PathBuf>,
+    /// List the measurements that are kept: the last 50, of profile and of bench
+    #[arg(long, conflicts_with = "records")]
+    list: bool,
     /// Which breakdowns to show; several by commas [default: type,op,site]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "BREAKDOWN,…")]
     by: Vec<By>,
@@ -26,7 +29,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let (show, files) = (&args.show, &args.records);
+    let show = &args.show;
+    if args.list {
+        let file = show.destination(&report::REPORT, &[])?;
+        return output::deliver(file.as_ref(), &kept::list(show.format)?, out);
+    }
+    let files = &args.records.iter().map(|path| kept::named(path)).collect::<Result<Vec<_>>>()?;
     let texts =
         files.iter().map(|path| files::read(path, limits::RECORD_BYTES)).collect::<Result<Vec<_>>>()?;
     if let ([path], [text]) = (files.as_slice(), texts.as_slice())

@@ -98,6 +98,9 @@ pub struct Args {
     /// Go on with what --save kept: measure only what is missing
     #[arg(long)]
     pub resume: bool,
+    /// Print every table and not only one screen
+    #[arg(long)]
+    pub detail: bool,
     /// Rows of each breakdown
     #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     pub top: usize,
@@ -173,7 +176,7 @@ impl Checked {
             targets,
             resume: args.resume,
             format: args.format,
-            breakdowns: Breakdowns { top: args.top, ..Breakdowns::default() },
+            breakdowns: Breakdowns { at_a_glance: !args.detail, top: args.top, ..Breakdowns::default() },
             output,
             save,
         })

@@ -2,7 +2,7 @@
 //! Reports know records, and nothing of how they were made.
 //!
 //! What people read is a document of sections (`section`), which hold lines, warnings and tables (`grid`). There are
-//! three: `record` (its sections are `header`, `verdict`, `variants`, `memory`, `cold_start`, `steadiness`, `machine`,
+//! three: `record` (its sections are `header`, `verdict`, `variants`, `networks`, `memory`, `cold_start`, `steadiness`, `machine`,
 //! and the breakdowns `types`, `ops`, `sites` and `activations`; `targets` stands before several records),
 //! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text`, `markdown`.
 //!
@@ -24,12 +24,17 @@ pub(crate) mod grid;
 mod header;
 pub(crate) mod json;
 mod junit;
+mod list;
 mod machine;
 mod markdown;
 mod memory;
+mod networks;
 mod ops;
 mod record;
 mod record_csv;
+mod screen;
+#[cfg(test)]
+mod screen_tests;
 mod section;
 mod sites;
 mod steadiness;
@@ -52,6 +57,7 @@ use text::Text;
 
 pub use crate::compare::NamedRecord;
 pub use earlier::{JUNIT, REPORT};
+pub use list::Listed;
 
 /// The formats of records, comparisons and benches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -89,9 +95,11 @@ pub enum By {
     Activation,
 }
 
-/// Which breakdowns a report of a record shows, and how much of them.
+/// How much of a record a report shows.
 #[derive(Clone, Debug)]
 pub struct Breakdowns {
+    /// One screen only, of what people read as text.
+    pub at_a_glance: bool,
     /// Rows of each; the rest is summed up in one more. CSV has them all.
     pub top: usize,
     /// In order.
@@ -100,7 +108,7 @@ pub struct Breakdowns {
 
 impl Default for Breakdowns {
     fn default() -> Self {
-        Self { top: 15, by: vec![By::Type, By::Op, By::Site] }
+        Self { at_a_glance: false, top: 15, by: vec![By::Type, By::Op, By::Site] }
     }
 }
 
@@ -119,7 +127,11 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
     let sections = || {
         let one = |named: &NamedRecord| {
             let title = (records.len() > 1).then(|| Section::title(named.name));
-            title.into_iter().chain(record::sections(named.record, breakdowns)).collect::<Vec<_>>()
+            let sections = match breakdowns.at_a_glance && format == Format::Table {
+                true => screen::sections(named.record),
+                false => record::sections(named.record, breakdowns),
+            };
+            title.into_iter().chain(sections).collect::<Vec<_>>()
         };
         std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
     };
@@ -141,6 +153,11 @@ pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result
 /// Activations on their own in this format. Fails only if they can't be written as JSON.
 pub fn bench(bench: &Bench, format: Format) -> Result<String> {
     draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench))
+}
+
+/// The measurements that are kept, as a table or as JSON. Fails only if they can't be written as JSON.
+pub fn list(all: &[Listed], format: Format) -> Result<String> {
+    draw(format, || json::document(&all), || list::csv(all), || vec![list::section(all)])
 }
 
 /// Any document in a format: its data as JSON or CSV, its sections in all other formats.

@@ -2,8 +2,8 @@
 
 use super::section::Section;
 use super::{
-    Breakdowns, By, activations, cold_start, header, machine, memory, ops, sites, steadiness, types,
-    variants, verdict,
+    Breakdowns, By, activations, cold_start, header, machine, memory, networks, ops, sites, steadiness,
+    types, variants, verdict,
 };
 use crate::record::Record;
 
@@ -13,6 +13,7 @@ pub fn sections(record: &Record, breakdowns: &Breakdowns) -> Vec<Section> {
         header::section(record),
         verdict::section(record),
         variants::section(record),
+        networks::section(record),
         memory::section(record),
         memory::curve(record),
         cold_start::section(record),

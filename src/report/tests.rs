@@ -23,7 +23,7 @@ fn the_whole_report() {
 
 #[test]
 fn only_the_first_rows_are_shown_and_the_rest_is_summed_up() {
-    let breakdowns = Breakdowns { top: 2, by: vec![By::Op, By::Site] };
+    let breakdowns = Breakdowns { top: 2, by: vec![By::Op, By::Site], ..Breakdowns::default() };
     insta::assert_snapshot!(table(&record(), &breakdowns));
 }
 
@@ -387,7 +387,7 @@ fn csv_has_one_header_full_figures_and_whole_names() {
     record.variants[0].ops.iter_mut().for_each(|o| o.fork_mean_ns = vec![o.mean_ns]);
     let by = vec![By::Type, By::Op, By::Site, By::Shape, By::Activation];
     let named = super::NamedRecord { name: "r.json", record: &record };
-    let breakdowns = Breakdowns { top: 1, by };
+    let breakdowns = Breakdowns { top: 1, by, ..Breakdowns::default() };
     let text = super::records(&[named, named], Format::Csv, &breakdowns).expect("CSV");
     let csv = read_csv(&text);
     assert!(csv.iter().all(|row| row.len() == csv[0].len()), "{text}");

@@ -24,7 +24,7 @@ pub const TYPE: Group = Group { name: "type", of: |op| &op.op };
 pub const SHAPE: Group = Group { name: "shape", of: |op| op.outputs.first().map_or(UNKNOWN, String::as_str) };
 
 /// The most variants side by side in one table; more go into another below it.
-const BAND: usize = 5;
+pub const BAND: usize = 5;
 /// Width of a variant's name above its column.
 const TITLE: usize = 13;
 
@@ -69,8 +69,8 @@ pub struct Total {
     pub ns: Option<u64>,
 }
 
-pub fn totals(variant: &Variant, group: Group) -> BTreeMap<&str, Total> {
-    let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
+pub fn totals(variant: &Variant, group: Group) -> Totals<'_> {
+    let mut totals = Totals::new();
     for op in &variant.ops {
         let total = totals.entry((group.of)(op)).or_default();
         total.ops += 1;
@@ -79,22 +79,47 @@ pub fn totals(variant: &Variant, group: Group) -> BTreeMap<&str, Total> {
     totals
 }
 
-fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], top: usize) -> Section {
-    let all: Vec<BTreeMap<&str, Total>> = variants.iter().map(|v| totals(v, group)).collect();
-    let runs: Vec<Option<u64>> = variants.iter().map(|v| profiled_run(v)).collect();
-    let scale = Scale::time(runs.iter().copied().flatten().max().unwrap_or(0));
+/// Where the time goes in so many rows, the last of which is all the rest.
+pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
+    let names = by_time(variants, TYPE);
+    let (mut grid, scale, all) = begun(record, TYPE, variants);
+    let shown = if names.len() < rows { &names[..] } else { &names[..rows - 1] };
+    for name in shown {
+        grid.row(row(name, &all, scale));
+    }
+    let rest = variants.iter().zip(&all).map(|(variant, all)| {
+        let told: u64 = shown.iter().filter_map(|name| all.get(name)?.ns).sum();
+        known(profiled_run(variant), |run| scale.text(run.saturating_sub(told)))
+    });
+    grid.row(std::iter::once("all else".to_owned()).chain(rest));
+    Section::plain().table(grid)
+}
+
+type Totals<'r> = BTreeMap<&'r str, Total>;
+
+/// The table's titles, its scale, and what each variant's groups come to.
+fn begun<'r>(record: &Record, group: Group, variants: &[&'r Variant]) -> (Grid, Scale, Vec<Totals<'r>>) {
+    let longest = variants.iter().filter_map(|v| profiled_run(v)).max();
+    let scale = Scale::time(longest.unwrap_or(0));
     let title = format!("mean {} by {}", scale.unit, group.name);
-    let mut grid = titled(record, &title, variants);
+    (titled(record, &title, variants), scale, variants.iter().map(|v| totals(v, group)).collect())
+}
+
+/// A group's name and what it takes in each variant.
+fn row(name: &str, all: &[Totals], scale: Scale) -> Vec<String> {
+    let figure = |totals: &Totals| known(totals.get(name).and_then(|total| total.ns), |ns| scale.text(ns));
+    std::iter::once(name.to_owned()).chain(all.iter().map(figure)).collect()
+}
+
+fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], top: usize) -> Section {
+    let (mut grid, scale, all) = begun(record, group, variants);
     let figure = |ns: Option<u64>| known(ns, |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
     for name in shown {
-        let cells = all.iter().map(|t| figure(t.get(name).and_then(|total| total.ns)));
-        grid.row(std::iter::once(name.to_string()).chain(cells));
+        grid.row(row(name, &all, scale));
     }
     if !rest.is_empty() {
-        let sum = |t: &BTreeMap<&str, Total>| {
-            figure(rest.iter().filter_map(|name| t.get(name)?.ns).reduce(|a, b| a + b))
-        };
+        let sum = |t: &Totals| figure(rest.iter().filter_map(|name| t.get(name)?.ns).reduce(|a, b| a + b));
         let more = units::count(rest.len(), &format!("more {}", group.name));
         grid.row(std::iter::once(more).chain(all.iter().map(sum)));
     }
@@ -103,8 +128,9 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     };
     let unaccounted = profiled(&|v| v.profiled.map(|p| scale.text(p.unaccounted_ns)));
     grid.row(std::iter::once("unaccounted".to_string()).chain(unaccounted));
-    grid.row(std::iter::once("profiled run".to_string()).chain(runs.into_iter().map(figure)));
-    Section::details(title).table(grid)
+    let runs = variants.iter().map(|v| figure(profiled_run(v)));
+    grid.row(std::iter::once("profiled run".to_string()).chain(runs));
+    Section::details(format!("mean {} by {}", scale.unit, group.name)).table(grid)
 }
 
 /// What profiling costs, which the breakdowns hold and the latencies don't.

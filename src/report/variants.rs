@@ -3,7 +3,8 @@
 use super::facts;
 use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
-use crate::record::{ActivationCost, OutputChange, Record, Role, Variant};
+use super::verdict;
+use crate::record::{ActivationCost, Delta, OutputChange, Record, Role, Variant};
 use crate::units::{self, Scale};
 
 pub fn section(record: &Record) -> Section {
@@ -19,7 +20,7 @@ fn timed(record: &Record) -> bool {
     facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some())
 }
 
-fn latencies(record: &Record) -> Grid {
+pub fn latencies(record: &Record) -> Grid {
     let largest = record.variants.iter().filter_map(|v| v.latency).map(|l| l.p90_ns.max(l.p50_ns)).max();
     let time = Scale::time(largest.unwrap_or(0));
     let peaks = record.variants.iter().filter_map(peak_rss).max();
@@ -33,17 +34,12 @@ fn latencies(record: &Record) -> Grid {
         .number("share")
         .number(&format!("peak {}", size.unit));
     for variant in &record.variants {
-        let against = match (&variant.delta, variant.role) {
-            (Some(delta), _) => units::ratio(delta.ratio, delta.interval),
-            (None, Role::Original) if variant.latency.is_some() => "1".into(),
-            _ => UNKNOWN.into(),
-        };
         let cost = variant.activation_cost.as_ref();
         grid.row([
             facts::label(record, variant),
             known(variant.latency, |l| time.text(l.p50_ns)),
             known(variant.latency, |l| time.text(l.p90_ns)),
-            against,
+            against(variant),
             known(cost, |c| with_error(c, time)),
             known(cost, |c| units::share(c.share)),
             known(peak_rss(variant), |bytes| size.text(bytes)),
@@ -52,15 +48,30 @@ fn latencies(record: &Record) -> Grid {
     grid
 }
 
+/// A variant's ratio to what it is compared with; that is 1 for what others are compared with.
+pub fn against(variant: &Variant) -> String {
+    match (&variant.delta, variant.role) {
+        (Some(delta), _) => ratio(delta),
+        (None, Role::Original) if variant.latency.is_some() => "1".into(),
+        _ => UNKNOWN.into(),
+    }
+}
+
+/// A ratio with its interval, unless that says nothing.
+pub fn ratio(delta: &Delta) -> String {
+    match verdict::is_blind(delta) {
+        true => verdict::word(delta.verdict).into(),
+        false => units::ratio(delta.ratio, delta.interval),
+    }
+}
+
 /// The cost and how far it may be off: `56.4 ±1.3`.
 fn with_error(cost: &ActivationCost, scale: Scale) -> String {
-    let point = scale.signed(cost.ns as f64);
     match cost.interval {
         Some([low, high]) => {
-            let error = (cost.ns - low).max(high - cost.ns).max(0);
-            format!("{point} ±{}", scale.text(error as u64))
+            units::with_error(cost.ns as f64, (cost.ns - low).max(high - cost.ns).max(0) as f64, scale)
         }
-        None => point,
+        None => scale.signed(cost.ns as f64),
     }
 }
 
@@ -78,7 +89,7 @@ fn changes(record: &Record) -> Option<String> {
 }
 
 /// What is wrong with the values that some variants compute.
-fn odd_values(record: &Record) -> Vec<String> {
+pub fn odd_values(record: &Record) -> Vec<String> {
     let non_finite = counts(record, |change| change.non_finite).map(|counts| {
         format!(
             "non-finite numbers among the activations of one run: {counts}. Infinities or NaN spread from there"
@@ -99,6 +110,19 @@ fn counts(record: &Record, of: fn(&OutputChange) -> Option<u64>) -> Option<Strin
     let counts = counts.filter(|&(_, n)| n > 0);
     let counts: Vec<String> = counts.map(|(v, n)| format!("{} {}", v.name, units::integer(n))).collect();
     (!counts.is_empty()).then(|| counts.join(" | "))
+}
+
+/// What the columns mean, for those who have read it before.
+pub fn short_key(record: &Record) -> String {
+    let runs = if record.settings.cold { "first runs" } else { "unprofiled runs" };
+    let mut parts = vec![format!("times of {runs}")];
+    if record.variants.iter().any(|v| v.delta.is_some()) {
+        parts.push(format!("ratios of paired runs, below 1 is faster{}", facts::interval_note(record)));
+    }
+    if record.variants.iter().any(|v| v.activation_cost.is_some()) {
+        parts.push("activation: difference to the control, in which the sites are identity".into());
+    }
+    parts.join("; ")
 }
 
 /// What the columns mean, of those that are filled.

@@ -2,8 +2,8 @@
 
 use super::facts;
 use super::section::Section;
-use crate::record::{Delta, Engine, Margin, Record, Role, Variant, Verdict};
-use crate::units::{percent, ratio, signed_percent, times};
+use crate::record::{Delta, Margin, Record, Role, Variant, Verdict};
+use crate::units::{self, percent, ratio};
 
 /// From this ratio on, people say "times as long" and not "per cent slower".
 const TIMES: f64 = 2.0;
@@ -11,59 +11,59 @@ const TIMES: f64 = 2.0;
 /// Where not even such a difference could have been seen, as a share, the interval is not worth showing.
 const BLIND: f64 = 0.5;
 
+/// Why no times are shown.
+pub const EMULATED: &str = "The target is emulated: the emulator's times say nothing about a device, so none are shown. \
+                            Operators, memory and outputs hold.";
+
 pub fn section(record: &Record) -> Section {
     let timed = facts::timed(record);
     let mut section = Section::plain();
     if !timed {
-        section = section.line(
-            "The target is emulated: the emulator's times say nothing about a device, so none are shown. \
-             Operators, memory and outputs hold.",
-        );
+        section = section.line(EMULATED);
     }
     for variant in &record.variants {
-        if let Some(error) = &variant.error {
-            let what = if variant.latency.is_some() { "is incomplete" } else { "failed" };
-            section = section.line(format!("{} {what}: {error}", facts::phrase(record, variant)));
-        }
-        let compared =
-            variant.role == Role::Swap || variant.role == Role::Original && variant.delta.is_some();
-        if timed && compared && variant.latency.is_some() {
+        section = section.lines(failure(record, variant));
+        if timed && is_compared(variant) {
             section = section.line(sentence(record, variant));
         }
     }
-    section.lines(between_engines(record).into_iter().filter(|_| timed))
-}
-
-/// The same networks in each further engine against the first.
-fn between_engines(record: &Record) -> Vec<String> {
-    let [first, others @ ..] = facts::engines(record) else { return vec![] };
-    let line = |engine: &Engine| {
-        let of_it = record.variants.iter().filter(|v| v.engine == engine.id && v.role != Role::Control);
-        let ratios = of_it.filter_map(|v| {
-            let across = v.across.as_ref()?;
-            Some(format!("{} {}", facts::label(record, v), ratio(across.ratio, across.interval)))
-        });
-        let ratios: Vec<String> = ratios.collect();
-        (!ratios.is_empty()).then(|| {
-            format!("{} against {}, times of the same network: {}", engine.id, first.id, ratios.join(" | "))
-        })
-    };
-    others.iter().filter_map(line).collect()
+    section
 }
 
 fn sentence(record: &Record, variant: &Variant) -> String {
-    let subject = facts::phrase(record, variant);
-    let base = match facts::only_activation(record) {
+    let (subject, base) = (facts::phrase(record, variant), base(record, variant));
+    match &variant.delta {
+        Some(delta) => told(&subject, &base, delta, claims(record)),
+        None => format!("{subject}: there is no original to compare it against."),
+    }
+}
+
+/// What verdicts of a record claim: its runs are paired.
+pub fn claims(record: &Record) -> Claims {
+    Claims { margin: record.settings.margin, drift: 0.0 }
+}
+
+/// What a variant is compared with, in running text.
+pub fn base(record: &Record, variant: &Variant) -> String {
+    match facts::only_activation(record) {
         _ if variant.model.is_some() => {
             variant.delta.as_ref().map_or_else(String::new, |d| d.against.clone())
         }
-        Some(activation) if variant.sites.iter().all(|s| s.from != s.to) => activation.to_string(),
+        Some(activation) if variant.sites.iter().all(|s| s.from != s.to) => activation.to_owned(),
         _ => "the original".into(),
-    };
-    match &variant.delta {
-        Some(delta) => told(&subject, &base, delta, Claims { margin: record.settings.margin, drift: 0.0 }),
-        None => format!("{subject}: there is no original to compare it against."),
     }
+}
+
+/// Whether a variant's comparison is one of those that were asked for.
+pub fn is_compared(variant: &Variant) -> bool {
+    let compared = variant.role == Role::Swap || variant.role == Role::Original && variant.delta.is_some();
+    compared && variant.latency.is_some()
+}
+
+/// What became of a variant that failed, or that has not all that it should.
+pub fn failure(record: &Record, variant: &Variant) -> Option<String> {
+    let what = if variant.latency.is_some() { "is incomplete" } else { "failed" };
+    Some(format!("{} {what}: {}", facts::phrase(record, variant), variant.error.as_ref()?))
 }
 
 /// What tables call a verdict.
@@ -85,61 +85,94 @@ pub struct Claims {
     pub drift: f64,
 }
 
-/// What a comparison found.
+/// What a comparison found, and what it could have found.
 pub fn told(subject: &str, base: &str, delta: &Delta, claims: Claims) -> String {
-    let Some([low, high]) = delta.interval else {
-        return format!(
-            "{subject} took {} times as long as {base}. One fork gives no interval, so this is no verdict \
-             (--forks 2 or more gives one).",
-            ratio(delta.ratio, None)
-        );
-    };
-    let between = format!("{} to {}", signed_percent(low), signed_percent(high));
-    match delta.verdict {
-        Verdict::None => {
-            let found = delta.resolution.map_or_else(String::new, |seen| format!(" {}", found(seen)));
-            format!(
-                "{subject} against {base}: no difference of {}% or more ({between}%){}.{found}",
-                trimmed(claims.margin.0),
-                aside(claims)
-            )
-        }
-        Verdict::Inconclusive => inconclusive(subject, base, &between, delta, claims),
-        Verdict::Slower | Verdict::Faster if !(1.0 / TIMES..TIMES).contains(&delta.ratio) => format!(
-            "{subject} takes {} times as long as {base} ({} to {}).",
-            times(delta.ratio),
-            times(low),
-            times(high)
+    let could = delta.resolution.map_or_else(String::new, |seen| format!(" {}", found(seen)));
+    match finding(subject, base, delta, claims) {
+        Finding::Change(line) | Finding::Unknown(line) => line,
+        Finding::None(line) => line + &could,
+        Finding::Open(line) => format!(
+            "{line} There may be a difference of {}% or more, or none.{could} More --time or --forks find a smaller one.",
+            trimmed(claims.margin.0)
         ),
-        Verdict::Slower => format!(
-            "{subject} is {}% slower than {base} ({} to {}).",
-            percent(delta.ratio - 1.0),
-            percent(low - 1.0),
-            percent(high - 1.0)
-        ),
-        Verdict::Faster => format!(
-            "{subject} is {}% faster than {base} ({} to {}).",
-            percent(1.0 - delta.ratio),
-            percent(1.0 - high),
-            percent(1.0 - low)
+        Finding::Blind => format!(
+            "{subject} against {base}: inconclusive: this measurement would hardly find even a difference of {}%. It was too \
+             short or too disturbed: give more --time or --forks, and an idle machine.",
+            (BLIND * 100.0).round()
         ),
     }
 }
 
-fn inconclusive(subject: &str, base: &str, between: &str, delta: &Delta, claims: Claims) -> String {
-    let Some(seen) = delta.resolution.filter(|&resolution| resolution <= BLIND) else {
-        return format!(
-            "{subject} against {base}: inconclusive: this measurement would hardly find even a difference of {}%. It \
-             was too short or too disturbed: give more --time or --forks, and an idle machine.",
-            (BLIND * 100.0).round()
-        );
+/// What a comparison found, in a sentence with its interval.
+pub enum Finding {
+    /// Slower or faster.
+    Change(String),
+    /// No difference that matters.
+    None(String),
+    /// Inconclusive: the interval says how much it may be.
+    Open(String),
+    /// Inconclusive, and the interval says nothing.
+    Blind,
+    /// There is no interval.
+    Unknown(String),
+}
+
+pub fn finding(subject: &str, base: &str, delta: &Delta, claims: Claims) -> Finding {
+    let Some([low, high]) = delta.interval else {
+        return Finding::Unknown(format!(
+            "{subject} took {} times as long as {base}. One fork gives no interval, so this is no verdict (--forks 2 or \
+             more gives one).",
+            ratio(delta.ratio, None)
+        ));
     };
-    format!(
-        "{subject} against {base}: inconclusive ({between}%): there may be a difference of {}% or more, or none. {} \
-         More --time or --forks find a smaller one.",
-        trimmed(claims.margin.0),
-        found(seen)
-    )
+    match delta.verdict {
+        Verdict::None => Finding::None(format!(
+            "{subject} against {base}: no difference of {}% or more ({}){}.",
+            trimmed(claims.margin.0),
+            between(delta.ratio, low, high),
+            aside(claims)
+        )),
+        Verdict::Inconclusive if is_blind(delta) => Finding::Blind,
+        Verdict::Inconclusive => Finding::Open(format!(
+            "{subject} against {base}: inconclusive ({}).",
+            between(delta.ratio, low, high)
+        )),
+        Verdict::Slower | Verdict::Faster => {
+            Finding::Change(format!("{subject} {}.", change(base, delta.ratio, low, high)))
+        }
+    }
+}
+
+/// Whether the interval is so wide that it says nothing.
+pub fn is_blind(delta: &Delta) -> bool {
+    delta.interval.is_some()
+        && delta.verdict == Verdict::Inconclusive
+        && delta.resolution.is_none_or(|seen| seen > BLIND)
+}
+
+/// `is 14% slower than silu (11 to 17%)`, `takes 3.4 times as long as silu (3.2 to 3.6)`.
+fn change(base: &str, ratio: f64, low: f64, high: f64) -> String {
+    if !(1.0 / TIMES..TIMES).contains(&ratio) {
+        let [ratio, low, high] = units::factors([ratio, low, high]);
+        return format!("takes {ratio} times as long as {base} ({low} to {high})");
+    }
+    if ratio >= 1.0 {
+        let [more, least, most] = units::percents([ratio - 1.0, low - 1.0, high - 1.0]);
+        format!("is {more}% slower than {base} ({least} to {most}%)")
+    } else {
+        let [less, least, most] = units::percents([1.0 - ratio, 1.0 - high, 1.0 - low]);
+        format!("is {less}% faster than {base} ({least} to {most}%)")
+    }
+}
+
+/// `-3.4 to +3.1%`
+fn between(ratio: f64, low: f64, high: f64) -> String {
+    let [_, least, most] = units::percents([ratio - 1.0, low - 1.0, high - 1.0]);
+    let signed = |text: String, value: f64| {
+        let positive = value > 0.0 && text.contains(|c| matches!(c, '1'..='9'));
+        if positive { format!("+{text}") } else { text }
+    };
+    format!("{} to {}%", signed(least, low - 1.0), signed(most, high - 1.0))
 }
 
 /// What the machine may add.

@@ -72,7 +72,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         (vec!["run", "tests/it/cli.rs"], "tests/it/cli.rs, line "),
         (vec!["run", "configs/yolo-family.yaml", "--time", "0s"], "give more than nothing"),
         (vec!["report", RECORD, "--by", "colour"], "[possible values: type, op, site, shape, activation]"),
-        (vec!["report"], "RECORD"),
+        (vec!["compare"], "NEW"),
         (vec!["compare", RECORD], "NEW"),
         (vec!["compare", RECORD, RECORD, "--max-regression", "5"], "did you mean 5%?"),
         (vec!["compare", RECORD, RECORD, "--max-regression", "much"], "give 5% or 0.05"),

@@ -11,6 +11,7 @@ mod files;
 mod floors;
 mod hostile;
 mod hostile_text;
+mod kept;
 mod limits;
 mod mutants;
 mod mutate;

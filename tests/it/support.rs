@@ -8,8 +8,13 @@ use serde_json::Value;
 /// The program with these arguments, on a page of 100 columns.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oplat"));
-    command.args(arguments).env("COLUMNS", "100");
+    command.args(arguments).env("COLUMNS", "100").env("XDG_STATE_HOME", state());
     command
+}
+
+/// Where measurements of tests are kept: not among those of whoever runs them.
+pub fn state() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("state")
 }
 
 /// What the program said, and how it ended.

@@ -165,33 +165,67 @@ pub fn share(share: f64) -> String {
     if percent > 0.0 && percent < 0.05 { "<0.1%".into() } else { format!("{}%", decimal(percent, 1)) }
 }
 
-/// A ratio and its interval: `1.151 [1.144, 1.159]`; without an interval just the ratio.
+/// A ratio and its interval in as many digits as that is worth: `1.151 [1.144, 1.159]`, `1.14 [1.11, 1.17]`; without an
+/// interval just the ratio.
 pub fn ratio(ratio: f64, interval: Option<[f64; 2]>) -> String {
     match interval {
-        None => factor(ratio),
-        Some([low, high]) => format!("{} [{}, {}]", factor(ratio), factor(low), factor(high)),
+        None => factor(ratio, 3),
+        Some([low, high]) => {
+            let [ratio, low, high] = factors([ratio, low, high]);
+            format!("{ratio} [{low}, {high}]")
+        }
     }
 }
 
-/// A ratio in as many digits as it is worth. An interval over few forks can end anywhere: beyond 100 it only
-/// says that nothing is known.
-fn factor(ratio: f64) -> String {
+/// Ratios in as many digits as an interval from the second to the third is worth.
+pub fn factors([ratio, low, high]: [f64; 3]) -> [String; 3] {
+    let decimals = worth([low, high], 1.0, 3).max(1);
+    [ratio, low, high].map(|ratio| factor(ratio, decimals))
+}
+
+/// A ratio in so many digits. An interval over few forks can end anywhere: beyond 100 it only says that nothing is known.
+fn factor(ratio: f64, decimals: usize) -> String {
     match ratio {
-        known if known < 10.0 => decimal(known, 3),
-        large if large < 100.0 => decimal(large, 1),
+        known if known < 10.0 => decimal(known, decimals),
+        large if large < 100.0 => decimal(large, decimals.min(1)),
         _ => ">99".into(),
     }
+}
+
+/// Decimals, at most so many, that a figure with this interval is worth: half of its width is told in one digit, or in two that
+/// begin with 1. Rounding never makes an end of it touch `nothing`, the value that stands for no difference.
+pub fn worth([low, high]: [f64; 2], nothing: f64, most: usize) -> usize {
+    let half = (high - low) / 2.0;
+    if !half.is_finite() {
+        return 0;
+    }
+    let place = half.log10().floor();
+    let begins_with_1 = half / 10f64.powf(place) < 2.0;
+    // As a cast ends at its limits, nothing is as exact as it takes.
+    let decimals = ((-place) as i64 + i64::from(begins_with_1)).clamp(0, most as i64) as usize;
+    let touches = |end: f64, decimals: usize| {
+        end != nothing && decimal(end - nothing, decimals) == decimal(0.0, decimals)
+    };
+    (decimals..most).find(|&d| !touches(low, d) && !touches(high, d)).unwrap_or(most)
+}
+
+/// Shares as numbers of per cent, in as many digits as an interval from the second to the third is worth.
+pub fn percents(shares: [f64; 3]) -> [String; 3] {
+    let percents = shares.map(|share| share * 100.0);
+    let decimals = worth([percents[1].min(percents[2]), percents[1].max(percents[2])], 0.0, 1);
+    percents.map(|percent| decimal(percent, decimals))
+}
+
+/// A figure that may be off by this much, both in the unit of the scale: `56.4 ±1.3`, `44 ±11`.
+pub fn with_error(value: f64, error: f64, scale: Scale) -> String {
+    let shown = error.abs() / scale.divisor;
+    let scale = scale.coarse(worth([-shown, shown], f64::NAN, scale.decimals));
+    format!("{} ±{}", scale.signed(value), scale.text(error.abs() as u64))
 }
 
 /// A ratio in running text, `4.30`: how many times.
 pub fn times(ratio: f64) -> String {
     decimal(ratio, 2)
-}
-
-/// By how many per cent a ratio is above 1, with its sign: `+1.1`, `-0.3`, `0.0`.
-pub fn signed_percent(ratio: f64) -> String {
-    let text = percent(ratio - 1.0);
-    if ratio > 1.0 && text != "0.0" { format!("+{text}") } else { text }
 }
 
 /// A share as a bare number of per cent: `15.1`.
@@ -252,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_has_the_digits_that_its_interval_is_worth() {
+        assert_eq!(ratio(1.1404, Some([1.1117, 1.1698])), "1.14 [1.11, 1.17]");
+        assert_eq!(ratio(1.1510, Some([1.1444, 1.1588])), "1.151 [1.144, 1.159]");
+        assert_eq!(ratio(0.99, Some([0.966, 1.031])), "0.99 [0.97, 1.03]");
+        assert_eq!(
+            ratio(1.03, Some([1.003, 1.06])),
+            "1.030 [1.003, 1.060]",
+            "an end is not rounded to no difference"
+        );
+        assert_eq!(ratio(2.0, Some([0.0, 1e9])), "2.0 [0.0, >99]");
+        assert_eq!(percents([0.140, 0.112, 0.170]), ["14", "11", "17"]);
+        assert_eq!(percents([0.0123, 0.005, 0.019]), ["1.2", "0.5", "1.9"]);
+        assert_eq!(percents([0.03, 0.004, 0.06]), ["3.0", "0.4", "6.0"]);
+        let ms = Scale::time(374_200_000);
+        assert_eq!(with_error(43.64e6, 10.9e6, ms), "44 ±11");
+        assert_eq!(with_error(56.41e6, 1.32e6, ms), "56.4 ±1.3");
+    }
+
+    #[test]
     fn sizes_are_decimal() {
         assert_eq!(bytes(28_903_540), "28.90 MB");
         assert_eq!(bytes(999), "999 B");
@@ -283,11 +336,8 @@ mod tests {
     fn ratios_carry_their_interval() {
         assert_eq!(ratio(1.151, Some([1.144, 1.159])), "1.151 [1.144, 1.159]");
         assert_eq!(ratio(0.9764, None), "0.976");
-        assert_eq!(ratio(0.713, Some([0.0, 3254.4])), "0.713 [0.000, >99]");
-        assert_eq!(ratio(12.34, Some([9.9, 15.0])), "12.3 [9.900, 15.0]");
-        assert_eq!(signed_percent(1.011), "+1.1");
-        assert_eq!(signed_percent(0.997), "-0.3");
-        assert_eq!(signed_percent(0.99999), "0.0");
+        assert_eq!(ratio(0.713, Some([0.0, 3254.4])), "0.7 [0.0, >99]");
+        assert_eq!(ratio(12.34, Some([9.9, 15.0])), "12.3 [9.9, 15.0]");
     }
 
     #[test]
