@@ -87,7 +87,8 @@ fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
             files.push((entry.metadata().and_then(|m| m.modified()).ok(), path));
         }
     }
-    files.sort();
+    // Of the same moment, `x.json` is older than `x-2.json`, and that than `x-10.json`.
+    files.sort_by(|(at, a), (bt, b)| (at, a.as_os_str().len(), a).cmp(&(bt, b.as_os_str().len(), b)));
     Ok(files.into_iter().rev().map(|(_, path)| path).collect())
 }
 
@@ -189,12 +190,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("new");
         for number in 0..MOST + 2 {
-            write(&folder, "same", number.to_string().as_bytes()).unwrap();
+            write(&folder, &format!("{number:03}"), b"{}").unwrap();
             forget(&folder).unwrap();
         }
-        let names: Vec<PathBuf> = all(&folder).unwrap();
-        assert_eq!(names.len(), MOST);
-        assert!(!names.contains(&folder.join("same.json")), "the first one has given way");
+        let kept = all(&folder).unwrap();
+        assert_eq!(kept.len(), MOST);
+        assert_eq!((&kept[0], &kept[MOST - 1]), (&folder.join("051.json"), &folder.join("002.json")));
+        for _ in 0..11 {
+            write(&folder, "2026", b"{}").unwrap();
+        }
+        assert_eq!(all(&folder).unwrap()[..2], [folder.join("2026-11.json"), folder.join("2026-10.json")]);
     }
 
     #[test]

@@ -225,7 +225,7 @@ mod tests {
             told,
             [
                 "no setting made it faster for sure, of 2 that could matter",
-                "tried and left: DISABLE_DIRECT_SPATIAL=1: 1.010 [0.990, 1.030]",
+                "tried and left: DISABLE_DIRECT_SPATIAL=1: 1.01 [0.99, 1.03]",
             ]
         );
     }

@@ -52,7 +52,7 @@ pub fn sections(record: &Record) -> Vec<Section> {
             let mut cells = vec![kind.name.to_owned(), facts::label(record, variant)];
             cells.extend([count(kind.sites), count(kind.folded)]);
             if timed {
-                cells.push(known(kind.ns, |ns| scale.text(ns)));
+                cells.push(known(kind.ns, |ns| scale.of_some(ns)));
                 let share = kind.ns.and_then(|ns| types::share(variant, ns));
                 cells.push(known(share, units::share));
             }

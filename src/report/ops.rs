@@ -183,7 +183,7 @@ fn mark(reading_ns: u64, op: &Op) -> Option<char> {
 
 fn mean(reading_ns: u64, op: &Op, time: &Scale) -> String {
     let mark = mark(reading_ns, op);
-    let text = time.text(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
+    let text = time.of_some(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
     // `<0.001` needs no second mark.
     let mark = mark.filter(|_| !text.starts_with('<'));
     mark.map_or_else(|| text.clone(), |mark| format!("{mark}{text}"))

@@ -51,6 +51,7 @@ fn found(record: &Record) -> Section {
 const FORKS: f64 = 24.0;
 /// What nobody waits for.
 const LONGEST: Duration = Duration::from_secs(3600);
+const MOST_FORKS: f64 = 200.0;
 
 /// How long it would take to decide, where such a difference is all that was sure to be found: errors fall as the root of the
 /// number of processes.
@@ -61,14 +62,17 @@ fn remedy(record: &Record, resolution: f64) -> String {
     let elapsed = record.settings.elapsed_ns.map(|ns| Duration::from_nanos(ns).as_secs_f64() * times);
     let percent = units::percent(margin);
     let percent = percent.trim_end_matches(".0");
-    match elapsed.filter(|&seconds| seconds.is_finite() && seconds <= LONGEST.as_secs_f64() && times > 1.0) {
+    let bearable = |&seconds: &f64| seconds <= LONGEST.as_secs_f64() && forks <= MOST_FORKS && times > 1.0;
+    match elapsed.filter(bearable) {
         Some(seconds) => {
             let minutes = (seconds / 60.0).ceil();
             let of_forks = if forks > FORKS { format!(" --forks {forks}") } else { String::new() };
             format!("A difference of {percent}% would be found with about --time {minutes}m{of_forks}.")
         }
         None => {
-            format!("A difference of {percent}% can't be found here in reasonable time: use an idle machine.")
+            format!(
+                "No reasonable --time finds a difference of {percent}% under these conditions: use an idle machine."
+            )
         }
     }
 }

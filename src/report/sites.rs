@@ -44,7 +44,7 @@ fn grid(variant: &Variant, sites: &[SiteTime], shown: usize, timed: bool) -> Gri
     let scale = Scale::time(sites.iter().filter_map(|site| site.ns).max().unwrap_or(0));
     let times = |ns: Option<u64>| {
         let share = ns.and_then(|ns| types::share(variant, ns));
-        [known(ns, |ns| scale.text(ns)), known(share, units::share)].into_iter().filter(|_| timed)
+        [known(ns, |ns| scale.of_some(ns)), known(share, units::share)].into_iter().filter(|_| timed)
     };
     let mut grid = Grid::new().name("site").name("activation").name("shape");
     if timed {

@@ -107,7 +107,7 @@ fn begun<'r>(record: &Record, group: Group, variants: &[&'r Variant]) -> (Grid, 
 
 /// A group's name and what it takes in each variant.
 fn row(name: &str, all: &[Totals], scale: Scale) -> Vec<String> {
-    let figure = |totals: &Totals| known(totals.get(name).and_then(|total| total.ns), |ns| scale.text(ns));
+    let figure = |totals: &Totals| known(totals.get(name).and_then(|total| total.ns), |ns| scale.of_some(ns));
     std::iter::once(name.to_owned()).chain(all.iter().map(figure)).collect()
 }
 

@@ -110,6 +110,22 @@ fn memory_of_operators_is_told_by_its_arena() {
 }
 
 #[test]
+fn every_fork_and_every_profiled_turn_has_the_same_operators() {
+    // Its squeeze-and-excitation blocks change the layout twice before one operator, under names that differ by session.
+    let Some(library) = library() else { return };
+    let engine = format!("ort={library}");
+    let arguments = ["--time", "3s", "--forks", "3", "--format", "json"];
+    let record =
+        support::json(&[&["profile", "mobilenet_v3_small", "--engine", &engine], &arguments[..]].concat());
+    let original = variants(&record, "ort")[0];
+    assert_eq!(original["error"], Value::Null);
+    let ops = original["ops"].as_array().expect("ops");
+    let reorders = ops.iter().filter(|op| op["op"] == "ReorderOutput").count();
+    assert!(reorders >= 18, "{reorders} of {}", ops.len());
+    assert!(ops.iter().all(|op| op["fork_mean_ns"].as_array().map(Vec::len) == Some(3)));
+}
+
+#[test]
 fn its_knobs_are_measured_in_it_alone() {
     let Some(library) = library() else { return };
     let engine = format!("tract,ort={library}");

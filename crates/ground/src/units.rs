@@ -54,6 +54,14 @@ impl Scale {
         }
     }
 
+    /// The figure of what took some time or room, though none was seen: never `0`.
+    pub fn of_some(&self, value: u64) -> String {
+        match value {
+            0 => format!("<{}", decimal(10f64.powi(-(self.decimals as i32)), self.decimals)),
+            _ => self.text(value),
+        }
+    }
+
     /// A difference without its unit, rounded: here zero may stand for less than a digit.
     pub fn signed(&self, value: f64) -> String {
         decimal(value / self.divisor, self.decimals)
@@ -278,7 +286,10 @@ mod tests {
     fn a_figure_too_small_for_its_column_is_not_written_as_zero() {
         let ms = Scale::time(374_200_000);
         assert_eq!(ms.text(300), "<0.1");
-        assert_eq!(ms.text(0), "0");
+        assert_eq!(
+            (ms.text(0), ms.of_some(0), ms.of_some(300_000)),
+            ("0".into(), "<0.1".into(), "0.3".into())
+        );
         assert_eq!(ms.signed(-300.0), "0.0");
         assert_eq!(ms.signed(-300_000.0), "-0.3");
         assert_eq!(share(0.0001), "<0.1%");

@@ -29,11 +29,28 @@ pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
         .map(|(node, readers)| EngineOp { name: named_by(node, &values, &index), role: role(node), readers })
         .collect();
     let owned = attribution::attribute(&index, &engine_ops);
-    let named = nodes.iter().zip(owned).map(|(node, onnx)| (node.name().to_owned(), op(node, onnx)));
-    let mut ops: Vec<(String, Op)> = named.collect();
-    // The order in the file differs from process to process.
-    ops.sort_by(|(_, a), (_, b)| (a.onnx.last(), &a.onnx, &a.op).cmp(&(b.onnx.last(), &b.onnx, &b.op)));
+    // The order in the file, and numbers in names, differ from process to process.
+    let value = |node: &NodeProto| {
+        node.input.first().and_then(|input| input.split("_token_").next()).unwrap_or_default().to_owned()
+    };
+    let mut made: Vec<(String, String, Op)> = nodes
+        .iter()
+        .zip(owned)
+        .map(|(node, onnx)| (value(node), node.name().to_owned(), op(node, onnx)))
+        .collect();
+    made.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let mut ops: Vec<(String, Op)> = made.into_iter().map(|(_, name, op)| (name, op)).collect();
+    order(&mut ops);
     ops
+}
+
+/// Puts operators in the order of the nodes that they compute, and those of the same nodes in one that hangs on what they are:
+/// it must be the same in every process.
+pub fn order(ops: &mut [(String, Op)]) {
+    fn key(op: &Op) -> impl Ord {
+        (op.onnx.last(), &op.onnx, &op.op, &op.inputs, &op.outputs)
+    }
+    ops.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)));
 }
 
 /// An operator as its node tells it: one of ours by the activation that it is, and by its kernel.
@@ -149,4 +166,69 @@ fn fused(node: &NodeProto) -> Vec<String> {
     let named = node.attribute.iter().filter(|a| a.name() == "activation");
     let text = |s: &[u8]| String::from_utf8_lossy(s).to_lowercase();
     named.filter_map(|a| a.s.as_deref().map(text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oplat_graph::onnx::messages::{ModelProto, TensorProto, ValueInfoProto};
+
+    fn node(op: &str, name: &str, input: &str, output: &str) -> NodeProto {
+        NodeProto {
+            op_type: Some(op.into()),
+            name: Some(name.into()),
+            input: vec![input.into()],
+            output: vec![output.into()],
+            ..NodeProto::default()
+        }
+    }
+
+    fn model(node: Vec<NodeProto>) -> Model {
+        let value = |name: &str| ValueInfoProto { name: Some(name.into()), ..ValueInfoProto::default() };
+        let graph = GraphProto {
+            node,
+            input: vec![value("x"), value("y")],
+            output: vec![value("z")],
+            initializer: vec![TensorProto { name: Some("w".into()), ..TensorProto::default() }],
+            ..GraphProto::default()
+        };
+        Model { proto: ModelProto { graph: Some(graph), ..ModelProto::default() }, dir: None }
+    }
+
+    #[test]
+    fn operators_have_one_order_whatever_a_session_calls_them() {
+        let mut mul = node("Mul", "", "a", "z");
+        mul.input.push("b".into());
+        let original = model(vec![node("Sigmoid", "", "x", "a"), node("Sigmoid", "", "y", "b"), mul]);
+        let own = |node: usize| names::encode(node, 0);
+        // Two changes of layout before one operator; a session numbers and orders them as it likes.
+        let session = |numbers: [usize; 2], turned: bool| {
+            let reorder = |which: usize| {
+                let (from, to) = [("a", "c"), ("b", "d")][which];
+                let from = format!("{from}_nchwc_token_{}", numbers[1 - which]);
+                node("ReorderOutput", &format!("ReorderOutput_token_{}", numbers[which]), &from, to)
+            };
+            let mut mul = node("Mul", &own(2), "c", "z");
+            mul.input.push("d".into());
+            let own_ones = [("x", "a"), ("y", "b")].into_iter().enumerate();
+            let own_ones =
+                own_ones.map(|(at, (from, to))| node("Sigmoid", &own(at), from, &format!("{to}_nchwc")));
+            let mut nodes = vec![reorder(0), reorder(1), mul];
+            nodes.splice(0..0, own_ones);
+            if turned {
+                nodes.swap(2, 3);
+            }
+            let described = describe(&original, &model(nodes));
+            let which = |name: &str| numbers.iter().position(|n| name.ends_with(&format!("_token_{n}")));
+            described.iter().map(|(name, op)| (which(name), op.op.clone())).collect::<Vec<_>>()
+        };
+        let expected = session([7, 3], false);
+        assert_eq!(
+            expected.iter().map(|(which, _)| *which).collect::<Vec<_>>(),
+            [None, None, None, Some(0), Some(1)]
+        );
+        for (numbers, turned) in [([7, 3], true), ([1, 2], false), ([2, 1], true)] {
+            assert_eq!(session(numbers, turned), expected);
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Profiled runs. ONNX Runtime writes what a session did into a file when the session's profiling ends, which can't begin
-//! again: so every request gets a session of its own.
+//! again: so every request gets a session of its own, and what it calls its operators holds for that session alone.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,12 +15,10 @@ use oplat_ground::protocol::{Failure, Load, Memory, Op, Profile};
 use crate::model::Copy;
 use crate::{memory, ops, session};
 
-/// What profiled runs are told by.
+/// What ONNX Runtime makes of a model, and how profiled runs of it are made.
 pub struct Profiled {
     pub described: Described,
     pub memory: Memory,
-    /// The rows of operators, by name; of several with one name in the order in which they run.
-    rows: HashMap<String, Vec<usize>>,
     load: Load,
     folder: tempfile::TempDir,
 }
@@ -71,52 +69,29 @@ impl Profiled {
     pub fn new(copy: &Copy, load: &Load, inputs: &[(String, DynTensor)]) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("oplat-ort-").tempdir();
         let folder = folder.map_err(|e| Failure::new(format!("no folder for profiles: {e}")))?;
-        let file = folder.path().join("optimised.onnx");
-        let mut session = profiling(copy, load, folder.path(), Some(&file))?;
-        session::run(&mut session, inputs).map_err(|e| copy.failure("run", &e))?;
-        let events = end(copy, &mut session)?;
-        let optimised = Model::read(&file).map_err(|e| Failure::new(e.message))?;
-        let _ = std::fs::remove_file(&file);
-        let (names, mut ops): (Vec<String>, Vec<Op>) =
-            ops::describe(&copy.model, &optimised).into_iter().unzip();
-        let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
-        names.into_iter().enumerate().for_each(|(row, name)| rows.entry(name).or_default().push(row));
+        let Seen { ops, rows, events, .. } = observe(copy, load, folder.path(), inputs, 1)?;
         let run = runs(&events).pop().ok_or_else(|| Failure::new("ONNX Runtime profiled no run"))?;
-        for (row, event) in with_rows(placed(&rows, &run)) {
-            (ops[row].inputs, ops[row].outputs) =
-                (facts(&event.args.input_type_shape), facts(&event.args.output_type_shape));
-            ops[row].elements = event
-                .args
-                .output_type_shape
-                .iter()
-                .flat_map(|o| o.values())
-                .map(|dims| dims.iter().product::<u64>())
-                .sum();
-        }
         let shapes = shapes(&copy.model, &ops);
         let memory = memory::of(placed(&rows, &run), ops.len(), copy.weights_bytes);
-        Ok(Self { described: Described { ops, shapes }, memory, rows, load: load.clone(), folder })
+        Ok(Self { described: Described { ops, shapes }, memory, load: load.clone(), folder })
     }
 
     /// So many profiled runs, after those in which the new session still gets its memory together.
     pub fn runs(&self, copy: &Copy, inputs: &[(String, DynTensor)], n: usize) -> Result<Profile, Failure> {
-        let mut session = profiling(copy, &self.load, self.folder.path(), None)?;
-        let mut run =
-            || session::run(&mut session, inputs).map(|(ns, _)| ns).map_err(|e| copy.failure("run", &e));
-        (0..WARM_UP).try_for_each(|_| run().map(drop))?;
-        let runs_ns = (0..n).map(|_| run()).collect::<Result<Vec<u64>, _>>()?;
-        let events = end(copy, &mut session)?;
-        let mut timed = runs(&events);
-        let timed = timed.split_off(timed.len().saturating_sub(n));
+        let seen = observe(copy, &self.load, self.folder.path(), inputs, WARM_UP + n)?;
+        if seen.ops != self.described.ops {
+            return Err(Failure::new("ONNX Runtime makes other operators of it in each session"));
+        }
+        let timed = runs(&seen.events).split_off(WARM_UP);
         let mut profile = Profile {
             ops_ns: vec![vec![0; n]; self.described.ops.len()],
             around_ns: timed.iter().map(Run::around_ns).collect(),
-            runs_ns,
+            runs_ns: seen.runs_ns[WARM_UP..].to_vec(),
             allocated: None,
             order: vec![],
         };
         for (number, run) in timed.iter().enumerate() {
-            for (row, event) in with_rows(placed(&self.rows, run)) {
+            for (row, event) in with_rows(placed(&seen.rows, run)) {
                 profile.ops_ns[row][number] += event.dur * 1000;
             }
         }
@@ -124,15 +99,59 @@ impl Profiled {
     }
 }
 
-/// A session that profiles.
-fn profiling(copy: &Copy, load: &Load, folder: &Path, optimised: Option<&Path>) -> Result<Session, Failure> {
-    session::session(copy, load, &|builder| {
-        let builder = builder.with_profiling(folder.join("profile"))?;
-        Ok(match optimised {
-            Some(file) => builder.with_optimized_model_path(file)?,
-            None => builder,
-        })
-    })
+/// What a session of its own has shown.
+struct Seen {
+    ops: Vec<Op>,
+    /// The rows of operators, by their name in this session; of several with one name in the order in which they run.
+    rows: HashMap<String, Vec<usize>>,
+    runs_ns: Vec<u64>,
+    events: Vec<Event>,
+}
+
+/// So many runs of a new session. What changes the layout of data has another name in each session, so each is described by the
+/// optimised model that it writes.
+fn observe(
+    copy: &Copy,
+    load: &Load,
+    folder: &Path,
+    inputs: &[(String, DynTensor)],
+    n: usize,
+) -> Result<Seen, Failure> {
+    let file = folder.join("optimised.onnx");
+    let mut session = session::session(copy, load, &|builder| {
+        Ok(builder.with_profiling(folder.join("profile"))?.with_optimized_model_path(&file)?)
+    })?;
+    let optimised = Model::read(&file).map_err(|e| Failure::new(e.message))?;
+    let _ = std::fs::remove_file(&file);
+    let mut named = ops::describe(&copy.model, &optimised);
+    drop(optimised);
+    let mut run =
+        || session::run(&mut session, inputs).map(|(ns, _)| ns).map_err(|e| copy.failure("run", &e));
+    let runs_ns = (0..n).map(|_| run()).collect::<Result<Vec<u64>, _>>()?;
+    let events = end(copy, &mut session)?;
+    let last = runs(&events).pop().filter(|_| runs(&events).len() == n);
+    let last =
+        last.ok_or_else(|| Failure::new(format!("ONNX Runtime profiled other runs than the {n} made")))?;
+    for (row, event) in with_rows(placed(&rows(&named), &last)) {
+        observed(&mut named[row].1, &event.args);
+    }
+    ops::order(&mut named);
+    let rows = rows(&named);
+    Ok(Seen { ops: named.into_iter().map(|(_, op)| op).collect(), rows, runs_ns, events })
+}
+
+/// The rows of each name.
+fn rows(named: &[(String, Op)]) -> HashMap<String, Vec<usize>> {
+    let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
+    named.iter().enumerate().for_each(|(row, (name, _))| rows.entry(name.clone()).or_default().push(row));
+    rows
+}
+
+/// Notes what an operator reads and puts out.
+fn observed(op: &mut Op, args: &Args) {
+    (op.inputs, op.outputs) = (facts(&args.input_type_shape), facts(&args.output_type_shape));
+    let sizes = args.output_type_shape.iter().flat_map(|o| o.values());
+    op.elements = sizes.map(|dims| dims.iter().product::<u64>()).sum();
 }
 
 /// What the session did, which is the last of it.
