@@ -86,7 +86,7 @@ fn in_any_engine(record: &Record, variant: &Variant) -> String {
         (Role::Swap, Lowering::Kernel) => {
             format!("{model}{} as one kernel{}", variant.rule, of_how_many(variant))
         }
-        (Role::Control, _) if variant.model.is_none() => format!("the {}", variant.name),
+        (Role::Control, _) if variant.model.is_none() => "the control".into(),
         _ => label(record, variant),
     }
 }

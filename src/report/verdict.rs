@@ -152,9 +152,13 @@ pub fn is_blind(delta: &Delta) -> bool {
 
 /// `is 14% slower than silu (11 to 17%)`, `takes 3.4 times as long as silu (3.2 to 3.6)`.
 fn change(base: &str, ratio: f64, low: f64, high: f64) -> String {
-    if !(1.0 / TIMES..TIMES).contains(&ratio) {
+    if ratio >= TIMES {
         let [ratio, low, high] = units::factors([ratio, low, high]);
         return format!("takes {ratio} times as long as {base} ({low} to {high})");
+    }
+    if ratio <= 1.0 / TIMES {
+        let [times, least, most] = units::factors([1.0 / ratio, 1.0 / high, 1.0 / low]);
+        return format!("is {times} times as fast as {base} ({least} to {most})");
     }
     if ratio >= 1.0 {
         let [more, least, most] = units::percents([ratio - 1.0, low - 1.0, high - 1.0]);
