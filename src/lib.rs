@@ -2,7 +2,7 @@
 //!
 //! The floors, from the ground up; imports run downwards only, and `tests/it/floors.rs` holds that:
 //!
-//! - ground (a crate): [`error`], [`escape`] (others' text, made safe to show), [`units`], [`limits`], [`cleanup`], [`files`],
+//! - ground (a crate): [`error`], [`escape`] (others' text, made safe to show), [`units`], [`limits`], [`cleanup`], [`files`], [`elf`],
 //!   [`random`], [`suggest`], [`stats`], [`record`], [`figures`] (made of a record's forks), [`protocol`] (what crosses between
 //!   parent and worker), [`process`] (allocator and CPUs)
 //! - kernels (a crate): [`kernel`], all SIMD
@@ -20,7 +20,8 @@
 pub use oplat_engine as engine;
 pub use oplat_graph::{activation, onnx, sites, swap};
 pub use oplat_ground::{
-    cleanup, error, escape, figures, files, limits, process, protocol, random, record, stats, suggest, units,
+    cleanup, elf, error, escape, figures, files, limits, process, protocol, random, record, stats, suggest,
+    units,
 };
 pub use oplat_kernels as kernel;
 

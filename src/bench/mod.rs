@@ -39,7 +39,7 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Result<Bench> {
     let (started, began) = (SystemTime::now(), Instant::now());
-    target.open(interrupt)?;
+    target.open(&[], interrupt)?;
     let machine = MachineClient::start(plan.cpus.as_deref(), 1, target, interrupt)?;
     let raw = session::run(plan, machine.cpus(), target, progress, interrupt)?;
     let environment = machine.finish(&raw.engine.isa);

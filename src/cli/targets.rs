@@ -98,6 +98,7 @@ impl TargetFlags {
             runner: self.runner.clone().or(device.runner),
             folder: device.folder,
             keep: self.keep,
+            libraries: device.libraries,
             fixed_performance: device.fixed_performance,
         };
         let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);

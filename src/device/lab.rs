@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::{suggest, yaml};
+use crate::{engines, suggest, yaml};
 
 /// The file: devices by name.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Device {
     pub folder: Option<String>,
     /// The program to push, unless `--runner` names one.
     pub runner: Option<PathBuf>,
+    /// Libraries by engine, files here to push or paths on the device, unless `--engine` names one.
+    #[serde(default)]
+    pub libraries: BTreeMap<String, String>,
 }
 
 impl Lab {
@@ -61,6 +64,7 @@ impl Lab {
             if device.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
                 return wrong(name, "`folder` is a path on the device and begins with /");
             }
+            check_libraries(device).map_err(|e| e.context("libraries").context(name).context(file))?;
         }
         Ok(lab)
     }
@@ -76,6 +80,21 @@ impl Lab {
             ))
         })
     }
+}
+
+/// Fails for an engine that is unknown or has no library, and where nothing is pushed.
+fn check_libraries(device: &Device) -> Result<()> {
+    for engine in device.libraries.keys() {
+        if !engines::named(engine)?.has_library() {
+            return Err(Error::input(format!("{engine} is linked in: it takes no library")));
+        }
+        if device.target == "local" || device.target.starts_with("cmd:") {
+            return Err(Error::input(format!(
+                "they are for devices (ssh:, adb:): here give --engine {engine}=LIBRARY"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A limit of temperature that makes sense, in thousandths of a degree; `what` is what asked for it.
@@ -120,6 +139,9 @@ mod tests {
             ("local: { target: local }", "another"),
             ("a: { target: local, cool: 1s }", "cool_down"),
             ("a: { cpus: big }", "target"),
+            ("a: { target: 'ssh:b', libraries: { tract: x.so } }", "linked in"),
+            ("a: { target: 'ssh:b', libraries: { ert: x.so } }", "did you mean ort?"),
+            ("a: { target: local, libraries: { ort: x.so } }", "--engine ort=LIBRARY"),
             ("a: { target: local, cool_down: 7 }", ""),
         ] {
             let error = Lab::parse(&format!("targets:\n  {entry}\n"), "lab.yaml").expect_err(entry);

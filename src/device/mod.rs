@@ -9,6 +9,7 @@ mod connection;
 mod interrupt;
 mod lab;
 mod launch;
+mod library;
 mod lost;
 mod own;
 mod remote;
@@ -16,10 +17,11 @@ mod runner;
 mod shell;
 mod ssh;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::protocol::{Reply, Request};
+use crate::protocol::{EngineChoice, Reply, Request};
 
 pub use adb::phones;
 pub use lab::{Device, Lab, limit_mc};
@@ -45,9 +47,20 @@ pub trait Target {
         true
     }
 
-    /// Reaches the target and brings it what it needs. To be called before all else.
-    fn open(&self, _interrupt: &Interrupt) -> Result<()> {
+    /// Reaches the target and brings it what it needs; `engines` are those that load a library there. To be called before
+    /// all else.
+    fn open(&self, _engines: &[EngineChoice], _interrupt: &Interrupt) -> Result<()> {
         Ok(())
+    }
+
+    /// The engine as workers are to be asked for it: with its library where they see it.
+    fn engine(&self, asked: &EngineChoice) -> EngineChoice {
+        asked.clone()
+    }
+
+    /// What the user calls a library that workers see under this path.
+    fn library(&self, there: String) -> String {
+        there
     }
 
     /// Whether it can still be reached: fails, after some tries, if not.
@@ -88,6 +101,8 @@ pub struct Options {
     pub folder: Option<String>,
     /// Whether what was pushed stays there for the next time.
     pub keep: bool,
+    /// Libraries by engine, where none is given with the engine itself: files here, or paths on the device.
+    pub libraries: BTreeMap<String, String>,
     /// Whether an Android device is put into its mode of fixed performance as long as it is used.
     pub fixed_performance: bool,
 }

@@ -17,10 +17,12 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::connection::Connection;
+use super::library::{self, Place};
 use super::shell::{self, Failed, Shell, Traffic, quote, run};
 use super::{Interrupt, Options, Target, Worker, runner};
 use crate::cleanup::Guard;
 use crate::error::{Error, Result};
+use crate::protocol::EngineChoice;
 
 /// How long a short script may take, on a slow device behind a slow network.
 const SHORT: Duration = Duration::from_secs(30);
@@ -49,12 +51,27 @@ struct Session {
     root: String,
     /// The folder of this session.
     folder: String,
-    /// Path of the program.
+    /// What the device calls its processor.
+    machine: String,
+    /// Path of the program; empty if there is none yet.
     runner: String,
+    /// Whether the program can load libraries.
+    loads: bool,
+    libraries: Vec<Library>,
     /// Folders that were put so far.
     puts: usize,
     /// Leaves the device as it was found.
     _leave: Guard,
+}
+
+/// The library of an engine, as workers find it.
+struct Library {
+    /// The engine that was asked for.
+    asked: EngineChoice,
+    /// What the user calls it.
+    given: String,
+    /// Its path there.
+    path: String,
 }
 
 impl<S: Shell> Remote<S> {
@@ -231,19 +248,50 @@ impl<S: Shell> Target for Remote<S> {
         false
     }
 
-    fn open(&self, interrupt: &Interrupt) -> Result<()> {
-        if self.session.borrow().is_some() {
-            return Ok(());
-        }
+    fn open(&self, engines: &[EngineChoice], interrupt: &Interrupt) -> Result<()> {
         *self.interrupt.borrow_mut() = interrupt.clone();
-        self.connect(interrupt)?;
-        let [machine, root, folder] = self.make_folder(interrupt)?;
-        let leave = self.removal(&root, &folder);
-        let mut session = Session { runner: String::new(), root, folder, puts: 0, _leave: leave };
-        let done = self.install(&mut session, &machine, interrupt);
-        // What was sent is removed with the target, whether all went well or not.
-        *self.session.borrow_mut() = Some(session);
-        done
+        if self.session.borrow().is_none() {
+            self.connect(interrupt)?;
+            let [machine, root, folder] = self.make_folder(interrupt)?;
+            let _leave = self.removal(&root, &folder);
+            let (runner, libraries) = (String::new(), vec![]);
+            let session = Session { machine, root, folder, runner, loads: false, libraries, puts: 0, _leave };
+            // What is sent is removed with the target, whether all goes well or not.
+            *self.session.borrow_mut() = Some(session);
+        }
+        let mut borrowed = self.session.borrow_mut();
+        let session = borrowed.as_mut().ok_or_else(|| self.not_open())?;
+        let places = self.find_libraries(session, engines, interrupt)?;
+        if session.runner.is_empty() || !(engines.is_empty() || session.loads) {
+            self.install(session, engines, interrupt)?;
+        }
+        places.into_iter().try_for_each(|(asked, given, place)| {
+            let path = match place {
+                Place::Here(file) => self.bring(session, &file, interrupt)?,
+                Place::There(path) => path,
+            };
+            session.libraries.push(Library { asked, given, path });
+            Ok(())
+        })
+    }
+
+    fn engine(&self, asked: &EngineChoice) -> EngineChoice {
+        let borrowed = self.session.borrow();
+        let known = borrowed.iter().flat_map(|session| &session.libraries).find(|l| l.asked == *asked);
+        EngineChoice {
+            library: known.map(|known| known.path.clone()).or(asked.library.clone()),
+            name: asked.name.clone(),
+        }
+    }
+
+    fn library(&self, there: String) -> String {
+        let borrowed = self.session.borrow();
+        let Some(session) = borrowed.as_ref() else { return there };
+        // Workers may see the folder of all sessions under another path than its shell.
+        let is_it =
+            |path: &str| path == there || there.ends_with(path.trim_start_matches(session.root.as_str()));
+        let known = session.libraries.iter().find(|known| is_it(&known.path));
+        known.map_or(there, |known| known.given.clone())
     }
 
     fn check(&self, interrupt: &Interrupt) -> Result<()> {
@@ -296,14 +344,55 @@ impl<S: Shell> Target for Remote<S> {
 }
 
 impl<S: Shell> Remote<S> {
+    /// Where the libraries are that were given for engines, but for those that workers find already.
+    fn find_libraries(
+        &self,
+        session: &Session,
+        engines: &[EngineChoice],
+        interrupt: &Interrupt,
+    ) -> Result<Vec<(EngineChoice, String, Place)>> {
+        let mut places = vec![];
+        for asked in engines.iter().filter(|asked| !session.libraries.iter().any(|l| l.asked == **asked)) {
+            let Some(given) = asked.library.as_ref().or(self.options.libraries.get(&asked.name)) else {
+                continue;
+            };
+            let is_there = |path: &str| self.is_there(path, interrupt);
+            let place = library::find(&asked.name, given, &session.machine, is_there);
+            let place = place.map_err(|e| e.context(format!("target {}", self.name())))?;
+            places.push((asked.clone(), given.clone(), place));
+        }
+        Ok(places)
+    }
+
+    fn is_there(&self, path: &str, interrupt: &Interrupt) -> Result<bool> {
+        let script = format!("if [ -e {} ]; then echo yes; fi", quote(path));
+        Ok(!self.explain(self.short(&script, interrupt), "look there")?.is_empty())
+    }
+
+    /// Sends a library; gives its path there, which ends in the file's own name.
+    fn bring(&self, session: &mut Session, file: &Path, interrupt: &Interrupt) -> Result<String> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = format!("{}/library-{}", session.folder, session.libraries.len() + 1);
+        self.push(session, &folder, &[(name.clone(), file.to_owned())], interrupt)?;
+        Ok(format!("{folder}/{name}"))
+    }
+
     /// Sends the program and checks that it runs.
-    fn install(&self, session: &mut Session, machine: &str, interrupt: &Interrupt) -> Result<()> {
+    fn install(&self, session: &mut Session, engines: &[EngineChoice], interrupt: &Interrupt) -> Result<()> {
         let named = |e: Error| e.context(format!("target {}", self.name()));
-        let runner = runner::find(self.options.runner.as_deref(), machine).map_err(named)?;
+        let is_there = |path: &str| self.is_there(path, interrupt);
+        let loads = engines.first().map(|engine| runner::Loads { engine: &engine.name, is_there: &is_there });
+        let runner = runner::find(self.options.runner.as_deref(), &session.machine, loads.as_ref());
+        let runner = runner.map_err(named)?;
+        session.loads = loads.is_some();
         // By the name of its folder the program, and so the record, knows how it was built.
         let profile = runner.parent().and_then(Path::file_name).and_then(|name| name.to_str());
         let profile = profile.filter(|name| ["debug", "release"].contains(name)).unwrap_or("unknown");
-        let folder = format!("{}/{profile}", session.folder);
+        // Another program may be there, from when no library was needed.
+        let folder = match session.loads {
+            true => format!("{}/loads/{profile}", session.folder),
+            false => format!("{}/{profile}", session.folder),
+        };
         self.push(session, &folder, &[("oplat".into(), runner.clone())], interrupt)?;
         session.runner = format!("{folder}/oplat");
         let said = self.short(&format!("{} --version", quote(&session.runner)), interrupt);
@@ -315,9 +404,10 @@ impl<S: Shell> Remote<S> {
             }
             Ok(_) => Ok(()),
             Err(Failed::Script(_, why)) => Err(Error::input(format!(
-                "target {}: {} doesn't run there: {why}; use a static build, or a `folder` where programs may run",
+                "target {}: {} doesn't run there: {why}; use {} build, or a `folder` where programs may run",
                 self.name(),
-                runner.display()
+                runner.display(),
+                if session.loads { "another" } else { "a static" }
             ))),
             Err(failed) => self.explain(Err(failed), "try the program"),
         }

@@ -1,9 +1,9 @@
 //! The program for the device: which file it is, and whether the device's processor can run it.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::own;
+use crate::elf::Elf;
 use crate::error::{Error, Result};
 
 /// A kind of processor that oplat can be built for.
@@ -55,40 +55,72 @@ const ARCHITECTURES: [Architecture; 5] = [
     },
 ];
 
+/// An engine whose library the program is to load on the device.
+pub(super) struct Loads<'a> {
+    pub engine: &'a str,
+    /// Whether the device has a file of this path, as the loader that a program needs.
+    pub is_there: &'a dyn Fn(&str) -> Result<bool>,
+}
+
+impl Loads<'_> {
+    /// Whether the program can load a library there, which a static one can't.
+    fn can(&self, program: &Elf) -> Result<bool> {
+        program.loader.as_deref().map_or(Ok(false), self.is_there)
+    }
+}
+
 /// The program to push to a device whose `uname -m` says `machine`: the one that was named, or one that was built
-/// for it and lies where cargo puts it, or beside this program as `oplat-ARCHITECTURE`, or this program itself.
+/// for it and lies where cargo puts it, or beside this program as `oplat-ARCHITECTURE`, or this program itself. Of those that
+/// were not named, one that can load a library where an engine has one.
 ///
 /// Fails, before anything is pushed, if there is none or if the device can't run it.
-pub(super) fn find(named: Option<&Path>, machine: &str) -> Result<PathBuf> {
+pub(super) fn find(named: Option<&Path>, machine: &str, loads: Option<&Loads>) -> Result<PathBuf> {
     let Some(&Architecture { name, elf, triples, .. }) = architecture(machine) else {
         return Err(Error::input(format!(
             "the device's processor is {machine:?}, for which there is no oplat"
         )));
     };
+    let dynamic = triples.iter().find(|triple| triple.contains("-gnu")).unwrap_or(&name);
+    let build_dynamic = format!(
+        "`cross build --release --target {dynamic}` makes one for boards (docs/engines.md has other ways, and Android's)"
+    );
     if let Some(path) = named {
-        let built_for = elf_machine(path)?;
-        if built_for != elf {
-            return Err(Error::input(format!(
-                "--runner {}: it is for {}, and the device is {name}; build it for {}",
-                path.display(),
-                name_of(built_for),
-                triples.first().unwrap_or(&name)
-            )));
+        let program = program(path)?;
+        let wrong = |what: String| Err(Error::input(format!("--runner {}: {what}", path.display())));
+        if program.machine != elf {
+            let (is, triple) = (name_of(program.machine), triples.first().unwrap_or(&name));
+            return wrong(format!("it is for {is}, and the device is {name}; build it for {triple}"));
         }
-        return Ok(path.to_path_buf());
+        return match (loads, &program.loader) {
+            (Some(loads), None) => wrong(format!(
+                "it is linked statically and can't load the library of engine {}: {build_dynamic}",
+                loads.engine
+            )),
+            (Some(loads), Some(loader)) if !loads.can(&program)? => {
+                wrong(format!("it needs {loader}, which isn't on the device: {build_dynamic}"))
+            }
+            _ => Ok(path.to_path_buf()),
+        };
     }
     let own = own::path().ok();
-    let found = candidates(own.as_deref(), name, triples)
-        .into_iter()
-        .chain(own::for_others().ok())
-        .find(|path| path.is_file() && elf_machine(path).is_ok_and(|built_for| built_for == elf));
-    found.ok_or_else(|| {
-        let triple = triples.first().unwrap_or(&name);
-        Error::input(format!(
-            "there is no oplat for {name} here: `cross build --release --target {triple}` makes one (README has \
-             other ways), or name one with --runner"
-        ))
-    })
+    for path in candidates(own.as_deref(), name, triples).into_iter().chain(own::for_others().ok()) {
+        let Ok(program) = program(&path) else { continue };
+        if program.machine == elf && loads.map_or(Ok(true), |loads| loads.can(&program))? {
+            return Ok(path);
+        }
+    }
+    Err(Error::input(match loads {
+        Some(loads) => format!(
+            "there is no oplat for {name} here that can load the library of engine {} (a static one can't): \
+             {build_dynamic}, or name one with --runner",
+            loads.engine
+        ),
+        None => format!(
+            "there is no oplat for {name} here: `cross build --release --target {}` makes one (README has other ways), or \
+             name one with --runner",
+            triples.first().unwrap_or(&name)
+        ),
+    }))
 }
 
 /// Where programs for this architecture may be, the best first, if it isn't what runs here.
@@ -110,33 +142,49 @@ fn architecture(machine: &str) -> Option<&'static Architecture> {
     exact.or_else(|| ARCHITECTURES.iter().find(begins))
 }
 
-fn name_of(elf: u16) -> String {
+/// Whether a device whose `uname -m` says `machine` runs what is for this processor.
+pub(super) fn runs(machine: &str, elf: u16) -> bool {
+    architecture(machine).is_some_and(|known| known.elf == elf)
+}
+
+/// What the architecture of a device is called whose `uname -m` says `machine`.
+pub(super) fn called(machine: &str) -> &str {
+    architecture(machine).map_or(machine, |known| known.name)
+}
+
+pub(super) fn name_of(elf: u16) -> String {
     let known = ARCHITECTURES.iter().find(|known| known.elf == elf);
     known.map_or_else(|| format!("processor {elf}"), |known| known.name.to_owned())
 }
 
-/// For which processor a Linux program was built, by its ELF header.
-fn elf_machine(path: &Path) -> Result<u16> {
-    let mut head = [0; 20];
-    let mut file = std::fs::File::open(path).map_err(|e| Error::file("read", path, &e))?;
-    let read = file.read_exact(&mut head);
-    match (read, head) {
-        (Ok(()), [0x7f, b'E', b'L', b'F', _, order, .., low, high]) => {
-            Ok(if order == 2 { u16::from_be_bytes([low, high]) } else { u16::from_le_bytes([low, high]) })
+/// What the header of a Linux program says.
+fn program(path: &Path) -> Result<Elf> {
+    Elf::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => {
+            Error::input(format!("{}: it is no Linux program; name one with --runner", path.display()))
         }
-        _ => Err(Error::input(format!("{}: it is no Linux program; name one with --runner", path.display()))),
-    }
+        _ => Error::file("read", path, &e),
+    })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn elf(folder: &Path, name: &str, machine: u16) -> PathBuf {
-        let mut head = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
-        head.resize(18, 0);
-        head.extend(machine.to_le_bytes());
-        head.resize(64, 0);
+    /// A file with the header of a program, which needs the loader if there is one.
+    pub fn elf(folder: &Path, name: &str, machine: u16, loader: Option<&str>) -> PathBuf {
+        let mut head = vec![0; 120];
+        let mut put = |at: usize, bytes: &[u8]| head[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, &[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+        put(18, &machine.to_le_bytes());
+        if let Some(loader) = loader {
+            // Where the table begins, how long an entry is, and that there is one: type, place and length.
+            for (at, value) in [(32, 64), (54, 56), (56, 1), (64, 3), (72, 120)] {
+                put(at, &[value]);
+            }
+            put(96, &[loader.len() as u8]);
+            head.extend(loader.as_bytes());
+        }
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         std::fs::write(&path, head).expect("written");
@@ -146,18 +194,18 @@ mod tests {
     #[test]
     fn a_program_for_another_processor_is_refused_with_what_to_build() {
         let folder = tempfile::tempdir().expect("temp");
-        let x86 = elf(folder.path(), "oplat", 62);
-        assert_eq!(find(Some(&x86), "x86_64").expect("the same"), x86);
-        let error = find(Some(&x86), "aarch64").expect_err("another");
+        let x86 = elf(folder.path(), "oplat", 62, None);
+        assert_eq!(find(Some(&x86), "x86_64", None).expect("the same"), x86);
+        let error = find(Some(&x86), "aarch64", None).expect_err("another");
         assert!(
             error.message.contains("x86-64") && error.message.contains("aarch64-unknown-linux-musl"),
             "{error}"
         );
-        let arm = elf(folder.path(), "arm", 183);
+        let arm = elf(folder.path(), "arm", 183, None);
         for machine in ["aarch64", "arm64", "armv8", "aarch64_be"] {
-            assert!(find(Some(&arm), machine).is_ok(), "{machine}");
+            assert!(find(Some(&arm), machine, None).is_ok(), "{machine}");
         }
-        assert!(find(Some(&arm), "armv7l").is_err() && find(Some(&arm), "armv8l").is_err());
+        assert!(find(Some(&arm), "armv7l", None).is_err() && find(Some(&arm), "armv8l", None).is_err());
     }
 
     #[test]
@@ -165,9 +213,30 @@ mod tests {
         let folder = tempfile::tempdir().expect("temp");
         let text = folder.path().join("oplat");
         std::fs::write(&text, "#!/bin/sh").expect("written");
-        assert!(find(Some(&text), "aarch64").expect_err("a script").message.contains("no Linux program"));
-        assert!(find(Some(&folder.path().join("none")), "aarch64").is_err());
-        assert!(find(None, "vax").expect_err("a vax").message.contains("vax"));
+        assert!(
+            find(Some(&text), "aarch64", None).expect_err("a script").message.contains("no Linux program")
+        );
+        assert!(find(Some(&folder.path().join("none")), "aarch64", None).is_err());
+        assert!(find(None, "vax", None).expect_err("a vax").message.contains("vax"));
+    }
+
+    #[test]
+    fn a_library_is_loaded_by_a_program_whose_loader_is_there() {
+        let folder = tempfile::tempdir().expect("temp");
+        let still = elf(folder.path(), "static", 183, None);
+        let [board, android] = ["/lib/ld-linux-aarch64.so.1", "/system/bin/linker64"]
+            .map(|l| elf(folder.path(), &l[1..], 183, Some(l)));
+        let is_there = |path: &str| Ok(path.starts_with("/lib/"));
+        let loads = Loads { engine: "ort", is_there: &is_there };
+        let with = |path: &Path| find(Some(path), "aarch64", Some(&loads));
+        assert_eq!(with(&board).expect("it can"), board);
+        let told = |path| with(path).expect_err("it can't").message;
+        assert!(told(&still).contains("linked statically and can't load the library of engine ort"));
+        assert!(told(&still).contains("--target aarch64-unknown-linux-gnu"));
+        assert!(told(&android).contains("/system/bin/linker64, which isn't on the device"));
+        assert!(find(Some(&still), "aarch64", None).is_ok(), "nothing is to be loaded");
+        let none = find(None, "riscv64", Some(&loads)).expect_err("none is here").message;
+        assert!(none.contains("that can load the library of engine ort"), "{none}");
     }
 
     #[test]

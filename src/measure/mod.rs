@@ -224,7 +224,7 @@ pub fn measure(
 
 /// What a target is like now, with the CPUs that a measurement of one thread would use.
 pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> Result<record::Environment> {
-    target.open(interrupt)?;
+    target.open(&[], interrupt)?;
     Ok(MachineClient::start(cpus, 1, target, interrupt)?.finish(&[]))
 }
 
@@ -272,7 +272,9 @@ fn measure_by(
     }
     let started = SystemTime::now();
     progress.phase("reaching the target");
-    target.open(interrupt)?;
+    let engines: Vec<EngineChoice> =
+        with_library(measurement)?.into_iter().map(|engine| engine.choice.clone()).collect();
+    target.open(&engines, interrupt)?;
     let mut machine =
         MachineClient::start(measurement.cpus.as_deref(), measurement.load.threads, target, interrupt)?;
     if let Some(earlier) = earlier {
@@ -313,17 +315,12 @@ fn check_engines(
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let mut seen: Vec<&PlannedEngine> = vec![];
-    for engine in measurement.variants.iter().map(|v| &v.engine) {
-        if seen.contains(&engine) || !engines::named(&engine.choice.name)?.has_library() {
-            continue;
-        }
-        seen.push(engine);
+    for engine in with_library(measurement)? {
         let failed = |what: String| Error::input(format!("engine {}: {what}", engine.label));
         let mut worker = target.start(interrupt)?;
-        match worker.ask(&Request::Engine(engine.choice.clone()), LOADING) {
+        match worker.ask(&Request::Engine(target.engine(&engine.choice)), LOADING) {
             Ok(Reply::Engine(found)) => {
-                let library = found.library.unwrap_or_default();
+                let library = found.library.map(|there| target.library(there)).unwrap_or_default();
                 let sha256: String = found.sha256.unwrap_or_default().chars().take(12).collect();
                 let (label, name, version) = (&engine.label, found.name, found.version);
                 progress.note(&format!("{label} is {name} {version}: {library} (SHA-256 {sha256}…)"));
@@ -339,6 +336,17 @@ fn check_engines(
         }
     }
     Ok(())
+}
+
+/// The engines that load a library, each once.
+fn with_library(measurement: &Measurement) -> Result<Vec<&PlannedEngine>> {
+    let mut all: Vec<&PlannedEngine> = vec![];
+    for engine in measurement.variants.iter().map(|v| &v.engine) {
+        if !all.contains(&engine) && engines::named(&engine.choice.name)?.has_library() {
+            all.push(engine);
+        }
+    }
+    Ok(all)
 }
 
 /// How long a library may take to be loaded.

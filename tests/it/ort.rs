@@ -7,7 +7,7 @@ use oplat::engines;
 use crate::support;
 
 /// The library's file, or none, which is said aloud.
-fn library() -> Option<String> {
+pub fn library() -> Option<String> {
     let ort = engines::named("ort").expect("an engine");
     match ort.open(None) {
         Ok(engine) => engine.library,

@@ -337,6 +337,80 @@ fn targets_are_described_or_told_how_to_be_reached() {
     assert!(printed.contains("check the name"), "{printed}");
 }
 
+#[test]
+fn a_library_is_pushed_once_and_its_record_says_which_it_is() {
+    let Some(library) = crate::ort::library() else { return };
+    // What the board would find by itself is none.
+    let board = Board::new("export ORT_DYLIB_PATH=/nowhere");
+    let lab = board.path("lab.yaml");
+    std::fs::write(
+        &lab,
+        format!("targets:\n  pi: {{ target: ssh:board, libraries: {{ ort: {library:?} }} }}\n"),
+    )
+    .expect("written");
+    let lab = lab.to_str().expect("UTF-8");
+    let given = format!("tract,ort={library}");
+    let mut sent = vec![];
+    for target in [
+        &["--target", "ssh:board", "--engine", &given][..],
+        &["--target", "pi", "--lab", lab, "--engine", "tract,ort"],
+    ] {
+        let output = board.profile("record.json", &[target, &["--forks", "1", "--keep"]].concat());
+        assert!(output.status.success(), "{}", told(&output));
+        assert!(told(&output).contains("ONNX Runtime") && told(&output).contains(&library));
+        let record = board.record("record.json");
+        let engine = &record.engines[1];
+        assert_eq!(engine.library.as_deref(), Some(library.as_str()), "not a path of the session's");
+        let sha256 = engine.sha256.clone().expect("a hash");
+        assert!(board.left().iter().any(|kept| kept.ends_with(&sha256)), "{:?}", board.left());
+        assert!(record.variants.iter().all(|v| v.error.is_none() && v.latency.is_some()));
+        sent.push(board.asked().matches(PUSH).count());
+    }
+    // The program, the library, and one model for each engine that has the same hash.
+    assert_eq!(sent, [3, 3]);
+}
+
+/// The header of a program for this machine, or another, that is linked statically.
+fn header(board: &Board, name: &str, machine: Option<u16>) -> String {
+    let mut head = std::fs::read(env!("CARGO_BIN_EXE_oplat")).expect("a program")[..64].to_vec();
+    // It has no parts, so none that names a loader.
+    head[56..58].fill(0);
+    if let Some(machine) = machine {
+        head[18..20].copy_from_slice(&machine.to_le_bytes());
+    }
+    std::fs::create_dir_all(board.path(name).parent().expect("a folder")).expect("made");
+    std::fs::write(board.path(name), head).expect("written");
+    board.path(name).display().to_string()
+}
+
+#[test]
+fn an_engine_that_cannot_be_loaded_there_is_refused_before_anything_is_pushed() {
+    // The board has this machine's files, but for one.
+    let board = Board::new(r#"line=$(printf '%s' "$line" | sed 's/other[.]so/gone.so/g')"#);
+    let fits = format!("ort={}", header(&board, "fits.so", None));
+    let other = format!("ort={}", header(&board, "other.so", Some(243)));
+    let absent = format!("ort={}", board.path("none.so").display());
+    let still = header(&board, "oplat-static", None);
+    for (more, remedy) in [
+        (&["--engine", &other][..], "it is for riscv64, and the device is"),
+        (&["--engine", &absent], "no such file here or on the device"),
+        (&["--engine", &fits, "--runner", &still], "can't load the library of engine ort: `cross build"),
+        (&["--engine", "tract,ort", "--runner", &still], "linked statically"),
+    ] {
+        let output = board.profile("record.json", &[&["--target", "ssh:board"], more].concat());
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {}", told(&output));
+        assert!(told(&output).contains(remedy), "{}", told(&output));
+        assert_eq!(told(&output).lines().filter(|line| line.starts_with("oplat: ")).count(), 1);
+        assert!(!board.asked().contains(PUSH) && board.left().is_empty(), "{more:?}");
+    }
+    // A path on the device is left to the device, which is asked whether it has it.
+    let there = header(&board, "cache/there.so", Some(243));
+    let output =
+        board.profile("record.json", &["--target", "ssh:board", "--engine", &format!("ort={there}")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("there.so") && !told(&output).contains("riscv64"), "{}", told(&output));
+}
+
 /// The program for another processor, and the launcher that runs it here.
 fn emulated() -> (String, Vec<String>) {
     let var = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by .ci/aarch64"));

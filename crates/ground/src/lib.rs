@@ -1,6 +1,7 @@
 //! What the whole program stands on: nothing here knows of models, engines or devices.
 
 pub mod cleanup;
+pub mod elf;
 pub mod error;
 pub mod escape;
 pub mod figures;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use oplat_engine::at;
+use oplat_ground::elf::Elf;
 use oplat_ground::error::{Error, Result};
 use oplat_ground::protocol::Failure;
 use oplat_ground::record::Engine;
@@ -124,8 +125,10 @@ pub fn load(given: Option<&Path>) -> std::result::Result<Engine, Failure> {
 }
 
 fn load_from(path: &Path) -> std::result::Result<Engine, String> {
-    if cfg!(target_feature = "crt-static") {
-        return Err("this program is linked statically and can't load ONNX Runtime: use a dynamic build (see docs/devices.md)".into());
+    if Elf::is_running_static() {
+        return Err("this program is linked statically and can't load a library: use one that isn't (docs/engines.md says how \
+                    to build it)"
+            .into());
     }
     let named = |what: &str| format!("{}: {what}", path.display());
     let path = path.canonicalize().map_err(|e| named(&e.to_string()))?;

@@ -74,7 +74,8 @@ impl Session<'_, '_> {
 
     fn cold_start(&mut self, fork: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
-        let loaded = client.load(self.load(variant), self.patience(variant, 0))?;
+        let mut loaded = client.load(self.load(variant), self.patience(variant, 0))?;
+        loaded.engine.library = loaded.engine.library.map(|there| self.machine.target().library(there));
         let raw = &mut self.raw.variants[variant];
         if !raw.has_ops(&loaded) {
             return Err(ClientError::Other(OTHER_OPS.into()));
@@ -107,7 +108,7 @@ impl Session<'_, '_> {
         Load {
             model: self.files.model(variant),
             data: self.files.data(variant),
-            engine: Some(planned.engine.choice.clone()),
+            engine: Some(self.machine.target().engine(&planned.engine.choice)),
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: planned.knobs.clone(),
