@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use oplat::protocol::{Load, Reply, Request};
+use oplat::protocol::{EngineChoice, Load, Reply, Request};
 use oplat::record::Record;
 use tempfile::TempDir;
 
@@ -422,7 +422,7 @@ fn emulated() -> (String, Vec<String>) {
 }
 
 /// The outputs of a model as a worker that is started so computes them.
-fn outputs(words: &[String], model: &str) -> Vec<f64> {
+fn outputs(words: &[String], model: &str, engine: Option<&EngineChoice>) -> Vec<f64> {
     use std::io::{BufRead, BufReader, Write};
     let folder = TempDir::new().expect("temp");
     let file = folder.path().join("outputs");
@@ -434,7 +434,7 @@ fn outputs(words: &[String], model: &str) -> Vec<f64> {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let load = Load { model: model.into(), seed: 1, ..Load::default() };
+    let load = Load { model: model.into(), engine: engine.cloned(), seed: 1, ..Load::default() };
     let mut requests = child.stdin.take().expect("a pipe");
     for request in [Request::Load(load), Request::Outputs { file: file.display().to_string() }] {
         writeln!(requests, "{}", serde_json::to_string(&request).expect("JSON")).expect("written");
@@ -458,13 +458,68 @@ fn both_architectures_compute_the_same_to_one_in_ten_thousand() {
         ["siren", "act_zoo", "fanout_silu", "if_branches", "encoder_gelu_erf", "minidet_silu", "minidet_mish"]
     {
         let model = path(name).display().to_string();
-        let (here, there) = (outputs(&own, &model), outputs(&other, &model));
-        assert_eq!(here.len(), there.len(), "{name}");
-        assert!(here.iter().any(|x| *x != 0.0), "{name}: nothing to compare");
-        let scale = here.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
-        let off = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0_f64, f64::max);
-        println!("{name}: {} outputs, off by {:.1e} of the largest", here.len(), off / scale);
-        assert!(off <= 1e-4 * scale, "{name}: off by {off} where the largest is {scale}");
+        same(name, &outputs(&own, &model, None), &outputs(&other, &model, None), 1e-4);
+    }
+}
+
+/// Fails unless the outputs of both architectures differ by no more than this part of the largest.
+fn same(name: &str, here: &[f64], there: &[f64], most: f64) {
+    assert_eq!(here.len(), there.len(), "{name}");
+    assert!(here.iter().any(|x| *x != 0.0), "{name}: nothing to compare");
+    let scale = here.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+    let off = here.iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0_f64, f64::max);
+    println!("{name}: {} outputs, off by {:.1e} of the largest", here.len(), off / scale);
+    assert!(off <= most * scale, "{name}: off by {off} where the largest is {scale}");
+}
+
+/// ONNX Runtime with the library of the other architecture.
+fn emulated_library() -> String {
+    std::env::var("OPLAT_AARCH64_LIBRARY").expect("it is set by .ci/aarch64")
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime for aarch64, a program that loads it, and qemu: .ci/aarch64 runs it"]
+fn onnx_runtime_computes_the_same_on_both_architectures() {
+    let engine = |library| Some(EngineChoice { name: "ort".into(), library: Some(library) });
+    let (_, other) = emulated();
+    let own = [env!("CARGO_BIN_EXE_oplat").to_owned()];
+    let here = engine(crate::ort::library().expect("a library for this machine"));
+    let there = engine(emulated_library());
+    for name in ["siren", "fanout_silu", "if_branches", "encoder_gelu_erf", "minidet_silu", "minidet_mish"] {
+        let model = path(name).display().to_string();
+        let there = outputs(&other, &model, there.as_ref());
+        same(name, &outputs(&own, &model, here.as_ref()), &there, 1e-5);
+    }
+}
+
+#[test]
+#[ignore = "needs ONNX Runtime for aarch64, a program that loads it, and qemu: .ci/aarch64 runs it"]
+fn onnx_runtime_ties_its_operators_to_sites_on_another_architecture() {
+    let (launcher, _) = emulated();
+    let folder = TempDir::new().expect("temp");
+    let saved = folder.path().join("record.json");
+    let model = path("minidet_silu").display().to_string();
+    let (target, engine) = (format!("cmd:{launcher}"), format!("ort={}", emulated_library()));
+    let output = Command::new(env!("CARGO_BIN_EXE_oplat"))
+        .args(["profile", &model, "--act", "hard_swish", "--forks", "1", "--time", "20s"])
+        .args(["--target", &target, "--engine", &engine, "--save"])
+        .arg(&saved)
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", told(&output));
+    let record: Record = serde_json::from_slice(&std::fs::read(&saved).expect("kept")).expect("a record");
+    assert_eq!(record.environment.arch, "aarch64");
+    assert_eq!(record.engine.library.as_deref(), Some(emulated_library().as_str()));
+    let with_sites = record.variants.iter().filter(|v| !v.sites.is_empty());
+    assert!(with_sites.clone().count() >= 2, "the original and the swap have sites");
+    for variant in with_sites {
+        assert!(variant.error.is_none() && variant.profiled.is_some(), "{}", variant.name);
+        for site in &variant.sites {
+            let node = &site.node;
+            let is_tied =
+                variant.ops.iter().any(|op| op.site.as_ref() == Some(node) || op.folded.contains(node));
+            assert!(is_tied, "{}: no operator is of {node}", variant.name);
+        }
     }
 }
 
