@@ -328,9 +328,9 @@ impl<S: Shell> Target for Remote<S> {
     fn start(&self, interrupt: &Interrupt) -> Result<Box<dyn Worker>> {
         let borrowed = self.session.borrow();
         let session = borrowed.as_ref().ok_or_else(|| self.not_open())?;
-        // That its folder is used shows in the folder's time.
+        // That its folder is used shows in the folder's time. What a worker leaves behind goes with that folder.
         let script = format!(
-            "cd {} && touch . && RUST_LIB_BACKTRACE=0 {} worker --leash",
+            "cd {} && touch . && TMPDIR=\"$PWD\" RUST_LIB_BACKTRACE=0 {} worker --leash",
             quote(&session.folder),
             quote(&session.runner)
         );

@@ -366,6 +366,8 @@ fn a_library_is_pushed_once_and_its_record_says_which_it_is() {
         assert!(record.variants.iter().all(|v| v.error.is_none() && v.latency.is_some()));
         sent.push(board.asked().matches(PUSH).count());
     }
+    // Nothing is told to its maker, and nothing is left for that.
+    assert!(!board.path("cache/Microsoft").exists(), "telemetry");
     // The program, the library, and one model for each engine that has the same hash.
     assert_eq!(sent, [3, 3]);
 }

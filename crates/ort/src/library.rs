@@ -17,6 +17,10 @@ use oplat_ground::record::Engine;
 /// The oldest version that this program can use, as `Cargo.toml` asks for it.
 const OLDEST: &str = "1.22";
 
+/// Keeps the library from reporting to its maker, with threads and files of its own: it looks for this when it is loaded, and
+/// what its API can switch off is less.
+const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
 /// Step of the clock of its profiles, ns.
 const CLOCK_NS: u64 = 1000;
 
@@ -132,6 +136,8 @@ fn load_from(path: &Path) -> std::result::Result<Engine, String> {
     }
     let named = |what: &str| format!("{}: {what}", path.display());
     let path = path.canonicalize().map_err(|e| named(&e.to_string()))?;
+    // SAFETY: other threads of this process, if there are any yet, only wait for requests and don't look at its environment.
+    unsafe { std::env::set_var(NO_TELEMETRY, "1") };
     let builder = ort::init_from(&path).map_err(|e| {
         let why = format!("{e}; ONNX Runtime {OLDEST} or newer for {} is needed", std::env::consts::ARCH);
         named(&at::one_line(&why))
