@@ -139,7 +139,9 @@ fn load_from(path: &Path) -> std::result::Result<Engine, String> {
     // SAFETY: other threads of this process, if there are any yet, only wait for requests and don't look at its environment.
     unsafe { std::env::set_var(NO_TELEMETRY, "1") };
     let builder = ort::init_from(&path).map_err(|e| {
-        let why = format!("{e}; ONNX Runtime {OLDEST} or newer for {} is needed", std::env::consts::ARCH);
+        // A library for Linux is none for Android.
+        let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+        let why = format!("{e}; ONNX Runtime {OLDEST} or newer for {system} on {processor} is needed");
         named(&at::one_line(&why))
     })?;
     builder.with_name("oplat").with_telemetry(false).commit();
