@@ -192,8 +192,9 @@ impl Worker {
     fn solos(&mut self, solos: &Solos) -> Result<Reply, Failure> {
         (self.model, self.solos) = (None, None);
         set_up(&solos.cpus, solos.denormals)?;
+        let engine = engine(solos.engine.as_ref().map(|e| e.name.as_str()))?;
         let (runner, ready) =
-            engine(None)?.solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
+            engine.solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
         self.solos = Some(runner);
         Ok(Reply::Solos(ready))
     }

@@ -4,12 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use super::claims;
 use super::figures::{self, interval};
-use super::plan::{Effort, Plan};
-use super::session::{Raw, RawRow};
+use super::plan::{Effort, Plan, Planned};
+use super::session::{Raw, RawEngine, RawRow};
 use crate::environment;
-use crate::protocol::Solo;
-use crate::record::bench::{Bench, Growth, LeftOut, Memcpy, Row, SCHEMA, Settings, Turns};
-use crate::record::{Environment, Lowering};
+use crate::record::bench::{Bench, Claim, Growth, LeftOut, Memcpy, Row, SCHEMA, Settings, Turns};
+use crate::record::{Engine, Environment};
 use crate::units;
 
 /// Bytes of a float.
@@ -27,17 +26,19 @@ pub fn record(
 ) -> Bench {
     let settings = settings(plan, &raw, elapsed);
     let warnings = warnings(plan, &raw, environment.timer_ns);
-    let planned = || plan.solos.iter().zip(&raw.rows);
+    let planned = || plan.rows.iter().zip(&raw.rows);
     let memcpy: Vec<Memcpy> = planned()
-        .filter(|(solo, _)| solo.activation.is_none())
-        .filter_map(|(solo, row)| copy(solo, row, plan.confidence))
+        .filter(|(planned, _)| planned.solo.activation.is_none())
+        .filter_map(|(planned, row)| copy(plan, planned, row))
         .collect();
     let mut rows: Vec<Row> =
-        planned().filter_map(|(solo, measured)| row(solo, measured, plan.confidence)).collect();
+        planned().filter_map(|(planned, measured)| row(plan, planned, measured)).collect();
     relate(&mut rows, &memcpy, plan.confidence);
-    let left_out = planned().filter_map(|(solo, row)| {
+    let engines = engines(plan, &raw);
+    let left_out = planned().filter_map(|(Planned { engine, solo }, row)| {
         Some(LeftOut {
             activation: solo.activation.clone()?,
+            engine: plan.label(*engine),
             lowering: solo.lowering,
             elements: solo.elements(),
             reason: row.ready.error.clone()?,
@@ -49,15 +50,33 @@ pub fn record(
         started_at: environment::rfc3339(started),
         command: plan.command.clone(),
         growth: growth(&rows, plan.confidence),
-        claims: claims::claims(&rows, &plan.lowerings, raw.operator_ns, plan.confidence),
+        claims: claims_of(plan, &raw, &rows),
         left_out: left_out.collect(),
-        engine: raw.engine,
+        engine: engines.first().cloned().unwrap_or_default(),
+        engines: if engines.len() > 1 { engines } else { vec![] },
         environment,
         settings,
         memcpy,
         rows,
         warnings,
     }
+}
+
+/// The engines as they described themselves, under the labels that rows have.
+fn engines(plan: &Plan, raw: &Raw) -> Vec<Engine> {
+    let engine = |(at, raw): (usize, &RawEngine)| Engine { id: plan.label(at), ..raw.engine.clone() };
+    raw.engines.iter().enumerate().map(engine).collect()
+}
+
+/// What the study says, in each engine by itself.
+fn claims_of(plan: &Plan, raw: &Raw, rows: &[Row]) -> Vec<Claim> {
+    let in_engine = |(at, engine): (usize, &RawEngine)| {
+        let label = plan.label(at);
+        let rows: Vec<Row> = rows.iter().filter(|row| row.engine == label).cloned().collect();
+        let claims = claims::claims(&rows, &plan.lowerings, engine.operator_ns, plan.confidence);
+        claims.into_iter().map(|claim| Claim { engine: label.clone(), ..claim }).collect::<Vec<_>>()
+    };
+    raw.engines.iter().enumerate().flat_map(in_engine).collect()
 }
 
 fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
@@ -80,7 +99,8 @@ fn settings(plan: &Plan, raw: &Raw, elapsed: Duration) -> Settings {
         inputs: "standard normal".into(),
         cache_bytes: raw.cache_bytes,
         clock_ns: raw.clock_ns,
-        operator_ns: raw.operator_ns,
+        operator_ns: raw.engines.iter().find_map(|engine| engine.operator_ns),
+        run_ns: raw.engines.iter().find_map(|engine| engine.run_ns),
         interrupted: raw.ended.is_some(),
     }
 }
@@ -90,10 +110,11 @@ fn rounds(row: &RawRow) -> Vec<usize> {
     row.turns.forks.iter().map(Vec::len).filter(|&rounds| rounds > 0).collect()
 }
 
-fn copy(solo: &Solo, row: &RawRow, confidence: f64) -> Option<Memcpy> {
+fn copy(plan: &Plan, Planned { engine, solo }: &Planned, row: &RawRow) -> Option<Memcpy> {
     let elements = solo.elements();
-    let time = figures::per_element(&row.turns, elements, confidence)?;
+    let time = figures::per_element(&row.turns, elements, plan.confidence)?;
     Some(Memcpy {
+        engine: plan.label(*engine),
         elements,
         ns_per_element: time.point,
         interval: interval(&time),
@@ -103,13 +124,15 @@ fn copy(solo: &Solo, row: &RawRow, confidence: f64) -> Option<Memcpy> {
 }
 
 /// A row without its ratios to others; `None` for a copy and for what couldn't be measured.
-fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64) -> Option<Row> {
+fn row(plan: &Plan, Planned { engine, solo }: &Planned, raw: &RawRow) -> Option<Row> {
+    let RawRow { ready, turns, in_place } = raw;
     let elements = solo.elements();
     let activation = solo.activation.clone()?;
-    let time = figures::per_element(turns, elements, confidence)?;
+    let time = figures::per_element(turns, elements, plan.confidence)?;
     let bytes = (FLOAT * (elements + ready.output_elements)) as f64;
     Some(Row {
         activation,
+        engine: plan.label(*engine),
         lowering: solo.lowering,
         elements,
         shape: solo.shape.clone(),
@@ -120,6 +143,8 @@ fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64)
         memcpy_interval: None,
         ratio_to_relu: None,
         relu_interval: None,
+        across: None,
+        across_interval: None,
         kernel: kernel(&ready.plain_ops, ready.isa.is_some()),
         isa: ready.isa.clone(),
         ops: ready.ops.clone(),
@@ -127,6 +152,7 @@ fn row(solo: &Solo, RawRow { ready, turns, in_place }: &RawRow, confidence: f64)
         output_bytes: ready.output_bytes,
         scratch_bytes: ready.scratch_bytes,
         output: ready.output,
+        largest_error: ready.largest_error,
         forwards: forwards(turns),
         turns: turns.clone(),
         in_place: in_place.clone(),
@@ -146,22 +172,25 @@ fn kernel(ops: &[String], own: bool) -> String {
     }
 }
 
-/// Works out the ratios to the copy and to relu of the same size (and lowering, where relu has it).
+/// Works out the ratios to the copy and to relu of the same size and engine (and lowering, where relu has it), and to the same
+/// in the first engine.
 fn relate(rows: &mut [Row], memcpy: &[Memcpy], confidence: f64) {
-    let relus: Vec<(u64, Lowering, Turns)> = rows
-        .iter()
-        .filter(|r| r.activation == "relu")
-        .map(|r| (r.elements, r.lowering, r.turns.clone()))
-        .collect();
+    let all = rows.to_vec();
+    let first_engine = all.first().map_or("", |row| &row.engine);
     for row in rows {
-        let copy = memcpy.iter().find(|copy| copy.elements == row.elements).map(|copy| &copy.turns);
+        let copy = memcpy.iter().find(|copy| copy.elements == row.elements && copy.engine == row.engine);
+        let of_size = || all.iter().filter(|other| other.elements == row.elements);
+        let mut relus = of_size().filter(|r| r.activation == "relu" && r.engine == row.engine);
         // Of the same lowering, if there is one; else the first.
-        let mut of_size = relus.iter().filter(|(elements, ..)| *elements == row.elements);
-        let first = of_size.clone().next();
-        let relu =
-            of_size.find(|(_, lowering, _)| *lowering == row.lowering).or(first).map(|(.., turns)| turns);
+        let first = relus.clone().next();
+        let relu = relus.find(|relu| relu.lowering == row.lowering).or(first);
+        let same = |other: &&Row| other.activation == row.activation && other.lowering == row.lowering;
+        let counterpart = of_size().find(|other| other.engine == first_engine && same(other));
         let against = |base: Option<&Turns>| figures::ratio(&row.turns, base?, confidence);
-        let (to_copy, to_relu) = (against(copy), against(relu));
+        let (to_copy, to_relu) = (against(copy.map(|c| &c.turns)), against(relu.map(|r| &r.turns)));
+        let across = counterpart.filter(|_| row.engine != first_engine);
+        let across = against(across.map(|other| &other.turns));
+        (row.across, row.across_interval) = (across.map(|e| e.point), across.as_ref().and_then(interval));
         (row.ratio_to_memcpy, row.memcpy_interval) =
             (to_copy.map(|e| e.point), to_copy.as_ref().and_then(interval));
         (row.ratio_to_relu, row.relu_interval) =
@@ -173,7 +202,9 @@ fn relate(rows: &mut [Row], memcpy: &[Memcpy], confidence: f64) {
 fn growth(rows: &[Row], confidence: f64) -> Vec<Growth> {
     let Some(smallest) = rows.iter().map(|row| row.elements).min() else { return vec![] };
     let largest = |row: &&Row| {
-        let same = |other: &&Row| other.activation == row.activation && other.lowering == row.lowering;
+        let same = |other: &&Row| {
+            (&other.activation, &other.engine, other.lowering) == (&row.activation, &row.engine, row.lowering)
+        };
         rows.iter().filter(same).max_by_key(|other| other.elements)
     };
     let of = |row: &Row| {
@@ -181,6 +212,7 @@ fn growth(rows: &[Row], confidence: f64) -> Vec<Growth> {
         let ratio = figures::ratio(&to.turns, &row.turns, confidence)?;
         Some(Growth {
             activation: row.activation.clone(),
+            engine: row.engine.clone(),
             lowering: row.lowering,
             from_elements: row.elements,
             to_elements: to.elements,
@@ -203,8 +235,8 @@ fn warnings(plan: &Plan, raw: &Raw, timer_ns: u64) -> Vec<String> {
     let is_short = |row: &RawRow| {
         row.turns.forks.iter().flatten().min().is_some_and(|&shortest| shortest < STEPS * timer_ns)
     };
-    let short = plan.solos.iter().zip(&raw.rows).filter(|(_, row)| is_short(row));
-    let short: Vec<String> = short.map(|(solo, _)| solo.to_string()).collect();
+    let short = raw.rows.iter().enumerate().filter(|(_, row)| is_short(row));
+    let short: Vec<String> = short.map(|(at, _)| plan.name(at)).collect();
     if let Some(first) = short.first() {
         let rows = match short.len() {
             1 => first.clone(),
@@ -221,11 +253,13 @@ fn warnings(plan: &Plan, raw: &Raw, timer_ns: u64) -> Vec<String> {
 pub(super) mod tests {
     use super::super::figures::tests::turns;
     use super::*;
+    use crate::record::Lowering;
     use crate::record::bench::Values;
 
     pub fn row(activation: &str, lowering: Lowering, elements: u64) -> Row {
         Row {
             activation: activation.into(),
+            engine: String::new(),
             lowering,
             elements,
             shape: vec![1, elements as usize],
@@ -236,13 +270,16 @@ pub(super) mod tests {
             memcpy_interval: None,
             ratio_to_relu: None,
             relu_interval: None,
+            across: None,
+            across_interval: None,
             kernel: String::new(),
             isa: None,
             ops: vec![],
             output_elements: elements,
-            output_bytes: 0,
-            scratch_bytes: 0,
+            output_bytes: None,
+            scratch_bytes: None,
             output: Values::default(),
+            largest_error: None,
             forwards: 0,
             turns: Turns::default(),
             in_place: None,
@@ -262,6 +299,7 @@ pub(super) mod tests {
             timed("mish", 64, 8000),
         ];
         let copy = Memcpy {
+            engine: String::new(),
             elements: 64,
             ns_per_element: 1.0,
             interval: None,
@@ -276,6 +314,34 @@ pub(super) mod tests {
         let growth = growth(&rows, 0.99);
         assert_eq!(growth.len(), 2);
         assert!((growth[1].ratio - 80.0 / 9.0).abs() < 1e-2 && growth[1].linear == 8.0);
+    }
+
+    #[test]
+    fn engines_are_related_to_their_own_and_across_to_the_first() {
+        let timed = |activation: &str, engine: &str, ns| Row {
+            engine: engine.into(),
+            turns: turns(ns, &[100, 102, 98]),
+            ..row(activation, Lowering::Exported, 8)
+        };
+        let mut rows = vec![
+            timed("relu", "tract", 200),
+            timed("relu", "ort", 400),
+            timed("mish", "tract", 800),
+            timed("mish", "ort", 1200),
+        ];
+        let copy = |engine: &str, ns| Memcpy {
+            engine: engine.into(),
+            elements: 8,
+            ns_per_element: 1.0,
+            interval: None,
+            gb_per_s: 8.0,
+            turns: turns(ns, &[100, 102, 98]),
+        };
+        relate(&mut rows, &[copy("tract", 100), copy("ort", 300)], 0.99);
+        let near = |figure: Option<f64>, expected: f64| (figure.unwrap() / expected - 1.0).abs() < 1e-2;
+        assert!(near(rows[3].ratio_to_relu, 3.0) && near(rows[3].ratio_to_memcpy, 4.0), "{rows:?}");
+        assert!(near(rows[1].across, 2.0) && near(rows[3].across, 1.5), "{rows:?}");
+        assert!(rows[0].across.is_none() && rows[2].across.is_none());
     }
 
     #[test]

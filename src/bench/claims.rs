@@ -78,7 +78,8 @@ impl<'r> Table<'r> {
                 let verdict = all_of(&findings);
                 let figures: Vec<String> = telling(findings, verdict).chain(missing).collect();
                 let (claim, lowering) = (claim.into(), self.lowering);
-                claims.push(Claim { claim, lowering, verdict, figures: figures.join("; ") });
+                let figures = figures.join("; ");
+                claims.push(Claim { claim, engine: String::new(), lowering, verdict, figures });
             }
         };
         tried("Mish is the dearest", self.each(|size| self.dearest(size)), self.missing());

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::activation::{Activation, kinds};
 use crate::error::Result;
+use crate::experiment::planned_engines;
+use crate::measure::PlannedEngine;
 use crate::record::Denormals;
 use crate::swap::Lowering;
 use crate::yaml;
@@ -21,6 +23,8 @@ pub struct Config {
     pub about: Option<String>,
     pub activations: Option<Activations>,
     pub lowerings: Option<Vec<Lowering>>,
+    #[serde(deserialize_with = "some_engines")]
+    pub engines: Option<Vec<PlannedEngine>>,
     /// Numbers of elements.
     pub sizes: Option<Vec<u64>>,
     /// Forwards of each row in all; goes before `time`.
@@ -56,6 +60,7 @@ impl Config {
             about: self.about.or(others.about),
             activations: self.activations.or(others.activations),
             lowerings: self.lowerings.or(others.lowerings),
+            engines: self.engines.or(others.engines),
             sizes: self.sizes.or(others.sizes),
             forwards,
             time: self.time.or(others.time),
@@ -131,6 +136,11 @@ impl<'de> Deserialize<'de> for Named {
     }
 }
 
+fn some_engines<'de, D: Deserializer<'de>>(names: D) -> Result<Option<Vec<PlannedEngine>>, D::Error> {
+    let names = Vec::<String>::deserialize(names)?;
+    planned_engines(&names).map(Some).map_err(|e| de::Error::custom(e.message))
+}
+
 fn some_cpus<'de, D: Deserializer<'de>>(cpus: D) -> Result<Option<String>, D::Error> {
     struct Cpus;
     impl de::Visitor<'_> for Cpus {
@@ -158,12 +168,14 @@ mod tests {
     #[test]
     fn a_file_says_what_flags_say() {
         let text = "about: x\nactivations: [relu, mish, ReLU, leaky_relu:0.2]\nlowerings: [kernel]\n\
-                    sizes: [1152, 9216]\nforwards: 100000\ntime: 10s\nforks: 4\nseed: 3\ndenormals: flush\n\
+                    engines: [tract, ort=lib.so]\nsizes: [1152, 9216]\nforwards: 100000\ntime: 10s\nforks: 4\nseed: 3\ndenormals: flush\n\
                     in_place: true\nisa: avx2\ncpus: 0,1\ntarget: local\n";
         let config = Config::parse(text, "b.yaml").unwrap();
         let names: Vec<String> =
             config.activations.as_ref().unwrap().0.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["relu", "mish", "leaky_relu:0.2"]);
+        let engines: Vec<&str> = config.engines.iter().flatten().map(|e| e.label.as_str()).collect();
+        assert_eq!(engines, ["tract", "ort"]);
         assert_eq!(config.time, Some(Duration::from_secs(10)));
         assert_eq!((config.sizes.as_deref(), config.in_place), (Some(&[1152, 9216][..]), Some(true)));
         let all = Config::parse("activations: all\n", "b.yaml").unwrap().activations.unwrap();
@@ -178,7 +190,7 @@ mod tests {
         assert_eq!((config.forwards, config.in_place), (Some(100_000), Some(true)));
         let plan = crate::bench::Plan::new(config, vec![]).unwrap();
         // A copy, and seven in both lowerings, at three sizes.
-        assert_eq!(plan.solos.len(), 3 * (1 + 7 * 2));
+        assert_eq!(plan.rows.len(), 3 * (1 + 7 * 2));
     }
 
     #[test]
@@ -200,6 +212,7 @@ mod tests {
             ("lowerings: [kernels]\n", "unknown word `kernels`"),
             ("time: 40\n", "line 1, column 7: time: give a number and a unit"),
             ("sizes: [-3]\n", "line 1"),
+            ("engines: [onnx]\n", "there is no engine onnx"),
         ] {
             let error = Config::parse(text, "b.yaml").unwrap_err();
             assert!(error.message.contains("b.yaml, line") && error.message.contains(told), "{error}");

@@ -5,8 +5,8 @@
 //! rounds, both lowerings, intervals over processes.
 //!
 //! `config` is what can be asked for, `plan` what that comes to, `session` the measurement as it happens, `figures` its
-//! statistics, `claims` what they say of the study, `assemble` the record of it all. One worker process is one fork and
-//! holds all rows. They take turns in random order, round by round, so that every ratio is paired within a process.
+//! statistics, `claims` what they say of the study, `assemble` the record of it all. One worker process of each
+//! engine is one fork, and holds all rows of its engine. They take turns in random order, round by round, so that every ratio is paired within a process.
 //! What is timed, and in which state the caches are, is up to the engine's backend: its `solo` module says so.
 
 mod assemble;
@@ -25,7 +25,7 @@ pub use plan::{Effort, Plan};
 
 use crate::device::Target;
 use crate::error::{Error, Result};
-use crate::measure::{Interrupt, MachineClient, Progress};
+use crate::measure::{self, Interrupt, MachineClient, Progress};
 use crate::record::bench::Bench;
 
 /// Measures what is planned and makes the record of it.
@@ -39,10 +39,12 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Result<Bench> {
     let (started, began) = (SystemTime::now(), Instant::now());
-    target.open(&[], interrupt)?;
+    measure::reach(plan.engines.iter(), target, interrupt)?;
+    measure::check_engines(plan.engines.iter(), target, progress, interrupt)?;
     let machine = MachineClient::start(plan.cpus.as_deref(), 1, target, interrupt)?;
     let raw = session::run(plan, machine.cpus(), target, progress, interrupt)?;
-    let environment = machine.finish(&raw.engine.isa);
+    let isa = raw.engines.first().map_or(&[][..], |engine| &engine.engine.isa);
+    let environment = machine.finish(isa);
     Ok(assemble::record(plan, raw, environment, started, began.elapsed()))
 }
 

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::config::Config;
 use crate::activation::Activation;
+use crate::engine::Backend;
 use crate::error::{Error, Result};
+use crate::measure::PlannedEngine;
 use crate::protocol::Solo;
 use crate::record::Denormals;
-use crate::swap::{self, Lowering};
-use crate::{limits, zoo};
+use crate::swap::Lowering;
+use crate::{engines, limits, zoo};
 
 /// The network whose shapes are measured where none are given.
 const NETWORK: &str = "yolov5s";
@@ -31,8 +33,10 @@ const ISAS: [&str; 4] = ["portable", "avx2", "avx512", "neon"];
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub command: Vec<String>,
-    /// By size; of each size a copy first, then relu if it isn't among the others anyway.
-    pub solos: Vec<Solo>,
+    /// The engines, each of which runs all of it; never empty.
+    pub engines: Vec<PlannedEngine>,
+    /// By size; of each size copies first, then relu if it isn't among the others anyway; each in one engine after the other.
+    pub rows: Vec<Planned>,
     /// The lowerings that are asked for.
     pub lowerings: Vec<Lowering>,
     pub effort: Effort,
@@ -43,6 +47,14 @@ pub struct Plan {
     pub in_place: bool,
     pub isa: Option<String>,
     pub confidence: f64,
+}
+
+/// A row: an activation on its own, or a copy, in an engine.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Index among the engines.
+    pub engine: usize,
+    pub solo: Solo,
 }
 
 /// How much is measured.
@@ -73,7 +85,9 @@ impl Plan {
                 "there is nothing to measure: activations, lowerings and sizes each need an entry",
             ));
         }
-        let rows = (activations.len() as u64).saturating_mul((lowerings.len() * shapes.len()) as u64);
+        let engines = config.engines.unwrap_or_else(|| vec![PlannedEngine::default()]);
+        let each = (lowerings.len() * shapes.len() * engines.len()) as u64;
+        let rows = (activations.len() as u64).saturating_mul(each);
         limits::check(rows, limits::BENCH_ROWS, "rows").map_err(|e| e.context("the bench"))?;
         let effort = match (config.forwards, config.time) {
             (Some(n), _) if n == 0 || n > limits::BENCH_FORWARDS => {
@@ -96,7 +110,8 @@ impl Plan {
         }
         Ok(Self {
             command,
-            solos: solos(&activations, &lowerings, &shapes),
+            rows: rows_of(&activations, &lowerings, &shapes, &engines)?,
+            engines,
             lowerings,
             effort,
             forks: config.forks.unwrap_or(FORKS),
@@ -107,6 +122,33 @@ impl Plan {
             isa: config.isa,
             confidence: CONFIDENCE,
         })
+    }
+}
+
+impl Plan {
+    /// What rows and records call an engine: nothing where there is only one.
+    pub fn label(&self, engine: usize) -> String {
+        let label = self.engines.get(engine).filter(|_| self.engines.len() > 1);
+        label.map_or_else(String::new, |engine| engine.label.clone())
+    }
+
+    /// What messages call a row: `mish, kernel, 1,152 elements in ort`.
+    pub fn name(&self, row: usize) -> String {
+        let Planned { engine, solo } = &self.rows[row];
+        match self.label(*engine) {
+            label if label.is_empty() => solo.to_string(),
+            label => format!("{solo} in {label}"),
+        }
+    }
+
+    /// The rows of an engine, by index.
+    pub fn of_engine(&self, engine: usize) -> Vec<usize> {
+        (0..self.rows.len()).filter(|&row| self.rows[row].engine == engine).collect()
+    }
+
+    /// A row's index among those of its engine.
+    pub fn place(&self, row: usize) -> usize {
+        self.rows[..row].iter().filter(|other| other.engine == self.rows[row].engine).count()
     }
 }
 
@@ -131,14 +173,21 @@ fn feature_map(elements: usize) -> Vec<usize> {
 }
 
 /// The rows: sizes ascending, each once.
-fn solos(activations: &[Activation], lowerings: &[Lowering], shapes: &[Vec<usize>]) -> Vec<Solo> {
+fn rows_of(
+    activations: &[Activation],
+    lowerings: &[Lowering],
+    shapes: &[Vec<usize>],
+    engines: &[PlannedEngine],
+) -> Result<Vec<Planned>> {
+    let backends = engines.iter().map(|engine| engines::named(&engine.choice.name));
+    let backends = backends.collect::<Result<Vec<_>>>()?;
     let elements = |shape: &[usize]| shape.iter().product::<usize>();
     let mut shapes: Vec<&Vec<usize>> = shapes.iter().collect();
     shapes.sort_by_key(|shape| elements(shape));
     shapes.dedup_by_key(|shape| elements(shape));
     let is_relu = |a: &Activation| a.kind.name == "relu";
     let relu = Activation::parse("relu").ok().filter(|_| !activations.iter().any(is_relu));
-    let mut solos = vec![];
+    let mut rows = vec![];
     for shape in shapes {
         let solo = |activation: Option<&Activation>, lowering: Lowering| Solo {
             activation: activation.map(ToString::to_string),
@@ -149,15 +198,23 @@ fn solos(activations: &[Activation], lowerings: &[Lowering], shapes: &[Vec<usize
                 None => shape.clone(),
             },
         };
-        solos.push(solo(None, Lowering::Exported));
+        let copy = solo(None, Lowering::Exported);
+        rows.extend((0..backends.len()).map(|engine| Planned { engine, solo: copy.clone() }));
         for activation in relu.iter().chain(activations) {
-            let kernel = swap::has_kernel(activation) || !lowerings.contains(&Lowering::Exported);
-            for lowering in lowerings.iter().filter(|&&lowering| lowering == Lowering::Exported || kernel) {
-                solos.push(solo(Some(activation), *lowering));
+            for &lowering in lowerings {
+                let solo = solo(Some(activation), lowering);
+                // An activation without a kernel is measured once in either lowering.
+                let is_made = |backend: &dyn Backend| {
+                    lowering == Lowering::Exported
+                        || backend.times_kernel(activation)
+                        || !lowerings.contains(&Lowering::Exported)
+                };
+                let made = backends.iter().enumerate().filter(|(_, backend)| is_made(**backend));
+                rows.extend(made.map(|(engine, _)| Planned { engine, solo: solo.clone() }));
             }
         }
     }
-    solos
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -181,7 +238,7 @@ mod tests {
                 None => format!("copy  {elements}"),
             }
         };
-        plan.solos.iter().map(name).collect()
+        plan.rows.iter().map(|row| name(&row.solo)).collect()
     }
 
     #[test]
@@ -212,12 +269,35 @@ mod tests {
     #[test]
     fn the_default_sweep_is_a_real_networks() {
         let plan = Plan::new(Config::default(), vec![]).unwrap();
-        let mut sizes: Vec<u64> = plan.solos.iter().map(Solo::elements).collect();
+        let mut sizes: Vec<u64> = plan.rows.iter().map(|row| row.solo.elements()).collect();
         sizes.dedup();
         // yolov5s at 640: 32 channels of 320 by 320 down to 512 of 20 by 20, and half as many of each.
         assert_eq!(sizes, [102_400, 204_800, 409_600, 819_200, 1_638_400, 3_276_800]);
-        assert_eq!(plan.solos.last().map(|s| s.shape.clone()), Some(vec![1, 32, 320, 320]));
+        assert_eq!(plan.rows.last().map(|row| row.solo.shape.clone()), Some(vec![1, 32, 320, 320]));
         assert_eq!(plan.effort, Effort::Time(TIME));
+    }
+
+    #[test]
+    fn every_engine_has_a_copy_and_what_it_can_run_side_by_side() {
+        let engines = crate::experiment::planned_engines(&["tract".to_owned(), "ort".to_owned()]).unwrap();
+        let plan = Plan::new(Config { engines: Some(engines), ..config(&["mish"], &[8]) }, vec![]).unwrap();
+        let rows: Vec<String> = (0..plan.rows.len()).map(|row| plan.name(row)).collect();
+        assert_eq!(
+            rows,
+            [
+                "memcpy of 8 elements in tract",
+                "memcpy of 8 elements in ort",
+                "relu, exported, 8 elements in tract",
+                "relu, exported, 8 elements in ort",
+                // ONNX Runtime merges ReLU, so that it gets no kernel there.
+                "relu, kernel, 8 elements in tract",
+                "mish, exported, 8 elements in tract",
+                "mish, exported, 8 elements in ort",
+                "mish, kernel, 8 elements in tract",
+                "mish, kernel, 8 elements in ort",
+            ]
+        );
+        assert_eq!((plan.of_engine(1), plan.place(8)), (vec![1, 3, 6, 8], 3));
     }
 
     #[test]
@@ -239,7 +319,8 @@ mod tests {
     fn what_needs_no_rows_and_columns_has_none() {
         let plan = Plan::new(config(&["maxout", "softmax"], &[64]), vec![]).unwrap();
         let shape = |name: &str| {
-            plan.solos.iter().find(|s| s.activation.as_deref() == Some(name)).map(|s| s.shape.clone())
+            let solos = plan.rows.iter().map(|row| &row.solo);
+            solos.into_iter().find(|s| s.activation.as_deref() == Some(name)).map(|s| s.shape.clone())
         };
         assert_eq!(shape("maxout"), Some(vec![1, 64]));
         assert_eq!(shape("softmax"), Some(vec![1, 4, 4, 4]));

@@ -7,7 +7,7 @@ use super::plan::{Effort, Plan};
 use crate::device::{Lost, Target, Worker};
 use crate::error::{Error, Result};
 use crate::measure::{self, Interrupt, Progress};
-use crate::protocol::{Failure, Reply, Request, SoloReady, Solos};
+use crate::protocol::{Failure, Reply, Request, SoloReady, Solos, SolosReady};
 use crate::record::Engine;
 use crate::record::bench::{InPlace, Turns};
 use crate::stats::median_high;
@@ -39,16 +39,23 @@ const EXCHANGE: Duration = Duration::from_micros(200);
 
 /// What was measured.
 pub struct Raw {
-    pub engine: Engine,
+    /// As planned, each as it describes itself.
+    pub engines: Vec<RawEngine>,
     pub cache_bytes: Option<u64>,
     pub clock_ns: u64,
-    pub operator_ns: Option<f64>,
     /// By row, as planned.
     pub rows: Vec<RawRow>,
     /// Forks that are complete.
     pub forks: usize,
     /// Why the measurement ended early, if it did.
     pub ended: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct RawEngine {
+    pub engine: Engine,
+    pub operator_ns: Option<f64>,
+    pub run_ns: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,11 +76,10 @@ pub fn run(
     interrupt: &Interrupt,
 ) -> Result<Raw> {
     let raw = Raw {
-        engine: Engine::default(),
+        engines: vec![RawEngine::default(); plan.engines.len()],
         cache_bytes: None,
         clock_ns: 0,
-        operator_ns: None,
-        rows: vec![],
+        rows: vec![RawRow::default(); plan.rows.len()],
         forks: 0,
         ended: None,
     };
@@ -131,9 +137,11 @@ enum Stop {
 impl Session<'_> {
     fn fork(&mut self, fork: usize) -> Result<(), Stop> {
         let started = Instant::now();
-        let mut worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
-        self.progress.phase("making activations ready");
-        self.make_ready(fork, &mut worker)?;
+        let mut workers = vec![];
+        for engine in 0..self.plan.engines.len() {
+            workers.push(self.ready_worker(fork, engine)?);
+        }
+        self.check_rows()?;
         if fork == 0 {
             self.schedule();
             self.loading = started.elapsed().min(USUAL_LOADING);
@@ -148,7 +156,7 @@ impl Session<'_> {
             self.progress.phase(&format!("round {} of {}", round + 1, self.rounds));
             let began = Instant::now();
             for index in measure::order(self.plan.seed, fork, round, &alive) {
-                self.turn(worker.as_mut(), index)?;
+                self.turn(&mut workers, index)?;
             }
             round += 1;
             cost = began.elapsed();
@@ -160,7 +168,7 @@ impl Session<'_> {
         self.raw.forks += 1;
         if fork + 1 == self.plan.forks && self.plan.in_place {
             for index in alive {
-                self.in_place(worker.as_mut(), index)?;
+                self.in_place(&mut workers, index)?;
             }
         }
         Ok(())
@@ -178,53 +186,83 @@ impl Session<'_> {
         rows.filter(|(_, row)| row.ready.error.is_none()).map(|(i, _)| i).collect()
     }
 
-    /// Has the worker make all rows ready. A worker that ends at a row is replaced by one that leaves this row out.
-    fn make_ready(&mut self, fork: usize, worker: &mut Box<dyn Worker>) -> Result<(), Stop> {
+    /// A worker of an engine that has made all of its rows ready. One that ends at a row is replaced by one that leaves this row
+    /// out.
+    fn ready_worker(&mut self, fork: usize, engine: usize) -> Result<Box<dyn Worker>, Stop> {
         const WHAT: &str = "making activations ready";
-        let ready = loop {
+        let rows = self.plan.of_engine(engine);
+        let label = self.plan.label(engine);
+        let what = if label.is_empty() { WHAT.to_owned() } else { format!("{WHAT} in {label}") };
+        self.progress.phase(&what);
+        loop {
+            let mut worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
+            let failed = |(place, row)| Some((place, self.failed.get(row)?.clone()));
             let request = Request::Solos(Solos {
-                solos: self.plan.solos.clone(),
-                failed: self.failed.clone(),
+                engine: Some(self.target.engine(&self.plan.engines[engine].choice)),
+                solos: rows.iter().map(|&row| self.plan.rows[row].solo.clone()).collect(),
+                failed: rows.iter().enumerate().filter_map(failed).collect(),
                 isa: self.plan.isa.clone(),
                 survey: fork == 0,
                 seed: self.plan.seed,
                 cpus: self.cpus.to_vec(),
                 denormals: self.plan.denormals,
             });
-            match self.answer(worker.as_mut(), &request, Duration::from_secs(300), WHAT)? {
-                Ok(Reply::Solos(ready)) if ready.solos.len() == self.plan.solos.len() => break ready,
+            match self.answer(worker.as_mut(), &request, Duration::from_secs(300), &what)? {
+                Ok(Reply::Solos(ready)) if ready.solos.len() == rows.len() => {
+                    self.take(fork, engine, &rows, ready)?;
+                    return Ok(worker);
+                }
                 Ok(other) => return Err(unexpected(&other)),
-                Err(failure) => match failure.solo {
-                    Some(index) if !self.failed.contains_key(&index) => {
-                        self.failed.insert(index, failure.message);
-                        *worker = self.target.start(self.interrupt).map_err(Stop::Refused)?;
+                Err(failure) => match failure.solo.and_then(|place| rows.get(place)) {
+                    Some(row) if !self.failed.contains_key(row) => {
+                        self.failed.insert(*row, failure.message);
                     }
-                    _ => return Err(refused(WHAT, failure)),
+                    _ => return Err(refused(&what, failure)),
                 },
             }
-        };
-        if fork > 0 {
-            for (row, new) in self.raw.rows.iter_mut().zip(ready.solos) {
-                if row.ready.error.is_none() && (new.error.is_some() || new.ops != row.ready.ops) {
-                    return Err(Stop::Lost("the engine made other operators than in the first fork".into()));
-                }
-                row.turns.forks.push(vec![]);
-            }
-            return Ok(());
         }
-        (self.raw.engine, self.raw.cache_bytes) = (ready.engine, ready.cache_bytes);
-        (self.raw.clock_ns, self.raw.operator_ns) = (ready.clock_ns, ready.operator_ns);
-        let turns = Turns { forks: vec![vec![]], ..Turns::default() };
-        let row = |ready: SoloReady| RawRow { ready, turns: turns.clone(), in_place: None };
-        self.raw.rows = ready.solos.into_iter().map(row).collect();
-        let asked = self.plan.solos.iter().zip(&self.raw.rows).filter(|(solo, _)| solo.activation.is_some());
-        if asked.clone().all(|(_, row)| row.ready.error.is_some()) {
-            let (solo, row) = asked.into_iter().next().unzip();
-            let why = row.and_then(|row| row.ready.error.as_deref()).unwrap_or("no activation is given");
-            let name = solo.map_or_else(String::new, ToString::to_string);
-            return Err(Stop::Refused(Error::input(format!("nothing can be measured: {name}: {why}"))));
+    }
+
+    /// Takes what became of an engine's rows.
+    fn take(
+        &mut self,
+        fork: usize,
+        engine: usize,
+        rows: &[usize],
+        ready: SolosReady,
+    ) -> Result<(), Stop> {
+        let SolosReady { solos, cache_bytes, clock_ns, operator_ns, run_ns, engine: mut described } = ready;
+        described.library = described.library.map(|there| self.target.library(there));
+        for (&row, new) in rows.iter().zip(solos) {
+            let row = &mut self.raw.rows[row];
+            if fork == 0 {
+                row.ready = new;
+            } else if row.ready.error.is_none() && (new.error.is_some() || new.ops != row.ready.ops) {
+                return Err(Stop::Lost("the engine made other operators than in the first fork".into()));
+            }
+            row.turns.forks.push(vec![]);
+        }
+        if fork == 0 {
+            self.raw.engines[engine] = RawEngine { engine: described, operator_ns, run_ns };
+            if engine == 0 {
+                (self.raw.cache_bytes, self.raw.clock_ns) = (cache_bytes, clock_ns);
+            }
         }
         Ok(())
+    }
+
+    /// Fails where no activation at all can be measured.
+    fn check_rows(&self) -> Result<(), Stop> {
+        let planned = 0..self.plan.rows.len();
+        let mut asked = planned.filter(|&row| self.plan.rows[row].solo.activation.is_some());
+        if asked.clone().any(|row| self.raw.rows[row].ready.error.is_none()) {
+            return Ok(());
+        }
+        let first = asked.next();
+        let why = first.and_then(|row| self.raw.rows[row].ready.error.as_deref());
+        let why = why.unwrap_or("no activation is given");
+        let name = first.map_or_else(String::new, |row| self.plan.name(row));
+        Err(Stop::Refused(Error::input(format!("nothing can be measured: {name}: {why}"))))
     }
 
     /// Fixes batches, from what one of each row took.
@@ -285,12 +323,13 @@ impl Session<'_> {
         EXCHANGE + Duration::from_nanos(ready.batch_wall_ns.saturating_mul(forwards) / full)
     }
 
-    fn turn(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
+    fn turn(&mut self, workers: &mut [Box<dyn Worker>], index: usize) -> Result<(), Stop> {
         let Turns { batch, batches, .. } = self.raw.rows[index].turns;
         let patience = Duration::from_secs(20) + self.cost(index) * 20;
-        let what = self.plan.solos[index].to_string();
-        let request = Request::Batches { solo: index, batch, batches };
-        let batch_ns = match self.ask(worker, &request, patience, &what)? {
+        let what = self.plan.name(index);
+        let request = Request::Batches { solo: self.plan.place(index), batch, batches };
+        let worker = &mut workers[self.plan.rows[index].engine];
+        let batch_ns = match self.ask(worker.as_mut(), &request, patience, &what)? {
             Reply::Batches(answer) if answer.batch_ns.len() == batches as usize => answer.batch_ns,
             other => return Err(unexpected(&other)),
         };
@@ -302,8 +341,8 @@ impl Session<'_> {
     }
 
     /// The study's method: forwards in place. In the last fork alone, since every fork starts from the same numbers.
-    fn in_place(&mut self, worker: &mut dyn Worker, index: usize) -> Result<(), Stop> {
-        let solo = &self.plan.solos[index];
+    fn in_place(&mut self, workers: &mut [Box<dyn Worker>], index: usize) -> Result<(), Stop> {
+        let solo = &self.plan.rows[index].solo;
         let elements = solo.elements();
         let row = &self.raw.rows[index];
         if solo.activation.is_none() || row.ready.output_elements != elements {
@@ -314,15 +353,16 @@ impl Session<'_> {
             Effort::Forwards(n) => n,
             // As many as the rows have time for, if each had its share of it.
             Effort::Time(time) => {
-                let share = time.as_nanos() as f64 / self.plan.solos.len() as f64;
+                let share = time.as_nanos() as f64 / self.plan.rows.len() as f64;
                 ((share / fresh) as u64).clamp(1, STUDY)
             }
         };
-        let what = solo.to_string();
+        let what = self.plan.name(index);
         self.progress.phase(&format!("in place: {what}"));
         // Subnormal numbers can make it a hundred times slower.
         let expected = Duration::from_nanos((fresh * forwards as f64) as u64);
-        let request = Request::InPlace { solo: index, forwards };
+        let request = Request::InPlace { solo: self.plan.place(index), forwards };
+        let worker = workers[self.plan.rows[index].engine].as_mut();
         let answer = match self.ask(worker, &request, Duration::from_secs(60) + expected * 300, &what)? {
             Reply::InPlace(answer) => answer,
             other => return Err(unexpected(&other)),

@@ -108,6 +108,7 @@ impl Worker for Process {
                     cache_bytes: Some(1 << 20),
                     clock_ns: 20,
                     operator_ns: Some(50.0),
+                    run_ns: None,
                     engine: Default::default(),
                 }))
             }
@@ -180,7 +181,7 @@ fn a_round_gives_every_row_one_turn_in_an_order_of_its_own() {
     let world = World::default();
     let plan = plan(&["mish", "silu"], |config| config.forwards = Some(60));
     let bench = measured(&plan, &world).unwrap();
-    let rows = plan.solos.len();
+    let rows = plan.rows.len();
     let turns = world.turns.borrow();
     assert_eq!(turns.len(), rows * bench.settings.rounds.iter().sum::<usize>());
     let rounds: Vec<&[usize]> = turns.chunks(rows).collect();

@@ -28,6 +28,10 @@ pub struct Args {
     /// How an activation becomes operators: exported, kernel or both [default: both]
     #[arg(long, value_name = "LOWERING")]
     lowering: Option<Lowerings>,
+    /// The engines that compute all of it: `tract`, `ort` (ONNX Runtime, whose library is looked for) or `ort=LIBRARY`
+    /// [default: tract]
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE,…")]
+    engine: Vec<String>,
     /// Numbers of elements [default: those that yolov5s at 640 activates]
     #[arg(long, value_delimiter = ',', value_name = "N,…")]
     size: Vec<u64>,
@@ -108,10 +112,15 @@ fn read(path: &Path) -> Result<Config> {
 fn flags(args: Args) -> Result<Config> {
     let activations = Activations::parse(args.act.iter().map(String::as_str));
     let activations = activations.map_err(|e| e.context("--act"))?;
+    let engines = match args.engine.is_empty() {
+        true => vec![],
+        false => experiment::planned_engines(&args.engine).map_err(|e| e.context("--engine"))?,
+    };
     Ok(Config {
         about: None,
         activations: Some(activations).filter(|_| !args.act.is_empty()),
         lowerings: args.lowering.map(Lowerings::all),
+        engines: Some(engines).filter(|engines| !engines.is_empty()),
         sizes: Some(args.size).filter(|sizes| !sizes.is_empty()),
         forwards: args.forwards,
         time: args.time,

@@ -272,15 +272,14 @@ fn measure_by(
     }
     let started = SystemTime::now();
     progress.phase("reaching the target");
-    let engines: Vec<EngineChoice> =
-        with_library(measurement)?.into_iter().map(|engine| engine.choice.clone()).collect();
-    target.open(&engines, interrupt)?;
+    let engines = || measurement.variants.iter().map(|variant| &variant.engine);
+    reach(engines(), target, interrupt)?;
     let mut machine =
         MachineClient::start(measurement.cpus.as_deref(), measurement.load.threads, target, interrupt)?;
     if let Some(earlier) = earlier {
         resume::same_cpus(earlier, machine.cpus())?;
     }
-    check_engines(measurement, target, progress, interrupt)?;
+    check_engines(engines(), target, progress, interrupt)?;
     let groups = match earlier {
         Some(_) => vec![measurement.clone()],
         None => groups::split(measurement, machine.available_bytes()),
@@ -308,14 +307,25 @@ fn measure_by(
     Ok(record)
 }
 
+/// Makes ready for workers what they need on the target, libraries of engines among it.
+pub fn reach<'e>(
+    engines: impl Iterator<Item = &'e PlannedEngine>,
+    target: &dyn Target,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let engines: Vec<EngineChoice> =
+        with_library(engines)?.into_iter().map(|engine| engine.choice.clone()).collect();
+    target.open(&engines, interrupt)
+}
+
 /// Fails before anything is measured if an engine's library isn't on the target or can't be loaded; else tells which it is.
-fn check_engines(
-    measurement: &Measurement,
+pub fn check_engines<'e>(
+    engines: impl Iterator<Item = &'e PlannedEngine>,
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    for engine in with_library(measurement)? {
+    for engine in with_library(engines)? {
         let failed = |what: String| Error::input(format!("engine {}: {what}", engine.label));
         let mut worker = target.start(interrupt)?;
         match worker.ask(&Request::Engine(target.engine(&engine.choice)), LOADING) {
@@ -339,9 +349,9 @@ fn check_engines(
 }
 
 /// The engines that load a library, each once.
-fn with_library(measurement: &Measurement) -> Result<Vec<&PlannedEngine>> {
+fn with_library<'e>(engines: impl Iterator<Item = &'e PlannedEngine>) -> Result<Vec<&'e PlannedEngine>> {
     let mut all: Vec<&PlannedEngine> = vec![];
-    for engine in measurement.variants.iter().map(|v| &v.engine) {
+    for engine in engines {
         if !all.contains(&engine) && engines::named(&engine.choice.name)?.has_library() {
             all.push(engine);
         }

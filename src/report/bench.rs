@@ -1,12 +1,13 @@
 //! Activations on their own, for people: a table for each size, how time and memory grow with the size, what the
 //! study's method does to its data, and whether the study's claims hold here.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use super::grid::Grid;
 use super::header;
 use super::section::Section;
-use crate::record::Denormals;
+use crate::record::{Denormals, Lowering};
 use crate::record::bench::{Bench, Claim, Memcpy, Row, Values, Verdict};
 use crate::units;
 
@@ -15,8 +16,8 @@ pub fn sections(bench: &Bench) -> Vec<Section> {
     let mut sections = vec![head(bench)];
     for elements in sizes(bench) {
         let rows: Vec<&Row> = bench.rows.iter().filter(|row| row.elements == elements).collect();
-        let copy = bench.memcpy.iter().find(|copy| copy.elements == elements);
-        sections.push(size(&rows, copy.filter(|_| timed), timed));
+        let copies: Vec<&Memcpy> = bench.memcpy.iter().filter(|copy| copy.elements == elements).collect();
+        sections.push(size(bench, &rows, &copies, timed));
     }
     sections.push(notes(bench, timed));
     sections.push(growth(bench, timed));
@@ -43,6 +44,8 @@ fn head(bench: &Bench) -> Section {
         1 => "1 activation on its own, f32".to_owned(),
         n => format!("{n} activations on their own, f32"),
     };
+    let engines = if bench.engines.is_empty() { from_ref(&bench.engine) } else { &bench.engines };
+    let engines = engines.iter().map(header::engine).collect::<Vec<_>>().join(" and ");
     let effort = format!(
         "{}, {}",
         units::count(settings.forks, "fork"),
@@ -63,47 +66,80 @@ fn head(bench: &Bench) -> Section {
             .to_owned()
     });
     Section::plain()
-        .line([what, header::engine(&bench.engine), place, effort].join(" | "))
+        .line([what, engines, place, effort].join(" | "))
         .line(inputs)
         .warnings(warnings.cloned())
         .lines(emulated)
 }
 
 /// The rows of one size.
-fn size(rows: &[&Row], copy: Option<&Memcpy>, timed: bool) -> Section {
+fn size(bench: &Bench, rows: &[&Row], copies: &[&Memcpy], timed: bool) -> Section {
     let Some(first) = rows.first() else { return Section::plain() };
     let mut title =
         format!("{} ({})", units::count(first.elements as usize, "element"), units::shape(&first.shape));
-    if let Some(copy) = copy {
+    let copy = |copy: &&Memcpy| {
         let time = time(copy.ns_per_element, copy.interval);
-        title += &format!(": memcpy {time} ns/element, {} GB/s", figure(copy.gb_per_s));
+        let engine = in_engine(&copy.engine);
+        format!("memcpy{engine} {time} ns/element, {} GB/s", figure(copy.gb_per_s))
+    };
+    let copies: Vec<String> = copies.iter().filter(|_| timed).map(copy).collect();
+    if !copies.is_empty() {
+        title += &format!(": {}", copies.join("; "));
     }
-    let mut grid = Grid::new()
-        .name("activation")
-        .name("lowering")
-        .number("ns/element")
-        .number("GB/s")
-        .number("x relu")
-        .number("x memcpy")
-        .number("scratch\nkB")
-        .name("computed by");
+    let across = bench.engines.first().map(|engine| format!("x {}", engine.id));
+    let errors = bench.rows.iter().any(|row| row.largest_error.is_some());
+    let mut grid = named(bench).number("ns/element").number("GB/s").number("x relu").number("x memcpy");
+    if let Some(across) = &across {
+        grid = grid.number(across);
+    }
+    grid = grid.number("scratch\nkB");
+    if errors {
+        grid = grid.number("largest\nerror");
+    }
+    grid = grid.name("computed by");
     for row in rows {
         let known = |text: String| if timed { text } else { String::new() };
-        grid.row([
-            row.activation.clone(),
-            row.lowering.to_string(),
-            known(time(row.ns_per_element, row.interval)),
-            known(figure(row.gb_per_s)),
-            known(row.ratio_to_relu.map_or("-".into(), figure)),
-            known(row.ratio_to_memcpy.map_or("-".into(), figure)),
-            kilobytes(row.scratch_bytes),
-            match &row.isa {
-                Some(isa) => format!("{} {isa}", row.kernel),
-                None => row.kernel.clone(),
-            },
-        ]);
+        let ratio = |ratio: Option<f64>| known(ratio.map_or("-".into(), figure));
+        let mut cells = names(bench, &row.activation, row.lowering, &row.engine);
+        cells.push(known(time(row.ns_per_element, row.interval)));
+        cells.push(known(figure(row.gb_per_s)));
+        cells.extend([ratio(row.ratio_to_relu), ratio(row.ratio_to_memcpy)]);
+        cells.extend(across.iter().map(|_| ratio(row.across)));
+        cells.push(known_kilobytes(row.scratch_bytes));
+        cells.extend(Some(error(row.largest_error)).filter(|_| errors));
+        cells.push(match &row.isa {
+            Some(isa) => format!("{} {isa}", row.kernel),
+            None => row.kernel.clone(),
+        });
+        grid.row(cells);
     }
     Section::plain().line(title).table(grid)
+}
+
+/// A table whose rows begin with the names that [`names`] gives.
+fn named(bench: &Bench) -> Grid {
+    let grid = Grid::new().name("activation").name("lowering");
+    if bench.engines.is_empty() { grid } else { grid.name("engine") }
+}
+
+/// What a row begins with: its engine only where there are several.
+fn names(bench: &Bench, activation: &str, lowering: Lowering, engine: &str) -> Vec<String> {
+    let engine = Some(engine.to_owned()).filter(|_| !bench.engines.is_empty());
+    [activation.to_owned(), lowering.to_string()].into_iter().chain(engine).collect()
+}
+
+/// ` in ort`, of several engines.
+fn in_engine(engine: &str) -> String {
+    if engine.is_empty() { String::new() } else { format!(" in {engine}") }
+}
+
+/// `6e-8`
+fn error(largest: Option<f64>) -> String {
+    match largest {
+        None => "-".into(),
+        Some(0.0) => "0".into(),
+        Some(error) => format!("{error:.0e}"),
+    }
 }
 
 fn notes(bench: &Bench, timed: bool) -> Section {
@@ -115,6 +151,15 @@ fn notes(bench: &Bench, timed: bool) -> Section {
              input read and the output written once, 8 bytes an element; x relu, x memcpy: paired in the same \
              rounds; scratch: allocated inside a forward, beyond its output"
         ));
+        if let Some(engine) = bench.engines.first() {
+            section = section.line(format!("x {}: the same in {}, paired likewise", engine.id, engine.id));
+        }
+        if let Some(ns) = bench.settings.run_ns {
+            section = section.line(format!(
+                "ONNX Runtime runs only whole models: a batch is one run of a graph with an operator for each forward, and what a \
+                 run costs beside these, {ns} ns, is taken off; memcpy is its Identity operator; kernels run as operators"
+            ));
+        }
         let kernels = bench.rows.iter().any(|row| row.isa.is_some());
         if let Some(ns) = bench.settings.operator_ns.filter(|_| kernels) {
             section = section.line(format!(
@@ -126,12 +171,18 @@ fn notes(bench: &Bench, timed: bool) -> Section {
             section = section.line("below 1 x memcpy: a pass in place touches one buffer, a copy two");
         }
     }
+    if bench.rows.iter().any(|row| row.largest_error.is_some()) {
+        section = section.line(
+            "largest error: of an output against the function in double precision, as a share of the value where that is above 1",
+        );
+    }
     for row in bench.rows.iter().filter(|row| is_odd(&row.output)) {
         section = section.warning(format!(
-            "{}, {}, {}: {} of fresh input",
+            "{}, {}, {}{}: {} of fresh input",
             row.activation,
             row.lowering,
             units::count(row.elements as usize, "element"),
+            in_engine(&row.engine),
             odd(&row.output)
         ));
     }
@@ -155,26 +206,18 @@ fn growth(bench: &Bench, timed: bool) -> Section {
         units::integer(first.to_elements),
         if first.linear.fract() == 0.0 { first.linear.to_string() } else { figure(first.linear) }
     );
-    let mut grid = Grid::new()
-        .name("activation")
-        .name("lowering")
-        .number("times as long")
-        .number("output\nkB")
-        .number("scratch\nkB");
+    let mut grid = named(bench).number("times as long").number("output\nkB").number("scratch\nkB");
     for growth in &bench.growth {
         let same = |row: &&Row| {
-            row.activation == growth.activation
-                && row.lowering == growth.lowering
-                && row.elements == growth.to_elements
+            (&row.activation, row.lowering, &row.engine, row.elements)
+                == (&growth.activation, growth.lowering, &growth.engine, growth.to_elements)
         };
         let largest = bench.rows.iter().find(same);
-        grid.row([
-            growth.activation.clone(),
-            growth.lowering.to_string(),
-            if timed { time(growth.ratio, growth.interval) } else { String::new() },
-            largest.map_or(String::new(), |row| kilobytes(row.output_bytes)),
-            largest.map_or(String::new(), |row| kilobytes(row.scratch_bytes)),
-        ]);
+        let mut cells = names(bench, &growth.activation, growth.lowering, &growth.engine);
+        cells.push(if timed { time(growth.ratio, growth.interval) } else { String::new() });
+        cells.push(largest.map_or(String::new(), |row| known_kilobytes(row.output_bytes)));
+        cells.push(largest.map_or(String::new(), |row| known_kilobytes(row.scratch_bytes)));
+        grid.row(cells);
     }
     let note = "less than as many times longer: each call has a fixed part, which small sizes feel most; output: \
                 newly allocated and left behind, 0 for what works in place; both at the larger size";
@@ -187,9 +230,7 @@ fn in_place(bench: &Bench, timed: bool) -> Section {
     if rows.is_empty() {
         return Section::plain();
     }
-    let mut grid = Grid::new()
-        .name("activation")
-        .name("lowering")
+    let mut grid = named(bench)
         .number("elements")
         .number("fresh\nns/element")
         .number("in place\nns/element")
@@ -204,9 +245,7 @@ fn in_place(bench: &Bench, timed: bool) -> Section {
             0 => "0".to_owned(),
             n => units::share(n as f64 / row.elements.max(1) as f64),
         };
-        grid.row([
-            row.activation.clone(),
-            row.lowering.to_string(),
+        let cells = [
             units::integer(row.elements),
             known(figure(run.fresh_ns_per_element)),
             known(figure(run.ns_per_element)),
@@ -215,7 +254,8 @@ fn in_place(bench: &Bench, timed: bool) -> Section {
             share(run.end.subnormal),
             share(run.end.infinite),
             share(run.end.nan),
-        ]);
+        ];
+        grid.row(names(bench, &row.activation, row.lowering, &row.engine).into_iter().chain(cells));
     }
     Section::plain()
         .line(
@@ -233,7 +273,8 @@ fn claims(bench: &Bench) -> Section {
             Verdict::Refuted => "refuted",
             Verdict::Inconclusive => "can't be told",
         };
-        format!("{} ({}): {verdict}: {}.", claim.claim, claim.lowering, claim.figures)
+        let engine = in_engine(&claim.engine);
+        format!("{} ({}{engine}): {verdict}: {}.", claim.claim, claim.lowering, claim.figures)
     };
     match bench.claims.is_empty() {
         true => Section::plain(),
@@ -245,7 +286,7 @@ fn claims(bench: &Bench) -> Section {
 fn left_out(bench: &Bench) -> Section {
     let mut told: Vec<(String, &str)> = vec![];
     for left in &bench.left_out {
-        let name = format!("{}, {}", left.activation, left.lowering);
+        let name = format!("{}, {}{}", left.activation, left.lowering, in_engine(&left.engine));
         if !told.iter().any(|(known, reason)| *known == name && *reason == left.reason) {
             told.push((name, &left.reason));
         }
@@ -279,6 +320,11 @@ fn figure(value: f64) -> String {
         0 if value.is_finite() => units::integer(value.round() as u64),
         _ => format!("{value:.decimals$}"),
     }
+}
+
+/// `-` for what the engine doesn't tell.
+fn known_kilobytes(bytes: Option<u64>) -> String {
+    bytes.map_or("-".into(), kilobytes)
 }
 
 fn kilobytes(bytes: u64) -> String {

@@ -18,11 +18,14 @@ columns! {
         gb_per_s,
         ratio_to_relu, relu_low, relu_high,
         ratio_to_memcpy, memcpy_low, memcpy_high,
+        /// To the same in the first engine.
+        ratio_across, across_low, across_high,
         /// What computed it; the instruction set of our kernels.
         kernel, isa,
         output_bytes, scratch_bytes,
         /// Special values among the outputs of fresh input.
         zero, subnormal, infinite, nan,
+        largest_error,
         forks, forwards,
         /// The study's method, and what it leaves in its buffer.
         in_place_forwards, in_place_ns_per_element, in_place_fresh_ns_per_element,
@@ -36,7 +39,6 @@ pub fn render(bench: &Bench) -> String {
     let common = BenchRow {
         started_at: bench.started_at.clone(),
         oplat: bench.oplat.version.clone(),
-        engine: format!("{} {}", bench.engine.name, bench.engine.version),
         target: bench.environment.target.clone(),
         cpu: known(bench.environment.cpu.as_ref()),
         confidence: number(bench.settings.confidence),
@@ -45,12 +47,20 @@ pub fn render(bench: &Bench) -> String {
     };
     let timed = !bench.environment.emulated;
     for memcpy in &bench.memcpy {
+        let common = BenchRow { engine: engine(bench, &memcpy.engine), ..common.clone() };
         copy(&common, memcpy, timed).write(&mut out);
     }
     for row in &bench.rows {
+        let common = BenchRow { engine: engine(bench, &row.engine), ..common.clone() };
         activation(&common, row, timed).write(&mut out);
     }
     out
+}
+
+/// `tract 0.23.9`: the engine of a row.
+fn engine(bench: &Bench, label: &str) -> String {
+    let engine = bench.engines.iter().find(|engine| engine.id == label).unwrap_or(&bench.engine);
+    format!("{} {}", engine.name, engine.version)
 }
 
 fn copy(common: &BenchRow, copy: &Memcpy, timed: bool) -> BenchRow {
@@ -72,12 +82,13 @@ fn activation(common: &BenchRow, of: &Row, timed: bool) -> BenchRow {
         shape: units::shape(&of.shape),
         kernel: of.kernel.clone(),
         isa: known(of.isa.as_ref()),
-        output_bytes: of.output_bytes.to_string(),
-        scratch_bytes: of.scratch_bytes.to_string(),
+        output_bytes: known(of.output_bytes),
+        scratch_bytes: known(of.scratch_bytes),
         zero: of.output.zero.to_string(),
         subnormal: of.output.subnormal.to_string(),
         infinite: of.output.infinite.to_string(),
         nan: of.output.nan.to_string(),
+        largest_error: of.largest_error.map(number).unwrap_or_default(),
         forwards: of.forwards.to_string(),
         ..common.clone()
     };
@@ -89,6 +100,8 @@ fn activation(common: &BenchRow, of: &Row, timed: bool) -> BenchRow {
         [row.relu_low, row.relu_high] = ends(of.relu_interval);
         row.ratio_to_memcpy = known(of.ratio_to_memcpy);
         [row.memcpy_low, row.memcpy_high] = ends(of.memcpy_interval);
+        row.ratio_across = known(of.across);
+        [row.across_low, row.across_high] = ends(of.across_interval);
     }
     if let Some(run) = &of.in_place {
         row.in_place_forwards = run.forwards.to_string();

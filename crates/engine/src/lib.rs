@@ -19,15 +19,19 @@ pub mod outputs;
 pub mod own;
 pub mod plain;
 pub mod prepare;
+pub mod solo;
 mod tensor;
+pub mod timing;
 
 pub use knobs::{Knob, Knobs, Trial};
 pub use tensor::RawTensor;
 
 use std::path::Path;
 
+use oplat_graph::activation::Activation;
 use oplat_graph::onnx::Model;
 use oplat_graph::onnx::messages::ModelProto;
+use oplat_graph::swap;
 use oplat_ground::error::Result;
 pub use oplat_ground::protocol::Described;
 use oplat_ground::protocol::{
@@ -87,6 +91,11 @@ pub trait Backend: Sync {
     /// The name of an operator without what it says of how the operator is specialised.
     fn plain<'o>(&self, op: &'o str) -> &'o str {
         op
+    }
+
+    /// Whether a kernel of ours can be measured on its own in it, bare or as its operator.
+    fn times_kernel(&self, activation: &Activation) -> bool {
+        swap::runs_kernel(&self.about().1, activation)
     }
 
     /// Makes activations ready to be measured on their own, on a processor with a second-level cache of this size.

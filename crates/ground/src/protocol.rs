@@ -131,6 +131,9 @@ pub struct Input {
 /// Activations to measure on their own, on inputs that are standard normal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Solos {
+    /// The engine that is to run them; `None` is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
     pub solos: Vec<Solo>,
     /// Those to leave out, by index, with the reason: an earlier worker ended at them.
     #[serde(default, deserialize_with = "by_index")]
@@ -442,8 +445,12 @@ pub struct SolosReady {
     pub cache_bytes: Option<u64>,
     /// What two readings of the clock cost, ns: it is taken off every batch.
     pub clock_ns: u64,
-    /// What it costs the engine to run a kernel as an operator, ns a call, beside the kernel's own time.
+    /// What it costs the engine to run a kernel as an operator, ns a call, beside the kernel's own time: where kernels are
+    /// timed bare.
     pub operator_ns: Option<f64>,
+    /// What a run costs an engine that runs only whole models, ns, beside the operators in it: it is taken off every batch.
+    #[serde(default)]
+    pub run_ns: Option<u64>,
     pub engine: Engine,
 }
 
@@ -463,11 +470,14 @@ pub struct SoloReady {
     pub batch_wall_ns: u64,
     pub output_elements: u64,
     /// Bytes that a forward newly allocates and leaves behind (0 if it works in place), and most bytes that it
-    /// allocates beyond these.
-    pub output_bytes: u64,
-    pub scratch_bytes: u64,
+    /// allocates beyond these; null where the engine doesn't tell.
+    pub output_bytes: Option<u64>,
+    pub scratch_bytes: Option<u64>,
     /// Of one forward from fresh input.
     pub output: Values,
+    /// Its largest error, as in [`Row`](crate::record::bench::Row).
+    #[serde(default)]
+    pub largest_error: Option<f64>,
     pub error: Option<String>,
 }
 
@@ -492,6 +502,7 @@ mod tests {
     #[test]
     fn solos_that_failed_are_named_in_a_request() {
         let request = Request::Solos(Solos {
+            engine: None,
             solos: vec![Solo { activation: None, lowering: Lowering::Exported, shape: vec![usize::MAX, 2] }],
             failed: [(7, "killed".to_owned())].into(),
             isa: None,

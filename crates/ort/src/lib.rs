@@ -15,6 +15,7 @@ mod operators;
 mod ops;
 mod profile;
 mod session;
+mod solo;
 mod tensor;
 
 use std::path::Path;
@@ -73,7 +74,12 @@ impl Backend for OnnxRuntime {
         Err(Failure::new("ONNX Runtime tells what it makes of a model only when it runs it"))
     }
 
-    fn solos(&self, _: &Solos, _: Option<u64>) -> Result<(Box<dyn SoloRunner>, SolosReady), Failure> {
-        Err(Failure::new("activations on their own are not measured in ONNX Runtime yet"))
+    fn solos(
+        &self,
+        asked: &Solos,
+        cache_bytes: Option<u64>,
+    ) -> Result<(Box<dyn SoloRunner>, SolosReady), Failure> {
+        let (runner, ready) = solo::Runner::new(asked, cache_bytes)?;
+        Ok((Box::new(runner), ready))
     }
 }

@@ -30,6 +30,11 @@ impl Copy {
         if let Some(data) = &load.data {
             model.dir = Some(Path::new(data).into());
         }
+        Self::made(model, load)
+    }
+
+    /// As [`of`](Self::of), of a model that is here already.
+    pub fn made(model: Model, load: &Load) -> Result<Self> {
         let prepare::Prepared { mut proto, inputs, weights_bytes } = prepare::named(&model, load)?;
         own::claim(&mut proto, &OnnxRuntime.about().1);
         let mut labels = vec![];

@@ -34,10 +34,12 @@ use tract_onnx::tract_hir::tract_core::tract_linalg::multithread::Executor;
 
 use oplat_engine::prepare::{self, Prepared};
 use oplat_engine::{Backend, Knob, LoadedModel, SoloRunner, Trial, inputs};
+use oplat_graph::activation::Activation;
 use oplat_graph::onnx::Model;
 use oplat_graph::onnx::external::DataFolder;
 use oplat_graph::onnx::index::Index;
 use oplat_graph::onnx::messages::ModelProto;
+use oplat_graph::swap;
 use oplat_ground::process::cpu;
 use oplat_ground::protocol::{Abilities, Failure, Load, Loaded, Op, OpMemorySource, Solos, SolosReady};
 use oplat_ground::record::Engine;
@@ -82,6 +84,11 @@ impl Backend for Tract {
 
     fn plain<'o>(&self, op: &'o str) -> &'o str {
         ops::plain(op)
+    }
+
+    /// Kernels are timed bare, those too that no network is better off with.
+    fn times_kernel(&self, activation: &Activation) -> bool {
+        swap::has_kernel(activation)
     }
 
     fn solos(
@@ -266,8 +273,6 @@ fn executor(load: &Load) -> Result<Executor, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oplat_graph::activation::Activation;
-    use oplat_graph::swap;
 
     #[test]
     fn the_version_is_the_one_that_is_linked_in() {

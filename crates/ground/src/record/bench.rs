@@ -23,12 +23,16 @@ pub struct Bench {
     /// RFC 3339, UTC.
     pub started_at: String,
     pub command: Vec<String>,
+    /// The engine; of several the first one's.
     pub engine: Engine,
+    /// All engines, in order; empty where there is only `engine`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Engine>,
     pub environment: Environment,
     pub settings: Settings,
-    /// The copy that rows are compared with, by size.
+    /// The copy that rows are compared with, by size and engine.
     pub memcpy: Vec<Memcpy>,
-    /// By size, in the order in which they were asked for; relu is always among them.
+    /// By size and engine, in the order in which they were asked for; relu is always among them.
     pub rows: Vec<Row>,
     /// From the smallest to the largest size.
     pub growth: Vec<Growth>,
@@ -66,6 +70,10 @@ pub struct Settings {
     /// What it takes the engine to run a kernel as an operator, ns a call beside the kernel itself: kernels are
     /// timed bare, claims are tried with this added.
     pub operator_ns: Option<f64>,
+    /// What a run costs an engine that runs only whole models, ns, beside the operators in it: taken off each batch. Absent
+    /// where there is no such engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_ns: Option<u64>,
     /// True if the measurement was ended early.
     pub interrupted: bool,
 }
@@ -80,9 +88,12 @@ pub struct Turns {
     pub forks: Vec<Vec<u64>>,
 }
 
-/// A copy from one buffer to another by the C library.
+/// A copy from one buffer to another: by the C library, or by the operator of an engine that runs only whole models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memcpy {
+    /// The engine, by its label in `engines`; absent where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     pub elements: u64,
     pub ns_per_element: f64,
     pub interval: Option<[f64; 2]>,
@@ -95,6 +106,9 @@ pub struct Memcpy {
 pub struct Row {
     /// As a user spells it: `mish`, `leaky_relu:0.1`.
     pub activation: String,
+    /// The engine, by its label in `engines`; absent where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     /// `exported` or `kernel`.
     pub lowering: Lowering,
     /// Of the input.
@@ -112,18 +126,27 @@ pub struct Row {
     /// A kernel is timed bare; relu, if it has no kernel, as the engine's operator.
     pub ratio_to_relu: Option<f64>,
     pub relu_interval: Option<[f64; 2]>,
+    /// Time of a forward over that of the same in the first engine, paired likewise; null in that one.
+    #[serde(default)]
+    pub across: Option<f64>,
+    #[serde(default)]
+    pub across_interval: Option<[f64; 2]>,
     /// What computed it: our kernel, or the engine's operators (`5 ops: Exp Add Ln Tanh Mul`).
     pub kernel: String,
     /// The instruction set of our kernel; null for the engine's operators.
     pub isa: Option<String>,
     pub ops: Vec<String>,
     pub output_elements: u64,
-    /// Bytes that a forward newly allocates and leaves behind: 0 if it works in place.
-    pub output_bytes: u64,
+    /// Bytes that a forward newly allocates and leaves behind: 0 if it works in place. Null where the engine doesn't tell.
+    pub output_bytes: Option<u64>,
     /// Most bytes that it allocates beyond these.
-    pub scratch_bytes: u64,
+    pub scratch_bytes: Option<u64>,
     /// Special values among the outputs for fresh input.
     pub output: Values,
+    /// Largest difference of an output from the function's definition in double precision, as a share of the value where
+    /// that is above 1; null where the function isn't one of single numbers.
+    #[serde(default)]
+    pub largest_error: Option<f64>,
     /// All timed forwards.
     pub forwards: u64,
     pub turns: Turns,
@@ -147,6 +170,9 @@ pub struct InPlace {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
     pub activation: String,
+    /// The engine, by its label in `engines`; absent where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     pub lowering: Lowering,
     pub from_elements: u64,
     pub to_elements: u64,
@@ -170,6 +196,9 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     pub claim: String,
+    /// The engine, by its label in `engines`; absent where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     /// In which lowering; what has no kernel stands for itself in both.
     pub lowering: Lowering,
     pub verdict: Verdict,
@@ -181,6 +210,9 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub activation: String,
+    /// The engine, by its label in `engines`; absent where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     pub lowering: Lowering,
     pub elements: u64,
     pub reason: String,
@@ -193,4 +225,18 @@ pub struct Values {
     pub subnormal: u64,
     pub infinite: u64,
     pub nan: u64,
+}
+
+impl Values {
+    /// Counts what is special.
+    pub fn of(numbers: &[f32]) -> Self {
+        let mut count = Self::default();
+        for x in numbers {
+            count.zero += u64::from(*x == 0.0);
+            count.subnormal += u64::from(x.is_subnormal());
+            count.infinite += u64::from(x.is_infinite());
+            count.nan += u64::from(x.is_nan());
+        }
+        count
+    }
 }

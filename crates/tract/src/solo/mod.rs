@@ -11,7 +11,6 @@
 //! engine's operators copy what they otherwise change in place.
 
 mod pool;
-mod timing;
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -20,22 +19,18 @@ use std::time::Instant;
 use tract_onnx::tract_hir::internal::*;
 
 use pool::{Pool, floats, values};
-use timing::{repeated, two_readings_ns};
 
 use super::chain::Chain;
 use super::{failure, knobs, ops};
-use oplat_engine::{SoloRunner, at};
+use oplat_engine::timing::{repeated, two_readings_ns};
+use oplat_engine::{SoloRunner, solo};
 use oplat_graph::activation::Activation;
 use oplat_graph::swap::{self, Lowering};
-use oplat_ground::limits;
 use oplat_ground::process::heap::{Counting, Detail};
 use oplat_ground::protocol::{self, Batches, Failure, InPlace, SoloReady, Solos, SolosReady};
 use oplat_ground::random::normal;
 use oplat_ground::stats::median_high;
 use oplat_kernels::{Isa, Kernel};
-
-/// What the second-level cache is taken for where the system doesn't say, bytes.
-const USUAL_CACHE: u64 = 256 << 10;
 
 /// Most forwards of a batch.
 const MOST: u64 = 1024;
@@ -50,6 +45,8 @@ pub struct Runner {
 }
 
 struct Solo {
+    /// `None` for a copy.
+    activation: Option<Activation>,
     work: Work,
     shape: Vec<usize>,
 }
@@ -74,7 +71,7 @@ impl Runner {
         };
         let solos = asked.solos.iter().enumerate().map(make).collect();
         let mut bench = Self { solos, pools: HashMap::new(), seed: asked.seed, clock_ns: two_readings_ns() };
-        let cache = cache_bytes.unwrap_or(USUAL_CACHE);
+        let cache = cache_bytes.unwrap_or(solo::USUAL_CACHE);
         let all = 0..bench.solos.len();
         let solos = all
             .map(|i| {
@@ -84,7 +81,7 @@ impl Runner {
             .collect();
         let operator_ns = if asked.survey { operator_ns(isa).ok() } else { None };
         let (clock_ns, engine) = (bench.clock_ns, super::engine());
-        Ok((bench, SolosReady { solos, cache_bytes, clock_ns, operator_ns, engine }))
+        Ok((bench, SolosReady { solos, cache_bytes, clock_ns, operator_ns, run_ns: None, engine }))
     }
 
     fn make_ready(&mut self, index: usize, cache: u64, survey: bool) -> TractResult<SoloReady> {
@@ -97,8 +94,7 @@ impl Runner {
         };
         ready.plain_ops = ready.ops.iter().map(|op| ops::plain(op).to_owned()).collect();
         let buffers = if matches!(solo.work, Work::Copy) { 2 } else { 1 };
-        let bytes = solo.elements().max(1) as u64 * 4 * buffers;
-        ready.batch = (cache / 2 / bytes).clamp(1, MOST) as u32;
+        ready.batch = solo::batch(cache, solo.elements(), buffers, MOST);
         if !survey {
             return Ok(ready);
         }
@@ -126,9 +122,12 @@ impl Runner {
         let kept = if bytes.as_ptr() == at { 0 } else { bytes.len() as u64 };
         Ok(SoloReady {
             output_elements: output.len() as u64,
-            output_bytes: kept,
-            scratch_bytes: (after.peak - before.held).max(0).unsigned_abs().saturating_sub(kept),
+            output_bytes: Some(kept),
+            scratch_bytes: Some((after.peak - before.held).max(0).unsigned_abs().saturating_sub(kept)),
             output: values(&output)?,
+            largest_error: solo.activation.as_ref().and_then(|activation| {
+                solo::largest_error(activation, &pool.fresh, output.try_as_plain_ram().ok()?.as_slice().ok()?)
+            }),
             ..SoloReady::default()
         })
     }
@@ -153,14 +152,14 @@ impl Runner {
             Work::Copy => bail!("a copy changes nothing"),
             Work::Kernel(kernel) => {
                 let xs = floats(&mut tensor)?;
-                repeated(forwards, || {
+                repeated(forwards, || -> TractResult<()> {
                     kernel.apply(xs);
                     Ok(())
                 })?
             }
             Work::Ops(chain) => {
                 let mut value = Some(tensor.into_tvalue());
-                let ns = repeated(forwards, || {
+                let ns = repeated(forwards, || -> TractResult<()> {
                     value = value.take().map(|x| chain.forward(x)).transpose()?;
                     Ok(())
                 })?;
@@ -199,12 +198,10 @@ impl SoloRunner for Runner {
 impl Solo {
     fn new(asked: &protocol::Solo, isa: Isa) -> TractResult<Self> {
         let shape = asked.shape.clone();
-        let elements = shape
-            .iter()
-            .try_fold(1usize, |n, &d| n.checked_mul(d))
-            .filter(|&n| n as u64 <= limits::BENCH_ELEMENTS);
-        ensure!(elements.is_some(), "a tensor of shape {shape:?} is too large");
-        let Some(text) = &asked.activation else { return Ok(Self { work: Work::Copy, shape }) };
+        solo::elements(asked).map_err(|why| format_err!("{why}"))?;
+        let Some(text) = &asked.activation else {
+            return Ok(Self { activation: None, work: Work::Copy, shape });
+        };
         let own = |e: oplat_ground::error::Error| format_err!("{e}");
         let activation = Activation::parse(text).map_err(own)?;
         let work = if asked.lowering == Lowering::Kernel && swap::has_kernel(&activation) {
@@ -213,7 +210,7 @@ impl Solo {
             let model = swap::alone(&activation, &shape, Lowering::Exported).map_err(own)?;
             Work::Ops(Chain::new(&model)?)
         };
-        Ok(Self { work, shape })
+        Ok(Self { activation: Some(activation), work, shape })
     }
 
     fn elements(&self) -> usize {
@@ -292,7 +289,7 @@ fn operator_ns(isa: Isa) -> TractResult<f64> {
     let model = swap::alone(&activation, &shape, Lowering::Kernel).map_err(own)?;
     let mut pool = Pool { fresh: normal(16, 0), ..Pool::default() };
     let mut median = |work: Work| -> TractResult<u64> {
-        let mut solo = Solo { work, shape: shape.clone() };
+        let mut solo = Solo { activation: None, work, shape: shape.clone() };
         let all = (0..101).map(|_| solo.batch(&mut pool, BATCH)).collect::<TractResult<Vec<_>>>()?;
         median_high(all, u64::cmp).context("no batch")
     };
@@ -312,12 +309,9 @@ fn isa(name: Option<&str>) -> Result<Isa, String> {
     })
 }
 
-/// What goes wrong with one is its own trouble.
+/// As for every engine, with the words of this one's errors.
 fn making<T>(index: usize, act: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    at::SOLO.set(index);
-    let made = act().map_err(|error| at::one_line(&error.root_cause().to_string()));
-    at::SOLO.clear();
-    made
+    solo::making(index, || act().map_err(|error| error.root_cause().to_string()))
 }
 
 #[cfg(test)]
@@ -333,6 +327,7 @@ mod tests {
         };
         let solos = rows.iter().map(solo).collect();
         let asked = Solos {
+            engine: None,
             solos,
             failed: Default::default(),
             isa: None,
@@ -385,6 +380,7 @@ mod tests {
     #[test]
     fn an_instruction_set_that_is_not_there_is_refused_with_those_that_are() {
         let asked = Solos {
+            engine: None,
             failed: Default::default(),
             solos: vec![],
             isa: Some("vax".into()),

@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use oplat_ground::stats::median_high;
-use tract_onnx::tract_hir::internal::TractResult;
 
 /// Length of the parts in which repeated calls are timed, ns.
 const PART_NS: u64 = 50_000;
 
 /// Times so many calls, ns, in parts, so that an interruption can be told from what the calls took.
-pub fn repeated(calls: u64, mut call: impl FnMut() -> TractResult<()>) -> TractResult<u64> {
+pub fn repeated<E>(calls: u64, mut call: impl FnMut() -> Result<(), E>) -> Result<u64, E> {
     let mut part = 1;
     let mut parts = vec![];
     let mut left = calls;
@@ -64,7 +63,7 @@ mod tests {
         let mut calls = 0;
         repeated(1000, || {
             calls += 1;
-            Ok(())
+            Ok::<_, ()>(())
         })
         .unwrap();
         assert_eq!(calls, 1000);
