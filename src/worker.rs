@@ -140,6 +140,7 @@ impl Worker {
             Request::Engine(EngineChoice { name, library }) => {
                 engine(Some(&name))?.open(library.as_deref().map(Path::new)).map(Reply::Engine)
             }
+            Request::Plan => Ok(told(self.model()?.plan()?, Reply::Described)),
             Request::Describe => Ok(told(self.model()?.describe()?, Reply::Described)),
             Request::Profile { runs, warm } => {
                 Ok(told(self.model()?.profile(runs as usize, warm)?, Reply::Profile))
@@ -193,8 +194,7 @@ impl Worker {
         (self.model, self.solos) = (None, None);
         set_up(&solos.cpus, solos.denormals)?;
         let engine = engine(solos.engine.as_ref().map(|e| e.name.as_str()))?;
-        let (runner, ready) =
-            engine.solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
+        let (runner, ready) = engine.solos(solos, cpu::second_level_cache(solos.cpus.first().copied()))?;
         self.solos = Some(runner);
         Ok(Reply::Solos(ready))
     }

@@ -224,13 +224,7 @@ impl Session<'_> {
     }
 
     /// Takes what became of an engine's rows.
-    fn take(
-        &mut self,
-        fork: usize,
-        engine: usize,
-        rows: &[usize],
-        ready: SolosReady,
-    ) -> Result<(), Stop> {
+    fn take(&mut self, fork: usize, engine: usize, rows: &[usize], ready: SolosReady) -> Result<(), Stop> {
         let SolosReady { solos, cache_bytes, clock_ns, operator_ns, run_ns, engine: mut described } = ready;
         described.library = described.library.map(|there| self.target.library(there));
         for (&row, new) in rows.iter().zip(solos) {

@@ -79,6 +79,7 @@ impl Worker for Process {
                     others: None,
                 })))
             }
+            Request::Engine(_) => Ok(Reply::Engine(Default::default())),
             Request::Solos(asked) => {
                 self.world.started.set(self.world.started.get() + 1);
                 self.number = self.world.started.get();
@@ -174,6 +175,38 @@ fn every_figure_is_what_was_measured_and_ratios_are_paired() {
         bench.claims.iter().find(|c| c.claim.starts_with("Mish") && c.lowering == Lowering::Exported);
     assert_eq!(verdict.map(|c| c.verdict), Some(Verdict::Confirmed));
     assert!(complete(&bench).is_ok());
+}
+
+#[test]
+fn engines_have_workers_of_their_own_and_take_turns_in_the_same_rounds() {
+    let world = World::default();
+    let names = ["tract", "ort"].map(str::to_owned);
+    let both = crate::experiment::planned_engines(&names).unwrap();
+    let plan = plan(&["mish"], |config| config.engines = Some(both));
+    let bench = measured(&plan, &world).unwrap();
+    assert_eq!(world.started.get(), 3 * 2);
+    let ids: Vec<&str> = bench.engines.iter().map(|engine| engine.id.as_str()).collect();
+    assert_eq!((ids, bench.memcpy.len()), (vec!["tract", "ort"], 4));
+    let of = |label: &str| bench.rows.iter().filter(|row| row.engine == label).collect::<Vec<_>>();
+    assert_eq!((of("tract").len(), of("ort").len()), (8, 6), "no kernel of relu in the second");
+    for row in of("ort") {
+        // The made-up relu takes two copies' time, whichever process it is.
+        let relu = if row.activation == "relu" {
+            1.0
+        } else if row.isa.is_some() {
+            2.0
+        } else {
+            10.0
+        };
+        assert!((row.ratio_to_relu.unwrap() - relu).abs() < 1e-2, "{row:?}");
+        assert!((row.ratio_to_memcpy.unwrap() - 2.0 * relu).abs() < 1e-2, "{row:?}");
+        // Each of its processes is started after tract's, and a tenth slower.
+        assert!(row.across.is_some_and(|ratio| ratio > 1.05 && ratio < 1.1), "{row:?}");
+    }
+    assert!(of("tract").iter().all(|row| row.across.is_none()));
+    assert!(bench.growth.iter().any(|growth| growth.engine == "ort"));
+    let claims = |label: &str| bench.claims.iter().filter(|claim| claim.engine == label).count();
+    assert!(claims("tract") > 0 && claims("ort") > 0);
 }
 
 #[test]

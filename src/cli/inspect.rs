@@ -1,13 +1,13 @@
 //! `oplat inspect`: what the model applies where, and what only looks like an activation.
 //!
-//! Sites come from the file alone. A worker loads the model as well, for shapes and multiply-accumulates and
-//! to say whether the engine can run it; a model that the engine refuses is inspected all the same.
+//! Sites come from the file alone. A worker of each engine loads the model as well, for shapes and multiply-accumulates and
+//! to say whether the engine can run it, and what it makes of it; a model that no engine runs is inspected all the same.
+
+mod engines;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,20 +15,20 @@ use super::flags::TableOrJson;
 use super::inputs::{self, DimFlag, Feed, InputFlag};
 use super::model::{self, Chosen};
 use super::{note, output};
-use crate::device::{Interrupt, Local, Target};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::escape;
-use crate::files::{Destination, Folder, Kind, is_json};
-use crate::measure::reach;
+use crate::experiment::planned_engines;
+use crate::files::{Destination, Kind, is_json};
 use crate::onnx::extent::Extent;
 use crate::onnx::index::Index;
 use crate::onnx::{Model, external, for_each_node, inline};
-use crate::protocol::{Input, Load, Loaded, Reply, Request};
+use crate::protocol::{EngineChoice, Input, Loaded};
 use crate::report::grid::Grid;
 use crate::report::{self, facts, json, text};
 use crate::swap::{self, Found};
 use crate::units;
 use crate::{limits, record};
+use engines::{Answer, InEngine};
 
 /// The schema that `--format json` prints.
 const SCHEMA: &str = "oplat.inspect/1";
@@ -38,9 +38,6 @@ const KIND: Kind = Kind { what: "what `inspect` wrote", is: |file| is_json(file,
 
 /// How a reason begins for a model that the engine wasn't given.
 const NOT_TRIED: &str = "not tried";
-
-/// How long the engine may take to load a model.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -54,6 +51,9 @@ pub struct Args {
     /// Size of a named dimension; may be repeated. A batch dimension is 1 unless given
     #[arg(long, value_name = "NAME=N")]
     dim: Vec<DimFlag>,
+    /// The engines that try to load it: `tract`, `ort` (ONNX Runtime, whose library is looked for) or `ort=LIBRARY`
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE,…", default_value = EngineChoice::DEFAULT)]
+    engine: Vec<String>,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: TableOrJson,
     /// Write to this file and not to the standard output
@@ -69,9 +69,12 @@ pub struct Inspection {
     /// Opset of the standard operators, and who wrote the file as far as it says.
     pub opset: i64,
     pub producer: String,
-    /// The engine with its version, and why it can't run the model (null if it can).
+    /// The engine with its version, and why it can't run the model (null if it can); of several the first one's.
     pub engine: Option<String>,
     pub refused: Option<String>,
+    /// What became of the model in each engine, in the order given.
+    #[serde(default)]
+    pub engines: Vec<InEngine>,
     /// Nodes by operator, those of bodies included.
     pub operators: BTreeMap<String, usize>,
     pub sites: Vec<InspectedSite>,
@@ -106,12 +109,10 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     };
     let (output, inputs) = (args.output.as_deref(), [PathBuf::from(&args.model)]);
     let destination = output.map(|path| Destination::replacing(path, kind, &inputs)).transpose()?;
+    let planned = planned_engines(&args.engine).map_err(|e| e.context("--engine"))?;
     let chosen = model::resolve(&args.model, &args.input, &mut |text| note(text))?;
-    let loaded = match feed(&chosen, &args.input, &args.dim) {
-        Ok(feed) => load(&chosen, feed)?,
-        Err(reason) => Err(reason),
-    };
-    let inspection = inspect(&chosen, loaded)?;
+    let feed = feed(&chosen, &args.input, &args.dim);
+    let inspection = inspect(&chosen, &engines::ask(planned, &chosen, feed)?)?;
     let text = match args.format {
         TableOrJson::Table => table(&inspection, &inputs::open(&chosen.model)),
         TableOrJson::Json => json::document(&inspection)?,
@@ -140,38 +141,17 @@ fn feed(chosen: &Chosen, inputs: &[InputFlag], dims: &[DimFlag]) -> Result<Feed,
     inputs::feed(&chosen.model, inputs, dims).map_err(|e| e.message)
 }
 
-/// The model as the engine loads it, or why it can't. Fails if it can't be given to the engine.
-fn load(chosen: &Chosen, feed: Feed) -> Result<Result<Loaded, String>> {
-    let folder = Folder::temporary()?;
-    let (file, data) = (folder.path().join("model.onnx"), folder.path().join("data"));
-    fs::write(&file, chosen.model.encode()).map_err(|e| Error::file("write", &file, &e))?;
-    let has_data = reach(&[&chosen.model], &data, true)?;
-    let request = Request::Load(Load {
-        model: file.display().to_string(),
-        data: has_data.then(|| data.display().to_string()),
-        inputs: feed.inputs,
-        dims: feed.dims,
-        ..Load::default()
-    });
-
-    let mut worker = match Local.start(&Interrupt::default()) {
-        Ok(worker) => worker,
-        Err(error) => return Ok(Err(error.message)),
-    };
-    Ok(match worker.ask(&request, PATIENCE) {
-        Ok(Reply::Loaded(loaded)) => Ok(loaded),
-        Ok(Reply::Error(failure)) => Err(failure.into_error().message),
-        Ok(_) => Err("the worker answered something else".to_owned()),
-        Err(lost) => Err(lost.to_string()),
-    })
-}
-
-fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection> {
+fn inspect(chosen: &Chosen, answers: &[Answer]) -> Result<Inspection> {
     let found = swap::find(&chosen.model);
-    let (loaded, refused) = match loaded {
-        Ok(loaded) => (Some(loaded), None),
-        Err(reason) => (None, Some(reason)),
-    };
+    let engines = answers.iter().map(|answer| answer.describe(chosen, &found)).collect::<Result<Vec<_>>>()?;
+    // Not every engine tells shapes without a run.
+    let mut all = answers.iter().filter_map(|answer| answer.loaded.as_ref().ok());
+    let loaded = all.clone().find(|loaded| !loaded.shapes.is_empty()).or_else(|| all.next());
+    let first = engines.first();
+    let (engine, refused) = (
+        first.filter(|first| first.refused.is_none()).and_then(|first| first.engine.clone()),
+        first.and_then(|first| first.refused.clone()),
+    );
     let (names, operators) = nodes(&chosen.model);
     let proto = &chosen.model.proto;
     let producer = [&proto.producer_name, &proto.producer_version].into_iter().flatten();
@@ -183,13 +163,14 @@ fn inspect(chosen: &Chosen, loaded: Result<Loaded, String>) -> Result<Inspection
     };
     Ok(Inspection {
         schema: SCHEMA.to_owned(),
-        model: described(chosen, loaded.as_ref()),
+        model: described(chosen, loaded),
         opset: chosen.model.opset(),
         producer: producer.map(String::as_str).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" "),
-        engine: loaded.as_ref().map(|l| format!("{} {}", l.engine.name, l.engine.version)),
+        engine,
         refused,
+        engines,
         operators,
-        sites: sites(chosen, &found, loaded.as_ref(), &names),
+        sites: sites(chosen, &found, loaded, &names),
         not_sites: found.not_sites.into_iter().map(not_site).collect(),
     })
 }
@@ -251,16 +232,8 @@ fn sites(chosen: &Chosen, found: &Found, loaded: Option<&Loaded>, names: &[Strin
 /// `open` are the inputs whose shape the file leaves open; those are shown whose shape the engine doesn't say.
 fn table(inspection: &Inspection, open: &[String]) -> String {
     let mut lines = vec![inputs_line(inspection, open)];
-    match (&inspection.engine, &inspection.refused) {
-        (_, Some(reason)) if reason.starts_with(NOT_TRIED) => {
-            lines.extend([file_line(inspection), format!("! the engine was {reason}")]);
-        }
-        (_, Some(reason)) => {
-            lines.extend([file_line(inspection), format!("! the engine can't run it: {reason}")]);
-        }
-        (Some(engine), None) => lines.push(format!("{} | {engine} loads it", file_line(inspection))),
-        (None, None) => lines.push(file_line(inspection)),
-    }
+    lines.push(file_line(inspection));
+    lines.extend(engines_lines(inspection));
     let lines: String = lines.iter().map(|line| format!("{}\n", escape::line(line))).collect();
     let mut parts = vec![lines, counts_line(inspection)];
     if !inspection.sites.is_empty() {
@@ -271,6 +244,20 @@ fn table(inspection: &Inspection, open: &[String]) -> String {
     }
     parts.push(operators_line(inspection));
     parts.join("\n")
+}
+
+/// What became of it in each engine.
+fn engines_lines(inspection: &Inspection) -> Vec<String> {
+    if let Some(reason) = inspection.refused.as_ref().filter(|reason| reason.starts_with(NOT_TRIED)) {
+        return vec![format!("! the engine was {reason}")];
+    }
+    let several = inspection.engines.len() > 1;
+    let line = |engine: &InEngine| match &engine.refused {
+        Some(reason) if several => Some(format!("! {} can't run it: {reason}", engine.id)),
+        Some(reason) => Some(format!("! the engine can't run it: {reason}")),
+        None => engine.line(inspection.sites.len()),
+    };
+    inspection.engines.iter().filter_map(line).collect()
 }
 
 fn inputs_line(inspection: &Inspection, open: &[String]) -> String {

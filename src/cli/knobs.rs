@@ -56,7 +56,8 @@ pub fn run(out: &mut dyn Write) -> Result<()> {
     let mut text = String::new();
     for knob in engines::knobs() {
         let default = if knob.default.is_empty() { "(unset)" } else { &knob.default };
-        text += &format!("{} = {default}  [{}]\n", knob.name, knob.kind);
+        let kind = if knob.values.is_empty() { knob.kind.to_owned() } else { knob.values.join(", ") };
+        text += &format!("{} = {default}  [{kind}]\n", knob.name);
         text += &format!("    {}", wrap(knob.about, "    "));
     }
     output::print(out, &text)

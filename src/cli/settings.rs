@@ -196,8 +196,8 @@ fn check_swapping(args: &Args) -> Result<()> {
             "--from, --site, --skip and --no-control are about swapping: give --act too",
         ));
     }
-    if args.tune && args.engine != [EngineChoice::DEFAULT] {
-        return Err(Error::input("--tune tries knobs of tract: leave --engine out"));
+    if args.tune && args.engine.len() > 1 {
+        return Err(Error::input("--tune is for one engine at a time: give one --engine"));
     }
     if args.tune && args.models.len() > 1 {
         return Err(Error::input("--tune is for one model at a time: give one"));

@@ -109,7 +109,7 @@ fn with(original: &Planned, knobs: &Knobs) -> Planned {
 
 /// The settings as tables have them.
 fn short(knobs: &Knobs) -> String {
-    knobs::short(&engines::default().knobs(), knobs)
+    knobs::short(&engines::knobs(), knobs)
 }
 
 /// The settings that made it faster, the best first.
@@ -146,10 +146,7 @@ fn lines(tried: &Record, last: &Record, candidates: &[Candidate], command: &[Str
             let flags = set.iter().flat_map(|set| ["--knob".to_owned(), set.clone()]);
             let words: Vec<String> = command.iter().cloned().chain(flags).map(|word| quoted(&word)).collect();
             lines.push(format!("  {}", words.join(" ")));
-            lines.push(format!(
-                "  (in your own program: {})",
-                knobs::elsewhere(&engines::default().knobs(), best)
-            ));
+            lines.push(format!("  (in your own program: {})", knobs::elsewhere(&engines::knobs(), best)));
         }
     }
     let shown = |knobs: &Knobs| last.variants.iter().any(|v| v.knobs == *knobs);

@@ -27,6 +27,11 @@ pub fn attribute(variant: &Variant, loaded: &Loaded) -> (Vec<Op>, Vec<Site>) {
     (ops, sites)
 }
 
+/// How many of a model's sites have no op of their own, since the engine merged them into others.
+pub fn folded(variant: &Variant, loaded: &Loaded) -> usize {
+    attribute(variant, loaded).1.iter().filter(|site| site.folded_into.is_some()).count()
+}
+
 /// Gives sites without an op the shape that the same site has elsewhere: an activation keeps its shape.
 pub fn share_shapes<'a>(variants: impl Iterator<Item = &'a mut Vec<Site>>) {
     let mut variants: Vec<&mut Vec<Site>> = variants.collect();

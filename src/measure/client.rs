@@ -65,7 +65,16 @@ impl WorkerClient {
 
     /// What the engine makes of the model, where loading it didn't tell.
     pub fn describe(&mut self, patience: Duration) -> Answer<Option<Described>> {
-        match self.ask(&Request::Describe, patience)? {
+        self.described(&Request::Describe, patience)
+    }
+
+    /// As [`describe`](Self::describe), before anything runs: without inputs, outputs and shapes.
+    pub fn plan(&mut self, patience: Duration) -> Answer<Option<Described>> {
+        self.described(&Request::Plan, patience)
+    }
+
+    fn described(&mut self, request: &Request, patience: Duration) -> Answer<Option<Described>> {
+        match self.ask(request, patience)? {
             Reply::Described(described) => {
                 self.ops = described.ops.len();
                 Ok(Some(described))

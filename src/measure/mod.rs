@@ -50,6 +50,8 @@ use crate::figures;
 use crate::protocol::{EngineChoice, Input, Load, Reply, Request};
 use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
+pub use attribute::folded;
+pub use client::{ClientError, WorkerClient};
 pub use files::reach;
 pub use machine::MachineClient;
 use raw::Raw;
@@ -279,7 +281,8 @@ fn measure_by(
     if let Some(earlier) = earlier {
         resume::same_cpus(earlier, machine.cpus())?;
     }
-    check_engines(engines(), target, progress, interrupt)?;
+    let found = check_engines(engines(), target, progress, interrupt)?;
+    check_knobs(measurement, &found)?;
     let groups = match earlier {
         Some(_) => vec![measurement.clone()],
         None => groups::split(measurement, machine.available_bytes()),
@@ -324,16 +327,18 @@ pub fn check_engines<'e>(
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
-) -> Result<()> {
+) -> Result<Vec<(&'e PlannedEngine, record::Engine)>> {
+    let mut checked = vec![];
     for engine in with_library(engines)? {
         let failed = |what: String| Error::input(format!("engine {}: {what}", engine.label));
         let mut worker = target.start(interrupt)?;
         match worker.ask(&Request::Engine(target.engine(&engine.choice)), LOADING) {
             Ok(Reply::Engine(found)) => {
-                let library = found.library.map(|there| target.library(there)).unwrap_or_default();
-                let sha256: String = found.sha256.unwrap_or_default().chars().take(12).collect();
-                let (label, name, version) = (&engine.label, found.name, found.version);
+                let library = found.library.clone().map(|there| target.library(there)).unwrap_or_default();
+                let sha256: String = found.sha256.iter().flat_map(|hash| hash.chars()).take(12).collect();
+                let (label, name, version) = (&engine.label, &found.name, &found.version);
                 progress.note(&format!("{label} is {name} {version}: {library} (SHA-256 {sha256}…)"));
+                checked.push((engine, found));
             }
             Ok(Reply::Error(failure)) => return Err(failed(failure.message)),
             Ok(_) => {
@@ -343,6 +348,21 @@ pub fn check_engines<'e>(
             }
             Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),
             Err(lost) => return Err(failed(format!("its library can't be loaded: worker {lost}"))),
+        }
+    }
+    Ok(checked)
+}
+
+/// Fails before anything is measured if an engine, as it was found, can't have the settings of a variant.
+fn check_knobs(measurement: &Measurement, found: &[(&PlannedEngine, record::Engine)]) -> Result<()> {
+    let with_knobs = measurement.variants.iter().filter(|variant| !variant.knobs.is_empty());
+    for variant in with_knobs {
+        let engine = found.iter().find(|(engine, _)| **engine == variant.engine);
+        if let Some((engine, found)) = engine {
+            let backend = engines::named(&engine.choice.name)?;
+            backend
+                .check(found, &variant.knobs)
+                .map_err(|e| e.context(format!("engine {}", engine.label)))?;
         }
     }
     Ok(())

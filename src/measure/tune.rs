@@ -45,6 +45,7 @@ pub fn candidates(
 ) -> Result<Vec<Candidate>> {
     let files = Files::write(&measurement.variants[..1], target)?;
     let subject = &measurement.subjects[measurement.variants[0].subject];
+    let choice = &measurement.variants[0].engine.choice;
     let load = |knobs: &Knobs| -> Result<Option<Loaded>> {
         let load = Load {
             model: files.model(0),
@@ -52,9 +53,10 @@ pub fn candidates(
             inputs: subject.inputs.clone(),
             dims: subject.dims.clone(),
             knobs: knobs.clone(),
+            engine: Some(choice.clone()),
             ..measurement.load.clone()
         };
-        match WorkerClient::new(0, target.start(interrupt)?).load(load, PATIENCE) {
+        match planned(&mut WorkerClient::new(0, target.start(interrupt)?), load) {
             Ok(loaded) => Ok(Some(loaded)),
             Err(ClientError::Interrupted) => Err(Error::lost("interrupted")),
             Err(_) => Ok(None),
@@ -66,7 +68,7 @@ pub fn candidates(
     let shares: Vec<f64> = record.variants[0].ops.iter().map(|op| op.share).collect();
     let mut found: Vec<Candidate> = vec![];
     let mut seen: Vec<Vec<Op>> = vec![usual.ops.clone()];
-    let engine = engines::default();
+    let engine = engines::named(&choice.name)?;
     let known = engine.knobs();
     for trial in engine.trials(measurement.load.threads) {
         progress.phase(&format!("trying {}", knobs::short(&known, &trial.knobs)));
@@ -89,6 +91,15 @@ pub fn candidates(
     }
     found.sort_by(|a, b| b.share.total_cmp(&a.share));
     Ok(found)
+}
+
+/// A model with what the engine makes of it.
+fn planned(worker: &mut WorkerClient, load: Load) -> std::result::Result<Loaded, ClientError> {
+    let mut loaded = worker.load(load, PATIENCE)?;
+    if loaded.ops.is_empty() {
+        loaded.ops = worker.plan(PATIENCE)?.unwrap_or_default().ops;
+    }
+    Ok(loaded)
 }
 
 /// The ops of `usual` that the other plan doesn't have, by index.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::grid::Grid;
 use super::header;
 use super::section::Section;
-use crate::record::{Denormals, Lowering};
 use crate::record::bench::{Bench, Claim, Memcpy, Row, Values, Verdict};
+use crate::record::{Denormals, Lowering};
 use crate::units;
 
 pub fn sections(bench: &Bench) -> Vec<Section> {
@@ -88,11 +88,13 @@ fn size(bench: &Bench, rows: &[&Row], copies: &[&Memcpy], timed: bool) -> Sectio
     }
     let across = bench.engines.first().map(|engine| format!("x {}", engine.id));
     let errors = bench.rows.iter().any(|row| row.largest_error.is_some());
-    let mut grid = named(bench).number("ns/element").number("GB/s").number("x relu").number("x memcpy");
-    if let Some(across) = &across {
-        grid = grid.number(across);
+    let mut grid = named(bench).number("ns/element");
+    if across.is_none() {
+        grid = grid.number("GB/s");
     }
-    grid = grid.number("scratch\nkB");
+    grid = grid.number("x relu").number("x memcpy");
+    // A page has no room for all of it.
+    grid = grid.number(across.as_deref().unwrap_or("scratch\nkB"));
     if errors {
         grid = grid.number("largest\nerror");
     }
@@ -102,10 +104,12 @@ fn size(bench: &Bench, rows: &[&Row], copies: &[&Memcpy], timed: bool) -> Sectio
         let ratio = |ratio: Option<f64>| known(ratio.map_or("-".into(), figure));
         let mut cells = names(bench, &row.activation, row.lowering, &row.engine);
         cells.push(known(time(row.ns_per_element, row.interval)));
-        cells.push(known(figure(row.gb_per_s)));
+        cells.extend(Some(known(figure(row.gb_per_s))).filter(|_| across.is_none()));
         cells.extend([ratio(row.ratio_to_relu), ratio(row.ratio_to_memcpy)]);
-        cells.extend(across.iter().map(|_| ratio(row.across)));
-        cells.push(known_kilobytes(row.scratch_bytes));
+        cells.push(match across {
+            Some(_) => ratio(row.across),
+            None => known_kilobytes(row.scratch_bytes),
+        });
         cells.extend(Some(error(row.largest_error)).filter(|_| errors));
         cells.push(match &row.isa {
             Some(isa) => format!("{} {isa}", row.kernel),
@@ -146,14 +150,19 @@ fn notes(bench: &Bench, timed: bool) -> Section {
     let mut section = Section::plain();
     if timed {
         let percent = bench.settings.confidence * 100.0;
-        section = section.line(format!(
-            "ns/element: time of a forward over its elements, ± half the {percent}% interval over forks; GB/s: the \
-             input read and the output written once, 8 bytes an element; x relu, x memcpy: paired in the same \
-             rounds; scratch: allocated inside a forward, beyond its output"
-        ));
-        if let Some(engine) = bench.engines.first() {
-            section = section.line(format!("x {}: the same in {}, paired likewise", engine.id, engine.id));
-        }
+        let time = format!(
+            "ns/element: time of a forward over its elements, ± half the {percent}% interval over forks"
+        );
+        section = section.line(match bench.engines.first() {
+            None => format!(
+                "{time}; GB/s: the input read and the output written once, 8 bytes an element; x relu, x memcpy: paired \
+                 in the same rounds; scratch: allocated inside a forward, beyond its output"
+            ),
+            Some(first) => format!(
+                "{time}; x relu, x memcpy: in the same engine, x {0}: the same in {0}, all paired in the same rounds",
+                first.id
+            ),
+        });
         if let Some(ns) = bench.settings.run_ns {
             section = section.line(format!(
                 "ONNX Runtime runs only whole models: a batch is one run of a graph with an operator for each forward, and what a \
@@ -163,8 +172,9 @@ fn notes(bench: &Bench, timed: bool) -> Section {
         let kernels = bench.rows.iter().any(|row| row.isa.is_some());
         if let Some(ns) = bench.settings.operator_ns.filter(|_| kernels) {
             section = section.line(format!(
-                "kernels are timed bare, the engine's operators with what it does around their loops; that is about \
+                "kernels{} are timed bare, the engine's operators with what it does around their loops; that is about \
                  {ns:.0} ns a call for a kernel as an operator, which the claims below have in them",
+                bench.engines.iter().find(|e| e.library.is_none()).map_or(String::new(), |e| in_engine(&e.id))
             ));
         }
         if bench.rows.iter().any(|row| row.ratio_to_memcpy.is_some_and(|ratio| ratio < 1.0)) {

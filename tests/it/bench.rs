@@ -50,6 +50,7 @@ fn the_record_has_the_fields_that_others_rely_on() {
         assert!(row["kernel"].is_string() && row["scratch_bytes"].is_u64(), "{row}");
         assert_eq!(row["isa"].is_string(), row["lowering"] == "kernel", "{row}");
         assert!(row["forwards"].as_u64().is_some_and(|n| n >= 40), "{row}");
+        assert!(row["largest_error"].as_f64().is_some_and(|error| error < 1e-6), "{row}");
         assert_eq!(row["turns"]["forks"].as_array().map(Vec::len), Some(2));
     }
     let mish = rows(&bench).iter().find(|row| row["activation"] == "mish").expect("mish");
@@ -147,6 +148,8 @@ fn what_is_wrong_is_one_line_and_code_2() {
         (&["--size", "8", "--forwards", "0"], "0 forwards"),
         (&["--forks", "0"], "--forks 0"),
         (&["--isa", "vax"], "unknown instruction set"),
+        (&["--engine", "tracked"], "did you mean tract?"),
+        (&["--engine", "ort=no/such/file"], "no/such/file: no library of ONNX Runtime"),
         (&["--target", "moon"], "unknown target"),
         (&["no/such.yaml"], "cannot read no/such.yaml"),
         (&["--act", "identity", "--size", "8", "-o", "no/such/file"], "cannot write no/such/file"),
@@ -175,6 +178,44 @@ fn a_kept_record_is_read_in_every_form() {
     assert_eq!(again, bench);
     let table = report::bench(&bench, Format::Table).expect("a table");
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+}
+
+#[test]
+fn of_two_engines_every_line_says_which() {
+    let mut bench = kept();
+    let engine = |id: &str, name: &str| oplat::record::Engine {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        version: "1.0".to_owned(),
+        ..oplat::record::Engine::default()
+    };
+    bench.engines = vec![engine("tract", "tract"), engine("ort", "ONNX Runtime")];
+    for (rows, label) in [(0, "tract"), (1, "ort")] {
+        let chosen = bench.rows.iter_mut().skip(rows).step_by(2);
+        chosen.for_each(|row| row.engine = label.to_owned());
+    }
+    bench.growth.iter_mut().for_each(|growth| growth.engine = "ort".to_owned());
+    bench.claims.iter_mut().for_each(|claim| claim.engine = "ort".to_owned());
+    bench.settings.run_ns = Some(640);
+    (bench.rows[1].across, bench.rows[1].scratch_bytes) = (Some(7.25), None);
+    bench.rows[1].largest_error = Some(1.3e-7);
+    let table = report::bench(&bench, Format::Table).expect("a table");
+    for told in [
+        "tract 1.0 and ONNX Runtime 1.0",
+        "x tract",
+        "7.25",
+        "1e-7",
+        "640 ns",
+        "exported in ort): ",
+        "largest error: of an output",
+    ] {
+        assert!(table.contains(told), "{told}: {table}");
+    }
+    let csv = report::bench(&bench, Format::Csv).expect("values");
+    assert!(csv.contains("ONNX Runtime 1.0") && csv.contains("tract 1.0"), "{csv}");
+    let again: Bench =
+        serde_json::from_str(&report::bench(&bench, Format::Json).expect("JSON")).expect("readable");
+    assert_eq!(again, bench);
 }
 
 #[test]

@@ -200,3 +200,176 @@ fn what_is_no_library_is_refused_before_anything_is_measured() {
         );
     }
 }
+
+#[test]
+fn an_activation_alone_is_measured_in_both_engines_and_is_right_in_both() {
+    let Some(library) = library() else { return };
+    let engine = format!("tract,ort={library}");
+    let common = ["--size", "64,1152", "--forwards", "40", "--forks", "2", "--format", "json"];
+    let arguments = ["bench", "--act", "mish,gelu", "--in-place", "--engine", &engine];
+    let bench = support::json(&[&arguments[..], &common].concat());
+    let rows = |engine: &str| -> Vec<&Value> {
+        bench["rows"].as_array().expect("rows").iter().filter(|row| row["engine"] == engine).collect()
+    };
+    let name = |row: &&Value| format!("{} {} {}", row["activation"], row["lowering"], row["elements"]);
+    assert_eq!(bench["engines"][1]["id"], "ort");
+    assert_eq!(
+        bench["memcpy"].as_array().expect("copies").iter().filter(|c| c["engine"] == "ort").count(),
+        2
+    );
+    // ReLU, which ONNX Runtime merges, gets no kernel there.
+    let expected: Vec<String> =
+        rows("tract").iter().map(name).filter(|name| !name.contains(r#""relu" "kernel""#)).collect();
+    assert_eq!(rows("ort").iter().map(name).collect::<Vec<_>>(), expected);
+    assert!(bench["settings"]["run_ns"].as_u64().is_some_and(|ns| ns > 0), "{}", bench["settings"]);
+    for row in rows("ort") {
+        for field in ["ns_per_element", "ratio_to_memcpy", "ratio_to_relu", "across"] {
+            assert!(row[field].as_f64().is_some_and(|figure| figure > 0.0), "{field} of {row}");
+        }
+        assert!(row["largest_error"].as_f64().is_some_and(|error| error < 1e-5), "{row}");
+        assert_eq!(row["isa"].is_string(), row["lowering"] == "kernel", "{row}");
+        assert_eq!(row["output_elements"], row["elements"]);
+    }
+    let mish = rows("ort").into_iter().find(|row| row["activation"] == "mish").expect("mish");
+    assert_eq!(mish["kernel"], "3 ops: Softplus Tanh Mul");
+}
+
+#[test]
+fn forwards_on_their_own_output_end_where_they_end_in_tract() {
+    let Some(library) = library() else { return };
+    let engine = format!("ort={library}");
+    let common = ["--size", "64", "--forwards", "3000", "--forks", "1", "--in-place", "--format", "json"];
+    let bench =
+        support::json(&[&["bench", "--act", "mish,sigmoid", "--engine", &engine], &common[..]].concat());
+    for row in bench["rows"].as_array().expect("rows") {
+        let end = |what: &str| row["in_place"]["end"][what].as_u64().expect("a count");
+        match row["activation"].as_str() {
+            Some("mish") => assert!(end("subnormal") + end("zero") > 20, "{row}"),
+            Some("sigmoid") => assert_eq!(end("subnormal") + end("zero") + end("nan"), 0, "{row}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_activation_of_the_registry_is_measured_there_or_says_why_not() {
+    let Some(library) = library() else { return };
+    let engine = format!("ort={library}");
+    let common = ["--size", "64", "--forwards", "2", "--forks", "1", "--format", "json"];
+    let bench = support::json(&[&["bench", "--act", "all", "--engine", &engine], &common[..]].concat());
+    let left = bench["left_out"].as_array().expect("a list");
+    let reasons: Vec<(&str, &str)> =
+        left.iter().filter_map(|l| Some((l["activation"].as_str()?, l["reason"].as_str()?))).collect();
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(reasons[0].0 == "identity" && reasons[0].1.contains("nothing is left to measure"), "{reasons:?}");
+}
+
+#[test]
+fn inspect_says_what_each_engine_makes_of_a_model_or_why_not() {
+    let Some(library) = library() else { return };
+    let engine = format!("tract,ort={library}");
+    let file = support::path("minidet_hardswish_ortopt").display().to_string();
+    let said = support::json(&["inspect", &file, "--engine", &engine, "--format", "json"]);
+    let sites = said["sites"].as_array().expect("sites").len() as u64;
+    for (at, id) in [(0, "tract"), (1, "ort")] {
+        let found = &said["engines"][at];
+        assert_eq!((&found["id"], &found["refused"]), (&id.into(), &Value::Null), "{found}");
+        let operators = found["operators"].as_object().expect("operators");
+        assert!(operators.values().filter_map(Value::as_u64).sum::<u64>() > 5, "{found}");
+        assert!(found["folded"].as_u64().is_some_and(|n| n <= sites), "{found}");
+    }
+    assert_eq!(said["engines"][1]["library"].as_str(), Some(library.as_str()));
+    // The file holds hard swishes that are one operator: ONNX Runtime merges these into the convolutions before them.
+    assert_eq!(said["engines"][1]["folded"], sites);
+    assert_eq!(said["engine"], said["engines"][0]["engine"]);
+    let output = support::oplat(&["inspect", &file, "--engine", &engine]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(printed.lines().filter(|line| line.contains(" loads it: ")).count(), 2, "{printed}");
+}
+
+#[test]
+fn a_model_that_one_engine_refuses_is_inspected_with_its_reason_and_the_node() {
+    let Some(library) = library() else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let file = support::path("minidet_mish");
+    let mut model = oplat::onnx::Model::read(&file).expect("a model");
+    model.graph_mut().node[0].op_type = Some("NoSuchOperator".to_owned());
+    model.graph_mut().node[0].name = Some("the first".to_owned());
+    let file = home.path().join("unknown.onnx");
+    std::fs::write(&file, model.encode()).expect("written");
+    let file = file.display().to_string();
+    let said = support::json(&["inspect", &file, "--engine", &format!("ort={library}"), "--format", "json"]);
+    let reason = said["engines"][0]["refused"].as_str().expect("a reason");
+    assert!(reason.contains("the first") && reason.contains("NoSuchOperator"), "{reason}");
+    assert!(!reason.contains('\n'));
+    assert_eq!(said["refused"].as_str(), Some(reason));
+}
+
+#[test]
+fn a_provider_that_the_library_lacks_is_refused_before_anything_is_measured() {
+    let Some(library) = library() else { return };
+    let engine = format!("ort={library}");
+    let common = ["profile", "siren", "--engine", &engine, "--time", "1s", "--knob"];
+    for (knob, told) in [
+        ("ORT_PROVIDER=warp", "is not a word (default cpu): give cpu, xnnpack"),
+        ("ORT_EXECUTION_MODE=both", "give sequential, parallel"),
+        ("ORT_INTER_THREADS=0", "is not a number of threads"),
+    ] {
+        let output = support::oplat(&[&common[..], &[knob]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{knob}: {said}");
+        assert!(said.contains(told), "{knob}: {said}");
+    }
+    // The packages on PyPI have none for phones.
+    let found = engines::named("ort").expect("an engine").open(None).expect("it is there");
+    let Some(lacking) =
+        ["qnn", "nnapi", "coreml"].iter().find(|name| !found.providers.contains(&name.to_string()))
+    else {
+        return;
+    };
+    let output = support::oplat(&[&common[..], &[&format!("ORT_PROVIDER={lacking}")]].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{said}");
+    let expected = format!("has no such provider: it has {}", found.providers.join(", "));
+    assert!(said.lines().any(|line| line.starts_with("oplat:") && line.contains(&expected)), "{said}");
+}
+
+#[test]
+fn how_it_runs_operators_is_a_knob_and_changes_nothing_of_what_they_are() {
+    let Some(library) = library() else { return };
+    let engine = format!("ort={library}");
+    let file = support::path("fanout_silu").display().to_string();
+    let arguments =
+        ["profile", &file, "--engine", &engine, "--time", "2s", "--forks", "2", "--format", "json"];
+    let knobs = ["--knob", "ORT_EXECUTION_MODE=parallel", "--knob", "ORT_PROVIDER=cpu"];
+    let record = support::json(&[&arguments[..], &knobs].concat());
+    let variants = record["variants"].as_array().expect("variants");
+    assert_eq!(variants.len(), 4);
+    let ops = |variant: &Value| -> Vec<String> {
+        let ops = variant["ops"].as_array().expect("ops");
+        ops.iter().map(|op| format!("{} {}", op["op"], op["kernel"])).collect()
+    };
+    for variant in variants {
+        assert_eq!(variant["error"], Value::Null, "{variant}");
+        assert_eq!(ops(variant), ops(&variants[0]), "{}", variant["name"]);
+    }
+}
+
+#[test]
+fn its_knobs_can_be_tuned() {
+    let Some(library) = library() else { return };
+    let engine = format!("ort={library}");
+    let file = support::path("minidet_silu_external").display().to_string();
+    let arguments = ["profile", &file, "--engine", &engine, "--tune", "--format", "json"];
+    let output = support::oplat(&[&arguments[..], &["--time", "3s", "--forks", "2"]].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let record: Value = serde_json::from_slice(&output.stdout).expect("a record");
+    assert!(variants_of(&record).all(|v| v["error"].is_null()), "{said}");
+    // What was tried is in the record, or said.
+    assert!(said.contains("ARENA=0") || record["variants"].to_string().contains("ORT_ARENA"), "{said}");
+}
+
+fn variants_of(record: &Value) -> impl Iterator<Item = &Value> {
+    record["variants"].as_array().into_iter().flatten()
+}

@@ -22,6 +22,8 @@ pub struct Knob {
     pub about: &'static str,
     /// `bool`, `usize`, `string`, …
     pub kind: &'static str,
+    /// All values that it takes, the default first; empty where there are too many.
+    pub values: &'static [&'static str],
     pub default: String,
     /// Whether a value is one for it.
     pub parses: fn(&str) -> bool,
@@ -48,8 +50,12 @@ pub fn check(known: &[Knob], name: &str, value: &str) -> Result<&'static str> {
         return Err(Error::input(format!("there is no knob {name}{near}: `oplat knobs` lists them")));
     };
     if !(knob.parses)(value) {
+        let values = match knob.values {
+            [] => String::new(),
+            values => format!(": give {}", values.join(", ")),
+        };
         return Err(Error::input(format!(
-            "{}: {value:?} is not a {} (default {})",
+            "{}: {value:?} is not a {} (default {}){values}",
             knob.name, knob.kind, knob.default
         )));
     }
@@ -91,6 +97,7 @@ mod tests {
             prefix: "FAST_",
             about: "",
             kind: "bool",
+            values: &[],
             default: "false".into(),
             parses: |value| matches!(value, "0" | "1"),
             elsewhere,

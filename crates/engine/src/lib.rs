@@ -77,6 +77,11 @@ pub trait Backend: Sync {
     /// The engine's settings that `--knob` takes.
     fn knobs(&self) -> Vec<Knob>;
 
+    /// Fails for settings that the engine, as it was found, can't have.
+    fn check(&self, _: &Engine, _: &Knobs) -> Result<()> {
+        Ok(())
+    }
+
     /// Settings that may make a model faster on so many threads of this machine without changing what it computes.
     fn trials(&self, threads: usize) -> Vec<Trial>;
 
@@ -127,6 +132,12 @@ pub trait LoadedModel {
     /// The operators, of an engine that tells them only now: it may make what profiled runs need first, so the time and memory
     /// of loading and of first runs must have been read. `None` if `load` told them.
     fn describe(&mut self) -> Result<Option<Described>, Failure> {
+        Ok(None)
+    }
+
+    /// The operators before anything runs, without inputs, outputs and shapes, of an engine that can tell them so. `None` if `load`
+    /// told them, or if it can't.
+    fn plan(&mut self) -> Result<Option<Described>, Failure> {
         Ok(None)
     }
 

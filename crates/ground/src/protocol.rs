@@ -35,6 +35,9 @@ pub enum Request {
     /// Say what the engine makes of the model, where `Loaded` didn't: an engine may have to prepare profiled runs for that.
     /// Answer: [`Reply::Described`], or [`Reply::Unable`].
     Describe,
+    /// Say what the engine makes of the model, where `Loaded` didn't, before anything runs: without inputs, outputs and shapes.
+    /// Answer: [`Reply::Described`], or [`Reply::Unable`].
+    Plan,
     /// As `Turn`, with every op timed. Answer: [`Reply::Profile`], or [`Reply::Unable`].
     Profile {
         runs: u32,

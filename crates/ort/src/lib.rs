@@ -13,14 +13,16 @@ mod memory;
 mod model;
 mod operators;
 mod ops;
+mod plan;
 mod profile;
+mod providers;
 mod session;
 mod solo;
 mod tensor;
 
 use std::path::Path;
 
-use oplat_engine::{Backend, Knob, LoadedModel, SoloRunner, Trial};
+use oplat_engine::{Backend, Knob, Knobs, LoadedModel, SoloRunner, Trial};
 use oplat_graph::onnx::Model;
 use oplat_ground::error::Result;
 use oplat_ground::protocol::{Abilities, Failure, Load, Loaded, Op, OpMemorySource, Solos, SolosReady};
@@ -61,8 +63,12 @@ impl Backend for OnnxRuntime {
         knobs::all()
     }
 
-    fn trials(&self, _: usize) -> Vec<Trial> {
-        vec![]
+    fn check(&self, engine: &Engine, knobs: &Knobs) -> Result<()> {
+        providers::check(&engine.providers, knobs)
+    }
+
+    fn trials(&self, threads: usize) -> Vec<Trial> {
+        knobs::trials(threads)
     }
 
     fn load(&self, load: &Load) -> Result<(Box<dyn LoadedModel>, Loaded), Failure> {
@@ -70,8 +76,11 @@ impl Backend for OnnxRuntime {
         Ok((Box::new(model), loaded))
     }
 
-    fn plan(&self, _: &Model) -> Result<Vec<Op>, Failure> {
-        Err(Failure::new("ONNX Runtime tells what it makes of a model only when it runs it"))
+    fn plan(&self, model: &Model) -> Result<Vec<Op>, Failure> {
+        library::load(None)?;
+        let load = Load::default();
+        let copy = model::Copy::made(model.clone(), &load).map_err(|e| Failure::new(e.message))?;
+        plan::ops(&copy, &load)
     }
 
     fn solos(

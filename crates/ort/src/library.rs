@@ -154,6 +154,7 @@ fn load_from(path: &Path) -> std::result::Result<Engine, String> {
         library: Some(path.display().to_string()),
         sha256: Some(sha256),
         op_clock_ns: Some(CLOCK_NS),
+        providers: crate::providers::available(),
         ..Engine::default()
     })
 }

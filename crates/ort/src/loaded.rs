@@ -12,7 +12,7 @@ use oplat_ground::protocol::{Batched, Failure, Load, Loaded, Memory, Profile};
 use crate::model::Copy;
 use crate::profile::Profiled;
 use crate::session::{run, session};
-use crate::{OnnxRuntime, library, tensor};
+use crate::{OnnxRuntime, library, plan, providers, tensor};
 
 /// A loaded model, ready to run.
 pub struct OrtModel {
@@ -73,16 +73,33 @@ impl LoadedModel for OrtModel {
         }
     }
 
+    fn plan(&mut self) -> Result<Option<Described>, Failure> {
+        if providers::compiles(&self.load.knobs) {
+            return Ok(None);
+        }
+        let ops = plan::ops(&self.copy, &self.load)?;
+        Ok(Some(Described { ops, shapes: vec![] }))
+    }
+
     fn describe(&mut self) -> Result<Option<Described>, Failure> {
+        if providers::compiles(&self.load.knobs) {
+            return Ok(None);
+        }
         Ok(Some(self.profiled()?.described.clone()))
     }
 
     fn profile(&mut self, runs: usize, _: bool) -> Result<Option<Profile>, Failure> {
+        if providers::compiles(&self.load.knobs) {
+            return Ok(None);
+        }
         self.profiled()?;
         self.profiled.as_ref().map(|profiled| profiled.runs(&self.copy, &self.inputs, runs)).transpose()
     }
 
     fn memory(&mut self) -> Result<Option<Memory>, Failure> {
+        if providers::compiles(&self.load.knobs) {
+            return Ok(None);
+        }
         Ok(Some(self.profiled()?.memory.clone()))
     }
 

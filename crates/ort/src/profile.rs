@@ -13,7 +13,7 @@ use oplat_graph::onnx::Model;
 use oplat_ground::protocol::{Failure, Load, Memory, Op, Profile};
 
 use crate::model::Copy;
-use crate::{memory, ops, session};
+use crate::{memory, ops, providers, session};
 
 /// What ONNX Runtime makes of a model, and how profiled runs of it are made.
 pub struct Profiled {
@@ -41,6 +41,7 @@ pub struct Args {
     input_type_shape: Vec<HashMap<String, Vec<u64>>>,
     #[serde(default)]
     output_type_shape: Vec<HashMap<String, Vec<u64>>>,
+    provider: Option<String>,
     mem_bytes_in_use: Option<String>,
     mem_in_use_delta: Option<String>,
     mem_in_use_peak: Option<String>,
@@ -147,11 +148,12 @@ fn rows(named: &[(String, Op)]) -> HashMap<String, Vec<usize>> {
     rows
 }
 
-/// Notes what an operator reads and puts out.
+/// Notes what an operator reads and puts out, and what runs it where that isn't the CPU's provider.
 fn observed(op: &mut Op, args: &Args) {
     (op.inputs, op.outputs) = (facts(&args.input_type_shape), facts(&args.output_type_shape));
     let sizes = args.output_type_shape.iter().flat_map(|o| o.values());
     op.elements = sizes.map(|dims| dims.iter().product::<u64>()).sum();
+    op.kernel = op.kernel.take().or_else(|| providers::other_than_cpu(args.provider.as_deref()?));
 }
 
 /// What the session did, which is the last of it.

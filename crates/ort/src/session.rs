@@ -33,7 +33,7 @@ pub fn session(
                 "session.model_external_initializers_file_folder_path",
                 copy.dir.to_string_lossy(),
             )?;
-        more(knobs::set(builder, &load.knobs)?)?.commit_from_memory(&copy.bytes)
+        more(knobs::set(builder, load)?)?.commit_from_memory(&copy.bytes)
     };
     made().map_err(|e| copy.failure("load", &e))
 }

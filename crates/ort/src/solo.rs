@@ -17,6 +17,7 @@ use std::time::Instant;
 use ort::AsPointer;
 use ort::environment::Environment;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, Session};
 use ort::value::{Tensor, ValueType};
 
@@ -36,7 +37,7 @@ use oplat_ground::stats::median_high;
 
 use crate::model::Copy;
 use crate::session::session;
-use crate::{library, operators, ops};
+use crate::{library, operators, ops, plan};
 
 /// Most forwards of a batch: the cost of a run is taken off, and a graph of more takes long to make.
 const MOST: u64 = 64;
@@ -113,9 +114,8 @@ impl Runner {
             };
             runner.solos.push(made);
             let ready = solo::making(index, || runner.make_ready(index, cache, asked.survey));
-            solos.push(
-                ready.unwrap_or_else(|error| SoloReady { error: Some(error), ..SoloReady::default() }),
-            );
+            solos
+                .push(ready.unwrap_or_else(|error| SoloReady { error: Some(error), ..SoloReady::default() }));
         }
         let ready =
             SolosReady { solos, cache_bytes, clock_ns, operator_ns: None, run_ns: Some(run_ns), engine };
@@ -252,10 +252,9 @@ impl Alone {
 
     /// Finds out what ONNX Runtime makes of it, and which shape it puts out.
     fn look(&mut self, isa: Option<&str>) -> Made<()> {
-        let file = tempfile::Builder::new().prefix("oplat-ort-").tempdir().map_err(|e| e.to_string())?;
-        let file = file.path().join("optimised.onnx");
-        let session = self.session_of(1, Some(&file))?;
-        let optimised = Model::read(&file).map_err(|e| e.message)?;
+        let copy = Copy::made(times(&self.model, 1), &self.load).map_err(|e| e.message)?;
+        let (session, optimised) =
+            plan::optimised(&copy, &self.load, &shares_memory).map_err(|failure| failure.message)?;
         let ops: Vec<Op> = ops::describe(&self.model, &optimised).into_iter().map(|(_, op)| op).collect();
         self.output = shape(&session).ok_or("its output has no shape before it runs")?;
         self.sessions.insert(1, session);
@@ -279,23 +278,16 @@ impl Alone {
     /// A session that runs it so many times, made when it is first asked for.
     fn session(&mut self, batch: usize) -> Made<&Session> {
         if !self.sessions.contains_key(&batch) {
-            let session = self.session_of(batch, None)?;
+            let copy = Copy::made(times(&self.model, batch), &self.load).map_err(|e| e.message)?;
+            let session = session(&copy, &self.load, &shares_memory).map_err(|failure| failure.message)?;
             self.sessions.insert(batch, session);
         }
         self.sessions.get(&batch).ok_or_else(|| "no session".to_owned())
     }
+}
 
-    fn session_of(&self, batch: usize, optimised: Option<&Path>) -> Made<Session> {
-        let copy = Copy::made(times(&self.model, batch), &self.load).map_err(|e| e.message)?;
-        let session = session(&copy, &self.load, &|builder| {
-            let builder = builder.with_env_allocators()?;
-            Ok(match optimised {
-                Some(file) => builder.with_optimized_model_path(file)?,
-                None => builder,
-            })
-        });
-        session.map_err(|failure| failure.message)
-    }
+fn shares_memory(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    Ok(builder.with_env_allocators()?)
 }
 
 impl Pool {
@@ -303,9 +295,8 @@ impl Pool {
     fn refill(&mut self, shape: &[usize], output: &[usize], count: usize) -> Made<()> {
         let made = |shape: &[usize], values: Vec<f32>| Tensor::from_array((shape.to_vec(), values));
         while self.inputs.len() < count {
-            let tensors = made(shape, self.fresh.clone()).and_then(|input| {
-                Ok((input, made(output, vec![0.0; output.iter().product()])?))
-            });
+            let tensors = made(shape, self.fresh.clone())
+                .and_then(|input| Ok((input, made(output, vec![0.0; output.iter().product()])?)));
             let (input, output) = tensors.map_err(|e| e.to_string())?;
             self.inputs.push(input);
             self.outputs.push(output);
@@ -396,8 +387,7 @@ fn empty_run_ns(load: &Load) -> Made<u64> {
 fn share_memory() {
     let made = || -> ort::Result<()> {
         let environment = Environment::current()?;
-        let memory =
-            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default)?;
+        let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default)?;
         // SAFETY: both pointers are those of live objects; no configuration means the default one.
         unsafe {
             let register = ort::api().CreateAndRegisterAllocator;

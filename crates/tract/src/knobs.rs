@@ -37,6 +37,7 @@ pub fn all() -> Vec<Knob> {
         prefix: PREFIX,
         about: k.doc,
         kind: k.type_name,
+        values: &[],
         default: (k.default)(),
         parses: k.parses,
         elsewhere: match k.name == OPLAT_CLEAN_VECTORS.name {

@@ -277,7 +277,7 @@ impl FakeWorker {
             Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
                 panic!("variants are not measured so")
             }
-            Request::Describe => Reply::Unable,
+            Request::Describe | Request::Plan => Reply::Unable,
             Request::Engine(_) => panic!("no engine of these has a library"),
             Request::Run { .. } => self.plain(1, true),
             Request::Turn { runs, warm } => self.plain(*runs, *warm),

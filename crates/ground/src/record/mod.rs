@@ -75,6 +75,9 @@ pub struct Engine {
     pub library: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// What it can hand operators to beside its own code for the CPU, of an engine that has a choice (`cpu`, `xnnpack`, …).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<String>,
     /// Step of its own clock, which times ops, ns; absent where the machine's clock does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_clock_ns: Option<u64>,
