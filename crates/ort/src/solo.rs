@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use ort::AsPointer;
 use ort::environment::Environment;
-use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, Session};
 use ort::value::{Tensor, ValueType};
@@ -293,11 +293,13 @@ fn shares_memory(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
 impl Pool {
     /// Writes the first inputs anew and reads as many outputs, so that both are as near as their size allows.
     fn refill(&mut self, shape: &[usize], output: &[usize], count: usize) -> Made<()> {
-        let made = |shape: &[usize], values: Vec<f32>| Tensor::from_array((shape.to_vec(), values));
+        // Aligned as ONNX Runtime's own tensors are.
+        let allocator = Allocator::default();
+        let made = |shape: &[usize]| Tensor::<f32>::new(&allocator, shape.to_vec());
         while self.inputs.len() < count {
-            let tensors = made(shape, self.fresh.clone())
-                .and_then(|input| Ok((input, made(output, vec![0.0; output.iter().product()])?)));
-            let (input, output) = tensors.map_err(|e| e.to_string())?;
+            let tensors = made(shape).and_then(|input| Ok((input, made(output)?)));
+            let (input, mut output) = tensors.map_err(|e| e.to_string())?;
+            output.extract_tensor_mut().1.fill(0.0);
             self.inputs.push(input);
             self.outputs.push(output);
         }
