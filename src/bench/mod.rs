@@ -39,7 +39,7 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Result<Bench> {
     let (started, began) = (SystemTime::now(), Instant::now());
-    measure::reach(plan.engines.iter(), target, interrupt)?;
+    measure::open_target(plan.engines.iter(), target, interrupt)?;
     measure::check_engines(plan.engines.iter(), target, progress, interrupt)?;
     let machine = MachineClient::start(plan.cpus.as_deref(), 1, target, interrupt)?;
     let raw = session::run(plan, machine.cpus(), target, progress, interrupt)?;

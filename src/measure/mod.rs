@@ -275,7 +275,7 @@ fn measure_by(
     let started = SystemTime::now();
     progress.phase("reaching the target");
     let engines = || measurement.variants.iter().map(|variant| &variant.engine);
-    reach(engines(), target, interrupt)?;
+    open_target(engines(), target, interrupt)?;
     let mut machine =
         MachineClient::start(measurement.cpus.as_deref(), measurement.load.threads, target, interrupt)?;
     if let Some(earlier) = earlier {
@@ -311,7 +311,7 @@ fn measure_by(
 }
 
 /// Makes ready for workers what they need on the target, libraries of engines among it.
-pub fn reach<'e>(
+pub fn open_target<'e>(
     engines: impl Iterator<Item = &'e PlannedEngine>,
     target: &dyn Target,
     interrupt: &Interrupt,
