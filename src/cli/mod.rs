@@ -6,6 +6,7 @@ mod at_once;
 mod bench;
 mod compare;
 mod flags;
+mod import;
 mod inputs;
 mod inspect;
 mod kept;
@@ -48,6 +49,8 @@ enum Command {
     Profile(Box<settings::Args>),
     /// Measure what a file says: models, activations and threads, each model's variants paired
     Run(run::Args),
+    /// Make a record of profiles that an app wrote with ONNX Runtime
+    Import(import::Args),
     /// Print the last measurement again, or saved records
     Report(report::Args),
     /// Say what changed from one saved record to others
@@ -105,6 +108,7 @@ fn run(command: Command) -> crate::error::Result<()> {
     match command {
         Command::Profile(args) => profile::run(*args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
+        Command::Import(args) => import::run(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Swap(args) => swap::run(args, &mut out),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::record::{BeforeAfter, Input, Model, Record, Variant};
+use crate::record::{BeforeAfter, Engine, Input, Model, Record, Variant};
 use crate::units;
 
 /// Something that differs.
@@ -65,7 +65,10 @@ const OF_MODELS: &[(&str, TextOf<Model>)] = &[
 
 /// Everything that differs, in a fixed order.
 pub fn all(base: &Record, new: &Record) -> Vec<Difference> {
-    let aspects = aspects(ASPECTS, base, new);
+    // Of an app's settings and machine its profile tells nothing.
+    let measured = base.imported.is_empty() && new.imported.is_empty();
+    let of_app = |d: &Difference| d.what.starts_with("engine");
+    let aspects = aspects(ASPECTS, base, new).into_iter().filter(|d| measured || of_app(d));
     models(base, new).into_iter().chain(aspects).chain(frequency(base, new)).chain(sites(base, new)).collect()
 }
 
@@ -102,10 +105,17 @@ fn all_models(record: &Record) -> Vec<&Model> {
     if record.models.is_empty() { vec![&record.model] } else { record.models.iter().collect() }
 }
 
+fn name(engine: &Engine) -> String {
+    match engine.version.as_str() {
+        "" => format!("{}, version unknown", engine.name),
+        version => format!("{} {version}", engine.name),
+    }
+}
+
 /// All of a record.
 fn engines(record: &Record) -> String {
     let all = if record.engines.is_empty() { std::slice::from_ref(&record.engine) } else { &record.engines };
-    all.iter().map(|engine| format!("{} {}", engine.name, engine.version)).collect::<Vec<_>>().join(" and ")
+    all.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
 fn yes(is: bool) -> String {

@@ -15,13 +15,26 @@ pub const DRIFT: f64 = 0.03;
 /// Why the latencies of two records say nothing about each other.
 pub fn incomparable(base: &Record, new: &Record) -> Option<String> {
     let which = match (base.environment.emulated, new.environment.emulated) {
-        (false, false) => return None,
+        (false, false) => return imported(base, new),
         (true, false) => "the base ran",
         (false, true) => "the newer one ran",
         (true, true) => "both ran",
     };
     Some(format!(
         "{which} under an emulator, whose times say nothing about a device: latencies are not compared"
+    ))
+}
+
+/// Profiling takes its own time, by op: what an app's profile tells is where time goes.
+fn imported(base: &Record, new: &Record) -> Option<String> {
+    let which = match (base.imported.is_empty(), new.imported.is_empty()) {
+        (true, true) => return None,
+        (false, true) => "the base has",
+        (true, false) => "the newer one has",
+        (false, false) => "both have",
+    };
+    Some(format!(
+        "{which} profiled runs of an app and no unprofiled ones: latencies are not compared, and no verdict is given"
     ))
 }
 

@@ -99,7 +99,7 @@ impl Source {
             name: side.name.clone(),
             records: side.records,
             model: models.join(" and "),
-            engine: format!("{} {}", record.engine.name, record.engine.version),
+            engine: format!("{} {}", record.engine.name, record.engine.version).trim_end().to_owned(),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
             warnings: distinct(record.environment.warnings.iter().cloned()),
@@ -135,6 +135,8 @@ pub struct Against {
     pub differences: Vec<Difference>,
     /// Why latencies can't be compared, if they can't.
     pub no_latency: Option<String>,
+    /// Whether that is since no times are shown at all, those of ops neither: an emulator's.
+    pub emulated: bool,
     /// The share by which the machine itself may differ between the two: less is neither slower nor faster.
     pub drift: f64,
     /// Variants that both have, the worst first: by ratio, those without one last.
@@ -197,6 +199,7 @@ fn one(base: &Side, new: &Side, by: Criteria, limit: Option<Limit>) -> Result<Ag
         new: Source::new(new),
         differences: distinct(differences::all(old, young).into_iter().chain(within)),
         no_latency,
+        emulated: old.environment.emulated || young.environment.emulated,
         drift: by.drift,
         outcome: limit.and_then(|_| Outcome::worst(outcomes)),
         variants,

@@ -45,6 +45,7 @@ pub fn pool<'r>(side: &[NamedRecord<'r>]) -> Result<Cow<'r, Record>> {
         }
         first_number = first_number.saturating_add(numbers(other.record));
         pooled.environment.warnings.extend_from_slice(&other.record.environment.warnings);
+        pooled.imported.extend_from_slice(&other.record.imported);
         pooled.settings.forks = pooled.settings.forks.saturating_add(other.record.settings.forks);
     }
     pooled.environment.warnings.extend(all.iter().filter_map(|parts| in_some(parts, side.len())));

@@ -66,6 +66,7 @@ fn record(variants: Vec<Variant>) -> Record {
             ..Default::default()
         },
         engines: vec![],
+        imported: vec![],
         environment: Default::default(),
         model: Default::default(),
         models: vec![],
@@ -389,7 +390,7 @@ fn ops_are_joined_by_name_and_failing_that_by_operator_and_shape() {
     ];
     new.variants[0].profiled = Some(Profiled {
         p50_ns: 240,
-        overhead_ratio: 1.0,
+        overhead_ratio: Some(1.0),
         overhead_interval: None,
         unaccounted_ns: 7,
         bookkeeping: None,

@@ -119,6 +119,8 @@ pub struct MatchedSide {
     /// Forks that have runs: the sample size.
     pub forks: usize,
     pub latency: Option<Latency>,
+    /// Median of profiled runs.
+    pub profiled_p50_ns: Option<u64>,
     pub error: Option<String>,
 }
 
@@ -165,6 +167,7 @@ fn side(variant: &Variant) -> MatchedSide {
         name: variant.name.clone(),
         forks: variant.forks.iter().filter(|f| f.rounds.iter().any(|r| !r.is_empty())).count(),
         latency: variant.latency,
+        profiled_p50_ns: variant.profiled.map(|p| p.p50_ns),
         error: variant.error.clone(),
     }
 }

@@ -57,6 +57,7 @@ pub fn record(
         engine,
         engines: vec![],
         environment,
+        imported: vec![],
         model: models.first().cloned().unwrap_or_default(),
         models: if models.len() > 1 { models } else { vec![] },
         settings,
@@ -188,11 +189,11 @@ fn profile(ops: &mut [Op], forks: &[&RawFork], confidence: f64) -> Option<Profil
         (op.min_ns, op.p90_ns) = (ns(s.min), ns(s.p90));
         op.share = if wall.mean() > 0.0 { s.mean / wall.mean() } else { 0.0 };
     }
-    let overhead = figures::overhead(forks.iter().map(|f| &f.fork), confidence)?;
+    let overhead = figures::overhead(forks.iter().map(|f| &f.fork), confidence);
     Some(Profiled {
         p50_ns: ns(wall.median()),
-        overhead_ratio: overhead.point,
-        overhead_interval: overhead.interval.map(|i| [i.low, i.high]),
+        overhead_ratio: overhead.map(|o| o.point),
+        overhead_interval: overhead.and_then(|o| o.interval).map(|i| [i.low, i.high]),
         unaccounted_ns: ns(wall.mean() - explained),
         bookkeeping: bookkeeping(forks, wall.mean() - explained),
     })

@@ -20,6 +20,7 @@
 //! - `assemble`: the record of it
 //!   - `attribute`: which op computes which site
 //!   - `warnings`: what makes the numbers less sure
+//! - `import`: the record of profiles that an app wrote, by the same assembling
 //! - `tune`: for `--tune`, which knobs could matter for a model that has been measured
 //!
 //! `machine`, `session` and `tune` wait for workers. All else only computes, but for `files`, which writes.
@@ -29,6 +30,7 @@ mod attribute;
 mod client;
 mod files;
 mod groups;
+mod import;
 mod machine;
 mod plan;
 mod raw;
@@ -53,6 +55,7 @@ use crate::swap;
 pub use attribute::folded;
 pub use client::{ClientError, WorkerClient};
 pub use files::reach;
+pub use import::{Import, import};
 pub use machine::MachineClient;
 use raw::Raw;
 

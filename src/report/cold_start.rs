@@ -13,7 +13,7 @@ type TitledFigure = (&'static str, OfFork);
 type OfFork = fn(&Fork) -> Option<u64>;
 
 const TIMES: [TitledFigure; 3] =
-    [("load", |f| Some(f.load_ns)), ("optimise", |f| Some(f.optimise_ns)), ("first run", first_run)];
+    [("load", |f| known_ns(f.load_ns)), ("optimise", |f| known_ns(f.optimise_ns)), ("first run", first_run)];
 const SIZES: [TitledFigure; 3] = [
     ("RSS loaded", |f| f.loaded_rss_bytes),
     ("first run", |f| f.first_run_rss_bytes),
@@ -21,11 +21,15 @@ const SIZES: [TitledFigure; 3] = [
 ];
 
 fn first_run(fork: &Fork) -> Option<u64> {
-    (fork.first_run_ns > 0).then_some(fork.first_run_ns)
+    known_ns(fork.first_run_ns)
+}
+
+fn known_ns(ns: u64) -> Option<u64> {
+    (ns > 0).then_some(ns)
 }
 
 pub fn section(record: &Record) -> Section {
-    let started = |v: &&Variant| v.forks.iter().any(|f| f.load_ns > 0);
+    let started = |v: &&Variant| v.forks.iter().any(|f| f.load_ns.max(f.optimise_ns) > 0);
     let variants: Vec<&Variant> = record.variants.iter().filter(started).collect();
     if variants.is_empty() {
         return Section::plain();
@@ -47,9 +51,11 @@ pub fn section(record: &Record) -> Section {
         cells.extend(figures(variant, &SIZES, size));
         grid.row(cells);
     }
-    Section::details("cold start")
-        .table(grid)
-        .line("cold start: medians over fresh processes, which read the model from the file cache")
+    let cold = match record.imported.is_empty() {
+        true => "medians over fresh processes, which read the model from the file cache",
+        false => "as the session in the app timed them",
+    };
+    Section::details("cold start").table(grid).line(format!("cold start: {cold}"))
 }
 
 fn titled(grid: Grid, columns: &[TitledFigure], scale: Scale) -> Grid {

@@ -85,13 +85,14 @@ fn findings(comparison: &Comparison, against: &Against) -> Section {
 
 /// The tables of a newer record: latencies, memory and where a variant's time goes.
 fn figures(comparison: &Comparison, against: &Against, top: usize) -> Vec<Section> {
-    if against.no_latency.is_some() {
+    if against.emulated {
         return vec![memory(against)];
     }
     let swapped = against.variants.iter().filter(|m| m.role != Role::Control);
     let breakdowns =
         swapped.flat_map(|m| [breakdown(m, "op", &m.ops, top), breakdown(m, "site", &m.sites, top)]);
-    [latencies(comparison, against), memory(against)].into_iter().chain(breakdowns.flatten()).collect()
+    let whole = if against.no_latency.is_some() { profiled(against) } else { latencies(comparison, against) };
+    [whole, memory(against)].into_iter().chain(breakdowns.flatten()).collect()
 }
 
 fn alone(which: &str, names: &[String]) -> Option<String> {
@@ -104,6 +105,29 @@ fn failures(matched: &Matched) -> Vec<String> {
         Some(format!("{} of {which}: {}", side.name, side.error.as_ref()?))
     };
     sides.into_iter().filter_map(failure).collect()
+}
+
+/// Profiled runs of both sides, where one has no others.
+fn profiled(against: &Against) -> Section {
+    let sides = |m: &Matched| [m.base.profiled_p50_ns, m.new.profiled_p50_ns];
+    let Some(largest) = against.variants.iter().flat_map(sides).flatten().max() else {
+        return Section::plain();
+    };
+    let scale = Scale::time(largest);
+    let mut grid = Grid::new()
+        .name("variant")
+        .number(&format!("base profiled p50 {}", scale.unit))
+        .number(&format!("new profiled p50 {}", scale.unit))
+        .number("new / base");
+    for matched in &against.variants {
+        let [base, new] = sides(matched);
+        let ratio = base.zip(new).filter(|&(base, _)| base > 0).map(|(base, new)| new as f64 / base as f64);
+        let figure = |ns: Option<u64>| known(ns, |ns| scale.text(ns));
+        grid.row([matched.name.clone(), figure(base), figure(new), known(ratio, |r| units::ratio(r, None))]);
+    }
+    Section::plain()
+        .table(grid)
+        .line("profiled runs hold what profiling takes, which differs by op and by engine")
 }
 
 fn latencies(comparison: &Comparison, against: &Against) -> Section {

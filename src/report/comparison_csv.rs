@@ -68,7 +68,7 @@ pub fn render(comparison: &Comparison) -> String {
 
 /// All rows of a variant.
 fn variant(common: &ComparisonRow, method: &str, against: &Against, matched: &Matched, out: &mut String) {
-    let timed = against.no_latency.is_none();
+    let timed = !against.emulated;
     let common = ComparisonRow {
         variant: matched.name.clone(),
         role: role(matched.role),

@@ -56,6 +56,7 @@ pub fn record() -> Record {
             warnings: vec!["shared machine: 3% of the CPU time was stolen".into(); 2],
             ..Default::default()
         },
+        imported: vec![],
         model: Model {
             name: "yolov5s".into(),
             source: "built in".into(),
@@ -196,7 +197,7 @@ fn profiled(p50: f64, unaccounted_ns: u64) -> Option<Profiled> {
         Bookkeeping { before_ns: part, between_ns: 8 * part, after_ns: part, clock_ns: unaccounted_ns / 50 };
     Some(Profiled {
         p50_ns: (p50 * MS as f64) as u64,
-        overhead_ratio: 1.004,
+        overhead_ratio: Some(1.004),
         overhead_interval: Some([1.002, 1.006]),
         unaccounted_ns,
         bookkeeping: Some(bookkeeping),

@@ -17,7 +17,10 @@ pub fn section(record: &Record) -> Section {
 fn setting(record: &Record) -> String {
     let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
     let models = models.iter().map(model).collect::<Vec<_>>().join(" and ");
-    let place = place(record.settings.threads, &record.environment);
+    let place = match record.imported.is_empty() {
+        true => place(record.settings.threads, &record.environment),
+        false => in_an_app(record.settings.threads),
+    };
     let engines = facts::engines(record).iter().map(engine).collect::<Vec<_>>().join(" and ");
     [models, engines, place, effort(record)].join(" | ")
 }
@@ -26,6 +29,7 @@ fn setting(record: &Record) -> String {
 pub fn engine(engine: &Engine) -> String {
     match engine.isa.iter().min_by_key(|isa| width(isa)) {
         Some(isa) => format!("{} {}, {}", engine.name, engine.version, instruction_set(isa)),
+        None if engine.version.is_empty() => engine.name.clone(),
         None => format!("{} {}", engine.name, engine.version),
     }
 }
@@ -65,7 +69,18 @@ pub fn place(threads: usize, environment: &Environment) -> String {
     format!("{threads} {place}{elsewhere}")
 }
 
+/// The threads of an app, if its profile tells them.
+fn in_an_app(threads: usize) -> String {
+    match threads {
+        0 => "in an app".into(),
+        n => format!("{} in an app", units::count(n, "thread")),
+    }
+}
+
 fn effort(record: &Record) -> String {
+    if !record.imported.is_empty() {
+        return units::count(record.settings.forks, "imported process").replace("processs", "processes");
+    }
     let mut forks = units::count(record.settings.forks, "fork");
     if record.settings.cold {
         forks = format!("first runs in {} of fresh processes", units::count(record.settings.forks, "round"));

@@ -41,7 +41,8 @@ columns! {
         against, ratio, ratio_low, ratio_high, confidence, verdict,
         /// The paired difference to the control.
         activation_ns, activation_low_ns, activation_high_ns,
-        overhead_ratio, overhead_low, overhead_high, unaccounted_ns,
+        /// Median of profiled runs, and these over plain ones.
+        profiled_p50_ns, overhead_ratio, overhead_low, overhead_high, unaccounted_ns,
         /// Of what no op explains.
         before_ops_ns, between_ops_ns, after_ops_ns,
         output_bytes, scratch_bytes, live_bytes, allocator_ns, minor_faults,
@@ -151,7 +152,8 @@ impl RecordRow {
             [self.activation_low_ns, self.activation_high_ns] = interval.unwrap_or_default();
         }
         if let Some(profiled) = &variant.profiled {
-            self.overhead_ratio = number(profiled.overhead_ratio);
+            self.overhead_ratio = profiled.overhead_ratio.map_or(String::new(), number);
+            self.profiled_p50_ns = profiled.p50_ns.to_string();
             [self.overhead_low, self.overhead_high] = ends(profiled.overhead_interval);
             self.unaccounted_ns = profiled.unaccounted_ns.to_string();
             self.before_ops_ns = known(profiled.bookkeeping.map(|b| b.before_ns));

@@ -40,9 +40,11 @@ pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
     let mut sections: Vec<Section> = bands.map(|band| times(record, group, band, &rows, top)).collect();
     if let Some(last) = sections.pop() {
         let last = last.lines(overhead(record, &variants)).lines(bookkeeping(record, &variants));
-        sections.push(last.line(
-            "means of profiled runs: they say where time goes; whole runs above say which variant is slower",
-        ));
+        let slower = match record.imported.is_empty() {
+            true => "; whole runs above say which variant is slower",
+            false => "",
+        };
+        sections.push(last.line(format!("means of profiled runs: they say where time goes{slower}")));
     }
     sections
 }
@@ -137,7 +139,7 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
 fn overhead(record: &Record, variants: &[&Variant]) -> Option<String> {
     let told = variants.iter().filter_map(|v| {
         let Profiled { overhead_ratio, overhead_interval, .. } = v.profiled?;
-        Some(format!("{} {}", facts::label(record, v), units::ratio(overhead_ratio, overhead_interval)))
+        Some(format!("{} {}", facts::label(record, v), units::ratio(overhead_ratio?, overhead_interval)))
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty()).then(|| format!("profiled/plain: {}", told.join(" | ")))
@@ -148,9 +150,9 @@ fn bookkeeping(record: &Record, variants: &[&Variant]) -> Option<String> {
     let (variant, b) = variants.iter().find_map(|v| Some((v, v.profiled?.bookkeeping?)))?;
     let Bookkeeping { before_ns, between_ns, after_ns, clock_ns } = b;
     let [before, between, after, clock] = [before_ns, between_ns, after_ns, clock_ns].map(units::time);
+    let clock = if clock_ns > 0 { format!(" (about {clock} of it reads the clock)") } else { String::new() };
     Some(format!(
-        "unaccounted in {}: {before} before the first op, {between} between ops (about {clock} of it reads the clock), \
-         {after} after the last",
+        "unaccounted in {}: {before} before the first op, {between} between ops{clock}, {after} after the last",
         facts::label(record, variant)
     ))
 }

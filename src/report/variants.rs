@@ -9,7 +9,11 @@ use crate::units::{self, Scale};
 
 pub fn section(record: &Record) -> Section {
     let mut section = Section::plain();
-    if timed(record) {
+    if !record.imported.is_empty() {
+        section = section.table(profiled(record)).line(
+            "profiled runs of an app; no unprofiled ones, so that p50 and p90 are unknown and no verdict is given",
+        );
+    } else if timed(record) {
         section = section.table(latencies(record)).line(key(record));
     }
     section.lines(changes(record)).warnings(odd_values(record))
@@ -18,6 +22,30 @@ pub fn section(record: &Record) -> Section {
 /// Whether there are times, and they may be shown.
 fn timed(record: &Record) -> bool {
     facts::timed(record) && record.variants.iter().any(|v| v.latency.is_some())
+}
+
+/// The variants of a record that has profiled runs alone.
+fn profiled(record: &Record) -> Grid {
+    let p50 = |v: &Variant| v.profiled.map(|p| p.p50_ns);
+    let time = Scale::time(record.variants.iter().filter_map(p50).max().unwrap_or(0));
+    let mut grid = Grid::new()
+        .name("variant")
+        .number("p50")
+        .number("p90")
+        .number(&format!("profiled p50 {}", time.unit))
+        .number("profiled runs");
+    for variant in &record.variants {
+        let runs =
+            variant.forks.iter().flat_map(|f| &f.profiled_rounds).map(|p| p.runs_ns.len()).sum::<usize>();
+        grid.row([
+            facts::label(record, variant),
+            UNKNOWN.into(),
+            UNKNOWN.into(),
+            known(p50(variant), |ns| time.text(ns)),
+            units::integer(runs as u64),
+        ]);
+    }
+    grid
 }
 
 pub fn latencies(record: &Record) -> Grid {

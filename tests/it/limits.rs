@@ -47,7 +47,20 @@ fn what_is_too_large_is_refused_with_its_limit() {
     let long = write("long.yaml", "#".repeat(250_001).as_bytes());
     let acts: Vec<String> = (1..300).map(|i| format!("leaky_relu:0.{i:03}")).collect();
     let acts = acts.join(",");
+    let event = |cat: &str, name: &str, ts: usize| {
+        format!(r#"{{"cat":"{cat}","name":"{name}","ts":{ts},"dur":5,"args":{{"op_name":"Conv"}}}}"#)
+    };
+    let run_of = |i: usize| {
+        let (ts, name) = (10 * i, format!("n{i}_kernel_time"));
+        [event("Node", &name, ts), event("Session", "model_run", ts)].join(",")
+    };
+    let runs: Vec<String> = (0..5_000).map(run_of).collect();
+    let profile = write("profile.json", format!("[{}]", runs.join(",")).as_bytes());
     for (arguments, told) in [
+        (
+            vec!["import", &profile, "--model", "siren"],
+            "it has 25,000,000 ops times runs, more than the 20,000,000 that oplat takes",
+        ),
         (vec!["inspect", &nodes], "it has 150,001 nodes, more than the 150,000 that oplat takes"),
         (vec!["swap", &nodes, "--act", "mish", "-o", "/dev/null"], "it has 150,001 nodes"),
         (vec!["inspect", &tensor], "more than the 1,099,511,627,776 elements that oplat takes"),

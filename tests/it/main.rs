@@ -11,6 +11,7 @@ mod files;
 mod floors;
 mod hostile;
 mod hostile_text;
+mod import;
 mod kept;
 mod limits;
 mod mutants;

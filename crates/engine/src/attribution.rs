@@ -42,7 +42,13 @@ pub enum Role {
 ///
 /// Every node whose value isn't constant is in at least one of them, those of bodies included.
 pub fn attribute(index: &Index, ops: &[EngineOp]) -> Vec<Vec<usize>> {
+    attribute_beside(index, ops, &[])
+}
+
+/// As [`attribute`], where it is known of some operators, by their place, that they compute these nodes.
+pub fn attribute_beside(index: &Index, ops: &[EngineOp], known: &[(usize, Vec<usize>)]) -> Vec<Vec<usize>> {
     let mut work = Attribution::new(index, ops);
+    known.iter().for_each(|(op, nodes)| nodes.iter().for_each(|&node| work.cover(*op, node)));
     work.add_bodies();
     work.absorb_patterns();
     work.fold_into_producers();
@@ -296,6 +302,12 @@ impl<'i, 'm> Attribution<'i, 'm> {
         }
     }
 
+    /// The operator that runs a node's body: others may lay out data for it.
+    fn runs_body(&self, node: usize) -> Option<usize> {
+        let owners = || self.owners[node].iter().copied();
+        owners().find(|&op| self.ops[op].role == Role::Body).or_else(|| owners().next())
+    }
+
     /// A body that runs inside one operator: all its nodes are the operator's.
     fn add_bodies(&mut self) {
         for op in 0..self.ops.len() {
@@ -310,7 +322,7 @@ impl<'i, 'm> Attribution<'i, 'm> {
         for node in 0..self.index.nodes.len() {
             if let Some(owner) = self.index.nodes[node].owner
                 && self.owners[node].is_empty()
-                && let Some(&op) = self.owners[owner].first()
+                && let Some(op) = self.runs_body(owner)
             {
                 self.cover(op, node);
             }
@@ -322,7 +334,9 @@ impl<'i, 'm> Attribution<'i, 'm> {
 mod tests {
     use super::*;
     use oplat_graph::onnx::Model;
-    use oplat_graph::onnx::messages::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+    use oplat_graph::onnx::messages::{
+        AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+    };
 
     /// A graph of `op inputs… -> output`, one a line; `w` is a weight.
     fn model(lines: &[&str]) -> Model {
@@ -391,6 +405,17 @@ mod tests {
         let lines = ["Relu x -> p", "Concat p x -> c", "Conv c w -> a", "LeakyRelu a -> y"];
         let rows = attributed(&lines, &[(Role::Other, 0), (Role::Product, 2), (Role::Product, 3)]);
         assert_eq!(rows, [vec![0], vec![1, 2], vec![2, 3]]);
+    }
+
+    #[test]
+    fn a_body_is_of_the_operator_that_runs_it_and_not_of_its_layout() {
+        let body = model(&["Relu a -> b"]).proto.graph;
+        let mut outer = model(&["Conv x w -> a", "If a -> y"]);
+        let attribute = AttributeProto { name: Some("then_branch".into()), g: body, ..Default::default() };
+        outer.graph_mut().node[1].attribute.push(attribute);
+        let op = |role, name| EngineOp { name: Some(name), role, readers: vec![] };
+        let ops = [op(Role::Product, 0), op(Role::Layout, 1), op(Role::Body, 1)];
+        assert_eq!(super::attribute(&Index::new(&outer), &ops), [vec![0], vec![1], vec![1, 2]]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 pub mod at;
 pub mod attribution;
+mod imported;
 pub mod inline;
 pub mod inputs;
 pub mod knobs;
@@ -23,10 +24,11 @@ pub mod solo;
 mod tensor;
 pub mod timing;
 
+pub use imported::{Imported, Process};
 pub use knobs::{Knob, Knobs, Trial};
 pub use tensor::RawTensor;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oplat_graph::activation::Activation;
 use oplat_graph::onnx::Model;
@@ -101,6 +103,17 @@ pub trait Backend: Sync {
     /// Whether a kernel of ours can be measured on its own in it, bare or as its operator.
     fn times_kernel(&self, activation: &Activation) -> bool {
         swap::runs_kernel(&self.about().1, activation)
+    }
+
+    /// What profiles tell that an app wrote with this engine while it ran the model; `optimised` is what the engine made of
+    /// it there, if the app kept that. Fails with the file's name.
+    fn imported(
+        &self,
+        _profiles: &[PathBuf],
+        _model: &Model,
+        _optimised: Option<&Model>,
+    ) -> Result<Imported, Failure> {
+        Err(Failure::new(format!("{} writes no profiles that can be imported", self.name())))
     }
 
     /// Makes activations ready to be measured on their own, on a processor with a second-level cache of this size.

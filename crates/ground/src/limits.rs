@@ -16,6 +16,14 @@ pub const STREAM_BYTES: u64 = 1 << 30;
 pub const RECORD_BYTES: u64 = 64_000_000;
 /// Bytes of an experiment, a bench or a lab: people write them, and reading one takes time with the square of its brackets.
 pub const CONFIG_BYTES: u64 = 250_000;
+/// Bytes of a profile that is imported: a million events, the most that ONNX Runtime writes, have two thirds of it.
+pub const PROFILE_BYTES: u64 = 1 << 30;
+/// Events of a profile that is imported: ONNX Runtime writes a million unless it is told otherwise.
+pub const PROFILE_EVENTS: u64 = 2_000_000;
+/// Ops of an imported profile times its runs: ten times as many as there can be events.
+pub const PROFILE_TIMES: u64 = 20_000_000;
+/// Sites of a model times the ops of a profile of it: a network of a thousand sites has some millions.
+pub const PROFILE_SITES: u64 = 20_000_000;
 /// Bytes of one answer of a worker: that for a model of a hundred thousand ops has a tenth of it.
 pub const ANSWER_BYTES: u64 = 256_000_000;
 

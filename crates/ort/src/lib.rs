@@ -2,10 +2,13 @@
 //!
 //! Its library is not linked in: it is found (`library`), and loaded by the process that runs a model with it. A model's
 //! nodes are named by their index in the copy that it gets (`model`); what it makes of them is read from the optimised model
-//! that it writes (`ops`). Plain runs come from a session without profiling, profiled ones from a second (`profile`), which is
-//! made when it is first asked for, after cold figures and resident memory have been read.
+//! that it writes (`ops`). Plain runs come from a session without profiling, profiled ones from a second (`profile`, `events`), which is
+//! made when it is first asked for, after cold figures and resident memory have been read. Profiles that an app wrote are read
+//! without the library (`imported`).
 
 pub mod bare;
+mod events;
+mod imported;
 mod knobs;
 pub mod library;
 mod loaded;
@@ -20,9 +23,9 @@ mod session;
 mod solo;
 mod tensor;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use oplat_engine::{Backend, Knob, Knobs, LoadedModel, SoloRunner, Trial};
+use oplat_engine::{Backend, Imported, Knob, Knobs, LoadedModel, SoloRunner, Trial};
 use oplat_graph::onnx::Model;
 use oplat_ground::error::Result;
 use oplat_ground::protocol::{Abilities, Failure, Load, Loaded, Op, OpMemorySource, Solos, SolosReady};
@@ -81,6 +84,15 @@ impl Backend for OnnxRuntime {
         let load = Load::default();
         let copy = model::Copy::made(model.clone(), &load).map_err(|e| Failure::new(e.message))?;
         plan::ops(&copy, &load)
+    }
+
+    fn imported(
+        &self,
+        profiles: &[PathBuf],
+        model: &Model,
+        optimised: Option<&Model>,
+    ) -> Result<Imported, Failure> {
+        imported::imported(profiles, model, optimised)
     }
 
     fn solos(

@@ -5,7 +5,7 @@
 
 use oplat_ground::protocol::{Memory, OpMemory};
 
-use crate::profile::Event;
+use crate::events::Event;
 
 /// What the arena held when an operator had run, before what it alone had read was given back.
 #[derive(Clone, Copy, Debug, PartialEq)]

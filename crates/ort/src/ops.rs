@@ -26,7 +26,11 @@ pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
     let engine_ops: Vec<EngineOp> = nodes
         .iter()
         .zip(readers)
-        .map(|(node, readers)| EngineOp { name: named_by(node, &values, &index), role: role(node), readers })
+        .map(|(node, readers)| EngineOp {
+            name: named_by(node, &values, &index),
+            role: role(node.op_type()),
+            readers,
+        })
         .collect();
     let owned = attribution::attribute(&index, &engine_ops);
     // The order in the file, and numbers in names, differ from process to process.
@@ -74,7 +78,7 @@ fn op(node: &NodeProto, onnx: Vec<usize>) -> Op {
 }
 
 /// The node of the original that makes each value.
-fn values<'m>(index: &Index<'m>) -> HashMap<&'m str, usize> {
+pub fn values<'m>(index: &Index<'m>) -> HashMap<&'m str, usize> {
     let made = |value: usize| match index.source(value) {
         Source::Node(node, _) => Some((index.name(value), node)),
         _ => None,
@@ -83,7 +87,7 @@ fn values<'m>(index: &Index<'m>) -> HashMap<&'m str, usize> {
 }
 
 /// Which of the nodes read the values of each.
-fn readers(graph: &GraphProto, nodes: &[&NodeProto]) -> Vec<Vec<usize>> {
+pub fn readers(graph: &GraphProto, nodes: &[&NodeProto]) -> Vec<Vec<usize>> {
     let makers =
         nodes.iter().enumerate().flat_map(|(at, node)| node.output.iter().map(move |o| (o.as_str(), at)));
     let makers: HashMap<&str, usize> = makers.filter(|(name, _)| !name.is_empty()).collect();
@@ -100,7 +104,7 @@ fn readers(graph: &GraphProto, nodes: &[&NodeProto]) -> Vec<Vec<usize>> {
 
 /// The node of the original that an operator is named by: of one with an activation inside, the activation's last.
 fn named_by(node: &NodeProto, values: &HashMap<&str, usize>, index: &Index) -> Option<usize> {
-    if role(node) == Role::Layout && names::decode(node.name()).is_none() {
+    if role(node.op_type()) == Role::Layout && names::decode(node.name()).is_none() {
         return None;
     }
     let of_value = |name: &str| values.get(name.strip_suffix("_nchwc").unwrap_or(name)).copied();
@@ -109,12 +113,12 @@ fn named_by(node: &NodeProto, values: &HashMap<&str, usize>, index: &Index) -> O
         .or_else(|| node.output.iter().find_map(|output| of_value(output)))?;
     let by_itself = ["Conv", "Gemm", "MatMul"].contains(&index.nodes.get(named)?.op());
     let inside = by_itself && !fused(node).is_empty();
-    Some(inside.then(|| end_behind(index, named)).flatten().unwrap_or(named))
+    let behind = inside.then(|| function_behind(index, named)).flatten();
+    Some(behind.and_then(|nodes| nodes.last().copied()).unwrap_or(named))
 }
 
-/// The last node of the smallest function right behind a node: of the nodes that together take all of its value, and put out
-/// one.
-fn end_behind(index: &Index, node: usize) -> Option<usize> {
+/// The smallest function right behind a node: the nodes that together take all of its value, and put out that of the last.
+pub fn function_behind(index: &Index, node: usize) -> Option<Vec<usize>> {
     const MOST: usize = 8;
     let readers = |node: usize| -> Option<Vec<usize>> {
         let uses = index.nodes[node].outputs.iter().flat_map(|&value| index.uses(value));
@@ -129,7 +133,9 @@ fn end_behind(index: &Index, node: usize) -> Option<usize> {
         if let [last] = open[..]
             && last != node
         {
-            return Some(last);
+            inside.retain(|&inner| inner != last);
+            inside.push(last);
+            return Some(inside);
         }
         let ready = |reader: &usize| {
             let made = index.nodes[*reader].inputs.iter().flatten().filter(|&&v| !index.is_constant(v));
@@ -141,8 +147,9 @@ fn end_behind(index: &Index, node: usize) -> Option<usize> {
     None
 }
 
-fn role(node: &NodeProto) -> Role {
-    match node.op_type() {
+/// What an operator of this type is to [`attribution`].
+pub fn role(op: &str) -> Role {
+    match op {
         "Conv" | "FusedConv" | "Gemm" | "FusedGemm" | "MatMul" | "FusedMatMul" | "ConvTranspose"
         | "QLinearConv" | "MatMulInteger" | "NhwcFusedConv" => Role::Product,
         "QuickGelu" => Role::Pattern { most: 2 },

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use ort::session::Session;
 use ort::value::DynTensor;
-use serde::Deserialize;
 
 use oplat_engine::{Described, at};
 use oplat_graph::onnx::Model;
 use oplat_ground::protocol::{Failure, Load, Memory, Op, Profile};
 
+use crate::events::{Args, Event, KERNEL_TIME, Run, facts, runs};
 use crate::model::Copy;
 use crate::{memory, ops, providers, session};
 
@@ -23,47 +23,8 @@ pub struct Profiled {
     folder: tempfile::TempDir,
 }
 
-/// An entry of the file.
-#[derive(Debug, Deserialize)]
-pub struct Event {
-    pub cat: String,
-    pub name: String,
-    /// Microseconds.
-    pub ts: u64,
-    pub dur: u64,
-    #[serde(default)]
-    pub args: Args,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub struct Args {
-    #[serde(default)]
-    input_type_shape: Vec<HashMap<String, Vec<u64>>>,
-    #[serde(default)]
-    output_type_shape: Vec<HashMap<String, Vec<u64>>>,
-    provider: Option<String>,
-    mem_bytes_in_use: Option<String>,
-    mem_in_use_delta: Option<String>,
-    mem_in_use_peak: Option<String>,
-}
-
-impl Args {
-    /// What the arena held after the operator, how much more than before it, and the most that it ever held; bytes.
-    pub fn arena(&self) -> Option<[i64; 3]> {
-        let number = |text: &Option<String>| text.as_deref()?.parse().ok();
-        Some([
-            number(&self.mem_bytes_in_use)?,
-            number(&self.mem_in_use_delta)?,
-            number(&self.mem_in_use_peak)?,
-        ])
-    }
-}
-
 /// Runs until a session has its memory: the first allocates, the second follows the pattern of that, the third finds all of it.
-const WARM_UP: usize = 3;
-
-/// What the names of operators end with in it.
-const KERNEL_TIME: &str = "_kernel_time";
+pub const WARM_UP: usize = 3;
 
 impl Profiled {
     /// Learns what ONNX Runtime makes of the model, from the optimised model that it writes and one run.
@@ -165,39 +126,6 @@ fn end(copy: &Copy, session: &mut Session) -> Result<Vec<Event>, Failure> {
     serde_json::from_slice(&text).map_err(|e| cannot(&e))
 }
 
-/// One run's part of a profile.
-pub struct Run<'e> {
-    whole: &'e Event,
-    /// Its operators in the order in which they ran, those of bodies among them.
-    ops: Vec<&'e Event>,
-}
-
-impl Run<'_> {
-    /// The time before the first operator and after the last one, ns.
-    fn around_ns(&self) -> [u64; 2] {
-        let end = |e: &Event| e.ts + e.dur;
-        let first = self.ops.iter().map(|e| e.ts).min().unwrap_or(self.whole.ts);
-        let last = self.ops.iter().map(|e| end(e)).max().unwrap_or(self.whole.ts);
-        [first.saturating_sub(self.whole.ts), end(self.whole).saturating_sub(last)].map(|us| us * 1000)
-    }
-}
-
-/// The runs of a profile, in order.
-pub fn runs(events: &[Event]) -> Vec<Run<'_>> {
-    let mut ops: Vec<&Event> =
-        events.iter().filter(|e| e.cat == "Node" && e.name.ends_with(KERNEL_TIME)).collect();
-    ops.sort_by_key(|e| e.ts);
-    let mut wholes: Vec<&Event> =
-        events.iter().filter(|e| e.cat == "Session" && e.name == "model_run").collect();
-    wholes.sort_by_key(|e| e.ts);
-    let within = |whole: &Event| {
-        let from = ops.partition_point(|e| e.ts < whole.ts);
-        let to = ops.partition_point(|e| e.ts <= whole.ts + whole.dur);
-        ops[from..to].to_vec()
-    };
-    wholes.into_iter().map(|whole| Run { whole, ops: within(whole) }).collect()
-}
-
 /// The operators of a run with their rows, in order. One that runs in a body has none: it is a part of the operator that has the
 /// body.
 fn placed<'r, 'e>(
@@ -219,35 +147,8 @@ fn with_rows<'e>(
     events.filter_map(|(row, event)| Some((row?, event)))
 }
 
-/// `1x64x40x40xf32`, in order.
-fn facts(types: &[HashMap<String, Vec<u64>>]) -> Vec<String> {
-    let fact = |(kind, dims): (&String, &Vec<u64>)| {
-        let dims: String = dims.iter().map(|d| format!("{d}x")).collect();
-        format!("{dims}{}", short(kind))
-    };
-    types.iter().flat_map(|one| one.iter().map(fact)).collect()
-}
-
-fn short(kind: &str) -> &str {
-    const NAMES: [(&str, &str); 12] = [
-        ("float", "f32"),
-        ("double", "f64"),
-        ("float16", "f16"),
-        ("bfloat16", "bf16"),
-        ("int8", "i8"),
-        ("int16", "i16"),
-        ("int32", "i32"),
-        ("int64", "i64"),
-        ("uint8", "u8"),
-        ("uint16", "u16"),
-        ("uint32", "u32"),
-        ("uint64", "u64"),
-    ];
-    NAMES.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, short)| short)
-}
-
 /// The shape of the first output of every node that an operator is named by.
-fn shapes(model: &Model, ops: &[Op]) -> Vec<Option<Vec<usize>>> {
+pub fn shapes(model: &Model, ops: &[Op]) -> Vec<Option<Vec<usize>>> {
     let mut shapes = vec![];
     oplat_graph::onnx::for_each_node(model.graph(), &mut |_| shapes.push(None));
     for op in ops {
@@ -291,14 +192,5 @@ mod tests {
             |run| with_rows(placed(&rows, run)).map(|(row, event)| (row, event.dur)).collect::<Vec<_>>();
         assert_eq!(placed(&runs[0]), [(0, 10), (1, 3), (2, 5)]);
         assert_eq!(placed(&runs[1]), [(0, 7)]);
-    }
-
-    #[test]
-    fn shapes_are_written_as_for_other_engines() {
-        let types = [
-            HashMap::from([("float".to_owned(), vec![1, 3, 8])]),
-            HashMap::from([("bool".to_owned(), vec![])]),
-        ];
-        assert_eq!(facts(&types), ["1x3x8xf32", "bool"]);
     }
 }

@@ -59,11 +59,11 @@ fn profiles(settings: &Settings, variants: &mut [Variant]) {
 fn profiled(known: Profiled, steady: &Steady, confidence: f64) -> Option<Profiled> {
     let forks = || steady.iter().flatten().copied();
     let walls = Samples::from_ns(forks().flat_map(|f| f.profiled_rounds.iter().flat_map(|p| &p.runs_ns)))?;
-    let overhead = overhead(forks(), confidence)?;
+    let overhead = overhead(forks(), confidence);
     Some(Profiled {
         p50_ns: walls.median().round() as u64,
-        overhead_ratio: overhead.point,
-        overhead_interval: overhead.interval.map(|i| [i.low, i.high]),
+        overhead_ratio: overhead.map(|o| o.point),
+        overhead_interval: overhead.and_then(|o| o.interval).map(|i| [i.low, i.high]),
         ..known
     })
 }

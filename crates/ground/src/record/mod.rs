@@ -39,6 +39,10 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engines: Vec<Engine>,
     pub environment: Environment,
+    /// Profiles that an app wrote, by file, where the record was made of these. All that they don't hold is null: unprofiled
+    /// runs, memory, the machine; a number that can't be null is 0 (threads, times of loading).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<String>,
     /// The model; of several in one measurement the first, whose original all variants are compared against.
     pub model: Model,
     /// All models of the measurement, in order; empty where there is only `model`.
@@ -292,6 +296,7 @@ pub struct Fork {
     /// has none of some numbers. Null in older records, where it is the place in the list.
     #[serde(default)]
     pub number: Option<usize>,
+    /// 0 where it isn't known, as the next two.
     pub load_ns: u64,
     pub optimise_ns: u64,
     pub first_run_ns: u64,
@@ -418,8 +423,9 @@ pub struct Steadiness {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profiled {
     pub p50_ns: u64,
-    /// Profiled over plain run time, paired within rounds.
-    pub overhead_ratio: f64,
+    /// Profiled over plain run time, paired within rounds; null where there are no plain runs.
+    #[serde(default)]
+    pub overhead_ratio: Option<f64>,
     /// Over forks; null where there are too few to say.
     #[serde(default)]
     pub overhead_interval: Option<[f64; 2]>,
