@@ -206,7 +206,8 @@ mod tests {
         assert_eq!(variant.ops[1].kernel.as_deref(), Some("NnapiExecutionProvider"));
         assert_eq!(told, "1 of 2 ops tied to nodes of the model; the others take 22.2% of the ops' time");
         let warnings = record.environment.warnings.join("\n");
-        for part in ["no unprofiled ones", "cold figures are unknown", "22.2% of the ops' time can't be tied"] {
+        for part in ["no unprofiled ones", "cold figures are unknown", "22.2% of the ops' time can't be tied"]
+        {
             assert!(warnings.contains(part), "{part}: {warnings}");
         }
         // It is as good a record as any: what is written can be read.
