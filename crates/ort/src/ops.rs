@@ -19,9 +19,15 @@ use crate::operators;
 /// The operators of the optimised model under their names, in the order of the nodes that they compute.
 pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
     let index = Index::new(original);
-    let nodes: Vec<&NodeProto> =
-        optimised.graph().node.iter().filter(|n| n.op_type() != "Constant").collect();
     let values = values(&index);
+    let mut nodes: Vec<&NodeProto> =
+        optimised.graph().node.iter().filter(|n| n.op_type() != "Constant").collect();
+    // The order in the file, and numbers in names, differ from session to session.
+    let lasting =
+        |names: &[String]| -> Vec<String> { names.iter().map(|name| lasting(name).to_owned()).collect() };
+    nodes.sort_by_cached_key(|node| {
+        (named_by(node, &values, &index), node.op_type(), lasting(&node.input), lasting(&node.output))
+    });
     let readers = readers(optimised.graph(), &nodes);
     let engine_ops: Vec<EngineOp> = nodes
         .iter()
@@ -33,17 +39,8 @@ pub fn describe(original: &Model, optimised: &Model) -> Vec<(String, Op)> {
         })
         .collect();
     let owned = attribution::attribute(&index, &engine_ops);
-    // The order in the file, and numbers in names, differ from process to process.
-    let value = |node: &NodeProto| {
-        node.input.first().and_then(|input| input.split("_token_").next()).unwrap_or_default().to_owned()
-    };
-    let mut made: Vec<(String, String, Op)> = nodes
-        .iter()
-        .zip(owned)
-        .map(|(node, onnx)| (value(node), node.name().to_owned(), op(node, onnx)))
-        .collect();
-    made.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-    let mut ops: Vec<(String, Op)> = made.into_iter().map(|(_, name, op)| (name, op)).collect();
+    let named = nodes.iter().zip(owned).map(|(node, onnx)| (node.name().to_owned(), op(node, onnx)));
+    let mut ops: Vec<(String, Op)> = named.collect();
     order(&mut ops);
     ops
 }
@@ -107,7 +104,7 @@ fn named_by(node: &NodeProto, values: &HashMap<&str, usize>, index: &Index) -> O
     if role(node.op_type()) == Role::Layout && names::decode(node.name()).is_none() {
         return None;
     }
-    let of_value = |name: &str| values.get(name.strip_suffix("_nchwc").unwrap_or(name)).copied();
+    let of_value = |name: &str| values.get(original_value(name)).copied();
     let named = names::decode(node.name())
         .or_else(|| of_value(node.name()))
         .or_else(|| node.output.iter().find_map(|output| of_value(output)))?;
@@ -115,6 +112,21 @@ fn named_by(node: &NodeProto, values: &HashMap<&str, usize>, index: &Index) -> O
     let inside = by_itself && !fused(node).is_empty();
     let behind = inside.then(|| function_behind(index, named)).flatten();
     Some(behind.and_then(|nodes| nodes.last().copied()).unwrap_or(named))
+}
+
+/// A name without the number that a session gives it.
+fn lasting(name: &str) -> &str {
+    name.split("_token_").next().unwrap_or(name)
+}
+
+/// What ONNX Runtime writes before the names of values that it makes in another type.
+pub const BEFORE: [&str; 3] = ["InsertedPrecisionFreeCast_", "InsertedCast_", "fused "];
+
+/// The value of the original that one is made from, which may be of another layout or type.
+fn original_value(name: &str) -> &str {
+    let name = lasting(name);
+    let name = name.strip_suffix("_nchwc").unwrap_or(name);
+    BEFORE.iter().find_map(|before| name.strip_prefix(before)).unwrap_or(name)
 }
 
 /// The smallest function right behind a node: the nodes that together take all of its value, and put out that of the last.

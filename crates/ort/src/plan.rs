@@ -4,6 +4,7 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use oplat_graph::onnx::Model;
+use oplat_ground::files::Folder;
 use oplat_ground::protocol::{Failure, Load, Op};
 
 use crate::model::Copy;
@@ -16,8 +17,7 @@ pub fn optimised(
     load: &Load,
     more: &dyn Fn(SessionBuilder) -> ort::Result<SessionBuilder>,
 ) -> Result<(Session, Model), Failure> {
-    let folder = tempfile::Builder::new().prefix("oplat-ort-").tempdir();
-    let folder = folder.map_err(|e| Failure::new(format!("no folder for the optimised model: {e}")))?;
+    let folder = Folder::temporary().map_err(|e| Failure::new(e.message))?;
     let file = folder.path().join("optimised.onnx");
     let session = session(copy, load, &|builder| Ok(more(builder)?.with_optimized_model_path(&file)?))?;
     let model = Model::read(&file).map_err(|e| Failure::new(e.message))?;

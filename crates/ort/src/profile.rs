@@ -2,25 +2,25 @@
 //! again: so every request gets a session of its own, and what it calls its operators holds for that session alone.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 use ort::value::DynTensor;
 
 use oplat_engine::{Described, at};
 use oplat_graph::onnx::Model;
+use oplat_ground::files::Folder;
 use oplat_ground::protocol::{Failure, Load, Memory, Op, Profile};
 
 use crate::events::{Args, Event, KERNEL_TIME, Run, facts, runs};
 use crate::model::Copy;
-use crate::{memory, ops, providers, session};
+use crate::{memory, ops, plan, providers, session};
 
 /// What ONNX Runtime makes of a model, and how profiled runs of it are made.
 pub struct Profiled {
     pub described: Described,
     pub memory: Memory,
     load: Load,
-    folder: tempfile::TempDir,
 }
 
 /// Runs until a session has its memory: the first allocates, the second follows the pattern of that, the third finds all of it.
@@ -29,18 +29,16 @@ pub const WARM_UP: usize = 3;
 impl Profiled {
     /// Learns what ONNX Runtime makes of the model, from the optimised model that it writes and one run.
     pub fn new(copy: &Copy, load: &Load, inputs: &[(String, DynTensor)]) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("oplat-ort-").tempdir();
-        let folder = folder.map_err(|e| Failure::new(format!("no folder for profiles: {e}")))?;
-        let Seen { ops, rows, events, .. } = observe(copy, load, folder.path(), inputs, 1)?;
+        let Seen { ops, rows, events, .. } = observe(copy, load, inputs, 1)?;
         let run = runs(&events).pop().ok_or_else(|| Failure::new("ONNX Runtime profiled no run"))?;
         let shapes = shapes(&copy.model, &ops);
         let memory = memory::of(placed(&rows, &run), ops.len(), copy.weights_bytes);
-        Ok(Self { described: Described { ops, shapes }, memory, load: load.clone(), folder })
+        Ok(Self { described: Described { ops, shapes }, memory, load: load.clone() })
     }
 
     /// So many profiled runs, after those in which the new session still gets its memory together.
     pub fn runs(&self, copy: &Copy, inputs: &[(String, DynTensor)], n: usize) -> Result<Profile, Failure> {
-        let seen = observe(copy, &self.load, self.folder.path(), inputs, WARM_UP + n)?;
+        let seen = observe(copy, &self.load, inputs, WARM_UP + n)?;
         if seen.ops != self.described.ops {
             return Err(Failure::new("ONNX Runtime makes other operators of it in each session"));
         }
@@ -72,29 +70,21 @@ struct Seen {
 
 /// So many runs of a new session. What changes the layout of data has another name in each session, so each is described by the
 /// optimised model that it writes.
-fn observe(
-    copy: &Copy,
-    load: &Load,
-    folder: &Path,
-    inputs: &[(String, DynTensor)],
-    n: usize,
-) -> Result<Seen, Failure> {
-    let file = folder.join("optimised.onnx");
-    let mut session = session::session(copy, load, &|builder| {
-        Ok(builder.with_profiling(folder.join("profile"))?.with_optimized_model_path(&file)?)
-    })?;
-    let optimised = Model::read(&file).map_err(|e| Failure::new(e.message))?;
-    let _ = std::fs::remove_file(&file);
+fn observe(copy: &Copy, load: &Load, inputs: &[(String, DynTensor)], n: usize) -> Result<Seen, Failure> {
+    let folder = Folder::temporary().map_err(|e| Failure::new(e.message))?;
+    let profiling = |builder: SessionBuilder| Ok(builder.with_profiling(folder.path().join("profile"))?);
+    let (mut session, optimised) = plan::optimised(copy, load, &profiling)?;
     let mut named = ops::describe(&copy.model, &optimised);
     drop(optimised);
     let mut run =
         || session::run(&mut session, inputs).map(|(ns, _)| ns).map_err(|e| copy.failure("run", &e));
     let runs_ns = (0..n).map(|_| run()).collect::<Result<Vec<u64>, _>>()?;
     let events = end(copy, &mut session)?;
-    let last = runs(&events).pop().filter(|_| runs(&events).len() == n);
-    let last =
-        last.ok_or_else(|| Failure::new(format!("ONNX Runtime profiled other runs than the {n} made")))?;
-    for (row, event) in with_rows(placed(&rows(&named), &last)) {
+    let all = runs(&events);
+    let Some(last) = all.last().filter(|_| all.len() == n) else {
+        return Err(Failure::new(format!("ONNX Runtime profiled {} of {n} runs", all.len())));
+    };
+    for (row, event) in with_rows(placed(&rows(&named), last)) {
         observed(&mut named[row].1, &event.args);
     }
     ops::order(&mut named);
@@ -122,7 +112,6 @@ fn end(copy: &Copy, session: &mut Session) -> Result<Vec<Event>, Failure> {
     let file = session.end_profiling().map_err(|e| copy.failure("profile", &e))?;
     let cannot = |e: &dyn std::fmt::Display| Failure::new(at::one_line(&format!("{file}: {e}")));
     let text = std::fs::read(&file).map_err(|e| cannot(&e))?;
-    let _ = std::fs::remove_file(&file);
     serde_json::from_slice(&text).map_err(|e| cannot(&e))
 }
 

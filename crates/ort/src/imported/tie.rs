@@ -95,9 +95,6 @@ struct Names<'m> {
     numbered: Vec<usize>,
 }
 
-/// What ONNX Runtime puts before a name that it derives.
-const BEFORE: [&str; 3] = ["InsertedPrecisionFreeCast_", "InsertedCast_", "fused "];
-
 impl<'m> Names<'m> {
     fn new(index: &Index<'m>) -> Self {
         let mut nodes: HashMap<&'m str, Option<usize>> = HashMap::new();
@@ -130,7 +127,7 @@ impl<'m> Names<'m> {
     /// The node or the maker of the value that the name begins with, as far as it is a name by itself.
     fn derived(&self, name: &str, op: &str) -> Option<usize> {
         const ENDS: usize = 32;
-        let name = BEFORE.iter().find_map(|before| name.strip_prefix(before)).unwrap_or(name);
+        let name = ops::BEFORE.iter().find_map(|before| name.strip_prefix(before)).unwrap_or(name);
         let ends_here = |rest: &str| {
             let mut rest = rest.chars();
             match (rest.next(), rest.next()) {
