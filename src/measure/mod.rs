@@ -350,7 +350,12 @@ pub fn check_engines<'e>(
                 ));
             }
             Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),
-            Err(lost) => return Err(failed(format!("its library can't be loaded: worker {lost}"))),
+            Err(lost) => {
+                let library = engine.choice.library.as_deref().unwrap_or("its library");
+                return Err(failed(format!(
+                    "{library} can't be loaded: worker {lost}; give another library"
+                )));
+            }
         }
     }
     Ok(checked)

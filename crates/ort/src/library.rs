@@ -138,17 +138,19 @@ fn load_from(path: &Path) -> std::result::Result<Engine, String> {
     let path = path.canonicalize().map_err(|e| named(&e.to_string()))?;
     // SAFETY: other threads of this process, if there are any yet, only wait for requests and don't look at its environment.
     unsafe { std::env::set_var(NO_TELEMETRY, "1") };
-    let builder = ort::init_from(&path).map_err(|e| {
+    let unfit = |what: &dyn std::fmt::Display| {
         // A library for Linux is none for Android.
         let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
-        let why = format!("{e}; ONNX Runtime {OLDEST} or newer for {system} on {processor} is needed");
+        let why = format!("{what}; ONNX Runtime {OLDEST} or newer for {system} on {processor} is needed");
         named(&at::one_line(&why))
-    })?;
+    };
+    let version = version(&path).map_err(|e| unfit(&e))?;
+    let builder = ort::init_from(&path).map_err(|e| unfit(&e))?;
     builder.with_name("oplat").with_telemetry(false).commit();
     let sha256 = hash(&path).map_err(|e| named(&e.to_string()))?;
     Ok(Engine {
         name: "ONNX Runtime".into(),
-        version: version(&path).map_err(|e| named(&e))?,
+        version,
         libc: oplat_ground::process::cpu::libc(),
         allocator: "its own arena".into(),
         library: Some(path.display().to_string()),
@@ -159,16 +161,20 @@ fn load_from(path: &Path) -> std::result::Result<Engine, String> {
     })
 }
 
-/// The version that the library tells.
+/// The version that the library tells. Fails for one that isn't ONNX Runtime's.
 fn version(path: &Path) -> std::result::Result<String, String> {
-    // SAFETY: the library is loaded already and stays so; its entry point gives a table of functions, of which this one
-    // gives a text that ends in a zero. Both live as long as the library.
+    // SAFETY: a library runs its own initialisation, as it would when it is loaded for good. Its entry point gives a table of
+    // functions, of which this one gives a text that ends in a zero. Both live as long as the library.
     unsafe {
         let library = libloading::Library::new(path).map_err(|e| e.to_string())?;
         let base: libloading::Symbol<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase> =
-            library.get(b"OrtGetApiBase").map_err(|e| e.to_string())?;
-        let text = std::ffi::CStr::from_ptr(((*base()).GetVersionString)());
-        Ok(text.to_string_lossy().into_owned())
+            library.get(b"OrtGetApiBase").map_err(|_| "no library of ONNX Runtime")?;
+        let base = base().as_ref().ok_or("no library of ONNX Runtime")?;
+        let text = std::ffi::CStr::from_ptr((base.GetVersionString)());
+        let version = text.to_string_lossy().into_owned();
+        // It may have begun threads, which must not lose the code that they run.
+        std::mem::forget(library);
+        Ok(version)
     }
 }
 
