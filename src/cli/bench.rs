@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::flags::{check_number, check_time, denormals};
 use super::interrupt;
 use super::targets::TargetFlags;
-use super::{output, progress};
+use super::{kept, note, output, progress};
 use crate::bench::{self, Activations, Config, Plan};
 use crate::error::{Error, Result};
 use crate::files::{self, Destination};
@@ -94,6 +94,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         let mut progress = progress::on_stderr();
         bench::measure(&plan, setup.target.as_ref(), progress.as_mut(), &interrupt())?
     };
+    let json = report::json::document(&bench)?;
+    kept::keep(&bench.started_at, "activations", json.as_bytes()).err().iter().for_each(|e| note(&e.message));
     let text = report::bench(&bench, format)?;
     output::deliver(destination.as_ref(), &text, out)?;
     bench::complete(&bench)

@@ -71,3 +71,16 @@ fn where_nothing_can_be_kept_the_measurement_is_shown_all_the_same() {
     assert!(said.contains("not kept for oplat report") && printed.contains("original"), "{said}{printed}");
     assert!(printed.ends_with("All tables: --detail.\n"), "{printed}");
 }
+
+#[test]
+fn activations_on_their_own_are_kept_too() {
+    let state = tempfile::tempdir().expect("a folder");
+    let bench = ["bench", "--act", "relu", "--size", "64", "--time", "1s", "--forks", "1"];
+    let (code, _, said) = with_state(state.path(), &bench);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, shown, said) = with_state(state.path(), &["report"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(shown.contains("relu"), "{shown}");
+    let (_, listed, _) = with_state(state.path(), &["report", "--list"]);
+    assert!(listed.contains("activations"), "{listed}");
+}
