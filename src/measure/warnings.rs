@@ -52,15 +52,25 @@ fn gone_on_with(settings: &Settings) -> Option<String> {
     })
 }
 
+/// A warning names as many variants at most; of more it says how many.
+const NAMED: usize = 3;
+
 /// Processes that are left out (see [`figures::steady`]); `odd` is their number by variant.
 fn odd_processes(variants: &[Variant], odd: &[usize]) -> Option<String> {
-    let odd = variants.iter().zip(odd).filter(|(_, n)| **n > 0);
-    let odd: Vec<String> = odd.map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name)).collect();
+    let odd: Vec<(&Variant, usize)> =
+        variants.iter().zip(odd.iter().copied()).filter(|&(_, n)| n > 0).collect();
+    let which = if odd.len() > NAMED {
+        let of_all = variants.iter().map(|v| v.forks.len()).sum::<usize>();
+        let all = odd.iter().map(|(_, n)| n).sum::<usize>();
+        format!("{all} of {of_all}, of {} variants", odd.len())
+    } else {
+        let each = odd.iter().map(|(v, n)| format!("{n} of {} of {}", v.forks.len(), v.name));
+        each.collect::<Vec<_>>().join(", ")
+    };
     (!odd.is_empty()).then(|| {
         format!(
-            "processes that ran far slower than others of the same variant, all their life long: {}; they are \
-             left out of ratios and of the ops' times, and kept in the record",
-            odd.join(", ")
+            "processes that ran far slower than others of the same variant, all their life long: {which}; they are \
+             left out of ratios and of the ops' times, and kept in the record"
         )
     })
 }
@@ -82,19 +92,24 @@ fn changed_speed(variants: &[Variant], odd: &[usize]) -> Option<String> {
 
 /// Variants whose runs get slower or faster within a fork.
 fn drifting(variants: &[Variant]) -> Option<String> {
-    let drifting = variants.iter().filter_map(|v| {
+    let drifts = variants.iter().filter_map(|v| {
         let s = v.steadiness?;
         let (drift, [low, high]) = (s.drift?, s.drift_interval?);
         let sure = low > 1.0 || high < 1.0;
-        (sure && (drift - 1.0).abs() > DRIFT_WITHIN)
-            .then(|| format!("{} {:+.0}%", v.name, 100.0 * (drift - 1.0)))
+        (sure && (drift - 1.0).abs() > DRIFT_WITHIN).then_some((v.name.as_str(), 100.0 * (drift - 1.0)))
     });
-    let drifting: Vec<String> = drifting.collect();
-    (!drifting.is_empty()).then(|| {
+    let drifts: Vec<(&str, f64)> = drifts.collect();
+    let which = if drifts.len() > NAMED {
+        let of =
+            |pick: fn(f64, f64) -> f64| drifts.iter().map(|(_, drift)| *drift).reduce(pick).unwrap_or(0.0);
+        format!("{} variants, by {:+.0} to {:+.0}%", drifts.len(), of(f64::min), of(f64::max))
+    } else {
+        drifts.iter().map(|(name, drift)| format!("{name} {drift:+.0}%")).collect::<Vec<_>>().join(", ")
+    };
+    (!drifts.is_empty()).then(|| {
         format!(
-            "run times drift from the first third of a fork to the last: {}; a device that heats up needs \
-             --cool-down, another a longer --time",
-            drifting.join(", ")
+            "run times drift from the first third of a fork to the last: {which}; a device that heats up needs \
+             --cool-down, another a longer --time"
         )
     })
 }
@@ -109,4 +124,25 @@ fn unsettled(variants: &[Variant]) -> Option<String> {
             forks().count()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Fork, Role};
+    use crate::report::fixture::variant;
+
+    #[test]
+    fn many_odd_processes_are_counted_and_few_are_named() {
+        let variants = |n: usize| -> Vec<Variant> {
+            let forks = vec![Fork::default(); 8];
+            let one =
+                |i| Variant { forks: forks.clone(), ..variant(&format!("v{i}"), Role::Swap, "mish", vec![]) };
+            (0..n).map(one).collect()
+        };
+        let told = |n: usize| odd_processes(&variants(n), &vec![1; n]).expect("some are odd");
+        assert!(told(2).contains("life long: 1 of 8 of v0, 1 of 8 of v1; they"), "{}", told(2));
+        assert!(told(5).contains("life long: 5 of 40, of 5 variants; they"), "{}", told(5));
+        assert_eq!(odd_processes(&variants(5), &[0; 5]), None);
+    }
 }

@@ -138,9 +138,9 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
     draw(format, json, || record_csv::render(records, breakdowns), sections)
 }
 
-/// What was found, in a sentence a variant, for a terminal.
+/// What was found, in a sentence a variant, for a terminal; of several engines with their times side by side.
 pub fn verdict(record: &Record) -> String {
-    Text.section(&verdict::section(record))
+    Text.document(&[screen::found(record), networks::section(record)])
 }
 
 /// The comparison in this format; `top` limits the rows of each breakdown. Fails only if it can't be written as

@@ -18,7 +18,7 @@ pub fn sections(record: &Record) -> Vec<Section> {
 }
 
 /// What was found, a line for each variant of which something is, and what to do about the others.
-fn found(record: &Record) -> Section {
+pub fn found(record: &Record) -> Section {
     let section = Section::plain().lines(record.variants.iter().filter_map(|v| verdict::failure(record, v)));
     if !facts::timed(record) {
         return section.line(verdict::EMULATED);
