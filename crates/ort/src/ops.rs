@@ -108,7 +108,10 @@ fn named_by(node: &NodeProto, values: &HashMap<&str, usize>, index: &Index) -> O
     let named = names::decode(node.name())
         .or_else(|| of_value(node.name()))
         .or_else(|| node.output.iter().find_map(|output| of_value(output)))?;
-    let by_itself = ["Conv", "Gemm", "MatMul"].contains(&index.nodes.get(named)?.op());
+    let op = index.nodes.get(named)?.op();
+    let adds = op == "Conv" && node.input.get(ADDED).is_some_and(|input| !input.is_empty());
+    let named = if adds { addition_behind(index, named).unwrap_or(named) } else { named };
+    let by_itself = ["Conv", "Gemm", "MatMul"].contains(&op);
     let inside = by_itself && !fused(node).is_empty();
     let behind = inside.then(|| function_behind(index, named)).flatten();
     Some(behind.and_then(|nodes| nodes.last().copied()).unwrap_or(named))
@@ -127,6 +130,18 @@ fn original_value(name: &str) -> &str {
     let name = lasting(name);
     let name = name.strip_suffix("_nchwc").unwrap_or(name);
     BEFORE.iter().find_map(|before| name.strip_prefix(before)).unwrap_or(name)
+}
+
+/// Which input of a convolution it adds to its sums, before its activation.
+const ADDED: usize = 3;
+
+/// The addition of another value to a node's, if nothing else reads that.
+pub fn addition_behind(index: &Index, node: usize) -> Option<usize> {
+    let mut uses = index.nodes[node].outputs.iter().flat_map(|&value| index.uses(value));
+    match (uses.next(), uses.next()) {
+        (Some(Use::Node(reader, _)), None) => Some(*reader).filter(|&reader| index.nodes[reader].is("Add")),
+        _ => None,
+    }
 }
 
 /// The smallest function right behind a node: the nodes that together take all of its value, and put out that of the last.
@@ -190,7 +205,7 @@ fn fused(node: &NodeProto) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oplat_graph::onnx::messages::{ModelProto, TensorProto, ValueInfoProto};
+    use oplat_graph::onnx::messages::{AttributeProto, ModelProto, TensorProto, ValueInfoProto};
 
     fn node(op: &str, name: &str, input: &str, output: &str) -> NodeProto {
         NodeProto {
@@ -249,5 +264,45 @@ mod tests {
         for (numbers, turned) in [([7, 3], true), ([1, 2], false), ([2, 1], true)] {
             assert_eq!(session(numbers, turned), expected);
         }
+    }
+
+    #[test]
+    fn a_convolution_that_adds_a_branch_has_the_addition_and_the_activation_behind_it() {
+        let two = |op: &str, a: &str, b: &str, output: &str| {
+            let mut node = node(op, "", a, output);
+            node.input.push(b.into());
+            node
+        };
+        let lines = vec![
+            two("Conv", "x", "w", "c"),
+            two("Add", "c", "y", "s"),
+            node("Relu", "", "s", "r"),
+            two("Conv", "r", "w", "z"),
+        ];
+        let original = model(lines);
+        let conv = |inputs: &[&str], name: &str, output: &str, activation: Option<&str>| NodeProto {
+            op_type: Some("Conv".into()),
+            name: Some(name.into()),
+            input: inputs.iter().map(|&i| i.to_owned()).collect(),
+            output: vec![output.into()],
+            attribute: activation
+                .map(|text| AttributeProto {
+                    name: Some("activation".into()),
+                    s: Some(text.to_owned().into()),
+                    ..AttributeProto::default()
+                })
+                .into_iter()
+                .collect(),
+            ..NodeProto::default()
+        };
+        let head = || conv(&["r_nchwc", "w"], "z_nchwc", "z", None);
+        let onnx =
+            |nodes| describe(&original, &model(nodes)).into_iter().map(|(_, op)| op.onnx).collect::<Vec<_>>();
+        let merged = conv(&["x", "w", "", "y"], "c_nchwc", "r_nchwc", Some("Relu"));
+        assert_eq!(onnx(vec![merged, head()]), [vec![0, 1, 2], vec![3]]);
+        // Another activation has an operator of its own.
+        let adds = conv(&["x", "w", "", "y"], "c_nchwc", "s_nchwc", None);
+        let relu = node("Relu", &names::encode(2, 0), "s_nchwc", "r_nchwc");
+        assert_eq!(onnx(vec![adds, relu, head()]), [vec![0, 1], vec![2], vec![3]]);
     }
 }

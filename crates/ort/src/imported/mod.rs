@@ -313,6 +313,9 @@ fn row(event: &Event) -> Row<'_> {
         op: &event.op,
         provider: &event.provider,
         node_index: event.node_index,
+        // Beside its input and its weights it may have a bias, which is a list.
+        adds: event.op.ends_with("Conv")
+            && event.inputs.split(' ').skip(2).any(|input| input.matches('x').count() > 1),
         ..Row::default()
     }
 }

@@ -12,7 +12,7 @@ use oplat_graph::onnx::Model;
 use oplat_graph::onnx::index::Index;
 use oplat_graph::onnx::messages::NodeProto;
 
-use crate::ops::{self, function_behind, role, values};
+use crate::ops::{self, addition_behind, function_behind, role, values};
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +24,8 @@ pub struct Row<'t> {
     pub op: &'t str,
     pub provider: &'t str,
     pub node_index: Option<usize>,
+    /// Whether it is a convolution that adds another value to its sums.
+    pub adds: bool,
     /// What it puts out, and who reads that, where the optimised model tells.
     pub values: Vec<&'t str>,
     pub readers: Option<Vec<usize>>,
@@ -340,6 +342,11 @@ impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
         for at in 0..self.rows.len() {
             let product = self.named[at].filter(|_| self.rows[at].role() == Role::Product);
             let Some(mut node) = product.filter(|&node| seen.insert(node)) else { continue };
+            let addition = addition_behind(self.index, node).filter(|_| self.rows[at].adds);
+            if let Some(add) = addition.filter(|&add| !self.owned[add]) {
+                self.owned[add] = true;
+                node = add;
+            }
             while let Some(behind) = function_behind(self.index, node).filter(|nodes| nodes.len() <= MOST) {
                 let free = |&node: &usize| {
                     let op = self.index.nodes[node].op();
