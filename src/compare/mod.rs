@@ -99,12 +99,19 @@ impl Source {
             name: side.name.clone(),
             records: side.records,
             model: models.join(" and "),
-            engine: format!("{} {}", record.engine.name, record.engine.version).trim_end().to_owned(),
+            engine: engines(record),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
             warnings: distinct(record.environment.warnings.iter().cloned()),
         }
     }
+}
+
+/// All engines of a record with their versions.
+fn engines(record: &Record) -> String {
+    let all = if record.engines.is_empty() { std::slice::from_ref(&record.engine) } else { &record.engines };
+    let named = all.iter().map(|e| format!("{} {}", e.name, e.version).trim_end().to_owned());
+    named.collect::<Vec<_>>().join(" and ")
 }
 
 /// A side of a comparison: one record, or several as one.

@@ -146,6 +146,9 @@ pub fn planned_engines(names: &[String]) -> Result<Vec<PlannedEngine>> {
             None => (name.as_str(), None),
         };
         let backend = engines::named(name)?;
+        if library.as_deref() == Some("") {
+            return Err(Error::input(format!("{name}=: give the library's file behind it, or {name} alone")));
+        }
         if library.is_some() && !backend.has_library() {
             return Err(Error::input(format!("{name} is linked in: it takes no library")));
         }

@@ -75,7 +75,9 @@ pub fn phrase(record: &Record, variant: &Variant) -> String {
 }
 
 fn plain_phrase(record: &Record, variant: &Variant) -> String {
-    let of_engine = if has_engines(record) { format!(" in {}", variant.engine) } else { String::new() };
+    // An original's name has its engine.
+    let told = has_engines(record) && variant.role != Role::Original;
+    let of_engine = if told { format!(" in {}", variant.engine) } else { String::new() };
     in_any_engine(record, variant) + &of_engine
 }
 
@@ -115,7 +117,8 @@ pub fn profiled(record: &Record, variant: &Variant) -> bool {
 /// What the brackets after ratios hold, if any of the record's has an interval: ` [99% interval over forks]`. In older records
 /// each interval has that confidence by itself.
 pub fn interval_note(record: &Record) -> String {
-    let mut deltas = record.variants.iter().filter_map(|v| v.delta.as_ref()).filter(|d| d.interval.is_some());
+    let deltas = record.variants.iter().flat_map(|v| v.delta.iter().chain(&v.across));
+    let mut deltas = deltas.filter(|d| d.interval.is_some());
     let settings = record.settings.confidence;
     let together = deltas.clone().any(|delta| delta.confidence > settings);
     let confidence = units::percent(settings);

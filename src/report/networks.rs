@@ -45,8 +45,9 @@ fn side_by_side(record: &Record, first: &Engine, others: &[Engine]) -> Section {
         }
         grid.row(row);
     }
+    let runs = if record.settings.cold { "first runs" } else { "unprofiled runs" };
     Section::plain().table(grid).line(format!(
-        "median times of unprofiled runs; ratios of paired runs, below 1 is faster{}",
+        "median times of {runs}; ratios of paired runs, below 1 is faster{}",
         facts::interval_note(record)
     ))
 }

@@ -94,7 +94,15 @@ pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
         known(profiled_run(variant), |run| scale.text(run.saturating_sub(told)))
     });
     grid.row(std::iter::once("all else".to_owned()).chain(rest));
-    Section::plain().table(grid)
+    let overheads = variants.iter().filter_map(|v| v.profiled?.overhead_ratio);
+    let section = Section::plain().table(grid);
+    match overheads.reduce(f64::max) {
+        Some(most) => section.line(format!(
+            "means of profiled runs, which take up to {} times as long as the unprofiled ones above",
+            units::times(most)
+        )),
+        None => section.line("means of profiled runs"),
+    }
 }
 
 type Totals<'r> = BTreeMap<&'r str, Total>;

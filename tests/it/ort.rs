@@ -97,6 +97,23 @@ fn our_kernels_run_in_it_and_compute_what_is_exported() {
 }
 
 #[test]
+fn first_runs_are_measured_in_it() {
+    let Some(library) = library() else { return };
+    let (engine, file) = (format!("tract,ort={library}"), support::path("fanout_silu").display().to_string());
+    let asked = [
+        "profile", &file, "--act", "relu", "--engine", &engine, "--cold", "--time", "4s", "--format", "json",
+    ];
+    let record = support::json(&asked);
+    for variant in variants(&record, "ort") {
+        assert_eq!(variant["error"], Value::Null, "{}", variant["name"]);
+        assert!(
+            variant["latency"]["p50_ns"].as_u64() > Some(0)
+                && !variant["ops"].as_array().expect("ops").is_empty()
+        );
+    }
+}
+
+#[test]
 fn memory_of_operators_is_told_by_its_arena() {
     let Some(record) = measured("fanout_silu", "mish") else { return };
     let original = variants(&record, "ort")[0];

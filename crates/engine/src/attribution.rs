@@ -217,12 +217,10 @@ impl<'i, 'm> Attribution<'i, 'm> {
     fn walk_back(&mut self) {
         let lays_out = |op: usize| self.ops[op].role == Role::Layout;
         let finisher = |node: usize| {
-            let owners = self.owners[node].iter().copied();
-            if self.is_any(node, &LINEAR) {
-                owners.into_iter().find(|&op| !lays_out(op))
-            } else {
-                owners.into_iter().next()
-            }
+            let owners = &self.owners[node];
+            let other = owners.iter().copied().find(|&op| !lays_out(op));
+            // What changes the layout of a product's data doesn't compute it.
+            other.or_else(|| owners.first().copied().filter(|_| !self.is_any(node, &LINEAR)))
         };
         let finishers: Vec<Option<usize>> = (0..self.owners.len()).map(finisher).collect();
         let mut finished: Vec<bool> = finishers.iter().map(Option::is_some).collect();

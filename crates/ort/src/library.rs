@@ -37,9 +37,13 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf> {
             ))
         });
     }
-    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from) {
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from)
+    {
         return of_path(&path).ok_or_else(|| {
-            Error::input(format!("ORT_DYLIB_PATH: {} is no library of ONNX Runtime", path.display()))
+            Error::input(format!(
+                "ORT_DYLIB_PATH: {} is no library of ONNX Runtime: unset it, or give the library's file or its folder",
+                path.display()
+            ))
         });
     }
     let folders = [beside(), python(), system()].into_iter().flatten();
@@ -93,7 +97,8 @@ fn python() -> Vec<PathBuf> {
         ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let first = std::env::split_paths(&path).find(|folder| folder.join("python3").exists());
-    let prefixes = activated.chain(first.and_then(|bin| Some(bin.parent()?.to_owned())));
+    let of_user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
+    let prefixes = activated.chain(first.and_then(|bin| Some(bin.parent()?.to_owned()))).chain(of_user);
     prefixes.flat_map(|prefix| packages(&prefix)).map(|folder| folder.join("onnxruntime/capi")).collect()
 }
 

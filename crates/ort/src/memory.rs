@@ -5,12 +5,12 @@
 
 use oplat_ground::protocol::{Memory, OpMemory};
 
-use crate::events::Event;
+use crate::events::read::Event;
 
 /// What the arena held when an operator had run, before what it alone had read was given back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Held {
-    row: Option<usize>,
+    row: usize,
     bytes: i64,
     /// By how much it had grown since before the operator.
     delta: i64,
@@ -20,14 +20,10 @@ struct Held {
 
 /// The memory of `ops` operators, from the events of a session's first run with their rows, in the order in which they ran. What
 /// the library doesn't tell is null: versions before 1.32 tell nothing, nor does any without an arena.
-pub fn of<'e>(
-    events: impl Iterator<Item = (Option<usize>, &'e Event)>,
-    ops: usize,
-    weights_bytes: u64,
-) -> Memory {
+pub fn of<'e>(events: impl Iterator<Item = (usize, &'e Event)>, ops: usize, weights_bytes: u64) -> Memory {
     let held: Option<Vec<Held>> = events
         .map(|(row, event)| {
-            let [bytes, delta, peak] = event.args.arena()?;
+            let [bytes, delta, peak] = event.arena?;
             Some(Held { row, bytes, delta, peak })
         })
         .collect();
@@ -46,7 +42,7 @@ fn told(held: &[Held], mut memory: Memory) -> Memory {
     // What nothing reads any more has been given back when the next operator begins.
     let begun = held[1..].iter().map(|next| next.bytes - next.delta).chain([last.bytes]);
     for (at, live) in held.iter().zip(begun) {
-        let Some(op) = at.row.and_then(|row| memory.ops.get_mut(row)) else { continue };
+        let Some(op) = memory.ops.get_mut(at.row) else { continue };
         let new = u64::try_from(at.delta).unwrap_or(0);
         op.output_bytes = Some(op.output_bytes.unwrap_or(0).saturating_add(new));
         op.live_bytes = Some(above(live));
@@ -63,7 +59,7 @@ mod tests {
     use super::*;
 
     fn held(rows: &[(usize, i64, i64, i64)]) -> Vec<Held> {
-        rows.iter().map(|&(row, bytes, delta, peak)| Held { row: Some(row), bytes, delta, peak }).collect()
+        rows.iter().map(|&(row, bytes, delta, peak)| Held { row, bytes, delta, peak }).collect()
     }
 
     fn memory(ops: usize) -> Memory {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use oplat_engine::{Backend, names, own, prepare};
+use oplat_graph::onnx::messages::ModelProto;
 use oplat_graph::onnx::{Model, for_each_node};
-use oplat_ground::error::Result;
+use oplat_ground::error::{Error, Result};
 use oplat_ground::protocol::{Failure, Input, Load};
 use prost::Message;
 
@@ -41,6 +42,13 @@ impl Copy {
         for_each_node(model.graph(), &mut |node| labels.push(oplat_graph::onnx::label(node).to_owned()));
         let dir = model.dir.as_ref().map_or_else(PathBuf::new, |dir| dir.path().to_path_buf());
         Ok(Self { bytes: proto.encode_to_vec(), model, dir, inputs, weights_bytes, labels })
+    }
+
+    /// The model as ONNX Runtime gets it.
+    pub fn named(&self) -> Result<Model> {
+        let proto = ModelProto::decode(&self.bytes[..]);
+        let proto = proto.map_err(|e| Error::bug(format!("our own copy of the model can't be read: {e}")))?;
+        Ok(Model { proto, dir: None })
     }
 
     /// An error of ONNX Runtime's, with the user's names of nodes and the node that it names.

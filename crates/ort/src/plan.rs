@@ -4,9 +4,11 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use oplat_graph::onnx::Model;
+use oplat_graph::onnx::index::Index;
 use oplat_ground::files::Folder;
 use oplat_ground::protocol::{Failure, Load, Op};
 
+use crate::events::tie;
 use crate::model::Copy;
 use crate::ops;
 use crate::session::session;
@@ -27,5 +29,21 @@ pub fn optimised(
 /// The operators.
 pub fn ops(copy: &Copy, load: &Load) -> Result<Vec<Op>, Failure> {
     let (_, optimised) = optimised(copy, load, &|builder| Ok(builder))?;
-    Ok(ops::describe(&copy.model, &optimised).into_iter().map(|(_, op)| op).collect())
+    Ok(described(&copy.named().map_err(|e| Failure::new(e.message))?, &optimised))
+}
+
+/// The operators of an optimised model, and the nodes of the copy that they compute.
+pub fn described(copy: &Model, optimised: &Model) -> Vec<Op> {
+    let rows = tie::rows_of(optimised);
+    let index = Index::new(copy);
+    let op = |(row, onnx): (&tie::Row, Vec<usize>)| {
+        let mut op = Op { op: row.op.to_owned(), onnx, ..Op::default() };
+        if let Some(&node) = op.onnx.last() {
+            ops::show_own(&mut op, index.nodes[node].proto);
+        }
+        ((), op)
+    };
+    let mut all: Vec<((), Op)> = rows.iter().zip(tie::tie(copy, &rows)).map(op).collect();
+    ops::order(&mut all);
+    all.into_iter().map(|((), op)| op).collect()
 }

@@ -29,7 +29,7 @@ use oplat_graph::onnx::messages::{GraphProto, NodeProto, ValueInfoProto};
 use oplat_graph::swap::{self, Lowering};
 use oplat_ground::error::Error;
 use oplat_ground::protocol::{
-    self, Batches, EngineChoice, Failure, InPlace, Load, Op, SoloReady, Solos, SolosReady,
+    self, Batches, EngineChoice, Failure, InPlace, Load, SoloReady, Solos, SolosReady,
 };
 use oplat_ground::random::normal;
 use oplat_ground::record::bench::Values;
@@ -37,7 +37,7 @@ use oplat_ground::stats::median_high;
 
 use crate::model::Copy;
 use crate::session::session;
-use crate::{library, operators, ops, plan};
+use crate::{library, operators, plan};
 
 /// Most forwards of a batch: the cost of a run is taken off, and a graph of more takes long to make.
 const MOST: u64 = 64;
@@ -255,7 +255,7 @@ impl Alone {
         let copy = Copy::made(times(&self.model, 1), &self.load).map_err(|e| e.message)?;
         let (session, optimised) =
             plan::optimised(&copy, &self.load, &shares_memory).map_err(|failure| failure.message)?;
-        let ops: Vec<Op> = ops::describe(&self.model, &optimised).into_iter().map(|(_, op)| op).collect();
+        let ops = plan::described(&copy.named().map_err(|e| e.message)?, &optimised);
         self.output = shape(&session).ok_or("its output has no shape before it runs")?;
         self.sessions.insert(1, session);
         let Some(activation) = &self.activation else { return Ok(()) };

@@ -39,6 +39,10 @@ impl Session<'_, '_> {
 
     fn memory(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
+        // Where every run is the first of its process none is profiled.
+        if !client.has_ops() {
+            self.describe(client)?;
+        }
         let memory = client.memory(self.patience(variant, SURVEY_RUNS))?;
         self.raw.variants[variant].memory = Some(memory.unwrap_or_default());
         Ok(())

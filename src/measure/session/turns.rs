@@ -95,8 +95,8 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Asks what the engine makes of the model, before its first profiled run.
-    fn describe(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
+    /// Asks what the engine makes of the model, where it tells that only now.
+    pub(super) fn describe(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
         let variant = client.variant;
         let Some(described) = client.describe(self.patience(variant, 0))? else { return Ok(()) };
         let raw = &mut self.raw.variants[variant];

@@ -31,7 +31,12 @@ pub struct Row<'t> {
     pub readers: Option<Vec<usize>>,
 }
 
-impl Row<'_> {
+impl<'t> Row<'t> {
+    /// The function that it was a node of, if ONNX Runtime put that function's nodes in the place of its call.
+    fn function(&self) -> Option<&'t str> {
+        self.name.strip_prefix("_inlfunc_")?.split('_').next()
+    }
+
     /// Whether an execution provider computes a part of the graph as one operator: it is named by the provider.
     fn is_subgraph(&self) -> bool {
         let rest = self.name.strip_prefix(self.provider).filter(|_| !self.provider.is_empty());
@@ -47,12 +52,42 @@ impl Row<'_> {
     fn is_nameless(&self) -> bool {
         let own = self.name.strip_prefix('/').unwrap_or(self.name);
         let done = own.split('/').next().unwrap_or_default();
-        own.is_empty() || own.starts_with(self.op) || done.ends_with("Fusion") || self.is_subgraph()
+        own.is_empty()
+            || self.function().is_some()
+            || own.starts_with(self.op)
+            || done.ends_with("Fusion")
+            || self.is_subgraph()
     }
 
     /// Whether it may be there for the operator behind it.
     fn serves(&self) -> bool {
         self.role() == Role::Layout || ["QuantizeLinear", "DequantizeLinear"].contains(&self.op)
+    }
+}
+
+/// The operators of an optimised model as rows, in the order of its file.
+pub fn rows_of(optimised: &Model) -> Vec<Row<'_>> {
+    let nodes = computing(optimised);
+    let readers = ops::readers(optimised.graph(), &nodes);
+    let all = nodes.into_iter().zip(readers);
+    all.map(|(node, readers)| Row { readers: Some(readers), ..told_by(node) }).collect()
+}
+
+fn computing(optimised: &Model) -> Vec<&NodeProto> {
+    optimised.graph().node.iter().filter(|n| n.op_type() != "Constant").collect()
+}
+
+/// What a node of the optimised model says of itself.
+fn told_by(node: &NodeProto) -> Row<'_> {
+    /// Which input of a convolution it adds to its sums, before its activation.
+    const ADDED: usize = 3;
+    Row {
+        name: node.name(),
+        op: node.op_type(),
+        adds: node.op_type().ends_with("Conv")
+            && node.input.get(ADDED).is_some_and(|input| !input.is_empty()),
+        values: node.output.iter().map(String::as_str).collect(),
+        ..Row::default()
     }
 }
 
@@ -62,14 +97,14 @@ pub fn tie(model: &Model, rows: &[Row]) -> Vec<Vec<usize>> {
     let names = Names::new(&index);
     let mut ties = Ties::new(&index, rows, &names);
     ties.follow();
+    ties.join();
     ties.fold();
     ties.nodes()
 }
 
 /// Adds what the optimised model tells that the app kept. Gives the number of rows that it hasn't.
 pub fn look_up<'t>(optimised: &'t Model, rows: &mut [Row<'t>]) -> usize {
-    let nodes: Vec<&NodeProto> =
-        optimised.graph().node.iter().filter(|n| n.op_type() != "Constant").collect();
+    let nodes = computing(optimised);
     let mut by_name: HashMap<(&str, &str), VecDeque<usize>> = HashMap::new();
     for (at, node) in nodes.iter().enumerate().filter(|(_, node)| !node.name().is_empty()) {
         by_name.entry((node.name(), node.op_type())).or_default().push_back(at);
@@ -80,7 +115,8 @@ pub fn look_up<'t>(optimised: &'t Model, rows: &mut [Row<'t>]) -> usize {
         found.iter().enumerate().filter_map(|(row, node)| Some(((*node)?, row))).collect();
     let readers = ops::readers(optimised.graph(), &nodes);
     for (row, node) in rows.iter_mut().zip(&found).filter_map(|(row, node)| Some((row, (*node)?))) {
-        row.values = nodes[node].output.iter().map(String::as_str).collect();
+        let told = told_by(nodes[node]);
+        (row.values, row.adds) = (told.values, told.adds);
         let known = readers[node].iter().filter_map(|reader| of_node.get(reader).copied());
         row.readers = Some(known.collect());
     }
@@ -153,6 +189,8 @@ struct Ties<'i, 'm, 'r> {
     rows: &'r [Row<'r>],
     /// `named[row]`: the node that it is named by.
     named: Vec<Option<usize>>,
+    /// The same, or the product among what a row computes: what comes first there.
+    starts: Vec<Option<usize>>,
     /// What providers took as a whole, by row, and what nameless operators must have computed.
     known: HashMap<usize, Vec<usize>>,
     /// `owned[node]`: whether some row computes it.
@@ -177,7 +215,7 @@ impl<'r> Nameless<'r> {
         if row.role() != Role::Layout && cores(row.op).is_empty() {
             self.rows.insert(at);
         }
-        for op in std::iter::once(row.op).chain(cores(row.op)) {
+        for op in may_be(row) {
             self.by_op.entry(op).or_default().insert(at);
         }
     }
@@ -193,10 +231,15 @@ impl<'r> Nameless<'r> {
     }
 
     fn forget(&mut self, at: usize, row: &Row<'r>) {
-        for op in std::iter::once(row.op).chain(cores(row.op)) {
+        for op in may_be(row) {
             self.by_op.entry(op).or_default().remove(&at);
         }
     }
+}
+
+/// Types of nodes that a row may compute.
+fn may_be<'r>(row: &Row<'r>) -> impl Iterator<Item = &'r str> + use<'r> {
+    std::iter::once(row.op).chain(cores(row.op)).chain(row.function())
 }
 
 impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
@@ -216,7 +259,7 @@ impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
         let when = index.nodes.iter().map(|n| n.outputs.iter().all(|&v| index.is_constant(v)).then_some(0));
         let when = when.collect();
         let (known, nameless) = (HashMap::new(), Nameless::default());
-        Self { index, rows, named, known, owned, when, nameless, subgraphs: vec![] }
+        Self { index, rows, starts: named.clone(), named, known, owned, when, nameless, subgraphs: vec![] }
     }
 
     /// Goes through the rows in order: what a row needs and none is named by, those without a name have computed.
@@ -231,7 +274,9 @@ impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
         for (at, row) in self.rows.iter().enumerate() {
             match self.named[at] {
                 Some(node) => {
-                    let needed = self.needed(node);
+                    let start = self.own_product(at, node);
+                    self.starts[at] = Some(start);
+                    let needed = self.needed(start);
                     self.settle(&needed);
                     self.when[node].get_or_insert(at);
                 }
@@ -244,6 +289,32 @@ impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
         let left = (0..self.owned.len()).filter(|&node| !self.owned[node] && self.when[node].is_none());
         let left: Vec<usize> = left.filter(main).collect();
         self.settle(&left);
+    }
+
+    /// The product that a row computes which is named by what stands behind it: the row's own, with all in between. Gives the
+    /// node that it reads others' values for.
+    fn own_product(&mut self, at: usize, node: usize) -> usize {
+        /// Nodes of the longest activation that ONNX Runtime folds.
+        const MOST: usize = 4;
+        let is_product = |node: usize| role(self.index.nodes[node].op()) == Role::Product;
+        if self.rows[at].role() != Role::Product || is_product(node) {
+            return node;
+        }
+        let (mut between, mut queue) = (BTreeSet::new(), vec![node]);
+        while let Some(next) = queue.pop() {
+            let open = |&n: &usize| self.when[n].is_none() && !self.owned[n];
+            for before in self.producers(next).filter(open).collect::<Vec<_>>() {
+                if is_product(before) {
+                    between.iter().chain([&before]).for_each(|&n| self.owned[n] = true);
+                    self.when[before] = Some(at);
+                    return before;
+                }
+                if between.len() < MOST && between.insert(before) {
+                    queue.push(before);
+                }
+            }
+        }
+        node
     }
 
     fn producers(&self, node: usize) -> impl Iterator<Item = usize> {
@@ -334,6 +405,23 @@ impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
         parts
     }
 
+    /// Nameless rows that are left are further steps of what the nameless row before them has begun: of a function in whose place
+    /// ONNX Runtime put its nodes.
+    fn join(&mut self) {
+        let mut begun: Option<usize> = None;
+        for at in 0..self.rows.len() {
+            let row = &self.rows[at];
+            match (self.named[at], begun) {
+                (Some(node), _) => begun = row.is_nameless().then_some(node),
+                (None, Some(node)) if row.is_nameless() && !row.serves() && !row.is_subgraph() => {
+                    self.named[at] = Some(node);
+                    self.nameless.forget(at, row);
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
     /// What nobody computes and stands right behind a matrix product is folded into it.
     fn fold(&mut self) {
         /// Nodes of the longest activation that ONNX Runtime folds.
@@ -378,7 +466,8 @@ impl<'i, 'm, 'r> Ties<'i, 'm, 'r> {
             readers[at] = told.or(next.filter(|&row| self.named[row].is_some())).into_iter().collect();
         }
         let engine_op = |at: usize| EngineOp {
-            name: self.named[at],
+            // It serves the product and not what is folded into that.
+            name: self.named[at].or_else(|| self.starts[*readers[at].first()?]),
             role: self.rows[at].role(),
             readers: readers[at].clone(),
         };

@@ -199,3 +199,58 @@ fn the_optimised_model_tells_what_no_name_does() {
     let mut others = [row("b1", "Conv"), Row { node_index: Some(4), ..row("Relu_4", "Relu") }];
     assert_eq!(look_up(&optimised, &mut others), 1, "what has no name isn't looked for");
 }
+
+#[test]
+fn nodes_of_a_function_are_of_its_call_whatever_they_are_called() {
+    let model = model(&[
+        "/c: Conv x w -> c",
+        "/a: Mish c -> a",
+        "/d: Conv a w -> d",
+        "/b: Mine d -> b",
+        "/e: Conv b w -> y",
+    ]);
+    let rows = [
+        row("c_nchwc", "Conv"),
+        row("ReorderOutput", "ReorderOutput"),
+        row("Softplus_57", "Softplus"),
+        row("Tanh_58", "Tanh"),
+        row("Mul_59", "Mul"),
+        row("ReorderInput", "ReorderInput"),
+        row("d_nchwc", "Conv"),
+        row("_inlfunc_Mine_token_0_mul/QuickGeluFusion/", "QuickGelu"),
+        row("y_nchwc", "Conv"),
+    ];
+    let tied = tie(&model, &rows);
+    assert_eq!(tied, [vec![0], vec![1], vec![1], vec![1], vec![1], vec![2], vec![2], vec![3], vec![4]]);
+}
+
+#[test]
+fn what_is_named_by_an_activation_is_the_product_before_it() {
+    // The first Conv is named by its Sigmoid, so a nameless operator before it is not that Conv.
+    let lines = [
+        "/c: Conv x w -> c",
+        "/m: Mish c -> m",
+        "/d: Conv m w -> d",
+        "/s: Sigmoid d -> s",
+        "/e: Conv s w -> y",
+    ];
+    let rows = [
+        row("c_nchwc", "Conv"),
+        row("Softplus_7", "Softplus"),
+        row("Tanh_8", "Tanh"),
+        row("ReorderInput_3", "ReorderInput"),
+        row("s_nchwc", "Conv"),
+        row("y_nchwc", "Conv"),
+    ];
+    assert_eq!(tie(&model(&lines), &rows), [vec![0], vec![1], vec![1], vec![2], vec![2, 3], vec![4]]);
+}
+
+#[test]
+fn a_convolution_that_adds_a_branch_has_the_addition_and_the_activation_behind_it() {
+    let lines = ["/c: Conv x w -> c", "/a: Add c x -> a", "/r: Relu a -> r", "/e: Conv r w -> y"];
+    let rows = |adds| [Row { adds, ..row("c_nchwc", "Conv") }, row("y_nchwc", "Conv")];
+    assert_eq!(tie(&model(&lines), &rows(true)), [vec![0, 1, 2], vec![3]]);
+    // Another activation has an operator of its own.
+    let own = [Row { adds: true, ..row("c_nchwc", "Conv") }, row("/r", "Relu"), row("y_nchwc", "Conv")];
+    assert_eq!(tie(&model(&lines), &own), [vec![0, 1], vec![2], vec![3]]);
+}

@@ -12,7 +12,8 @@ use serde_json::Value;
 use oplat_ground::error::{Error, Result};
 use oplat_ground::{files, limits};
 
-use crate::events::{self, KERNEL_TIME};
+/// What the names of operators end with in it.
+const KERNEL_TIME: &str = "_kernel_time";
 
 /// What a profile holds that is of use here.
 #[derive(Debug, Default)]
@@ -51,6 +52,8 @@ pub struct Event {
     pub outputs: Rc<str>,
     /// Threads that could compute.
     pub threads: Option<usize>,
+    /// What the arena held after the operator, how much more than before it, and the most that it ever held; bytes.
+    pub arena: Option<[i64; 3]>,
 }
 
 impl Event {
@@ -61,6 +64,8 @@ impl Event {
 
 /// A time in microseconds that no profile reaches: a hundred days. Sums of a few don't overflow.
 const MOST_US: u64 = 1 << 43;
+/// More bytes than any memory has.
+const MOST_BYTES: u64 = 1 << 56;
 
 /// Reads a file. Fails with its name where it is no profile.
 pub fn read(path: &Path) -> Result<Profile> {
@@ -179,6 +184,7 @@ impl Profile {
             inputs: self.kept(&facts("input_type_shape")),
             outputs: self.kept(&facts("output_type_shape")),
             threads: argument("thread_scheduling_stats").and_then(threads),
+            arena: arena(&argument),
         }
     }
 
@@ -193,6 +199,15 @@ impl Profile {
             }
         }
     }
+}
+
+fn arena<'v>(argument: &dyn Fn(&str) -> Option<&'v Value>) -> Option<[i64; 3]> {
+    let bytes = |field: &str| -> Option<i64> {
+        let value = argument(field)?;
+        let bytes: i64 = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
+        (bytes.unsigned_abs() < MOST_BYTES).then_some(bytes)
+    };
+    Some([bytes("mem_bytes_in_use")?, bytes("mem_in_use_delta")?, bytes("mem_in_use_peak")?])
 }
 
 /// A number, or a text of one.
@@ -214,10 +229,29 @@ fn facts(types: &Value) -> String {
         let dims: Vec<u64> = dims.as_array()?.iter().map(number).collect::<Option<_>>()?;
         let elements = dims.iter().fold(1, |n: u64, &d| n.saturating_mul(d));
         (elements <= limits::ELEMENTS && dims.len() as u64 <= limits::DIMENSIONS && !kind.contains(' '))
-            .then(|| events::fact(kind, &dims))
+            .then(|| dims.iter().map(|d| format!("{d}x")).collect::<String>() + short(kind))
     };
     let all = types.as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
     all.filter_map(fact).collect::<Vec<_>>().join(" ")
+}
+
+/// ONNX Runtime's name of an element type in ours.
+fn short(kind: &str) -> &str {
+    const NAMES: [(&str, &str); 12] = [
+        ("float", "f32"),
+        ("double", "f64"),
+        ("float16", "f16"),
+        ("bfloat16", "bf16"),
+        ("int8", "i8"),
+        ("int16", "i16"),
+        ("int32", "i32"),
+        ("int64", "i64"),
+        ("uint8", "u8"),
+        ("uint16", "u16"),
+        ("uint32", "u32"),
+        ("uint64", "u64"),
+    ];
+    NAMES.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, short)| short)
 }
 
 /// How many threads there were to share an operator's work. Without a pool of threads nothing is told.

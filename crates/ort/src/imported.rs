@@ -1,26 +1,21 @@
 //! Profiles that an app wrote with ONNX Runtime: any version, any execution provider, without the library.
-//!
-//! - `read`: the file, as lenient as can be
-//! - `tie`: which nodes of the model its operators compute
-
-mod read;
-mod tie;
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use oplat_engine::{Described, Imported, Process};
 use oplat_graph::onnx::Model;
 use oplat_graph::onnx::index::{Index, Source, Use};
 use oplat_ground::error::{Error, Result};
-use oplat_ground::protocol::{self, Failure, Input, Op};
+use oplat_ground::protocol::{Failure, Input, Op};
 use oplat_ground::record::Engine;
 use oplat_ground::{limits, units};
 
+use crate::events::read::{self, Event, Profile};
+use crate::events::tie::{self, Row};
+use crate::events::{Keys, Session, dims, keys, op, row, rows};
 use crate::profile::{WARM_UP, shapes};
-use read::{Event, Profile};
-use tie::Row;
 
 /// What the profiles tell, all of the same session's settings.
 pub fn imported(
@@ -64,7 +59,7 @@ fn of_files(files: &[PathBuf], model: &Model, optimised: Option<&Model>) -> Resu
     let nodes = tie::tie(model, &tied);
     let ops: Vec<Op> = rows.iter().zip(nodes).map(|(event, onnx)| op(event, onnx)).collect();
     let keys = keys(rows.iter().copied());
-    let processes = read.iter().map(|session| session.process(&keys, &mut notes)).collect();
+    let processes = read.iter().map(|session| session.process(rows.len(), &keys, &mut notes)).collect();
     Ok(Imported {
         engine: Engine { name: "ONNX Runtime".to_owned(), op_clock_ns: Some(1000), ..Engine::default() },
         inputs: inputs(model, &ops),
@@ -99,104 +94,34 @@ fn oddities(profile: &Profile) -> Vec<String> {
     told
 }
 
-/// What one file tells: its runs with their operators.
-struct Session {
-    profile: Profile,
-    /// By whole run, in order: places of its operators in the profile, in the order in which they ran.
-    runs: Vec<(usize, Vec<usize>)>,
-    /// Operators of runs that did not end, or that can't be told from others' at the same time.
-    outside: usize,
-    overlapping: bool,
-}
-
 impl Session {
-    /// Fails with the file's name where it holds no whole run.
-    fn of(mut profile: Profile, file: &Path) -> Result<Self> {
-        profile.wholes.sort_by_key(|whole| (whole.ts, std::cmp::Reverse(whole.dur)));
-        profile.ops.sort_by_key(|op| (op.ts, std::cmp::Reverse(op.dur)));
-        let wholes = &profile.wholes;
-        let overlapping = wholes.windows(2).any(|two| two[1].ts < two[0].end());
-        let on_thread = by_thread(wholes);
-        let mut runs: Vec<(usize, Vec<usize>)> = (0..wholes.len()).map(|at| (at, vec![])).collect();
-        let mut outside = 0;
-        for (at, op) in profile.ops.iter().enumerate() {
-            let holds = |&whole: &usize| op.ts <= wholes[whole].end();
-            let own = on_thread.get(&op.thread).and_then(|of_it| last_begun(of_it, wholes, op.ts));
-            // Operators may run on another thread than the run was asked for on.
-            let any = || wholes.partition_point(|whole| whole.ts <= op.ts).checked_sub(1);
-            let any = || if overlapping { None } else { any() };
-            match own.filter(holds).or_else(|| any().filter(holds)) {
-                Some(whole) => runs[whole].1.push(at),
-                None => outside += 1,
-            }
-        }
-        let mut session = Self { profile, runs, outside, overlapping };
-        session.runs.iter_mut().for_each(|(_, ops)| without_bodies(&session.profile.ops, ops));
-        session.runs.retain(|(_, ops)| !ops.is_empty());
-        if session.runs.is_empty() {
-            let found = match (session.profile.wholes.len(), session.profile.ops.len()) {
-                (0, 0) => "no run",
-                (0, _) => "no run that ended",
-                _ => "no operator of a run",
-            };
-            return Err(Error::input(format!(
-                "{}: it holds {found}: run the model in the session that profiles, and end profiling after it",
-                file.display()
-            )));
-        }
-        Ok(session)
-    }
-
-    fn events(&self) -> impl Iterator<Item = &Event> {
-        self.runs.iter().flat_map(|run| self.ops(run))
-    }
-
-    fn ops<'s>(&'s self, run: &'s (usize, Vec<usize>)) -> impl Iterator<Item = &'s Event> {
-        run.1.iter().map(|&op| &self.profile.ops[op])
-    }
-
     /// Fails, with what is missing, where its operators aren't those of the rows.
     fn is_like(&self, rows: &[&Event]) -> std::result::Result<(), String> {
-        let known: HashSet<(&str, &str)> = rows.iter().map(|row| (&*row.name, &*row.op)).collect();
-        match self.events().find(|event| !known.contains(&(&*event.name, &*event.op))) {
-            Some(event) => Err(format!("that one has no {} {:?}", event.op, event.name)),
-            None => Ok(()),
+        let key = |event: &Event| (event.name.clone(), event.op.clone());
+        let (known, own): (HashSet<_>, HashSet<_>) =
+            (rows.iter().map(|row| key(row)).collect(), self.events().map(key).collect());
+        let told =
+            |whose: &str, (name, op): &(Rc<str>, Rc<str>)| Err(format!("{whose} has no {op} {name:?}"));
+        match (own.difference(&known).next(), known.difference(&own).next()) {
+            (Some(missing), _) => told("that one", missing),
+            (_, Some(missing)) => told("it", missing),
+            _ => Ok(()),
         }
     }
 
     /// The times of the rows, in the runs after the first ones.
-    fn process(&self, keys: &HashMap<Key, Vec<usize>>, notes: &mut Vec<String>) -> Process {
+    fn process(&self, rows: usize, keys: &Keys, notes: &mut Vec<String>) -> Process {
         let ns = |us: u64| us * 1000;
         // A file without a session's beginning may begin in the middle of its life.
         let begins = self.profile.initialization.is_some();
         let cold = if begins { warm_up(self.runs.len()) } else { 0 };
-        let whole = |run: &(usize, Vec<usize>)| &self.profile.wholes[run.0];
-        let timed = &self.runs[cold..];
         notes.extend(self.told(cold));
-        let mut ops_ns = vec![vec![0; timed.len()]; keys.values().map(Vec::len).sum()];
-        for (number, run) in timed.iter().enumerate() {
-            for (key, events) in grouped(self.ops(run)) {
-                let rows = keys.get(&key).into_iter().flatten();
-                rows.zip(events).for_each(|(&row, event)| ops_ns[row][number] += ns(event.dur));
-            }
-        }
-        let around = |run: &(usize, Vec<usize>)| {
-            let whole = whole(run);
-            let first = self.ops(run).map(|op| op.ts).min().unwrap_or(whole.ts);
-            let last = self.ops(run).map(Event::end).max().unwrap_or(whole.ts);
-            [first.saturating_sub(whole.ts), whole.end().saturating_sub(last)].map(ns)
-        };
+        let first = self.runs.first().filter(|_| begins);
         Process {
             load_ns: self.profile.loading.map(ns),
             optimise_ns: self.profile.initialization.map(ns),
-            first_run_ns: self.runs.first().filter(|_| begins).map(|run| ns(whole(run).dur)),
-            profile: protocol::Profile {
-                runs_ns: timed.iter().map(|run| ns(whole(run).dur)).collect(),
-                around_ns: timed.iter().map(around).collect(),
-                ops_ns,
-                allocated: None,
-                order: vec![],
-            },
+            first_run_ns: first.map(|run| ns(self.profile.wholes[run.0].dur)),
+            profile: self.profile(&self.runs[cold..], rows, keys),
         }
     }
 
@@ -239,107 +164,6 @@ fn warm_up(runs: usize) -> usize {
     if runs > 2 * WARM_UP { WARM_UP } else { usize::from(runs > 1) }
 }
 
-/// The whole runs that were asked for on each thread, in order.
-fn by_thread(wholes: &[Event]) -> HashMap<u64, Vec<usize>> {
-    let mut on_thread: HashMap<u64, Vec<usize>> = HashMap::new();
-    wholes.iter().enumerate().for_each(|(at, whole)| on_thread.entry(whole.thread).or_default().push(at));
-    on_thread
-}
-
-fn last_begun(of_it: &[usize], wholes: &[Event], ts: u64) -> Option<usize> {
-    let begun = of_it.partition_point(|&whole| wholes[whole].ts <= ts);
-    Some(of_it[begun.checked_sub(1)?])
-}
-
-/// Leaves out what runs within another operator: its time is in that one's. On one thread nothing else does.
-fn without_bodies(events: &[Event], ops: &mut Vec<usize>) {
-    let mut open: HashMap<u64, [u64; 2]> = HashMap::new();
-    ops.retain(|&at| {
-        let op = &events[at];
-        let [start, end] = open.entry(op.thread).or_default();
-        // One that took no time may have run before another that began in the same microsecond.
-        let is_inside = op.ts < *end && (op.ts > *start || op.dur > 0);
-        if !is_inside && op.end() >= *end {
-            [*start, *end] = [op.ts, op.end()];
-        }
-        !is_inside
-    });
-}
-
-/// What tells an operator from others of its session.
-type Key = (Rc<str>, Rc<str>);
-
-/// The operators of a run by name and type; of several alike in the order of their numbers.
-fn grouped<'e>(events: impl Iterator<Item = &'e Event>) -> HashMap<Key, Vec<&'e Event>> {
-    let mut groups: HashMap<Key, Vec<&Event>> = HashMap::new();
-    events.for_each(|e| groups.entry((e.name.clone(), e.op.clone())).or_default().push(e));
-    groups.values_mut().for_each(|group| group.sort_by_key(|event| (event.node_index, event.ts)));
-    groups
-}
-
-/// The operators of a session in the order in which its last run ran them; behind them those that only others have.
-fn rows(session: &Session) -> Vec<&Event> {
-    let mut known: HashMap<Key, usize> = HashMap::new();
-    let mut rows: Vec<&Event> = vec![];
-    for run in session.runs.iter().rev() {
-        let mut more: Vec<&Event> = vec![];
-        for (key, events) in grouped(session.ops(run)) {
-            let known = known.entry(key).or_default();
-            more.extend(events.get(*known..).unwrap_or_default());
-            *known = events.len().max(*known);
-        }
-        more.sort_by_key(|event| (event.ts, event.node_index));
-        rows.extend(more);
-    }
-    rows
-}
-
-/// The rows of each key, in the order of their numbers.
-fn keys<'e>(rows: impl Iterator<Item = &'e Event>) -> HashMap<Key, Vec<usize>> {
-    let mut keys: HashMap<Key, Vec<(Option<usize>, usize)>> = HashMap::new();
-    rows.enumerate().for_each(|(at, e)| {
-        keys.entry((e.name.clone(), e.op.clone())).or_default().push((e.node_index, at));
-    });
-    let in_order = |mut rows: Vec<(Option<usize>, usize)>| {
-        rows.sort_unstable();
-        rows.into_iter().map(|(_, at)| at).collect()
-    };
-    keys.into_iter().map(|(key, rows)| (key, in_order(rows))).collect()
-}
-
-fn row(event: &Event) -> Row<'_> {
-    Row {
-        name: &event.name,
-        op: &event.op,
-        provider: &event.provider,
-        node_index: event.node_index,
-        // Beside its input and its weights it may have a bias, which is a list.
-        adds: event.op.ends_with("Conv")
-            && event.inputs.split(' ').skip(2).any(|input| input.matches('x').count() > 1),
-        ..Row::default()
-    }
-}
-
-fn op(event: &Event, onnx: Vec<usize>) -> Op {
-    let facts = |facts: &str| facts.split(' ').filter(|f| !f.is_empty()).map(str::to_owned).collect();
-    let outputs: Vec<String> = facts(&event.outputs);
-    let elements =
-        outputs.iter().map(|fact| dims(fact).iter().product::<usize>() as u64).fold(0, u64::saturating_add);
-    Op {
-        op: if event.op.is_empty() { event.name.to_string() } else { event.op.to_string() },
-        kernel: Some(event.provider.to_string()).filter(|provider| !provider.is_empty()),
-        onnx,
-        inputs: facts(&event.inputs),
-        outputs,
-        elements,
-        ..Op::default()
-    }
-}
-
-fn dims(fact: &str) -> Vec<usize> {
-    fact.split('x').filter_map(|d| d.parse().ok()).collect()
-}
-
 /// The model's inputs as their first readers were fed, as far as the profile tells.
 fn inputs(model: &Model, ops: &[Op]) -> Vec<Input> {
     let index = Index::new(model);
@@ -358,6 +182,8 @@ fn inputs(model: &Model, ops: &[Op]) -> Vec<Input> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use serde_json::json;
 
@@ -433,7 +259,7 @@ mod tests {
         let rows = rows(&session);
         assert_eq!(rows.len(), 2);
         let (keys, mut notes) = (keys(rows.into_iter()), vec![]);
-        let process = session.process(&keys, &mut notes);
+        let process = session.process(2, &keys, &mut notes);
         assert_eq!(process.profile.runs_ns, [9000, 9000]);
         assert_eq!(process.profile.ops_ns, [vec![3000, 4000], vec![2000, 2000]]);
         assert_eq!(process.profile.around_ns, [[1000, 2000], [1000, 2000]]);
