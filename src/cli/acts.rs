@@ -16,6 +16,8 @@ use crate::plot;
 use crate::report::grid::Grid;
 use crate::report::text::{self, wrap};
 use crate::swap;
+#[cfg(test)]
+pub use json::{SCHEMA, schema};
 use made::Made;
 
 #[derive(clap::Args)]

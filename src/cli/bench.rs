@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{check_number, check_time, denormals};
+use super::flags::{check_number, check_time, denormals, formats};
 use super::interrupt;
 use super::targets::TargetFlags;
 use super::{kept, note, output, progress};
@@ -12,7 +12,7 @@ use crate::bench::{self, Activations, Config, Plan};
 use crate::error::{Error, Result};
 use crate::files::{self, Destination};
 use crate::record::{self, Denormals};
-use crate::report::{self, Format};
+use crate::report::{self, Document, Format};
 use crate::swap::Lowerings;
 use crate::{environment, experiment, limits, units};
 
@@ -63,7 +63,7 @@ pub struct Args {
     /// lab's file [default: local]
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(long, value_parser = formats(Document::Bench), default_value = "table", value_name = "FORMAT")]
     format: Format,
     /// Write the report to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]

@@ -3,17 +3,18 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::flags::ReportFlags;
+use super::flags::{ReportFlags, formats};
 use super::report::{named, names, read};
 use super::{kept, output};
 use crate::compare::{self, Against, Comparison, Limit, Options, Outcome};
 use crate::error::{Error, Exit, Result};
 use crate::files::Destination;
 use crate::record::Margin;
-use crate::report::{self, NamedRecord};
+use crate::report::{self, Document, NamedRecord};
 use crate::units;
 
 #[derive(clap::Args)]
+#[command(mut_arg("format", |arg| arg.value_parser(formats(Document::Comparison))))]
 pub struct Args {
     /// The record to compare against: a file, or a kept measurement: last, last~1, …
     base: PathBuf,

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::error::{Error, Result};
 use crate::files::{Destination, Kind};
 use crate::limits;
 use crate::record::Denormals;
-use crate::report::{self, Breakdowns};
+use crate::report::{Breakdowns, Document, Format};
 use crate::swap::{Now, Selection};
 
 /// Which sites are meant.
@@ -46,10 +47,10 @@ pub struct ReportFlags {
     #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     pub top: usize,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub format: report::Format,
+    pub format: Format,
     /// Write to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
 }
 
 impl ReportFlags {
@@ -58,6 +59,13 @@ impl ReportFlags {
         let path = self.output.as_deref();
         path.map(|path| Destination::replacing(path, self.format.kind(json), inputs)).transpose()
     }
+}
+
+/// Reads `--format` where not every format will do.
+pub fn formats(document: Document) -> impl TypedValueParser<Value = Format> {
+    let named = Format::value_variants().iter().filter(move |format| format.fits(document));
+    PossibleValuesParser::new(named.filter_map(Format::to_possible_value))
+        .map(|name| Format::from_str(&name, false).unwrap_or_default())
 }
 
 /// Reads the argument of `--denormals`.

@@ -31,7 +31,7 @@ use crate::{limits, record};
 use engines::{Answer, InEngine};
 
 /// The schema that `--format json` prints.
-const SCHEMA: &str = "oplat.inspect/1";
+pub const SCHEMA: &str = "oplat.inspect/1";
 
 /// Files of it, in any version.
 const KIND: Kind = Kind { what: "what `inspect` wrote", is: |file| is_json(file, "oplat.inspect") };
@@ -63,6 +63,7 @@ pub struct Args {
 
 /// What was found in a model (`oplat.inspect/1`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inspection {
     pub schema: String,
     pub model: record::Model,
@@ -82,6 +83,7 @@ pub struct Inspection {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InspectedSite {
     pub node: String,
     pub activation: String,
@@ -93,6 +95,7 @@ pub struct InspectedSite {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LookAlike {
     pub node: String,
     pub op: String,

@@ -2,6 +2,7 @@
 //! and every end has its exit code.
 
 mod acts;
+mod annotate;
 mod at_once;
 mod bench;
 mod compare;
@@ -18,6 +19,8 @@ mod profile;
 mod progress;
 mod report;
 mod run;
+#[cfg(test)]
+mod schemas;
 mod settings;
 mod subjects;
 mod swap;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::flags::ReportFlags;
-use super::{kept, output};
+use super::{annotate, kept, output};
+use crate::compare::distinct;
 use crate::error::{Error, Result};
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
-use crate::report::{self, Breakdowns, By, NamedRecord};
+use crate::report::{self, Breakdowns, By, Document, Metric, NamedRecord, OnGraph};
 use crate::{files, limits};
 
 #[derive(clap::Args)]
@@ -24,13 +25,25 @@ pub struct Args {
     /// Which breakdowns to show; several by commas [default: type,op,site]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "BREAKDOWN,…")]
     by: Vec<By>,
+    /// Which figures of nodes to show, for --format netron, model-explorer (one) and --annotate [default: all that are
+    /// known; in model-explorer the first]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "METRIC,…")]
+    metric: Vec<Metric>,
+    /// Whose figures these are, by its name in tables [default: the original; of ratios the first swap]
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Write this model, which must be the one that was measured, to -o with the figures in its nodes' metadata
+    #[arg(long, value_name = "MODEL", requires = "output", conflicts_with_all = ["format", "by", "top", "list"])]
+    annotate: Option<String>,
     #[command(flatten)]
     show: ReportFlags,
 }
 
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let show = &args.show;
+    check_figures(&args)?;
     if args.list {
+        show.format.check(Document::List)?;
         let file = show.destination(&report::REPORT, &[])?;
         return output::deliver(file.as_ref(), &kept::list(show.format)?, out);
     }
@@ -38,21 +51,43 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let texts =
         files.iter().map(|path| files::read(path, limits::RECORD_BYTES)).collect::<Result<Vec<_>>>()?;
     if let ([path], [text]) = (files.as_slice(), texts.as_slice())
+        && args.annotate.is_none()
         && let Some(bench) = alone(text, path)?
     {
+        show.format.check(Document::Bench)?;
         let file = show.destination(&bench::KIND, files)?;
         return output::deliver(file.as_ref(), &report::bench(&bench, show.format)?, out);
     }
     let records =
         files.iter().zip(&texts).map(|(path, text)| parse(text, path)).collect::<Result<Vec<_>>>()?;
+    let on_graph = OnGraph { metrics: distinct(args.metric), variant: args.variant };
+    if let (Some(model), Some(to)) = (&args.annotate, &show.output) {
+        let [record] = records.as_slice() else {
+            return Err(Error::input("--annotate: give one record"));
+        };
+        return annotate::run(model, record, &on_graph, to, files, out);
+    }
     let file = show.destination(&record::KIND, files)?;
-    let mut breakdowns = Breakdowns { top: show.top, ..Breakdowns::default() };
+    let mut breakdowns = Breakdowns { top: show.top, on_graph, ..Breakdowns::default() };
     if !args.by.is_empty() {
         breakdowns.by.clone_from(&args.by);
     }
     let names = names(files);
     let text = report::records(&named(&names, &records), show.format, &breakdowns)?;
     output::deliver(file.as_ref(), &text, out)
+}
+
+/// Fails where figures of nodes are asked for and none are shown.
+fn check_figures(args: &Args) -> Result<()> {
+    let shown = args.annotate.is_some() || args.show.format.is_on_graph();
+    let flag =
+        if args.metric.is_empty() { args.variant.as_ref().map(|_| "--variant") } else { Some("--metric") };
+    match flag.filter(|_| !shown) {
+        Some(flag) => Err(Error::input(format!(
+            "{flag} is about figures on a graph: give --format netron, --format model-explorer or --annotate too"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Paths as texts.

@@ -145,6 +145,11 @@ impl Checked {
         check_times(&args)?;
         check_files(&args)?;
         let targets = targets(&args)?;
+        if targets.len() > 1 && args.format.is_on_graph() {
+            return Err(Error::input(
+                "figures on a graph are those of one record: give one --target, or --save and then report",
+            ));
+        }
         let engines = planned_engines(&args.engine).map_err(|e| e.context("--engine"))?;
         let inputs: Vec<PathBuf> = args.models.iter().map(PathBuf::from).collect();
         let save = saves(&args, &targets, &inputs)?;

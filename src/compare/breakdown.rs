@@ -9,6 +9,7 @@ use crate::units;
 
 /// How an op or a site of one record was found to be one of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JoinedBy {
     /// The name of the ONNX node.
@@ -32,6 +33,7 @@ impl JoinedBy {
 
 /// A variant's ops or sites, the largest difference first, and among equal ones those that take longest.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Breakdown {
     pub rows: Vec<Pair>,
     /// Mean time of a profiled run that no op explains, in either record.
@@ -41,6 +43,7 @@ pub struct Breakdown {
 
 /// An op or a site in both records, or in one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pair {
     /// The ONNX node, as the base calls it if it has it.
     pub node: String,

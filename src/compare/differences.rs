@@ -10,6 +10,7 @@ use crate::units;
 
 /// Something that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// `machine: CPU`, `engine: version`, …
     pub what: &'static str,

@@ -13,6 +13,7 @@ pub struct Limit(f64);
 
 /// Whether a variant keeps to the limit; in order from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The whole interval lies below the limit.

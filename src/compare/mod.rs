@@ -32,7 +32,7 @@ use variants::Comparable;
 
 pub use breakdown::{Breakdown, JoinedBy, Pair, difference};
 pub use differences::Difference;
-pub use latency::DRIFT;
+pub use latency::{DRIFT, per_fork};
 pub use limit::{Limit, Outcome};
 pub use variants::{MEMORY, Matched, MatchedSide, MemorySize, SizeOf};
 
@@ -56,6 +56,7 @@ pub struct NamedRecord<'r> {
 
 /// A base against one or more newer records.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
     pub schema: &'static str,
     /// Always `unpaired`: Welch over forks.
@@ -75,6 +76,7 @@ pub struct Comparison {
 
 /// What one side is: model, engine, and when and how often it was measured.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Source {
     /// The file that it came from; of several records all of them.
     pub name: String,
@@ -137,6 +139,7 @@ impl<'r> Side<'r> {
 
 /// One newer record against the base.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Against {
     pub new: Source,
     pub differences: Vec<Difference>,

@@ -94,6 +94,7 @@ pub fn keys<'r>() -> [Key<Comparable<'r>, Identity<'r>>; 10] {
 
 /// A variant that both records have.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Matched {
     /// The base's name for it.
     pub name: String,
@@ -114,6 +115,7 @@ pub struct Matched {
 
 /// One side of a matched variant.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatchedSide {
     pub name: String,
     /// Forks that have runs: the sample size.
@@ -126,6 +128,7 @@ pub struct MatchedSide {
 
 /// A size in both records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemorySize {
     /// `weights`, `peak live`, …
     pub what: &'static str,

@@ -1,5 +1,11 @@
 //! How an earlier report is told from a file of somebody else's: by how reports begin.
 
+use std::fs::File;
+use std::io::BufReader;
+
+use serde_json::Value;
+
+use super::{model_explorer, netron, tracked};
 use crate::files::{Kind, start_of_text};
 
 /// Tables, Markdown and CSV, of whatever they are.
@@ -11,6 +17,59 @@ pub const JUNIT: Kind = Kind {
     what: "a JUnit file of oplat's",
     is: |file| start_of_text(file).is_some_and(|text| text.contains("\n<testsuites name=\"oplat compare\" ")),
 };
+
+/// Traces of runs.
+pub const TRACE: Kind = Kind {
+    what: "a trace of oplat's",
+    is: |file| json(file).is_some_and(|trace| trace["otherData"]["oplat"].is_string()),
+};
+
+/// Figures for Netron.
+pub const NETRON: Kind = Kind {
+    what: "an attachment for Netron of oplat's",
+    is: |file| {
+        let ours = |json: Value| {
+            json["signature"] == netron::SIGNATURE && json["metadata"][0]["name"] == netron::MARK
+        };
+        json(file).is_some_and(ours)
+    },
+};
+
+/// Figures for Model Explorer.
+pub const MODEL_EXPLORER: Kind = Kind {
+    what: "node data of oplat's",
+    is: |file| {
+        let named = |name: &str| name.starts_with(model_explorer::MARK);
+        json(file).is_some_and(|json| json["results"].is_object() && json["name"].as_str().is_some_and(named))
+    },
+};
+
+/// Figures for Bencher.
+pub const BENCHER: Kind = Kind {
+    what: "metrics of oplat's",
+    is: |file| {
+        let ours = |json: &Value| {
+            let all = json.as_object()?;
+            Some(!all.is_empty() && all.keys().all(|name| name.starts_with(tracked::MARK)))
+        };
+        json(file).as_ref().and_then(ours).unwrap_or(false)
+    },
+};
+
+/// Figures for github-action-benchmark.
+pub const GITHUB_BENCHMARK: Kind = Kind {
+    what: "benchmark results of oplat's",
+    is: |file| {
+        let named =
+            |entry: &Value| entry["name"].as_str().is_some_and(|name| name.starts_with(tracked::MARK));
+        let ours = |json: &Value| json.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(named));
+        json(file).as_ref().is_some_and(ours)
+    },
+};
+
+fn json(file: &File) -> Option<Value> {
+    serde_json::from_reader(BufReader::new(file)).ok()
+}
 
 /// The first columns of all CSV files.
 const COLUMNS: [&str; 3] = ["record,started_at,model,", "base,new,row,", "started_at,oplat,engine,"];
@@ -116,6 +175,37 @@ mod tests {
         let options = compare::Options { limit: "5%".parse().ok(), ..Default::default() };
         let compared = compare::compare(&named, &[&named], options).unwrap();
         assert!(junit(&compared).contains("\n<testsuites name=\"oplat compare\" "));
+    }
+
+    #[test]
+    fn files_for_viewers_and_services_are_known_again_by_their_own_format_alone() {
+        let formats =
+            [Format::Trace, Format::Netron, Format::ModelExplorer, Format::Bencher, Format::GithubBenchmark];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for written in formats {
+            let text = records(
+                &[NamedRecord { name: "", record: &fixture::record() }],
+                written,
+                &Breakdowns::default(),
+            );
+            std::fs::write(file.path(), text.unwrap()).unwrap();
+            for format in formats {
+                let is = (format.kind(&REPORT).is)(&std::fs::File::open(file.path()).unwrap());
+                assert_eq!(is, format == written, "{written:?} as {format:?}");
+            }
+        }
+        for others in [
+            "{}",
+            "[]",
+            "{\"traceEvents\": []}",
+            "{\"signature\": \"netron:attachment\"}",
+            "[{\"name\": \"x\"}]",
+        ] {
+            std::fs::write(file.path(), others).unwrap();
+            for format in formats {
+                assert!(!(format.kind(&REPORT).is)(&std::fs::File::open(file.path()).unwrap()), "{others}");
+            }
+        }
     }
 
     #[test]

@@ -6,8 +6,15 @@ use crate::error::{Error, Result};
 
 /// One JSON document, its last line ended.
 pub fn document(value: &impl Serialize) -> Result<String> {
-    let mut text = serde_json::to_string_pretty(value)
-        .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))?;
-    text.push('\n');
-    Ok(text)
+    ended(serde_json::to_string_pretty(value))
+}
+
+/// The same in one line, for what only programs read.
+pub fn line(value: &impl Serialize) -> Result<String> {
+    ended(serde_json::to_string(value))
+}
+
+fn ended(text: serde_json::Result<String>) -> Result<String> {
+    text.map(|text| text + "\n")
+        .map_err(|e| Error::input(format!("the result cannot be written as JSON: {e}")))
 }

@@ -7,7 +7,8 @@
 //! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text`, `markdown`.
 //!
 //! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
-//! `bench_csv` share) and `junit`. `earlier` tells any of them from a file of somebody else's. To add a format for people, write a `Writer` and name it in `draw`.
+//! `bench_csv` share), `junit`, `tracked` for services that follow figures, `trace` for viewers of traces, and `netron` and
+//! `model_explorer`, whose figures by node are made in `heat`. `earlier` tells any of them from a file of somebody else's. To add a format for people, write a `Writer` and name it in `draw`.
 
 mod activations;
 mod bench;
@@ -22,12 +23,15 @@ pub(crate) mod facts;
 pub(crate) mod fixture;
 pub(crate) mod grid;
 mod header;
+mod heat;
 pub(crate) mod json;
 mod junit;
 mod list;
 mod machine;
 mod markdown;
 mod memory;
+mod model_explorer;
+mod netron;
 mod networks;
 mod ops;
 mod record;
@@ -42,12 +46,16 @@ mod targets;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+mod trace;
+mod tracked;
 mod types;
 mod variants;
 mod verdict;
+#[cfg(test)]
+mod viewers_tests;
 
 use crate::compare::Comparison;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Kind;
 use crate::record::Record;
 use crate::record::bench::Bench;
@@ -57,6 +65,7 @@ use text::Text;
 
 pub use crate::compare::NamedRecord;
 pub use earlier::{JUNIT, REPORT};
+pub use heat::{Heat, Metric, OnGraph};
 pub use list::Listed;
 
 /// The formats of records, comparisons and benches.
@@ -71,12 +80,64 @@ pub enum Format {
     Csv,
     /// For a pull request: verdict, variants and warnings, the rest folded away
     Markdown,
+    /// A run of each variant, operator by operator: open it in Perfetto, chrome://tracing or speedscope
+    Trace,
+    /// Figures of nodes: drop the file on the model in Netron
+    Netron,
+    /// One figure of nodes as colours: node data for Model Explorer
+    ModelExplorer,
+    /// Bencher's metric format
+    Bencher,
+    /// For github-action-benchmark: customSmallerIsBetter
+    GithubBenchmark,
+}
+
+/// What is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    Records,
+    Comparison,
+    Bench,
+    List,
 }
 
 impl Format {
     /// What a report in this format may take the place of; `json` is what the document is as JSON.
     pub fn kind(self, json: &'static Kind) -> &'static Kind {
-        if self == Self::Json { json } else { &REPORT }
+        match self {
+            Self::Json => json,
+            Self::Table | Self::Csv | Self::Markdown => &REPORT,
+            Self::Trace => &earlier::TRACE,
+            Self::Netron => &earlier::NETRON,
+            Self::ModelExplorer => &earlier::MODEL_EXPLORER,
+            Self::Bencher => &earlier::BENCHER,
+            Self::GithubBenchmark => &earlier::GITHUB_BENCHMARK,
+        }
+    }
+
+    /// Whether it shows figures on a model's graph: those of one record.
+    pub fn is_on_graph(self) -> bool {
+        matches!(self, Self::Netron | Self::ModelExplorer)
+    }
+
+    /// Whether such a document can be in this format.
+    pub fn fits(self, document: Document) -> bool {
+        match self {
+            Self::Table | Self::Json | Self::Csv | Self::Markdown => true,
+            Self::Bencher | Self::GithubBenchmark => document != Document::List,
+            Self::Trace | Self::Netron | Self::ModelExplorer => document == Document::Records,
+        }
+    }
+
+    /// Fails if it can't, before it is made.
+    pub fn check(self, document: Document) -> Result<()> {
+        if self.fits(document) { Ok(()) } else { Err(self.unfit()) }
+    }
+
+    fn unfit(self) -> Error {
+        let name =
+            clap::ValueEnum::to_possible_value(&self).map_or(String::new(), |v| v.get_name().to_owned());
+        Error::input(format!("--format {name} is for a record: oplat report RECORD --format {name}"))
     }
 }
 
@@ -104,11 +165,18 @@ pub struct Breakdowns {
     pub top: usize,
     /// In order.
     pub by: Vec<By>,
+    /// Which figures viewers of the model's graph show.
+    pub on_graph: OnGraph,
 }
 
 impl Default for Breakdowns {
     fn default() -> Self {
-        Self { at_a_glance: false, top: 15, by: vec![By::Type, By::Op, By::Site] }
+        Self {
+            at_a_glance: false,
+            top: 15,
+            by: vec![By::Type, By::Op, By::Site],
+            on_graph: OnGraph::default(),
+        }
     }
 }
 
@@ -135,7 +203,13 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
         };
         std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
     };
-    draw(format, json, || record_csv::render(records, breakdowns), sections)
+    let other = || match format {
+        Format::Trace => trace::render(records),
+        Format::Netron => netron::render(records, &breakdowns.on_graph),
+        Format::ModelExplorer => model_explorer::render(records, &breakdowns.on_graph),
+        _ => tracked::render(tracked::records(records), format),
+    };
+    draw(format, json, || record_csv::render(records, breakdowns), sections, other)
 }
 
 /// What was found, in a sentence a variant, for a terminal; of several engines with their times side by side.
@@ -147,31 +221,41 @@ pub fn verdict(record: &Record) -> String {
 /// JSON.
 pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result<String> {
     let json = || json::document(comparison);
-    draw(format, json, || comparison_csv::render(comparison), || comparison::sections(comparison, top))
+    let other = || tracked::render(tracked::comparison(comparison), format);
+    draw(format, json, || comparison_csv::render(comparison), || comparison::sections(comparison, top), other)
 }
 
 /// Activations on their own in this format. Fails only if they can't be written as JSON.
 pub fn bench(bench: &Bench, format: Format) -> Result<String> {
-    draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench))
+    let other = || tracked::render(tracked::bench(bench), format);
+    draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench), other)
 }
 
 /// The measurements that are kept, as a table or as JSON. Fails only if they can't be written as JSON.
 pub fn list(all: &[Listed], format: Format) -> Result<String> {
-    draw(format, || json::document(&all), || list::csv(all), || vec![list::section(all)])
+    let other = || Err(format.unfit());
+    draw(format, || json::document(&all), || list::csv(all), || vec![list::section(all)], other)
 }
 
-/// Any document in a format: its data as JSON or CSV, its sections in all other formats.
+/// Any document in a format: its data as JSON or CSV, its sections in those for people, and `other` in those that not every
+/// document has.
 fn draw(
     format: Format,
     json: impl FnOnce() -> Result<String>,
     csv: impl FnOnce() -> String,
     sections: impl FnOnce() -> Vec<Section>,
+    other: impl FnOnce() -> Result<String>,
 ) -> Result<String> {
     let writer: &dyn Writer = match format {
         Format::Json => return json(),
         Format::Csv => return Ok(csv()),
         Format::Table => &Text,
         Format::Markdown => &Markdown,
+        Format::Trace
+        | Format::Netron
+        | Format::ModelExplorer
+        | Format::Bencher
+        | Format::GithubBenchmark => return other(),
     };
     Ok(writer.document(&sections()))
 }

@@ -75,6 +75,11 @@ fn a_model_whose_names_are_hostile_is_shown_as_text() {
     let (code, _, said) =
         harmless(&["profile", &model, "--act", "mish", "--forks", "2", "--time", "3s", "--save", record]);
     assert_eq!(code, Some(0), "{said}");
+    for format in ["trace", "netron", "model-explorer", "bencher", "github-benchmark"] {
+        let (code, printed, said) = harmless(&["report", record, "--format", format]);
+        assert_eq!(code, Some(0), "{format}: {said}");
+        serde_json::from_str::<Value>(&printed).expect("one JSON document");
+    }
     for format in ["table", "csv", "markdown", "json"] {
         let by = ["--by", "op", "--by", "site", "--by", "type", "--by", "shape", "--by", "activation"];
         let (code, printed, said) = harmless(&[&["report", record, "--format", format], &by[..]].concat());
@@ -93,6 +98,10 @@ fn a_model_whose_names_are_hostile_is_shown_as_text() {
             _ => {}
         }
     }
+    let out = folder.path().join("annotated.onnx");
+    let (code, _, said) =
+        harmless(&["report", record, "--annotate", &model, "-o", out.to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(0), "{said}");
     let out = folder.path().join("out.onnx");
     let (code, _, said) = harmless(&["swap", &model, "--act", "mish", "-o", out.to_str().expect("UTF-8")]);
     assert_eq!(code, Some(0), "{said}");
@@ -190,6 +199,11 @@ fn a_record_whose_texts_are_hostile_is_shown_as_text() {
             assert!(printed.contains("u001b[2J"), "{format}");
             harmless(&["compare", file, file, "--format", format]);
             tried += 1;
+        }
+        for format in ["trace", "netron", "model-explorer", "bencher", "github-benchmark"] {
+            let (code, printed, said) = harmless(&["report", file, "--format", format]);
+            assert_eq!(code, Some(0), "{format}: {said}");
+            assert!(printed.contains("u001b[2J"), "{format}");
         }
     }
     assert!(tried > 0);

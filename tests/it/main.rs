@@ -19,8 +19,10 @@ mod mutate;
 mod neon;
 mod nodes;
 mod ort;
+mod schemas;
 mod sites;
 mod support;
 #[cfg(unix)]
 mod targets;
+mod viewers;
 mod worker;

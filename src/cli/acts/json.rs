@@ -10,13 +10,23 @@ use crate::error::Result;
 use crate::report::json;
 use crate::swap;
 
+/// The schema of the document.
+pub const SCHEMA: &str = "oplat.acts/1";
+
+#[cfg(test)]
+pub fn schema() -> schemars::Schema {
+    crate::cli::schemas::written::<Document>()
+}
+
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document<'a> {
     schema: &'static str,
     activations: Vec<Description<'a>>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Description<'a> {
     name: &'a str,
     aliases: &'a [&'a str],
@@ -38,6 +48,7 @@ struct Description<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Parameter<'a> {
     name: &'a str,
     default: f64,
@@ -45,6 +56,7 @@ struct Parameter<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Capabilities<'a> {
     recognised: bool,
     swapped_in: bool,
@@ -53,6 +65,7 @@ struct Capabilities<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ExportedForm<'a> {
     formula: &'a str,
     opset: i64,
@@ -104,6 +117,6 @@ pub fn document(named: &[Activation]) -> Result<String> {
     } else {
         named
     };
-    let document = Document { schema: "oplat.acts/1", activations: shown.iter().map(description).collect() };
+    let document = Document { schema: SCHEMA, activations: shown.iter().map(description).collect() };
     json::document(&document)
 }

@@ -12,6 +12,7 @@ use crate::units::count;
 
 /// What an engine makes of an activation.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Made {
     engine: String,
     version: String,

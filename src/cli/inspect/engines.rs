@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What became of the model in an engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InEngine {
     /// `tract`, `ort`; of several of one name `ort #2`.
     pub id: String,

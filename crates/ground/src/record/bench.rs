@@ -17,6 +17,7 @@ pub const KIND: Kind =
     Kind { what: "a record of activations on their own", is: |file| is_json(file, "oplat.bench") };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bench {
     pub schema: String,
     pub oplat: Oplat,
@@ -44,6 +45,7 @@ pub struct Bench {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Settings {
     pub seed: u64,
     /// Processes that completed their rounds.
@@ -80,6 +82,7 @@ pub struct Settings {
 
 /// Turns of a row: what was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Turns {
     /// Forwards of a batch, and timed batches of a turn.
     pub batch: u32,
@@ -90,6 +93,7 @@ pub struct Turns {
 
 /// A copy from one buffer to another: by the C library, or by the operator of an engine that runs only whole models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Memcpy {
     /// The engine, by its label in `engines`; absent where there is only one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -103,6 +107,7 @@ pub struct Memcpy {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Row {
     /// As a user spells it: `mish`, `leaky_relu:0.1`.
     pub activation: String,
@@ -156,6 +161,7 @@ pub struct Row {
 
 /// Forwards one after another in one buffer, each on the last one's output, from one process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InPlace {
     pub forwards: u64,
     /// Mean over all forwards.
@@ -168,6 +174,7 @@ pub struct InPlace {
 
 /// How much longer a larger size takes, paired within forks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Growth {
     pub activation: String,
     /// The engine, by its label in `engines`; absent where there is only one.
@@ -184,6 +191,7 @@ pub struct Growth {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Confirmed,
@@ -194,6 +202,7 @@ pub enum Verdict {
 
 /// A sentence of the study, and what this measurement says of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Claim {
     pub claim: String,
     /// The engine, by its label in `engines`; absent where there is only one.
@@ -208,6 +217,7 @@ pub struct Claim {
 
 /// What was asked for and can't be measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LeftOut {
     pub activation: String,
     /// The engine, by its label in `engines`; absent where there is only one.
@@ -220,6 +230,7 @@ pub struct LeftOut {
 
 /// How many of a tensor's elements are special.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Values {
     pub zero: u64,
     pub subnormal: u64,

@@ -11,6 +11,7 @@ use crate::units;
 /// The largest difference, as a share, that doesn't matter, 2% unless a user says otherwise: an interval within so much of 1
 /// on either side means "no difference". A wider one means that the measurement can't tell.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Margin(pub f64);
 

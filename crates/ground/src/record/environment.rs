@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Oplat};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Environment {
     /// `local`, `ssh:…`, `adb:…`, `cmd:…`.
     pub target: String,
@@ -78,6 +79,7 @@ impl Environment {
 
 /// What Android says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Android {
     pub version: String,
     pub sdk: Option<u32>,
@@ -95,6 +97,7 @@ pub struct Android {
 
 /// CPUs of one kind (big.LITTLE): of much the same capacity and highest frequency, of which the best CPU's are given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cluster {
     pub cpus: Vec<usize>,
     /// What kind of core they are, where the system tells it of each: `Cortex-A76`.
@@ -106,6 +109,7 @@ pub struct Cluster {
 
 /// A reading before and after a measurement, and the extremes of all that were taken, one after each fork.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BeforeAfter {
     pub before: Option<i64>,
     pub after: Option<i64>,
@@ -131,6 +135,7 @@ impl BeforeAfter {
 
 /// A sign that a processor is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Throttle {
     pub kind: ThrottleKind,
     #[serde(flatten)]
@@ -138,6 +143,7 @@ pub struct Throttle {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ThrottleKind {
     /// Times that it happened since the machine started.

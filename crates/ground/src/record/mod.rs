@@ -27,6 +27,7 @@ pub const SCHEMA: &str = "oplat.record/1";
 pub const KIND: Kind = Kind { what: "a record of oplat's", is: |file| is_json(file, "oplat.record") };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Record {
     pub schema: String,
     pub oplat: Oplat,
@@ -55,6 +56,7 @@ pub struct Record {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Oplat {
     pub version: String,
     /// Cargo profile: `dev` (optimised like release), `release`, …
@@ -64,6 +66,7 @@ pub struct Oplat {
 
 /// The engine, as it describes itself on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Engine {
     /// What variants call it: `tract`, `ort`. Empty in older records, and where there is only one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -88,6 +91,7 @@ pub struct Engine {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Model {
     /// File stem or built-in name.
     pub name: String,
@@ -102,6 +106,7 @@ pub struct Model {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Input {
     pub name: String,
     pub shape: Vec<usize>,
@@ -109,6 +114,7 @@ pub struct Input {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Settings {
     pub seed: u64,
     pub forks: usize,
@@ -153,6 +159,7 @@ pub struct Settings {
 
 /// How an activation becomes operators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Lowering {
     /// As the model's exporter would write it.
@@ -191,6 +198,7 @@ impl fmt::Display for Lowering {
 
 /// What the processor does with subnormal numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Denormals {
     /// It computes with them.
@@ -212,6 +220,7 @@ impl Denormals {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Original,
@@ -220,6 +229,7 @@ pub enum Role {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Variant {
     /// What tables call it: `original`, `mish, exported`, `control`; of several models `yolov5s: control`.
     pub name: String,
@@ -267,6 +277,7 @@ pub struct Variant {
 
 /// A site and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Site {
     /// The name of the ONNX node that puts out the activation's value: the site's identity.
     pub node: String,
@@ -283,6 +294,7 @@ pub struct Site {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Skipped {
     pub node: String,
     pub op: String,
@@ -291,6 +303,7 @@ pub struct Skipped {
 
 /// One process: its cold start and its rounds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fork {
     /// Which fork of the measurement it is, from 0: forks of one number were measured side by side. A variant that failed
     /// has none of some numbers. Null in older records, where it is the place in the list.
@@ -329,6 +342,7 @@ pub struct Fork {
 
 /// What disturbed a process in its plain turns, all together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InTurns {
     pub runs: u64,
     pub minor_faults: u64,
@@ -344,6 +358,7 @@ impl std::ops::AddAssign for InTurns {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProfiledRound {
     pub round: usize,
     pub runs_ns: Vec<u64>,
@@ -354,6 +369,7 @@ pub struct ProfiledRound {
 
 /// Wall time of plain runs, pooled over forks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Latency {
     pub p50_ns: u64,
     pub mean_ns: u64,
@@ -380,6 +396,7 @@ impl Latency {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Slower,
@@ -390,6 +407,7 @@ pub enum Verdict {
 
 /// A paired comparison: the median ratio of latencies and its interval over forks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delta {
     /// Name of the variant that is compared against.
     pub against: String,
@@ -407,6 +425,7 @@ pub struct Delta {
 
 /// What the order and the spread of plain runs tell of the measurement. Nothing is left out for it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Steadiness {
     pub runs: usize,
     /// Runs outside Tukey's fences of their fork: 1.5 and 3 times the distance of the quartiles.
@@ -421,6 +440,7 @@ pub struct Steadiness {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Profiled {
     pub p50_ns: u64,
     /// Profiled over plain run time, paired within rounds; null where there are no plain runs.
@@ -438,6 +458,7 @@ pub struct Profiled {
 
 /// What the engine does around its ops, and the observer beside it: means over profiled runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bookkeeping {
     /// Before the first op: matching the inputs, setting up the run.
     pub before_ns: u64,
@@ -451,6 +472,7 @@ pub struct Bookkeeping {
 
 /// What the activations cost in this network: the paired difference to the control.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ActivationCost {
     pub ns: i64,
     pub interval: Option<[i64; 2]>,
@@ -460,6 +482,7 @@ pub struct ActivationCost {
 
 /// Null is what the engine doesn't tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Memory {
     pub weights_bytes: Option<u64>,
     pub peak_live_bytes: Option<u64>,
@@ -471,10 +494,13 @@ pub struct Memory {
 /// How far the variant's outputs are from those of its model's original on the same input; those of a further
 /// model's original, from the first model's. NaN where their shapes differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OutputChange {
     #[serde(deserialize_with = "null_is_nan")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub max_abs: f64,
     #[serde(deserialize_with = "null_is_nan")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub relative_l2: f64,
     /// Non-finite and subnormal numbers among the activations of one run; null where the engine doesn't show them.
     pub non_finite: Option<u64>,
@@ -483,6 +509,7 @@ pub struct OutputChange {
 
 /// One operator of the engine's graph. Times are attribution, from profiled runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Op {
     pub index: usize,
     pub op: String,
