@@ -151,7 +151,7 @@ impl Session<'_> {
         let alive = self.alive();
         let mut cost: Duration = alive.iter().map(|&i| self.cost(i)).sum();
         self.plan_rounds(fork, 0, cost);
-        let mut round = 0;
+        let (mut round, mut all) = (0, Duration::ZERO);
         while round < self.rounds {
             self.progress.phase(&format!("round {} of {}", round + 1, self.rounds));
             let began = Instant::now();
@@ -160,25 +160,58 @@ impl Session<'_> {
             }
             round += 1;
             cost = began.elapsed();
+            all += cost;
             if round == 1 {
                 self.plan_rounds(fork, round, cost);
             }
-            self.tell(fork, round, cost);
+            self.tell(fork, round, all / round as u32, &alive);
         }
         self.raw.forks += 1;
         if fork + 1 == self.plan.forks && self.plan.in_place {
-            for index in alive {
+            for (done, &index) in alive.iter().enumerate() {
                 self.in_place(&mut workers, index)?;
+                self.advance(self.in_place_time(&alive[done + 1..]));
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, fork: usize, round: usize, cost: Duration) {
-        let share = round as f64 / self.rounds.max(1) as f64;
-        let done = (fork as f64 + share) / self.plan.forks as f64;
-        let each = self.loading + cost * self.rounds as u32;
-        self.progress.advance(done, each.mul_f64((self.plan.forks - fork) as f64 - share));
+    fn tell(&mut self, fork: usize, round: usize, cost: Duration, alive: &[usize]) {
+        let this = cost * (self.rounds - round) as u32;
+        let others = (self.loading + cost * self.rounds as u32) * (self.plan.forks - fork - 1) as u32;
+        let in_place = if self.plan.in_place { self.in_place_time(alive) } else { Duration::ZERO };
+        self.advance(this + others + in_place);
+    }
+
+    fn advance(&mut self, left: Duration) {
+        let done = self.began.elapsed();
+        let share = done.as_secs_f64() / (done + left).as_secs_f64().max(1e-9);
+        self.progress.advance(share, left);
+    }
+
+    /// About how long forwards in place take, if their numbers stay normal.
+    fn in_place_time(&self, rows: &[usize]) -> Duration {
+        let of_row = |&row: &usize| {
+            let fresh = fresh_ns(&self.raw.rows[row].turns);
+            Some(Duration::from_nanos((fresh * self.in_place_forwards(row)? as f64) as u64))
+        };
+        rows.iter().filter_map(of_row).sum()
+    }
+
+    /// Forwards of a row in place; `None` if it can't have any.
+    fn in_place_forwards(&self, index: usize) -> Option<u64> {
+        let (solo, row) = (&self.plan.rows[index].solo, &self.raw.rows[index]);
+        if solo.activation.is_none() || row.ready.output_elements != solo.elements() {
+            return None;
+        }
+        Some(match self.plan.effort {
+            Effort::Forwards(n) => n,
+            // As many as the rows have time for, if each had its share of it.
+            Effort::Time(time) => {
+                let share = time.as_nanos() as f64 / self.plan.rows.len() as f64;
+                ((share / fresh_ns(&row.turns)) as u64).clamp(1, STUDY)
+            }
+        })
     }
 
     fn alive(&self) -> Vec<usize> {
@@ -336,21 +369,9 @@ impl Session<'_> {
 
     /// The study's method: forwards in place. In the last fork alone, since every fork starts from the same numbers.
     fn in_place(&mut self, workers: &mut [Box<dyn Worker>], index: usize) -> Result<(), Stop> {
-        let solo = &self.plan.rows[index].solo;
-        let elements = solo.elements();
-        let row = &self.raw.rows[index];
-        if solo.activation.is_none() || row.ready.output_elements != elements {
-            return Ok(());
-        }
-        let fresh = fresh_ns(&row.turns);
-        let forwards = match self.plan.effort {
-            Effort::Forwards(n) => n,
-            // As many as the rows have time for, if each had its share of it.
-            Effort::Time(time) => {
-                let share = time.as_nanos() as f64 / self.plan.rows.len() as f64;
-                ((share / fresh) as u64).clamp(1, STUDY)
-            }
-        };
+        let Some(forwards) = self.in_place_forwards(index) else { return Ok(()) };
+        let elements = self.plan.rows[index].solo.elements();
+        let fresh = fresh_ns(&self.raw.rows[index].turns);
         let what = self.plan.name(index);
         self.progress.phase(&format!("in place: {what}"));
         // Subnormal numbers can make it a hundred times slower.

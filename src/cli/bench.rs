@@ -96,8 +96,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     };
     let json = report::json::document(&bench)?;
     kept::keep(&bench.started_at, "activations", json.as_bytes()).err().iter().for_each(|e| note(&e.message));
-    let text = report::bench(&bench, format)?;
-    output::deliver(destination.as_ref(), &text, out)?;
+    output::report(destination.as_ref(), format, out, |format| report::bench(&bench, format))?;
     bench::complete(&bench)
 }
 

@@ -64,8 +64,10 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if let Some(junit) = &junit {
         junit.write(report::junit(&comparison).as_bytes())?;
     }
-    let text = report::comparison(&comparison, args.show.format, args.show.top)?;
-    output::deliver(file.as_ref(), &text, out)?;
+    let show = &args.show;
+    output::report(file.as_ref(), show.format, out, |format| {
+        report::comparison(&comparison, format, show.top)
+    })?;
     judged(&comparison)
 }
 

@@ -81,6 +81,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         save.write(document.as_bytes())?;
     }
     let breakdowns = Breakdowns { top: args.show.top, ..Breakdowns::default() };
-    let text = crate::report::render(&record, args.show.format, &breakdowns)?;
-    output::deliver(file.as_ref(), &text, out)
+    output::report(file.as_ref(), args.show.format, out, |format| {
+        crate::report::render(&record, format, &breakdowns)
+    })
 }

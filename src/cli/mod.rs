@@ -5,6 +5,7 @@ mod acts;
 mod annotate;
 mod at_once;
 mod bench;
+mod colour;
 mod compare;
 mod flags;
 mod import;
@@ -12,6 +13,7 @@ mod inputs;
 mod inspect;
 mod kept;
 mod knobs;
+mod manual;
 mod model;
 mod models;
 mod output;
@@ -26,6 +28,8 @@ mod subjects;
 mod swap;
 mod targets;
 mod tune;
+
+pub use manual::program;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +48,9 @@ use crate::{cleanup, files, process};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Colours in tables; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", display_order = 900)]
+    color: colour::When,
 }
 
 #[derive(clap::Subcommand)]
@@ -72,6 +79,10 @@ enum Command {
     Models(models::Args),
     /// Say which targets can be reached, and what is known of them
     Targets(targets::Args),
+    /// Print what a shell needs to complete commands and flags
+    Completions(manual::CompletionArgs),
+    /// Print the manual page, of the program or of a command
+    Man(manual::ManArgs),
     /// Run one variant as the parent says, on standard input and output
     #[command(hide = true)]
     Worker {
@@ -90,7 +101,10 @@ pub fn main() -> ExitCode {
         bug.exit
     });
     let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
+        Ok(cli) => {
+            colour::decide(cli.color);
+            cli.command
+        }
         Err(e) => return usage(&e),
     };
     if let Command::Worker { leash } = command {
@@ -121,6 +135,8 @@ fn run(command: Command) -> crate::error::Result<()> {
         Command::Knobs => knobs::run(&mut out),
         Command::Models(args) => models::run(args, &mut out),
         Command::Targets(args) => targets::run(args, &mut out),
+        Command::Completions(args) => manual::completions(&args, &mut out),
+        Command::Man(args) => manual::man(&args, &mut out),
         // It has begun already, without all that a command needs.
         Command::Worker { .. } => Ok(()),
     }
@@ -200,6 +216,37 @@ mod tests {
     fn the_commands_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_shell_completes_every_command_and_every_command_has_a_page() {
+        let mut out = vec![];
+        let all: Vec<String> = manual::program().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        assert!(all.iter().any(|name| name == "profile") && !all.iter().any(|name| name == "worker"));
+        for shell in ["bash", "zsh", "fish", "powershell"] {
+            let command = ["oplat", "completions", shell];
+            let Command::Completions(args) = Cli::try_parse_from(command).expect("a shell").command else {
+                panic!("completions")
+            };
+            out.clear();
+            manual::completions(&args, &mut out).expect("written");
+            let script = String::from_utf8_lossy(&out);
+            for word in all.iter().map(String::as_str).chain(["max-regression", "no-control"]) {
+                assert!(script.contains(word), "{shell}: no {word}");
+            }
+            assert!(!script.contains("leash"), "{shell}: the worker is not for people");
+        }
+        for command in &all {
+            let Command::Man(args) =
+                Cli::try_parse_from(["oplat", "man", command]).expect("a command").command
+            else {
+                panic!("man")
+            };
+            out.clear();
+            manual::man(&args, &mut out).expect("written");
+            let page = String::from_utf8_lossy(&out);
+            assert!(page.contains(&format!(".TH oplat-{command} 1")), "{page}");
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::note;
+use super::{colour, note};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::files::Destination;
+use crate::report::Format;
 
 /// Standard output. A reader that goes away (`| head -1`) has what it wanted: the rest is dropped quietly.
 pub struct Stdout {
@@ -55,6 +56,19 @@ pub fn deliver(file: Option<&Destination>, text: &str, out: &mut dyn Write) -> R
     }
 }
 
+/// Makes a report and writes it to the file, or prints it: for a terminal with colours.
+pub fn report(
+    file: Option<&Destination>,
+    format: Format,
+    out: &mut dyn Write,
+    make: impl FnOnce(Format) -> Result<String>,
+) -> Result<()> {
+    if format == Format::Table && file.is_none() && colour::on() {
+        return written(out, &escape::coloured(&make(Format::Terminal)?));
+    }
+    deliver(file, &make(format)?, out)
+}
+
 /// Prints one line, whatever is in it.
 pub fn print_line(out: &mut dyn Write, line: &str) -> Result<()> {
     print(out, &format!("{}\n", escape::line(line)))
@@ -71,6 +85,10 @@ pub fn told(file: &Destination, line: &str, out: &mut dyn Write) -> Result<()> {
 
 /// Writes all of the text and flushes it.
 pub fn print(out: &mut dyn Write, text: &str) -> Result<()> {
-    let done = out.write_all(escape::visible(text).as_bytes()).and_then(|()| out.flush());
+    written(out, &escape::visible(text))
+}
+
+fn written(out: &mut dyn Write, text: &str) -> Result<()> {
+    let done = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     done.map_err(|e| Error::input(format!("cannot write to the standard output: {e}")))
 }

@@ -54,7 +54,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if !measured.is_empty() {
         let records: Vec<NamedRecord> =
             measured.iter().map(|(name, record, _)| NamedRecord { name, record }).collect();
-        output::deliver(output.as_ref(), &report::records(&records, format, &breakdowns)?, out)?;
+        output::report(output.as_ref(), format, out, |format| {
+            report::records(&records, format, &breakdowns)
+        })?;
         if breakdowns.at_a_glance && format == Format::Table && output.is_none() {
             output::print_line(out, "")?;
             output::print_line(out, more(all_kept, records.len()))?;

@@ -1,27 +1,28 @@
-//! How far a measurement is: on standard error, and drawn only if that is a terminal.
+//! How far a measurement is, and what is known by now: on standard error, and drawn only if that is a terminal.
 //!
 //! Drawn between turns and never by a thread of its own, which would disturb what is measured.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::note;
 use crate::escape;
-use crate::measure::Progress;
-use crate::units;
+use crate::measure::{Progress, SoFar};
+use crate::report::text;
+use crate::units::{self, Scale};
 
 /// Steps of the bar.
 const WHOLE: u64 = 1000;
 
+/// Lines of variants below all bars: more would push them off the screen.
+const LINES: usize = 16;
+
 /// The bar, or only notes where nobody would see one.
 pub fn on_stderr() -> Box<dyn Progress + Send> {
     if std::io::stderr().is_terminal() {
-        Box::new(Bar::new(
-            String::new(),
-            ProgressBar::with_draw_target(Some(WHOLE), ProgressDrawTarget::stderr()),
-        ))
+        Box::new(Bar::new(String::new(), &drawn(), LINES))
     } else {
         Box::new(Notes { name: String::new() })
     }
@@ -32,17 +33,19 @@ pub fn several(names: &[String]) -> Vec<Box<dyn Progress + Send>> {
     if let [_] = names {
         return vec![on_stderr()];
     }
-    let bars = std::io::stderr()
-        .is_terminal()
-        .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+    let bars = std::io::stderr().is_terminal().then(drawn);
     let of = |name: &String| -> Box<dyn Progress + Send> {
         let name = format!("{name}: ");
         match &bars {
-            Some(bars) => Box::new(Bar::new(name, bars.add(ProgressBar::new(WHOLE)))),
+            Some(bars) => Box::new(Bar::new(name, bars, LINES / names.len())),
             None => Box::new(Notes { name }),
         }
     };
     names.iter().map(of).collect()
+}
+
+fn drawn() -> MultiProgress {
+    MultiProgress::with_draw_target(ProgressDrawTarget::stderr())
 }
 
 struct Notes {
@@ -57,25 +60,49 @@ impl Progress for Notes {
 }
 
 struct Bar {
+    all: MultiProgress,
     bar: ProgressBar,
+    /// One for each variant, below the bar.
+    lines: Vec<ProgressBar>,
+    most_lines: usize,
     name: String,
     fork: String,
-    left: String,
+    told: Option<Told>,
 }
 
 impl Bar {
-    fn new(name: String, bar: ProgressBar) -> Self {
+    fn new(name: String, all: &MultiProgress, most_lines: usize) -> Self {
+        let bar = all.add(ProgressBar::new(WHOLE));
         if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
-        Self { bar, name, fork: String::new(), left: String::new() }
+        let (fork, told, lines, all) = (String::new(), None, vec![], all.clone());
+        Self { all, bar, lines, most_lines, name, fork, told }
     }
 
     fn show(&self, what: &str) {
-        let parts = [self.left.as_str(), self.fork.as_str(), what];
+        let left = self.told.map_or_else(String::new, |told| {
+            let (done, left) = told.after(told.at.elapsed());
+            self.bar.set_position((done * WHOLE as f64) as u64);
+            left
+        });
+        let parts = [left.as_str(), self.fork.as_str(), what];
         let told: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let message = format!("{}{}", self.name, told.join(", "));
         self.bar.set_message(escape::line(&message).into_owned());
+    }
+
+    /// As many lines as there are to show.
+    fn make_lines(&mut self, count: usize) {
+        while self.lines.len() < count {
+            let last = self.lines.last().unwrap_or(&self.bar);
+            let line = self.all.insert_after(last, ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("  {wide_msg}") {
+                line.set_style(style);
+            }
+            self.lines.push(line);
+        }
+        self.lines.drain(count..).for_each(|line| line.finish_and_clear());
     }
 }
 
@@ -90,8 +117,15 @@ impl Progress for Bar {
     }
 
     fn advance(&mut self, done: f64, left: Duration) {
-        self.left = format!("about {} left", units::duration(left));
-        self.bar.set_position((done.clamp(0.0, 1.0) * WHOLE as f64) as u64);
+        self.told = Some(Told { at: Instant::now(), done: done.clamp(0.0, 1.0), left });
+    }
+
+    fn estimates(&mut self, variants: &[SoFar]) {
+        let texts = lines(variants, self.most_lines);
+        self.make_lines(texts.len());
+        for (line, text) in self.lines.iter().zip(texts) {
+            line.set_message(text);
+        }
     }
 
     fn note(&mut self, message: &str) {
@@ -105,6 +139,81 @@ impl Progress for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
+        self.make_lines(0);
         self.bar.finish_and_clear();
+    }
+}
+
+/// How far it was when that was last told.
+#[derive(Clone, Copy)]
+struct Told {
+    at: Instant,
+    done: f64,
+    left: Duration,
+}
+
+impl Told {
+    /// The share that is done and what is left, so much later: the clock goes on while nothing is told.
+    fn after(self, passed: Duration) -> (f64, String) {
+        let left = self.left.saturating_sub(passed);
+        let gone = (self.left - left).as_secs_f64() / self.left.as_secs_f64().max(1e-9);
+        let text = match left < Duration::from_secs(1) {
+            true => "nearly done".to_owned(),
+            false => format!("about {} left", units::duration(left)),
+        };
+        (self.done + (1.0 - self.done) * gone, text)
+    }
+}
+
+/// What is known of each variant, a line each: `mish, exported  312.6 ms  1.14 [1.11, 1.17]`.
+fn lines(variants: &[SoFar], most: usize) -> Vec<String> {
+    let shown = if variants.len() > most { most.saturating_sub(1) } else { variants.len() };
+    let time = Scale::time(variants.iter().map(|v| v.p50_ns).max().unwrap_or(0));
+    let names: Vec<String> = variants[..shown].iter().map(|v| text::shorten(&v.name, 40)).collect();
+    let widest = names.iter().map(|name| text::width(name)).max().unwrap_or(0);
+    let line = |(variant, name): (&SoFar, &String)| {
+        let gap = " ".repeat(widest - text::width(name));
+        let ratio = variant.ratio.map(|(ratio, interval)| format!("  {}", units::ratio(ratio, interval)));
+        format!("{name}{gap}  {:>7} {}{}", time.text(variant.p50_ns), time.unit, ratio.unwrap_or_default())
+    };
+    let lines = variants.iter().zip(&names).map(line);
+    let rest = (variants.len() > shown && most > 0)
+        .then(|| format!("and {} more", units::count(variants.len() - shown, "variant")));
+    lines.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_goes_on_while_nothing_is_told() {
+        let told = Told { at: Instant::now(), done: 0.2, left: Duration::from_secs(40) };
+        let after = |seconds| told.after(Duration::from_secs(seconds));
+        assert_eq!(after(0), (0.2, "about 40 s left".into()));
+        let (done, text) = after(30);
+        assert_eq!(text, "about 10 s left");
+        assert!((done - 0.8).abs() < 1e-9, "{done}");
+        assert_eq!(after(60), (1.0, "nearly done".into()));
+    }
+
+    #[test]
+    fn each_variant_has_a_line_with_its_estimate_and_its_interval() {
+        let of = |name: &str, p50_ns, ratio| SoFar { name: name.into(), p50_ns, ratio };
+        let variants = [
+            of("original", 275_200_000, None),
+            of("mish, exported", 312_600_000, Some((1.14, Some([1.112, 1.17])))),
+            of("\u{1b}[2J", 90_000_000, Some((0.33, None))),
+        ];
+        assert_eq!(
+            lines(&variants, 3),
+            [
+                "original          275.2 ms",
+                "mish, exported    312.6 ms  1.14 [1.11, 1.17]",
+                "\\u001b[2J          90.0 ms  0.330",
+            ]
+        );
+        assert_eq!(lines(&variants, 2)[1..], ["and 2 variants more"]);
+        assert!(lines(&variants, 0).is_empty() && lines(&[], 3).is_empty());
     }
 }

@@ -45,7 +45,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     if args.list {
         show.format.check(Document::List)?;
         let file = show.destination(&report::REPORT, &[])?;
-        return output::deliver(file.as_ref(), &kept::list(show.format)?, out);
+        return output::report(file.as_ref(), show.format, out, kept::list);
     }
     let files = &args.records.iter().map(|path| kept::named(path)).collect::<Result<Vec<_>>>()?;
     let texts =
@@ -56,7 +56,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     {
         show.format.check(Document::Bench)?;
         let file = show.destination(&bench::KIND, files)?;
-        return output::deliver(file.as_ref(), &report::bench(&bench, show.format)?, out);
+        return output::report(file.as_ref(), show.format, out, |format| report::bench(&bench, format));
     }
     let records =
         files.iter().zip(&texts).map(|(path, text)| parse(text, path)).collect::<Result<Vec<_>>>()?;
@@ -73,8 +73,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         breakdowns.by.clone_from(&args.by);
     }
     let names = names(files);
-    let text = report::records(&named(&names, &records), show.format, &breakdowns)?;
-    output::deliver(file.as_ref(), &text, out)
+    let records = named(&names, &records);
+    output::report(file.as_ref(), show.format, out, |format| report::records(&records, format, &breakdowns))
 }
 
 /// Fails where figures of nodes are asked for and none are shown.

@@ -16,7 +16,7 @@ use super::{note, output, progress, subjects};
 use crate::bench;
 use crate::error::Result;
 use crate::escape;
-use crate::experiment::{self, Case, Config, Executor, Folder, Part, Position, Swaps};
+use crate::experiment::{self, Case, Config, Executor, Folder, Position, Swaps};
 use crate::measure::{self, Interrupt, Measurement, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
@@ -163,7 +163,7 @@ impl Executor for OneTarget<'_> {
     }
 
     fn measure(&mut self, measurement: &Measurement, position: Position) -> Result<Record> {
-        let mut progress = Part::new(self.progress.as_mut(), position);
+        let mut progress = position.part(self.progress.as_mut());
         measure::measure(measurement, None, self.setup.target.as_ref(), &mut progress, &self.shared.interrupt)
     }
 

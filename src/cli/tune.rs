@@ -7,13 +7,26 @@ use crate::device::Target;
 use crate::engine::knobs::{self, Knobs};
 use crate::engines;
 use crate::error::{Error, Result};
-use crate::measure::{self, Candidate, Interrupt, Measurement, Planned, Progress};
+use crate::measure::{self, Candidate, Interrupt, Measurement, Part, Planned, Progress};
 use crate::record::{Record, Verdict};
 use crate::units;
 
-/// Shares of the time for the first look and for trying the candidates. The rest is for measuring what helped again.
-const LOOK: f64 = 0.15;
-const TRIALS: f64 = 0.5;
+/// A step of it: what it is called, and its share of the time, after those before it.
+#[derive(Clone, Copy)]
+struct Step {
+    name: &'static str,
+    before: f64,
+    share: f64,
+}
+
+const LOOK: Step = Step { name: "first look", before: 0.0, share: 0.15 };
+const TRIALS: Step = Step { name: "trying knobs", before: LOOK.share, share: 0.5 };
+/// What helped, measured again.
+const AGAIN: Step = Step {
+    name: "what helped, again",
+    before: LOOK.share + TRIALS.share,
+    share: 1.0 - LOOK.share - TRIALS.share,
+};
 
 /// One tuning.
 pub struct Tuning<'a> {
@@ -53,16 +66,18 @@ impl Tuning<'_> {
     }
 
     /// Measures the model as it is and with each of the settings, in a share of the time.
-    fn stage(&mut self, share: f64, forks: usize, settings: &[Knobs]) -> Result<Record> {
+    fn stage(&mut self, step: Step, forks: usize, settings: &[Knobs]) -> Result<Record> {
         let original = &self.measurement.variants[0];
         let variants = std::iter::once(original.clone()).chain(settings.iter().map(|k| with(original, k)));
         let stage = Measurement {
             variants: variants.collect::<Vec<_>>().into(),
-            time: self.measurement.time.mul_f64(share),
+            time: self.measurement.time.mul_f64(step.share),
             forks,
             ..self.measurement.clone()
         };
-        measure::measure(&stage, None, self.target, self.progress, self.interrupt)
+        let rest = self.measurement.time.mul_f64((1.0 - step.before - step.share).max(0.0));
+        let mut part = Part::new(self.progress, step.name, step.before, step.share, rest);
+        measure::measure(&stage, None, self.target, &mut part, self.interrupt)
     }
 
     fn announce(&mut self, candidates: &[Candidate]) {
@@ -79,7 +94,7 @@ impl Tuning<'_> {
         let helped = helped(tried);
         let Some(all) = combined(&helped).filter(|_| is_whole(tried)) else { return tried.clone() };
         let settings: Vec<Knobs> = helped.into_iter().chain([all]).collect();
-        match self.stage(1.0 - LOOK - TRIALS, self.measurement.forks, &settings) {
+        match self.stage(AGAIN, self.measurement.forks, &settings) {
             Ok(last) if is_whole(&last) => last,
             Ok(last) => self.cut_off(tried.clone(), Error::lost(last.settings.lost.unwrap_or_default())),
             Err(error) => self.cut_off(tried.clone(), error),

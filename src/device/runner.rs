@@ -116,7 +116,7 @@ pub(super) fn find(named: Option<&Path>, machine: &str, loads: Option<&Loads>) -
             loads.engine
         ),
         None => format!(
-            "there is no oplat for {name} here: `cross build --release --target {}` makes one (README has other ways), or \
+            "there is no oplat for {name} here: `cross build --release --target {}` makes one (docs/devices.md has other ways), or \
              name one with --runner",
             triples.first().unwrap_or(&name)
         ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Case, Folder, summary};
 use crate::error::{Error, Exit, Result};
 use crate::escape;
-use crate::measure::{self, Measurement, Progress};
+use crate::measure::{self, Measurement, Part, Progress};
 use crate::record::Record;
 use crate::report::{self, Breakdowns, Format};
 use crate::units;
@@ -36,6 +36,15 @@ pub struct Position {
     pub of: usize,
     /// About how long those after it take together.
     pub rest: Duration,
+}
+
+impl Position {
+    /// What its measurement tells, as a part of the whole experiment.
+    pub fn part<'w>(&self, whole: &'w mut dyn Progress) -> Part<'w> {
+        let share = 1.0 / self.of as f64;
+        let name = format!("measurement {} of {}", self.number, self.of);
+        Part::new(whole, name, (self.number - 1) as f64 * share, share, self.rest)
+    }
 }
 
 /// Measures all cases in order, or with `resume` those that have no good record yet, and keeps each record
@@ -152,37 +161,5 @@ pub fn keep_worst(kept: &mut Option<Error>, error: Error) -> Option<Error> {
     match kept {
         Some(known) if rank(known) >= rank(&error) => Some(error),
         _ => kept.replace(error),
-    }
-}
-
-/// Progress of a measurement as a part of the whole experiment.
-pub struct Part<'w> {
-    whole: &'w mut dyn Progress,
-    position: Position,
-}
-
-impl<'w> Part<'w> {
-    pub fn new(whole: &'w mut dyn Progress, position: Position) -> Self {
-        Self { whole, position }
-    }
-}
-
-impl Progress for Part<'_> {
-    fn fork(&mut self, fork: usize, forks: usize) {
-        self.whole.fork(fork, forks);
-    }
-
-    fn phase(&mut self, what: &str) {
-        let Position { number, of, .. } = self.position;
-        self.whole.phase(&format!("{what} (measurement {number} of {of})"));
-    }
-
-    fn advance(&mut self, done: f64, left: Duration) {
-        let Position { number, of, rest } = self.position;
-        self.whole.advance(((number - 1) as f64 + done) / of as f64, left + rest);
-    }
-
-    fn note(&mut self, message: &str) {
-        self.whole.note(message);
     }
 }

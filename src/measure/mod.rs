@@ -13,6 +13,7 @@
 //!   - `start`: how a fork begins: pause, cold starts, warm-up
 //!   - `turns`: its rounds
 //!   - `survey`: memory, short ops and outputs, which are asked for once
+//!   - `so_far`: what is known of each variant by now, for who looks on
 //!   - `failing`: what becomes of a variant that fails
 //! - `plan`: the arithmetic of time that `session` goes by: forks, rounds, runs, and the order of turns
 //! - `client`: a variant's worker, with a method for each request
@@ -20,6 +21,7 @@
 //! - `assemble`: the record of it
 //!   - `attribute`: which op computes which site
 //!   - `warnings`: what makes the numbers less sure
+//! - `progress`: what a measurement tells while it goes on
 //! - `import`: the record of profiles that an app wrote, by the same assembling
 //! - `tune`: for `--tune`, which knobs could matter for a model that has been measured
 //!
@@ -33,6 +35,7 @@ mod groups;
 mod import;
 mod machine;
 mod plan;
+mod progress;
 mod raw;
 mod resume;
 mod session;
@@ -57,6 +60,7 @@ pub use client::{ClientError, WorkerClient};
 pub use files::reach;
 pub use import::{Import, import};
 pub use machine::MachineClient;
+pub use progress::{Part, Progress, Silent, SoFar};
 use raw::Raw;
 
 pub use crate::device::Interrupt;
@@ -158,32 +162,6 @@ impl Default for PlannedEngine {
         Self { label: name.clone(), choice: EngineChoice { name, library: None } }
     }
 }
-
-/// Whoever wants to see how far a measurement is. Called between turns, never during one.
-pub trait Progress {
-    /// A fork begins: the `fork`th (from 1) of about `forks`; the number may change as speeds become known.
-    fn fork(&mut self, _fork: usize, _forks: usize) {}
-
-    /// What is done now, in a few words: `loading mish, exported`, `round 2 of 5`.
-    fn phase(&mut self, _what: &str) {}
-
-    /// The share of the whole that is done (0 to 1), and about how long the rest takes.
-    fn advance(&mut self, _done: f64, _left: Duration) {}
-
-    /// Something that the user should know now: a variant was lost, the time is too short.
-    fn note(&mut self, _message: &str) {}
-
-    /// Does something to the terminal that must not be drawn over.
-    fn aside(&mut self, act: &mut dyn FnMut()) {
-        act();
-    }
-}
-
-/// Shows nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
-
-impl Progress for Silent {}
 
 /// Time since the measurement began.
 trait Clock {
@@ -427,12 +405,20 @@ fn measure_groups(
     clock: &dyn Clock,
 ) -> Result<(Vec<Raw>, Option<String>)> {
     let mut measured: Vec<Raw> = vec![];
-    for group in groups {
+    let all: Duration = groups.iter().map(|group| group.time).sum();
+    let mut before = Duration::ZERO;
+    for (number, group) in groups.iter().enumerate() {
         let since = Since { clock, start: clock.elapsed() };
         let raw = match earlier {
             Some(earlier) => Raw::from_record(earlier, resume::taken_up(earlier, group)),
             None => Raw::new(group.variants.len()),
         };
+        let share = |time: Duration| time.as_secs_f64() / all.as_secs_f64().max(1e-9);
+        let name = format!("group {} of {}", number + 1, groups.len());
+        let rest = all - before - group.time;
+        let mut part = Part::new(&mut *progress, name, share(before), share(group.time), rest);
+        let progress = if groups.len() > 1 { &mut part as &mut dyn Progress } else { &mut *progress };
+        before += group.time;
         match measure_group(group, raw, machine, progress, interrupt, &since) {
             Ok(raw) => measured.push(raw),
             Err(error) if measured.is_empty() => return Err(error),

@@ -3,7 +3,7 @@
 use super::grid::{Grid, known};
 use super::section::Section;
 use super::text::shorten;
-use super::verdict::{Claims, told, word};
+use super::verdict::{Claims, told, tone, word};
 use crate::compare::{
     Against, Breakdown, Comparison, JoinedBy, Matched, MatchedSide, Pair, Source, difference, distinct,
 };
@@ -78,8 +78,11 @@ fn findings(comparison: &Comparison, against: &Against) -> Section {
     let section = Section::plain().warnings(against.no_latency.clone());
     let claims = Claims { margin: comparison.margin, drift: against.drift };
     against.variants.iter().fold(section, |section, matched| {
-        let told = matched.change.as_ref().map(|change| told(&matched.name, "the base", change, claims));
-        section.warnings(failures(matched)).lines(told)
+        let section = section.warnings(failures(matched));
+        match &matched.change {
+            Some(change) => section.toned(told(&matched.name, "the base", change, claims), tone(change)),
+            None => section,
+        }
     })
 }
 

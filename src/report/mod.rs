@@ -4,7 +4,8 @@
 //! What people read is a document of sections (`section`), which hold lines, warnings and tables (`grid`). There are
 //! three: `record` (its sections are `header`, `verdict`, `variants`, `networks`, `memory`, `cold_start`, `steadiness`, `machine`,
 //! and the breakdowns `types`, `ops`, `sites` and `activations`; `targets` stands before several records),
-//! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text`, `markdown`.
+//! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text` (`terminal` is the same with
+//! colours), `markdown`.
 //!
 //! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
 //! `bench_csv` share), `junit`, `tracked` for services that follow figures, `trace` for viewers of traces, and `netron` and
@@ -43,6 +44,7 @@ mod section;
 mod sites;
 mod steadiness;
 mod targets;
+mod terminal;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
@@ -61,6 +63,7 @@ use crate::record::Record;
 use crate::record::bench::Bench;
 use markdown::Markdown;
 use section::{Section, Writer};
+use terminal::Terminal;
 use text::Text;
 
 pub use crate::compare::NamedRecord;
@@ -74,6 +77,9 @@ pub enum Format {
     /// For people: the verdict, then tables, at most 100 columns wide
     #[default]
     Table,
+    /// The same with colours
+    #[value(skip)]
+    Terminal,
     /// Everything that is known, one JSON document
     Json,
     /// Full figures, one header: `row` tells variants, types, ops, … apart
@@ -106,7 +112,7 @@ impl Format {
     pub fn kind(self, json: &'static Kind) -> &'static Kind {
         match self {
             Self::Json => json,
-            Self::Table | Self::Csv | Self::Markdown => &REPORT,
+            Self::Table | Self::Terminal | Self::Csv | Self::Markdown => &REPORT,
             Self::Trace => &earlier::TRACE,
             Self::Netron => &earlier::NETRON,
             Self::ModelExplorer => &earlier::MODEL_EXPLORER,
@@ -123,7 +129,7 @@ impl Format {
     /// Whether such a document can be in this format.
     pub fn fits(self, document: Document) -> bool {
         match self {
-            Self::Table | Self::Json | Self::Csv | Self::Markdown => true,
+            Self::Table | Self::Terminal | Self::Json | Self::Csv | Self::Markdown => true,
             Self::Bencher | Self::GithubBenchmark => document != Document::List,
             Self::Trace | Self::Netron | Self::ModelExplorer => document == Document::Records,
         }
@@ -138,6 +144,11 @@ impl Format {
         let name =
             clap::ValueEnum::to_possible_value(&self).map_or(String::new(), |v| v.get_name().to_owned());
         Error::input(format!("--format {name} is for a record: oplat report RECORD --format {name}"))
+    }
+
+    /// Whether it is text as a terminal shows it.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Table | Self::Terminal)
     }
 }
 
@@ -195,7 +206,7 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
     let sections = || {
         let one = |named: &NamedRecord| {
             let title = (records.len() > 1).then(|| Section::title(named.name));
-            let sections = match breakdowns.at_a_glance && format == Format::Table {
+            let sections = match breakdowns.at_a_glance && format.is_table() {
                 true => screen::sections(named.record),
                 false => record::sections(named.record, breakdowns),
             };
@@ -250,6 +261,7 @@ fn draw(
         Format::Json => return json(),
         Format::Csv => return Ok(csv()),
         Format::Table => &Text,
+        Format::Terminal => &Terminal,
         Format::Markdown => &Markdown,
         Format::Trace
         | Format::Netron

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::facts;
-use super::section::Section;
+use super::section::{Section, Tone};
 use super::verdict::{self, Finding, finding};
 use super::{header, networks, types, variants};
 use crate::record::{Record, Variant};
@@ -19,11 +19,13 @@ pub fn sections(record: &Record) -> Vec<Section> {
 
 /// What was found, a line for each variant of which something is, and what to do about the others.
 pub fn found(record: &Record) -> Section {
-    let section = Section::plain().lines(record.variants.iter().filter_map(|v| verdict::failure(record, v)));
+    let failures = record.variants.iter().filter_map(|v| verdict::failure(record, v));
+    let mut section =
+        failures.fold(Section::plain(), |section, failure| section.toned(failure, Some(Tone::Bad)));
     if !facts::timed(record) {
         return section.line(verdict::EMULATED);
     }
-    let (mut lines, mut blind, mut open) = (vec![], vec![], vec![]);
+    let (mut blind, mut open) = (vec![], vec![]);
     for variant in record.variants.iter().filter(|v| verdict::is_compared(v)) {
         let (subject, base) = (facts::phrase(record, variant), verdict::base(record, variant));
         let Some(delta) = &variant.delta else { continue };
@@ -31,20 +33,23 @@ pub fn found(record: &Record) -> Section {
             Finding::Blind => blind.push(subject),
             Finding::Open(line) => {
                 open.extend(delta.resolution);
-                lines.push(line);
+                section = section.toned(line, verdict::tone(delta));
             }
-            Finding::Change(line) | Finding::None(line) | Finding::Unknown(line) => lines.push(line),
+            Finding::Change(line) | Finding::None(line) | Finding::Unknown(line) => {
+                section = section.toned(line, verdict::tone(delta));
+            }
         }
     }
     if !blind.is_empty() {
-        lines.push(format!(
+        let why = format!(
             "Inconclusive, since the measurement was too short or too disturbed: {}. Give more --time, and an idle machine.",
             blind.join(", ")
-        ));
+        );
+        section = section.toned(why, Some(Tone::Open));
     } else if let Some(worst) = open.into_iter().reduce(f64::max) {
-        lines.push(remedy(record, worst));
+        section = section.line(remedy(record, worst));
     }
-    section.lines(lines)
+    section
 }
 
 /// Forks that a measurement makes at most unless it is told otherwise.

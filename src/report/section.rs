@@ -1,5 +1,7 @@
 //! What a document says and shows in which table, apart from the format in which it is drawn.
 
+use std::collections::BTreeMap;
+
 use super::grid::Grid;
 
 /// A format that people read. It draws every document, since all are sections.
@@ -21,6 +23,16 @@ pub struct Section {
     /// Of a section that may be folded away; without one it is always seen.
     pub heading: Option<Heading>,
     pub parts: Vec<Part>,
+    /// What lines are good or bad news, by their place among the parts. Their words say it, too.
+    pub tones: BTreeMap<usize, Tone>,
+}
+
+/// What a line is to its reader, where a format can show that beside its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Bad,
+    Good,
+    Open,
 }
 
 /// The name of a section that may be folded away.
@@ -47,22 +59,28 @@ impl Section {
 
     /// Nothing but the name of the record that the sections after it are about.
     pub fn title(record: impl Into<String>) -> Self {
-        Self { heading: None, parts: vec![Part::Title(record.into())] }
+        Self { parts: vec![Part::Title(record.into())], ..Self::default() }
     }
 
     /// A section that may be folded away under this name, which text leaves out.
     pub fn details(name: impl Into<String>) -> Self {
-        Self { heading: Some(Heading { name: name.into(), in_text: false }), parts: vec![] }
+        Self { heading: Some(Heading { name: name.into(), in_text: false }), ..Self::default() }
     }
 
     /// As [`details`](Self::details), with the name as a heading in text too.
     pub fn headed(name: impl Into<String>) -> Self {
-        Self { heading: Some(Heading { name: name.into(), in_text: true }), parts: vec![] }
+        Self { heading: Some(Heading { name: name.into(), in_text: true }), ..Self::default() }
     }
 
     pub fn line(mut self, line: impl Into<String>) -> Self {
         self.parts.push(Part::Line(line.into()));
         self
+    }
+
+    /// A line that is good or bad news.
+    pub fn toned(mut self, line: impl Into<String>, tone: Option<Tone>) -> Self {
+        self.tones.extend(tone.map(|tone| (self.parts.len(), tone)));
+        self.line(line)
     }
 
     pub fn lines(self, lines: impl IntoIterator<Item = String>) -> Self {

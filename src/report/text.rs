@@ -19,15 +19,22 @@ pub struct Text;
 
 impl Writer for Text {
     fn section(&self, section: &Section) -> String {
-        let heading = section.heading.iter().filter(|heading| heading.in_text);
-        let heading = heading.map(|heading| wrap(&heading.name, "  "));
-        let parts = section.parts.iter().map(|part| match part {
-            Part::Title(record) => wrap(&format!("record {record}"), "  "),
-            Part::Line(line) => wrap(line, "  "),
-            Part::Warning(warning) => wrap(&format!("! {warning}"), "  "),
-            Part::Table(grid) => table(grid),
-        });
-        heading.chain(parts).collect()
+        heading(section).into_iter().chain(section.parts.iter().map(part)).collect()
+    }
+}
+
+pub fn heading(section: &Section) -> Option<String> {
+    let heading = section.heading.as_ref().filter(|heading| heading.in_text);
+    heading.map(|heading| wrap(&heading.name, "  "))
+}
+
+/// A part of a section, its last line ended.
+pub fn part(part: &Part) -> String {
+    match part {
+        Part::Title(record) => wrap(&format!("record {record}"), "  "),
+        Part::Line(line) => wrap(line, "  "),
+        Part::Warning(warning) => wrap(&format!("! {warning}"), "  "),
+        Part::Table(grid) => table(grid),
     }
 }
 

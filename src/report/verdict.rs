@@ -1,7 +1,7 @@
 //! What was found, in a sentence for each variant: before any table, since it answers what was asked.
 
 use super::facts;
-use super::section::Section;
+use super::section::{Section, Tone};
 use crate::record::{Delta, Margin, Record, Role, Variant, Verdict};
 use crate::units::{self, percent, ratio};
 
@@ -22,9 +22,12 @@ pub fn section(record: &Record) -> Section {
         section = section.line(EMULATED);
     }
     for variant in &record.variants {
-        section = section.lines(failure(record, variant));
+        if let Some(failure) = failure(record, variant) {
+            section = section.toned(failure, Some(Tone::Bad));
+        }
         if timed && is_compared(variant) {
-            section = section.line(sentence(record, variant));
+            let tone = variant.delta.as_ref().and_then(tone);
+            section = section.toned(sentence(record, variant), tone);
         }
     }
     section
@@ -64,6 +67,16 @@ pub fn is_compared(variant: &Variant) -> bool {
 pub fn failure(record: &Record, variant: &Variant) -> Option<String> {
     let what = if variant.latency.is_some() { "is incomplete" } else { "failed" };
     Some(format!("{} {what}: {}", facts::phrase(record, variant), variant.error.as_ref()?))
+}
+
+/// Whether a verdict is good news.
+pub fn tone(delta: &Delta) -> Option<Tone> {
+    match delta.verdict {
+        Verdict::Slower => Some(Tone::Bad),
+        Verdict::Faster => Some(Tone::Good),
+        Verdict::Inconclusive => Some(Tone::Open),
+        Verdict::None => None,
+    }
 }
 
 /// What tables call a verdict.

@@ -344,3 +344,31 @@ fn a_full_disk_is_an_error() {
         String::from_utf8_lossy(&output.stderr).starts_with("oplat: cannot write to the standard output: ")
     );
 }
+
+#[test]
+fn colours_are_for_terminals_and_never_in_files_or_in_what_programs_read() {
+    let has_colours = |text: &str| text.contains("\u{1b}[");
+    let printed = |arguments: &[&str]| {
+        let (code, printed, said) = run(arguments);
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
+        printed
+    };
+    let plain = printed(&["report", RECORD]);
+    assert!(!has_colours(&plain), "a pipe is no terminal");
+    let coloured = printed(&["report", RECORD, "--color", "always"]);
+    assert!(coloured.contains("\u{1b}[33m! "), "{coloured:?}");
+    let without =
+        ["31", "32", "33", "0"].iter().fold(coloured, |t, c| t.replace(&format!("\u{1b}[{c}m"), ""));
+    assert_eq!(without, plain, "colours say nothing that the words don't");
+    for format in ["json", "csv", "markdown"] {
+        assert!(
+            !has_colours(&printed(&["report", RECORD, "--color=always", "--format", format])),
+            "{format}"
+        );
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("report.txt").display().to_string();
+    printed(&["--color", "always", "compare", RECORD, RECORD, "-o", &file]);
+    assert!(!has_colours(&std::fs::read_to_string(file).expect("written")));
+    assert!(has_colours(&printed(&["--color", "always", "compare", RECORD, RECORD])), "it has warnings");
+}

@@ -5,6 +5,7 @@ mod cases;
 mod cleanup;
 mod cli;
 mod commands;
+mod documents;
 mod experiments;
 #[cfg(unix)]
 mod files;

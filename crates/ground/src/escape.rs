@@ -33,6 +33,21 @@ pub fn xml(text: &str) -> String {
     out
 }
 
+/// What a report for a terminal may colour its lines with: bad, good, open, and the end of any of them.
+pub const COLOURS: [&str; 4] = ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"];
+
+/// As [`visible`], but with the colours of a text whose names are written out already.
+pub fn coloured(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find('\u{1b}') {
+        let colour = COLOURS.into_iter().find(|colour| rest[at..].starts_with(colour));
+        out += &visible(&rest[..at]);
+        out += &colour.map_or_else(|| visible("\u{1b}"), Cow::Borrowed);
+        rest = &rest[at + colour.map_or(1, str::len)..];
+    }
+    out + &visible(rest)
+}
+
 fn escaped(text: &str, breaks: bool) -> Cow<'_, str> {
     let hidden = |c: char| if c == '\n' { breaks } else { is_hidden(c) };
     if !text.contains(hidden) {
@@ -120,6 +135,17 @@ mod tests {
         let shown = visible(&document).into_owned();
         assert!(!shown.contains(['\u{7f}', '\u{9b}', '\u{202e}', '\u{2028}', '\u{e0041}']));
         assert_eq!(serde_json::from_str::<Vec<String>>(&shown).expect("JSON"), [said]);
+    }
+
+    #[test]
+    fn of_what_a_terminal_obeys_only_the_four_colours_are_let_through() {
+        let [bad, .., end] = COLOURS;
+        assert_eq!(
+            coloured(&format!("{bad}a\u{1b}[2J\u{1b}[35mb{end}\n")),
+            format!("{bad}a\\u001b[2J\\u001b[35mb{end}\n")
+        );
+        assert_eq!(coloured("\u{1b}"), "\\u001b");
+        assert_eq!(coloured("plain ü\u{202e}"), "plain ü\\u202e");
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! A [`Session`] goes from fork to fork. Each fork is a fresh worker for every variant: `start` begins it, `turns` are its
 //! rounds, `survey` asks once for what needs no timing, `failing` is for variants that fail on the way. `budget` knows
-//! what all that costs, `pace` how fast each variant is.
+//! what all that costs, `pace` how fast each variant is, `so_far` what is known of it by now.
 
 mod budget;
 mod failing;
 mod pace;
+mod so_far;
 mod start;
 mod survey;
 mod turns;
@@ -46,6 +47,7 @@ pub fn run(
         pace: Pace::new(measurement),
         survey: Survey::new(measurement.subjects.len()),
         untold: vec![],
+        forks_planned: measurement.forks,
         measurement,
         machine,
         files,
@@ -74,6 +76,8 @@ struct Session<'a, 't> {
     survey: Survey,
     /// Variants whose failure the user has not been told of.
     untold: Vec<usize>,
+    /// Forks that there will be, as far as is known by now.
+    forks_planned: usize,
 }
 
 /// Why the measurement ends before its plan does.
@@ -127,7 +131,7 @@ impl<'t> Session<'_, 't> {
 
     /// One fork, from starting its workers to ending them. Gives the plan as it was for it.
     fn fork(&mut self, fork: usize) -> Result<Schedule, Stop> {
-        self.progress.fork(fork + 1, self.measurement.forks.max(fork + 1));
+        self.progress.fork(fork + 1, self.forks_planned.max(fork + 1));
         let began = self.clock.elapsed();
         if !self.budget.is_first(fork) {
             self.rest();
@@ -196,7 +200,8 @@ impl<'t> Session<'_, 't> {
     fn plan(&mut self, fork: usize) -> Schedule {
         let now = self.clock.elapsed();
         let schedule = self.budget.schedule(self.raw.runs_per_turn, now, fork);
-        self.progress.fork(fork + 1, fork + schedule.forks);
+        self.forks_planned = fork + schedule.forks;
+        self.progress.fork(fork + 1, self.forks_planned);
         let left = self.budget.left(schedule, 0);
         if let Some(times) = self.budget.overrun(now + left).filter(|_| self.budget.is_first(fork)) {
             self.progress.note(&format!(

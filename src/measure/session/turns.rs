@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::so_far::so_far;
 use super::{Session, Stop, share};
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::measure::plan::{self, Schedule, Turns};
@@ -30,7 +31,12 @@ impl Session<'_, '_> {
             one_run.push((now - began).as_secs_f64() / f64::from(all_runs));
             let left = self.budget.left(schedule, round + 1);
             self.progress.advance(share(now, left), left);
+            // Then after each fork: it takes a moment, and forks are what intervals are made of.
+            if round == 0 && self.budget.is_first(fork) {
+                self.progress.estimates(&so_far(self.measurement, &self.raw));
+            }
         }
+        self.progress.estimates(&so_far(self.measurement, &self.raw));
         // The median: a round that waited for a hanging worker says nothing of those to come.
         if let Some(run) = Samples::new(one_run).map(|s| s.median()) {
             self.budget.note_turns(Duration::from_secs_f64(run), runs);
@@ -64,6 +70,10 @@ impl Session<'_, '_> {
 
     fn plain_turn(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {
         let (variant, runs) = (client.variant, self.raw.runs_per_turn);
+        // Of a slow model, a round may take half a minute.
+        if runs == 1 {
+            self.progress.phase(&format!("running {}", self.measurement.variants[variant].name));
+        }
         let warm = self.is_warm(variant);
         let answer = client.turn(runs, warm, self.patience(variant, runs))?;
         if let Some(raw) = self.raw.newest_fork(variant) {

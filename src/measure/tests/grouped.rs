@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::world::Moment;
 use super::*;
 
-fn six() -> Measurement {
+pub fn six() -> Measurement {
     let roles = [
         ("original", Role::Original),
         ("mish", Role::Swap),
@@ -18,7 +18,7 @@ fn six() -> Measurement {
 }
 
 /// Memory for four of their workers, of 64 MiB each.
-fn four_fit() -> Option<u64> {
+pub fn four_fit() -> Option<u64> {
     Some((4.2 * f64::from(64 << 20) / 0.7) as u64)
 }
 

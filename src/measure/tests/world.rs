@@ -42,6 +42,8 @@ pub struct World {
     pub startable: Cell<usize>,
     /// Whether the target can be reached when it is looked for.
     pub reachable: Cell<bool>,
+    /// How many runs the memory of a variant takes; its outputs take half as many.
+    pub survey_runs: Cell<u64>,
     /// Step of its clock.
     pub timer_ns: Cell<u64>,
     /// Whether its engine can repeat an op, and whether it shows the numbers that ops put out.
@@ -98,6 +100,7 @@ impl World {
             alive: Cell::default(),
             startable: Cell::new(usize::MAX),
             reachable: Cell::new(true),
+            survey_runs: Cell::default(),
             timer_ns: Cell::default(),
             batches: Cell::new(true),
             counts: Cell::new(true),
@@ -226,6 +229,11 @@ impl FakeWorker {
         (0..runs).map(|_| run()).collect()
     }
 
+    /// Runs of which no time is told.
+    fn survey(&self, runs: u64) {
+        self.world.pass(Duration::from_nanos(runs * self.world.run_ns[self.moment.variant]));
+    }
+
     fn plain(&self, runs: u32, warm: bool) -> Reply {
         Reply::Runs(Runs {
             runs_ns: self.runs(runs, warm, 1.0),
@@ -282,19 +290,23 @@ impl FakeWorker {
             Request::Run { .. } => self.plain(1, true),
             Request::Turn { runs, warm } => self.plain(*runs, *warm),
             Request::Profile { runs, warm } => self.profile(*runs, *warm),
-            Request::Memory => Reply::Memory(Memory {
-                weights_bytes: Some(11),
-                peak_live_bytes: Some(22),
-                peak_heap_bytes: Some(33),
-                retained_bytes: Some(44),
-                ops: vec![OpMemory { scratch_bytes: Some(5), ..Default::default() }, OpMemory::default()],
-            }),
+            Request::Memory => {
+                self.survey(self.world.survey_runs.get());
+                Reply::Memory(Memory {
+                    weights_bytes: Some(11),
+                    peak_live_bytes: Some(22),
+                    peak_heap_bytes: Some(33),
+                    retained_bytes: Some(44),
+                    ops: vec![OpMemory { scratch_bytes: Some(5), ..Default::default() }, OpMemory::default()],
+                })
+            }
             // The second op is the only one that is ever too short.
             Request::Batched { ops, least_ns } => {
                 assert_eq!((ops.as_slice(), *least_ns), (&[1][..], 10 * self.world.timer_ns.get()));
                 Reply::Batched(Batched { ops_ns: vec![None, Some(2_222_222)] })
             }
             Request::Outputs { file } => {
+                self.survey(self.world.survey_runs.get() / 2);
                 let values = [3.0, 4.0 + 0.5 * self.moment.variant as f64];
                 let bytes = values.iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
                 self.world.files.borrow_mut().insert(file.clone(), bytes);

@@ -1,0 +1,92 @@
+//! How far a measurement is, for whoever looks on.
+
+use std::time::Duration;
+
+/// Whoever wants to see how far a measurement is. Called between turns, never during one.
+pub trait Progress {
+    /// A fork begins: the `fork`th (from 1) of about `forks`; the number may change as speeds become known.
+    fn fork(&mut self, _fork: usize, _forks: usize) {}
+
+    /// What is done now, in a few words: `loading mish, exported`, `round 2 of 5`.
+    fn phase(&mut self, _what: &str) {}
+
+    /// The share of the whole that is done (0 to 1), and about how long the rest takes.
+    fn advance(&mut self, _done: f64, _left: Duration) {}
+
+    /// What is known of each variant by now.
+    fn estimates(&mut self, _variants: &[SoFar]) {}
+
+    /// Something that the user should know now: a variant was lost, the time is too short.
+    fn note(&mut self, _message: &str) {}
+
+    /// Does something to the terminal that must not be drawn over.
+    fn aside(&mut self, act: &mut dyn FnMut()) {
+        act();
+    }
+}
+
+/// A variant while it is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SoFar {
+    pub name: String,
+    /// Median of its plain runs.
+    pub p50_ns: u64,
+    /// How many times as long as its original's they take, and the interval as soon as there is one; nothing of an original.
+    pub ratio: Option<(f64, Option<[f64; 2]>)>,
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// A measurement that is a part of something longer: shares and times are those of the whole.
+pub struct Part<'w> {
+    whole: &'w mut dyn Progress,
+    name: String,
+    /// The share of the whole that was done before, and its own.
+    before: f64,
+    share: f64,
+    /// What comes after it.
+    rest: Duration,
+}
+
+impl<'w> Part<'w> {
+    /// `name` is shown beside what it does: `measurement 2 of 5`.
+    pub fn new(
+        whole: &'w mut dyn Progress,
+        name: impl Into<String>,
+        before: f64,
+        share: f64,
+        rest: Duration,
+    ) -> Self {
+        Self { whole, name: name.into(), before, share, rest }
+    }
+}
+
+impl Progress for Part<'_> {
+    fn fork(&mut self, fork: usize, forks: usize) {
+        self.whole.fork(fork, forks);
+    }
+
+    fn phase(&mut self, what: &str) {
+        self.whole.phase(&format!("{what} ({})", self.name));
+    }
+
+    fn advance(&mut self, done: f64, left: Duration) {
+        self.whole.advance(self.before + self.share * done, left + self.rest);
+    }
+
+    fn estimates(&mut self, variants: &[SoFar]) {
+        self.whole.estimates(variants);
+    }
+
+    fn note(&mut self, message: &str) {
+        self.whole.note(message);
+    }
+
+    fn aside(&mut self, act: &mut dyn FnMut()) {
+        self.whole.aside(act);
+    }
+}
