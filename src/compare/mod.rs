@@ -11,8 +11,9 @@
 //!
 //! `pool` makes one record of the several of a side, `join` finds which variant, op or site is which, `variants` and
 //! `breakdown` say what is compared of each, `latency` estimates ratios and `limit` judges them, and `differences`
-//! names what else is not the same. How a comparison is shown is the business of reports.
+//! names what else is not the same. `align` puts operators of any number of runs side by side. How a comparison is shown is the business of reports.
 
+mod align;
 mod breakdown;
 mod differences;
 mod join;
@@ -30,6 +31,7 @@ use serde::Serialize;
 use join::{JoinedPair, join};
 use variants::Comparable;
 
+pub use align::{Aligned, align};
 pub use breakdown::{Breakdown, JoinedBy, Pair, difference};
 pub use differences::Difference;
 pub use latency::{DRIFT, per_fork};

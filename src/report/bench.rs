@@ -29,13 +29,13 @@ pub fn sections(bench: &Bench) -> Vec<Section> {
     sections
 }
 
-fn sizes(bench: &Bench) -> Vec<u64> {
+pub fn sizes(bench: &Bench) -> Vec<u64> {
     let mut sizes: Vec<u64> = bench.rows.iter().map(|row| row.elements).collect();
     sizes.dedup();
     sizes
 }
 
-fn head(bench: &Bench) -> Section {
+pub fn head(bench: &Bench) -> Section {
     let settings = &bench.settings;
     let mut names: Vec<&str> = bench.rows.iter().map(|row| row.activation.as_str()).collect();
     names.sort_unstable();
@@ -73,7 +73,7 @@ fn head(bench: &Bench) -> Section {
 }
 
 /// The rows of one size.
-fn size(bench: &Bench, rows: &[&Row], copies: &[&Memcpy], timed: bool) -> Section {
+pub fn size(bench: &Bench, rows: &[&Row], copies: &[&Memcpy], timed: bool) -> Section {
     let Some(first) = rows.first() else { return Section::plain() };
     let mut title =
         format!("{} ({})", units::count(first.elements as usize, "element"), units::shape(&first.shape));
@@ -133,7 +133,7 @@ fn names(bench: &Bench, activation: &str, lowering: Lowering, engine: &str) -> V
 }
 
 /// ` in ort`, of several engines.
-fn in_engine(engine: &str) -> String {
+pub fn in_engine(engine: &str) -> String {
     if engine.is_empty() { String::new() } else { format!(" in {engine}") }
 }
 
@@ -146,7 +146,7 @@ fn error(largest: Option<f64>) -> String {
     }
 }
 
-fn notes(bench: &Bench, timed: bool) -> Section {
+pub fn notes(bench: &Bench, timed: bool) -> Section {
     let mut section = Section::plain();
     if timed {
         let percent = bench.settings.confidence * 100.0;
@@ -208,7 +208,7 @@ fn odd(values: &Values) -> String {
 }
 
 /// Time from the smallest to the largest size, and memory at the largest.
-fn growth(bench: &Bench, timed: bool) -> Section {
+pub fn growth(bench: &Bench, timed: bool) -> Section {
     let Some(first) = bench.growth.first() else { return Section::plain() };
     let title = format!(
         "from {} to {} elements, {} times as many",
@@ -235,7 +235,7 @@ fn growth(bench: &Bench, timed: bool) -> Section {
 }
 
 /// The study's method beside fresh input.
-fn in_place(bench: &Bench, timed: bool) -> Section {
+pub fn in_place(bench: &Bench, timed: bool) -> Section {
     let rows: Vec<_> = bench.rows.iter().filter_map(|row| Some((row, row.in_place.as_ref()?))).collect();
     if rows.is_empty() {
         return Section::plain();
@@ -276,7 +276,7 @@ fn in_place(bench: &Bench, timed: bool) -> Section {
         .line("in place: mean over all forwards, of one process; no interval")
 }
 
-fn claims(bench: &Bench) -> Section {
+pub fn claims(bench: &Bench) -> Section {
     let line = |claim: &Claim| {
         let verdict = match claim.verdict {
             Verdict::Confirmed => "confirmed",
@@ -293,7 +293,7 @@ fn claims(bench: &Bench) -> Section {
 }
 
 /// What can't be measured, each reason once.
-fn left_out(bench: &Bench) -> Section {
+pub fn left_out(bench: &Bench) -> Section {
     let mut told: Vec<(String, &str)> = vec![];
     for left in &bench.left_out {
         let name = format!("{}, {}{}", left.activation, left.lowering, in_engine(&left.engine));
@@ -306,7 +306,7 @@ fn left_out(bench: &Bench) -> Section {
 }
 
 /// A figure with half its interval in per cent, on the scale of ratios: `0.412 ±0.8%`.
-fn time(value: f64, interval: Option<[f64; 2]>) -> String {
+pub fn time(value: f64, interval: Option<[f64; 2]>) -> String {
     match interval {
         Some([low, high]) if low > 0.0 => {
             let half = (high / low).sqrt() - 1.0;
@@ -318,7 +318,7 @@ fn time(value: f64, interval: Option<[f64; 2]>) -> String {
 }
 
 /// Three digits of a figure that may be small or large: `0.0512`, `0.412`, `4.99`, `37.6`, `147`.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     let decimals = match value.abs() {
         small if small < 0.0995 => 4,
         small if small < 0.9995 => 3,

@@ -31,11 +31,11 @@ pub fn sections(comparison: &Comparison, top: usize) -> Vec<Section> {
     sections
 }
 
-fn warnings(what: &str, source: &Source) -> impl Iterator<Item = String> {
+pub fn warnings(what: &str, source: &Source) -> impl Iterator<Item = String> {
     source.warnings.iter().map(move |warning| format!("{what}: {warning}"))
 }
 
-fn about(what: &str, source: &Source) -> String {
+pub fn about(what: &str, source: &Source) -> String {
     let Source { name, model, engine, started_at, forks, .. } = source;
     let records = match source.records {
         1 => String::new(),
@@ -45,7 +45,7 @@ fn about(what: &str, source: &Source) -> String {
 }
 
 /// Every variant's ratio in every newer record.
-fn overview(comparison: &Comparison) -> Vec<Section> {
+pub fn overview(comparison: &Comparison) -> Vec<Section> {
     let names = distinct(comparison.against.iter().flat_map(|a| &a.variants).map(|m| m.name.as_str()));
     let table = |band: &[Against]| {
         let titles = band.iter().map(|a| shorten(&a.new.name, TITLE));
@@ -63,7 +63,7 @@ fn overview(comparison: &Comparison) -> Vec<Section> {
 }
 
 /// What a newer record is, and what is not the same in the base.
-fn introduction(head: Section, against: &Against) -> Section {
+pub fn introduction(head: Section, against: &Against) -> Section {
     let new = &against.new;
     let differs = against.differences.iter().map(|d| format!("differs: {}: {} -> {}", d.what, d.base, d.new));
     head.line(about("new", new))
@@ -74,7 +74,7 @@ fn introduction(head: Section, against: &Against) -> Section {
 }
 
 /// What failed and what changed, in a sentence a variant.
-fn findings(comparison: &Comparison, against: &Against) -> Section {
+pub fn findings(comparison: &Comparison, against: &Against) -> Section {
     let section = Section::plain().warnings(against.no_latency.clone());
     let claims = Claims { margin: comparison.margin, drift: against.drift };
     against.variants.iter().fold(section, |section, matched| {
@@ -88,14 +88,23 @@ fn findings(comparison: &Comparison, against: &Against) -> Section {
 
 /// The tables of a newer record: latencies, memory and where a variant's time goes.
 fn figures(comparison: &Comparison, against: &Against, top: usize) -> Vec<Section> {
-    if against.emulated {
-        return vec![memory(against)];
+    whole(comparison, against).into_iter().chain(breakdowns(against, top, usize::MAX)).collect()
+}
+
+/// The tables of whole runs: latencies and memory.
+pub fn whole(comparison: &Comparison, against: &Against) -> Vec<Section> {
+    match (against.emulated, &against.no_latency) {
+        (true, _) => vec![memory(against)],
+        (false, Some(_)) => vec![profiled(against), memory(against)],
+        (false, None) => vec![latencies(comparison, against), memory(against)],
     }
-    let swapped = against.variants.iter().filter(|m| m.role != Role::Control);
-    let breakdowns =
-        swapped.flat_map(|m| [breakdown(m, "op", &m.ops, top), breakdown(m, "site", &m.sites, top)]);
-    let whole = if against.no_latency.is_some() { profiled(against) } else { latencies(comparison, against) };
-    [whole, memory(against)].into_iter().chain(breakdowns.flatten()).collect()
+}
+
+/// Where the time of so many variants goes.
+pub fn breakdowns(against: &Against, top: usize, most: usize) -> Vec<Section> {
+    let swapped = against.variants.iter().filter(|m| m.role != Role::Control && !against.emulated).take(most);
+    let both = swapped.flat_map(|m| [breakdown(m, "op", &m.ops, top), breakdown(m, "site", &m.sites, top)]);
+    both.flatten().collect()
 }
 
 fn alone(which: &str, names: &[String]) -> Option<String> {
@@ -266,7 +275,7 @@ fn times(base: Option<u64>, new: Option<u64>, scale: Scale) -> [String; 3] {
     [figure(base), figure(new), known(either, |_| signed(scale, difference(base, new)))]
 }
 
-fn signed(scale: Scale, value: i64) -> String {
+pub fn signed(scale: Scale, value: i64) -> String {
     let text = scale.signed(value as f64);
     match value {
         0 => "0".into(),

@@ -5,10 +5,10 @@ use std::io::BufReader;
 
 use serde_json::Value;
 
-use super::{model_explorer, netron, tracked};
+use super::{html, model_explorer, netron, tracked};
 use crate::files::{Kind, start_of_text};
 
-/// Tables, Markdown and CSV, of whatever they are.
+/// Tables, Markdown, CSV and HTML, of whatever they are.
 pub const REPORT: Kind =
     Kind { what: "a report of oplat's", is: |file| start_of_text(file).is_some_and(|text| is_report(&text)) };
 
@@ -78,7 +78,7 @@ const COLUMNS: [&str; 3] = ["record,started_at,model,", "base,new,row,", "starte
 const OVERVIEWS: [&str; 4] = ["new / base ", "| new / base |", "variant ", "| variant |"];
 
 fn is_report(text: &str) -> bool {
-    if COLUMNS.iter().any(|columns| text.starts_with(columns)) {
+    if COLUMNS.iter().any(|columns| text.starts_with(columns)) || text.starts_with(html::START) {
         return true;
     }
     let mut paragraphs = text.split("\n\n").peekable();
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn every_report_is_known_again() {
-        for format in [Format::Table, Format::Markdown, Format::Csv] {
+        for format in [Format::Table, Format::Markdown, Format::Csv, Format::Html] {
             for text in reports(format) {
                 assert!(is_report(&text), "{}", text.chars().take(500).collect::<String>());
             }

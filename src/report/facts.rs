@@ -1,6 +1,6 @@
 //! What several parts of a report need to know about a record.
 
-use crate::record::{Engine, Lowering, Record, Role, Variant};
+use crate::record::{Engine, Lowering, Model, Record, Role, Variant};
 use crate::units;
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
@@ -14,6 +14,11 @@ pub fn counted<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<(T, usi
     }
     counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
     counts
+}
+
+/// All models of a record.
+pub fn models(record: &Record) -> &[Model] {
+    if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models }
 }
 
 /// The engine that ran a variant.

@@ -15,8 +15,7 @@ pub fn section(record: &Record) -> Section {
 }
 
 fn setting(record: &Record) -> String {
-    let models = if record.models.is_empty() { std::slice::from_ref(&record.model) } else { &record.models };
-    let models = models.iter().map(model).collect::<Vec<_>>().join(" and ");
+    let models = facts::models(record).iter().map(model).collect::<Vec<_>>().join(" and ");
     let place = match record.imported.is_empty() {
         true => place(record.settings.threads, &record.environment),
         false => in_an_app(record.settings.threads),
@@ -34,7 +33,7 @@ pub fn engine(engine: &Engine) -> String {
     }
 }
 
-fn model(model: &Model) -> String {
+pub fn model(model: &Model) -> String {
     let inputs = model.inputs.iter().map(|i| format!("{} {}", units::shape(&i.shape), i.dtype));
     let inputs = inputs.collect::<Vec<_>>().join(", ");
     format!("{} ({})  {inputs}", model.name, model.source)

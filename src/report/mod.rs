@@ -5,7 +5,7 @@
 //! three: `record` (its sections are `header`, `verdict`, `variants`, `networks`, `memory`, `cold_start`, `steadiness`, `machine`,
 //! and the breakdowns `types`, `ops`, `sites` and `activations`; `targets` stands before several records),
 //! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text` (`terminal` is the same with
-//! colours), `markdown`.
+//! colours), `markdown`. `html` draws them too, and plots beside them.
 //!
 //! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
 //! `bench_csv` share), `junit`, `tracked` for services that follow figures, `trace` for viewers of traces, and `netron` and
@@ -25,6 +25,7 @@ pub(crate) mod fixture;
 pub(crate) mod grid;
 mod header;
 mod heat;
+mod html;
 pub(crate) mod json;
 mod junit;
 mod list;
@@ -86,6 +87,8 @@ pub enum Format {
     Csv,
     /// For a pull request: verdict, variants and warnings, the rest folded away
     Markdown,
+    /// For a browser: plots and tables in one file that needs nothing else
+    Html,
     /// A run of each variant, operator by operator: open it in Perfetto, chrome://tracing or speedscope
     Trace,
     /// Figures of nodes: drop the file on the model in Netron
@@ -112,7 +115,7 @@ impl Format {
     pub fn kind(self, json: &'static Kind) -> &'static Kind {
         match self {
             Self::Json => json,
-            Self::Table | Self::Terminal | Self::Csv | Self::Markdown => &REPORT,
+            Self::Table | Self::Terminal | Self::Csv | Self::Markdown | Self::Html => &REPORT,
             Self::Trace => &earlier::TRACE,
             Self::Netron => &earlier::NETRON,
             Self::ModelExplorer => &earlier::MODEL_EXPLORER,
@@ -129,7 +132,7 @@ impl Format {
     /// Whether such a document can be in this format.
     pub fn fits(self, document: Document) -> bool {
         match self {
-            Self::Table | Self::Terminal | Self::Json | Self::Csv | Self::Markdown => true,
+            Self::Table | Self::Terminal | Self::Json | Self::Csv | Self::Markdown | Self::Html => true,
             Self::Bencher | Self::GithubBenchmark => document != Document::List,
             Self::Trace | Self::Netron | Self::ModelExplorer => document == Document::Records,
         }
@@ -214,6 +217,9 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
         };
         std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
     };
+    if format == Format::Html {
+        return Ok(html::records(records, breakdowns));
+    }
     let other = || match format {
         Format::Trace => trace::render(records),
         Format::Netron => netron::render(records, &breakdowns.on_graph),
@@ -231,6 +237,9 @@ pub fn verdict(record: &Record) -> String {
 /// The comparison in this format; `top` limits the rows of each breakdown. Fails only if it can't be written as
 /// JSON.
 pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result<String> {
+    if format == Format::Html {
+        return Ok(html::comparison(comparison, top));
+    }
     let json = || json::document(comparison);
     let other = || tracked::render(tracked::comparison(comparison), format);
     draw(format, json, || comparison_csv::render(comparison), || comparison::sections(comparison, top), other)
@@ -238,6 +247,9 @@ pub fn comparison(comparison: &Comparison, format: Format, top: usize) -> Result
 
 /// Activations on their own in this format. Fails only if they can't be written as JSON.
 pub fn bench(bench: &Bench, format: Format) -> Result<String> {
+    if format == Format::Html {
+        return Ok(html::bench(bench));
+    }
     let other = || tracked::render(tracked::bench(bench), format);
     draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench), other)
 }
@@ -260,6 +272,7 @@ fn draw(
     let writer: &dyn Writer = match format {
         Format::Json => return json(),
         Format::Csv => return Ok(csv()),
+        Format::Html => return Ok(html::document("oplat", &sections())),
         Format::Table => &Text,
         Format::Terminal => &Terminal,
         Format::Markdown => &Markdown,

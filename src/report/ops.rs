@@ -13,7 +13,7 @@ pub fn sections(record: &Record, top: usize) -> Vec<Section> {
     facts::broken_down(record).map(|v| section(record, v, top)).collect()
 }
 
-fn section(record: &Record, variant: &Variant, top: usize) -> Section {
+pub fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let table = OpsTable::new(record, variant);
     let ops = table.sorted();
     let (shown, rest) = ops.split_at(top.min(ops.len()));
@@ -169,11 +169,11 @@ fn sizes(op: &Op) -> [Option<u64>; 3] {
 }
 
 /// Mark a time that was measured in a batch, and one that was read within the run though it is too short for the clock.
-const BATCH: char = '=';
+pub const BATCH: char = '=';
 const WITHIN: char = '~';
 
 /// The mark of an op that the clock can hardly time.
-fn mark(reading_ns: u64, op: &Op) -> Option<char> {
+pub fn mark(reading_ns: u64, op: &Op) -> Option<char> {
     match op.batched_ns {
         _ if op.mean_ns >= Environment::SHORT * reading_ns => None,
         Some(_) => Some(BATCH),
@@ -190,7 +190,7 @@ fn mean(reading_ns: u64, op: &Op, time: &Scale) -> String {
 }
 
 /// The op, its kernel, and the activation that it computes or that was folded into it.
-fn what(variant: &Variant, op: &Op) -> String {
+pub fn what(variant: &Variant, op: &Op) -> String {
     let kind = |node: &String| variant.sites.iter().find(|s| s.node == *node).map(|s| s.to.as_str());
     let mut text = op.op.clone();
     if let Some(kernel) = &op.kernel {

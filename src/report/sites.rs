@@ -20,7 +20,7 @@ pub struct SiteTime<'r> {
     pub place: String,
 }
 
-fn section(record: &Record, variant: &Variant, top: usize) -> Section {
+pub fn section(record: &Record, variant: &Variant, top: usize) -> Section {
     let timed = facts::profiled(record, variant);
     let mut sites: Vec<SiteTime> = variant.sites.iter().map(|site| time(variant, site)).collect();
     if timed {

@@ -50,7 +50,7 @@ pub fn sections(record: &Record, group: Group, top: usize) -> Vec<Section> {
 }
 
 /// The groups, those first that take the most time in any variant.
-fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
+pub fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     let mut most: BTreeMap<&str, u64> = BTreeMap::new();
     for variant in variants {
         for (name, total) in totals(variant, group) {
@@ -105,7 +105,7 @@ pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
     }
 }
 
-type Totals<'r> = BTreeMap<&'r str, Total>;
+pub type Totals<'r> = BTreeMap<&'r str, Total>;
 
 /// The table's titles, its scale, and what each variant's groups come to.
 fn begun<'r>(record: &Record, group: Group, variants: &[&'r Variant]) -> (Grid, Scale, Vec<Totals<'r>>) {
@@ -166,7 +166,7 @@ fn bookkeeping(record: &Record, variants: &[&Variant]) -> Option<String> {
 }
 
 /// Mean wall time of a profiled run, its ops and what none of them explains; `None` if there was none.
-fn profiled_run(variant: &Variant) -> Option<u64> {
+pub fn profiled_run(variant: &Variant) -> Option<u64> {
     Some(variant.ops.iter().map(|o| o.mean_ns).sum::<u64>() + variant.profiled?.unaccounted_ns)
 }
 

@@ -94,7 +94,7 @@ pub fn ratio(delta: &Delta) -> String {
 }
 
 /// The cost and how far it may be off: `56.4 ±1.3`.
-fn with_error(cost: &ActivationCost, scale: Scale) -> String {
+pub fn with_error(cost: &ActivationCost, scale: Scale) -> String {
     match cost.interval {
         Some([low, high]) => {
             units::with_error(cost.ns as f64, (cost.ns - low).max(high - cost.ns).max(0) as f64, scale)

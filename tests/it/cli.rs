@@ -49,7 +49,10 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     for (arguments, told) in [
         (vec!["frofile", "x"], "'profile'"),
         (vec!["profile"], "MODEL"),
-        (vec!["profile", "x", "--format", "xml"], "[possible values: table, json, csv, markdown, trace, "),
+        (
+            vec!["profile", "x", "--format", "xml"],
+            "[possible values: table, json, csv, markdown, html, trace, ",
+        ),
         (vec!["profile", "x", "--lowering", "quick"], "`kernel` or `both`"),
         (vec!["profile", "x", "--time", "40"], "as in 40s"),
         (vec!["profile", "x", "--time", "0s"], "--time"),

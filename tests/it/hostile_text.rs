@@ -80,7 +80,7 @@ fn a_model_whose_names_are_hostile_is_shown_as_text() {
         assert_eq!(code, Some(0), "{format}: {said}");
         serde_json::from_str::<Value>(&printed).expect("one JSON document");
     }
-    for format in ["table", "csv", "markdown", "json"] {
+    for format in ["table", "csv", "markdown", "html", "json"] {
         let by = ["--by", "op", "--by", "site", "--by", "type", "--by", "shape", "--by", "activation"];
         let (code, printed, said) = harmless(&[&["report", record, "--format", format], &by[..]].concat());
         assert_eq!(code, Some(0), "{format}: {said}");
@@ -193,7 +193,7 @@ fn a_record_whose_texts_are_hostile_is_shown_as_text() {
         let file = folder.path().join("evil.json");
         std::fs::write(&file, record.to_string()).expect("written");
         let file = file.to_str().expect("UTF-8");
-        for format in ["table", "csv", "markdown", "json"] {
+        for format in ["table", "csv", "markdown", "html", "json"] {
             let (code, printed, said) = harmless(&["report", file, "--format", format]);
             assert_eq!(code, Some(0), "{format}: {said}");
             assert!(printed.contains("u001b[2J"), "{format}");

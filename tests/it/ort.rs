@@ -139,7 +139,8 @@ fn every_fork_and_every_profiled_turn_has_the_same_operators() {
     let ops = original["ops"].as_array().expect("ops");
     let reorders = ops.iter().filter(|op| op["op"] == "ReorderOutput").count();
     assert!(reorders >= 18, "{reorders} of {}", ops.len());
-    assert!(ops.iter().all(|op| op["fork_mean_ns"].as_array().map(Vec::len) == Some(3)));
+    let profiled = |op: &Value| op["fork_mean_ns"].as_array().map_or(0, Vec::len);
+    assert!(profiled(&ops[0]) > 0 && ops.iter().all(|op| profiled(op) == profiled(&ops[0])));
 }
 
 #[test]

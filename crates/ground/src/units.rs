@@ -44,6 +44,11 @@ impl Scale {
         Self { decimals: self.decimals.min(decimals), ..self }
     }
 
+    /// What figures are divided by, and how many decimals they have then.
+    pub fn parts(&self) -> (f64, usize) {
+        (self.divisor, self.decimals)
+    }
+
     /// The figure without its unit. What is too small for the column's digits is written `<0.001`, never `0.000`.
     pub fn text(&self, value: u64) -> String {
         let step = 10f64.powi(-(self.decimals as i32));

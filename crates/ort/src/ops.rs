@@ -23,7 +23,7 @@ pub fn order<T>(ops: &mut [(T, Op)]) {
 
 /// Says of an operator of ours which activation it is, and by which kernel; `node` is what it computes in the copy.
 pub fn show_own(op: &mut Op, node: &NodeProto) {
-    if node.op_type() != own::OPERATOR {
+    if op.op != own::OPERATOR || node.op_type() != own::OPERATOR {
         return;
     }
     let attribute = |name: &str| node.attribute.iter().find(|a| a.name() == name);
