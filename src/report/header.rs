@@ -156,10 +156,25 @@ fn refusal(reason: &str) -> &'static str {
     }
 }
 
-fn warnings(record: &Record) -> Vec<String> {
-    let mut warnings = distinct(record.environment.warnings.iter().cloned());
-    if record.variants.iter().any(|v| v.role == Role::Swap) {
-        warnings.push("weights are not retrained: latency holds, accuracy does not".into());
+/// Warnings about the machine that a screen has room for.
+const ROOM: usize = 2;
+
+/// As [`section`], with as many warnings as a screen has room for.
+pub fn at_a_glance(record: &Record) -> Section {
+    let mut shown = distinct(record.environment.warnings.iter().cloned());
+    if shown.len() > ROOM {
+        let more = shown.split_off(ROOM - 1).len();
+        shown.push(format!("{more} more warnings: oplat report shows them"));
     }
-    warnings
+    let section = Section::plain().line(setting(record)).lines(sites_lines(record));
+    section.warnings(shown).warnings(not_retrained(record))
+}
+
+fn warnings(record: &Record) -> Vec<String> {
+    distinct(record.environment.warnings.iter().cloned()).into_iter().chain(not_retrained(record)).collect()
+}
+
+fn not_retrained(record: &Record) -> Option<String> {
+    let swapped = record.variants.iter().any(|v| v.role == Role::Swap);
+    swapped.then(|| "weights are not retrained: latency holds, accuracy does not".to_owned())
 }

@@ -23,7 +23,7 @@ fn side_by_side(record: &Record, first: &Engine, others: &[Engine]) -> Section {
     let time = Scale::time(largest.unwrap_or(0));
     let mut grid = Grid::new().name("network");
     for engine in std::iter::once(first).chain(others) {
-        grid = grid.number(&format!("{} {}", engine.id, time.unit)).number("against its original");
+        grid = grid.number(&format!("{} {}", engine.id, time.unit)).number("against original");
     }
     for engine in others {
         grid = grid.number(&format!("{} against {}", engine.id, first.id));

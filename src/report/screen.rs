@@ -14,7 +14,7 @@ use crate::units;
 const ROWS: usize = 5;
 
 pub fn sections(record: &Record) -> Vec<Section> {
-    vec![header::section(record), found(record), figures(record), time(record)]
+    vec![header::at_a_glance(record), found(record), figures(record), time(record)]
 }
 
 /// What was found, a line for each variant of which something is, and what to do about the others.

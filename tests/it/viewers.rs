@@ -28,7 +28,10 @@ fn a_saved_record_is_shown_in_every_format_and_written_over_its_own_kind_alone()
     let (code, _, said) = run(&["report", FIXTURE, "--format", "netron", "-o", &file("trace")]);
     assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
     for (arguments, told) in [
-        (vec!["compare", FIXTURE, FIXTURE, "--format", "netron"], "markdown, html, bencher, github-benchmark]"),
+        (
+            vec!["compare", FIXTURE, FIXTURE, "--format", "netron"],
+            "markdown, html, bencher, github-benchmark]",
+        ),
         (vec!["bench", "--format", "trace"], "markdown, html, bencher, github-benchmark]"),
         (vec!["report", "--list", "--format", "bencher"], "oplat report RECORD"),
         (vec!["report", BENCH, "--format", "trace"], "oplat report RECORD --format trace"),
