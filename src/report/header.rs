@@ -156,13 +156,13 @@ fn refusal(reason: &str) -> &'static str {
     }
 }
 
-/// Warnings about the machine that a screen has room for.
+/// Warnings about the machine that a screen has room for beside times.
 const ROOM: usize = 2;
 
 /// As [`section`], with as many warnings as a screen has room for.
 pub fn at_a_glance(record: &Record) -> Section {
     let mut shown = distinct(record.environment.warnings.iter().cloned());
-    if shown.len() > ROOM {
+    if facts::timed(record) && shown.len() > ROOM {
         let more = shown.split_off(ROOM - 1).len();
         shown.push(format!("{more} more warnings: oplat report shows them"));
     }

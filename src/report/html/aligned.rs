@@ -1,7 +1,7 @@
 //! Operators of several variants, engines or records that do the same work, side by side.
 
 use super::data::{Cell, Table, Unit};
-use super::record::Part;
+use super::part::Part;
 use crate::compare::{JoinedBy, align, distinct};
 use crate::record::{Op, Variant};
 use crate::report::facts;

@@ -2,7 +2,7 @@
 
 use super::markup::{Html, said};
 use super::page::{beside, figure};
-use super::record::Part;
+use super::part::Part;
 use crate::plot::{Point, Points, Quantity, Series};
 use crate::record::{Op, Variant};
 use crate::report::{facts, text};

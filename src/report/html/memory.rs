@@ -2,7 +2,7 @@
 
 use super::markup::Html;
 use super::page::{beside, figure};
-use super::record::Part;
+use super::part::Part;
 use crate::compare::distinct;
 use crate::plot::{Line, Lines, Point, Points, Quantity, Series};
 use crate::record::Variant;

@@ -13,6 +13,7 @@ mod data;
 mod markup;
 mod memory;
 mod page;
+mod part;
 mod ratios;
 mod record;
 mod repeat;

@@ -2,7 +2,7 @@
 
 use super::markup::{Html, said};
 use super::page::{beside, figure};
-use super::record::Part;
+use super::part::Part;
 use crate::compare::distinct;
 use crate::plot::{Estimate, Forest};
 use crate::record::{Delta, Record, Variant, Verdict};

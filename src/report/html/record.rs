@@ -2,6 +2,7 @@
 
 use super::markup::{Html, element, folded, said};
 use super::page::{Page, beside, paired};
+use super::part::Part;
 use super::{aligned, convolutions, memory, ratios, repeat, run, samples, sections, sites, tables, time};
 use crate::compare::{NamedRecord, distinct};
 use crate::record::{Record, Role, Variant};
@@ -14,16 +15,6 @@ use crate::units;
 
 /// The most variants that are drawn one by one, of one record and of several together.
 const DRAWN: usize = 8;
-
-/// A record on its page.
-pub struct Part<'r> {
-    pub name: &'r str,
-    pub record: &'r Record,
-    /// The variants that are drawn one by one: the first, which have the originals among them.
-    pub drawn: Vec<&'r Variant>,
-    /// Begins the identifiers of its plots.
-    pub id: String,
-}
 
 pub fn page(records: &[NamedRecord], breakdowns: &Breakdowns) -> String {
     let parts = parts(records);

@@ -2,7 +2,7 @@
 
 use super::markup::Html;
 use super::page::{beside, figure};
-use super::record::Part;
+use super::part::Part;
 use crate::plot::{Mark, Span, Spans};
 use crate::record::{Op, Variant};
 use crate::report::{facts, ops, text, types};

@@ -2,7 +2,7 @@
 
 use super::markup::{Html, said};
 use super::page::{beside, figure};
-use super::record::Part;
+use super::part::Part;
 use super::sections;
 use crate::plot::Runs;
 use crate::record::Variant;

@@ -2,7 +2,7 @@
 
 use super::markup::Html;
 use super::page;
-use super::record::Part;
+use super::part::Part;
 use crate::plot::{Point, Points, Quantity, Series};
 use crate::record::{Site, Variant};
 use crate::report::{facts, sites, text};

@@ -1,7 +1,7 @@
 //! All figures of records, to be sorted and filtered.
 
 use super::data::{Cell, Table, Unit, share};
-use super::record::Part;
+use super::part::Part;
 use super::sites::elements;
 use crate::record::{Op, Variant};
 use crate::report::{facts, ops, sites, types, variants, verdict};

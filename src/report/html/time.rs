@@ -2,7 +2,7 @@
 
 use super::markup::Html;
 use super::page::{beside, figure};
-use super::record::Part;
+use super::part::Part;
 use crate::compare::distinct;
 use crate::plot::{Bar, Bars, Quantity};
 use crate::record::Variant;
