@@ -52,8 +52,6 @@ pub fn found(record: &Record) -> Section {
     section
 }
 
-/// Forks that a measurement makes at most unless it is told otherwise.
-const FORKS: f64 = 24.0;
 /// What nobody waits for.
 const LONGEST: Duration = Duration::from_secs(3600);
 const MOST_FORKS: f64 = 200.0;
@@ -71,8 +69,11 @@ fn remedy(record: &Record, resolution: f64) -> String {
     match elapsed.filter(bearable) {
         Some(seconds) => {
             let minutes = (seconds / 60.0).ceil();
-            let of_forks = if forks > FORKS { format!(" --forks {forks}") } else { String::new() };
-            format!("A difference of {percent}% would be found with about --time {minutes}m{of_forks}.")
+            let most = record.settings.forks_wanted.unwrap_or(record.settings.forks) as f64;
+            let of_forks = if forks > most { format!(" --forks {forks}") } else { String::new() };
+            format!(
+                "About --time {minutes}m{of_forks} finds a difference of {percent}% in four of five measurements."
+            )
         }
         None => {
             format!(

@@ -32,7 +32,10 @@ pub fn of<'e>(events: impl Iterator<Item = (usize, &'e Event)>, ops: usize, weig
         ops: vec![OpMemory::default(); ops],
         ..Memory::default()
     };
-    held.filter(|held| !held.is_empty()).map_or(unknown.clone(), |held| told(&held, unknown))
+    match held.filter(|held| !held.is_empty()) {
+        Some(held) => told(&held, unknown),
+        None => unknown,
+    }
 }
 
 fn told(held: &[Held], mut memory: Memory) -> Memory {

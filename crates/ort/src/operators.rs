@@ -50,9 +50,8 @@ impl Operator for Own {
     fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> ort::Result<Applied> {
         let activation: String = node.get(own::ACTIVATION).unwrap_or_default();
         let floats: Vec<f32> = node.get(own::PARAMETERS).unwrap_or_default();
-        let kernel = Kernel::best(&activation, &own::parameters(&floats));
-        let kernel =
-            kernel.ok_or_else(|| ort::Error::new(format!("no kernel for {activation} of {floats:?}")))?;
+        let kernel = kernel(&activation, &floats)
+            .ok_or_else(|| ort::Error::new(format!("no kernel for {activation} of {floats:?}")))?;
         Ok(Applied { kernel, element: self.element, threads: self.threads })
     }
 
