@@ -131,6 +131,7 @@ impl Worker {
                 Ok(Reply::Runs(runs(turn, None)))
             }
             Request::Turn { runs: n, warm } => {
+                self.model()?.settle()?;
                 // Read before the untimed run: reading it later would cool the caches that this run warms.
                 let before = usage();
                 let turn = self.model()?.turn(n as usize, warm)?;

@@ -130,6 +130,11 @@ pub trait LoadedModel {
     /// evaluated ([`at::announce`]).
     fn run(&mut self, trace: bool) -> Result<u64, Failure>;
 
+    /// Makes the runs that a model needs until it has its memory, if it has not had as many: before its first turn.
+    fn settle(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// One untimed run, unless it is `warm`, and `runs` timed ones, unprofiled.
     fn turn(&mut self, runs: usize, warm: bool) -> Result<Turn, Failure> {
         if !warm {

@@ -10,7 +10,7 @@ use oplat_engine::{Backend, Described, LoadedModel, RawOutputs, inputs};
 use oplat_ground::protocol::{Batched, Failure, Load, Loaded, Memory, Profile};
 
 use crate::model::Copy;
-use crate::profile::Profiled;
+use crate::profile::{Profiled, WARM_UP};
 use crate::session::{run, session};
 use crate::{OnnxRuntime, library, plan, providers, tensor};
 
@@ -20,6 +20,8 @@ pub struct OrtModel {
     load: Load,
     session: Session,
     inputs: Vec<(String, DynTensor)>,
+    /// Runs of the session so far, as far as it is of interest.
+    runs: usize,
     profiled: Option<Profiled>,
 }
 
@@ -53,7 +55,7 @@ impl OrtModel {
             engine,
             abilities: OnnxRuntime.about().1,
         };
-        Ok((Self { copy, load: load.clone(), session, inputs, profiled: None }, loaded))
+        Ok((Self { copy, load: load.clone(), session, inputs, runs: 0, profiled: None }, loaded))
     }
 
     /// What profiled runs come from: made when it is first asked for.
@@ -67,6 +69,7 @@ impl OrtModel {
 
 impl LoadedModel for OrtModel {
     fn run(&mut self, _: bool) -> Result<u64, Failure> {
+        self.runs = self.runs.saturating_add(1);
         match run(&mut self.session, &self.inputs) {
             Ok((ns, _)) => Ok(ns),
             Err(error) => Err(self.copy.failure("run", &error)),
@@ -79,6 +82,10 @@ impl LoadedModel for OrtModel {
         }
         let ops = plan::ops(&self.copy, &self.load)?;
         Ok(Some(Described { ops, shapes: vec![] }))
+    }
+
+    fn settle(&mut self) -> Result<(), Failure> {
+        (self.runs..WARM_UP).try_for_each(|_| self.run(false).map(drop))
     }
 
     fn describe(&mut self) -> Result<Option<Described>, Failure> {
