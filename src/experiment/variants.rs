@@ -89,7 +89,12 @@ fn concerns(backend: &dyn Backend, knobs: &Knobs) -> bool {
 
 fn of_model(model: &Model, swaps: &Swaps, backend: &dyn Backend) -> Result<Vec<Planned>> {
     let (_, abilities) = backend.about();
-    let found = swap::find(model);
+    // Nodes inside functions would have no indices by which ops could be told apart.
+    let flat = swap::find_flat(model);
+    let (model, found) = match &flat {
+        Some((flat, found)) => (flat, found.clone()),
+        None => (model, swap::find(model)),
+    };
     let (found, selected) =
         if swaps.activations.is_empty() { (found, vec![]) } else { swaps.selection.choose(found)? };
     let planned = |name: &str, role, rule: &str, lowering: Lowering, variant| Planned {

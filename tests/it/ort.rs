@@ -70,6 +70,7 @@ fn our_kernels_run_in_it_and_compute_what_is_exported() {
         ("minidet_silu_external", "swish:1.5", "2"),
         ("minidet_silu_fp16", "gelu", "1"),
         ("if_branches", "elu:0.7", "1"),
+        ("minidet_silu_t25_dynamoexport", "mish", "1"),
     ] {
         let Some(library) = library() else { return };
         let (engine, file) = (format!("ort={library}"), support::path(name).display().to_string());
@@ -183,6 +184,7 @@ fn every_site_has_its_operators_or_its_host() {
         ("minidet_hardswish_op12", "leaky_relu"),
         ("minidet_mish", "relu"),
         ("if_branches", "mish"),
+        ("minidet_silu_t25_dynamoexport", "mish"),
     ] {
         let Some(record) = measured(name, act) else { return };
         for variant in variants(&record, "ort") {

@@ -4,8 +4,9 @@
 //! says of it is said of the call.
 
 use crate::names;
-use oplat_graph::onnx::messages::{ModelProto, OperatorSetIdProto};
-use oplat_graph::onnx::{for_each_node_mut, inline};
+use oplat_graph::onnx::for_each_node_mut;
+use oplat_graph::onnx::inline::{self, standard};
+use oplat_graph::onnx::messages::ModelProto;
 use oplat_ground::error::{Error, Result};
 
 /// Replaces every call of a function that the model defines by the function's nodes; the model's own nodes are named by their
@@ -17,7 +18,14 @@ pub fn functions(model: &mut ModelProto) -> Result<()> {
     if model.functions.is_empty() {
         return Ok(());
     }
-    check_opsets(model)?;
+    if let Some(function) = inline::of_another_opset(model) {
+        let [theirs, ours] =
+            [&function.opset_import, &model.opset_import].map(|imports| standard(imports).unwrap_or(1));
+        return Err(Error::input(format!(
+            "function {} is written for opset {theirs} and the model for {ours}: export it with one opset",
+            function.name()
+        )));
+    }
     let inlined = inline::inline(model, &|_| true).map_err(Error::input)?;
     *model = inlined.model;
     model.functions.clear();
@@ -32,27 +40,6 @@ pub fn functions(model: &mut ModelProto) -> Result<()> {
         });
     }
     Ok(())
-}
-
-fn check_opsets(model: &ModelProto) -> Result<()> {
-    let ours = standard(&model.opset_import);
-    let nodes = model.graph.as_ref().map_or(&[][..], |graph| &graph.node);
-    for i in inline::Functions::of(model).called(nodes) {
-        let function = &model.functions[i];
-        if let (Some(theirs), Some(ours)) = (standard(&function.opset_import), ours)
-            && theirs != ours
-        {
-            return Err(Error::input(format!(
-                "function {} is written for opset {theirs} and the model for {ours}: export it with one opset",
-                function.name()
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn standard(imports: &[OperatorSetIdProto]) -> Option<i64> {
-    imports.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")))?.version
 }
 
 #[cfg(test)]

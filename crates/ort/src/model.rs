@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oplat_engine::{Backend, names, own, prepare};
+use oplat_engine::{Backend, inline, names, own, prepare};
 use oplat_graph::onnx::messages::ModelProto;
 use oplat_graph::onnx::{Model, for_each_node};
 use oplat_ground::error::{Error, Result};
@@ -38,6 +38,11 @@ impl Copy {
     pub fn made(model: Model, load: &Load) -> Result<Self> {
         let prepare::Prepared { mut proto, inputs, weights_bytes } = prepare::named(&model, load)?;
         own::claim(&mut proto, &OnnxRuntime.about().1);
+        // ONNX Runtime would do the same, but leave what it inlines without names, and it infers no shapes of custom operators
+        // inside functions.
+        if oplat_graph::onnx::inline::of_another_opset(&proto).is_none() {
+            inline::functions(&mut proto)?;
+        }
         let mut labels = vec![];
         for_each_node(model.graph(), &mut |node| labels.push(oplat_graph::onnx::label(node).to_owned()));
         let dir = model.dir.as_ref().map_or_else(PathBuf::new, |dir| dir.path().to_path_buf());

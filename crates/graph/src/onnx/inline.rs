@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::build::Names;
-use super::messages::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
+use super::messages::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 use super::{bodies, label};
 use oplat_ground::{limits, units};
 
@@ -165,7 +165,34 @@ pub fn inline(model: &ModelProto, opens: &dyn Fn(&FunctionProto) -> bool) -> Res
     let graph = inliner.graph(graph, &mut Place::default())?;
     let (origins, local) = (inliner.origins, inliner.local);
     copy.graph = Some(graph);
+    import_all(&mut copy);
     Ok(Inlined { model: copy, origins, local })
+}
+
+/// A function that is called and imports another version of the standard operators than the model does.
+pub fn of_another_opset(model: &ModelProto) -> Option<&FunctionProto> {
+    let ours = standard(&model.opset_import)?;
+    let nodes = model.graph.as_ref().map_or(&[][..], |graph| &graph.node);
+    let called = Functions::of(model).called(nodes);
+    let mut called = called.into_iter().map(|i| &model.functions[i]);
+    called.find(|function| standard(&function.opset_import).is_some_and(|theirs| theirs != ours))
+}
+
+/// Lets the model import the domains that only functions import: their nodes become the model's.
+fn import_all(model: &mut ModelProto) {
+    let imports = model.functions.iter().flat_map(|f| &f.opset_import).cloned().collect::<Vec<_>>();
+    for import in imports {
+        let domain = import.domain.as_deref().unwrap_or_default();
+        let is_known = |known: &OperatorSetIdProto| known.domain.as_deref().unwrap_or_default() == domain;
+        if !model.opset_import.iter().any(is_known) {
+            model.opset_import.push(import);
+        }
+    }
+}
+
+/// The version of the standard operators.
+pub fn standard(imports: &[OperatorSetIdProto]) -> Option<i64> {
+    imports.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")))?.version
 }
 
 /// Where the nodes that are written now come from.

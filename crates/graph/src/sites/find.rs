@@ -27,6 +27,15 @@ pub fn find(model: &Model) -> Found {
     functions::opened(model).map_or_else(|| look(model), |opened| opened.closed(look(&opened.model)))
 }
 
+/// A model in which every node of a site has an index, since functions in which one may stand are opened, and its sites: the same
+/// as [`find`] finds. `None` for a model that is so already, or whose functions can't be opened.
+pub fn find_flat(model: &Model) -> Option<(Model, Found)> {
+    let opened = functions::opened(model)?;
+    let mut found = opened.within_borders(look(&opened.model));
+    found.not_sites.sort_by_key(|s| s.node);
+    Some((opened.flat(model)?, found))
+}
+
 /// Finds the sites among a model's nodes.
 fn look(model: &Model) -> Found {
     let index = Index::new(model);

@@ -41,31 +41,41 @@ impl Opened {
     /// What was found in the opened model, told by the nodes of the model itself.
     pub fn closed(&self, found: Found) -> Found {
         let mut closed = Found::default();
-        let mut ops = vec![];
-        crate::onnx::for_each_node(self.model.graph(), &mut |n| ops.push(n.op_type()));
-        for site in found.sites {
-            match self.site(&site) {
-                Some(site) => closed.sites.push(site),
-                None => {
-                    let refused = NotSite {
-                        name: site.name,
-                        node: site.node,
-                        op: ops.get(site.node).map_or(String::new(), |op| (*op).to_owned()),
-                        refusal: Refusal::Other,
-                        reason: format!(
-                            "is a {} that reaches across the border of a function",
-                            site.activation
-                        ),
-                        if_asked: None,
-                    };
-                    closed.not_sites.push(self.not_site(refused));
-                }
-            }
-        }
+        let found = self.within_borders(found);
+        closed.sites = found.sites.iter().filter_map(|site| self.site(site)).collect();
         closed.not_sites.extend(found.not_sites.into_iter().map(|n| self.not_site(n)));
         closed.sites.sort_by(|a, b| a.place().cmp(&b.place()));
         closed.not_sites.sort_by_key(|n| n.node);
         closed
+    }
+
+    /// Without the sites whose nodes are not all in one function.
+    pub fn within_borders(&self, mut found: Found) -> Found {
+        let mut ops = vec![];
+        crate::onnx::for_each_node(self.model.graph(), &mut |n| ops.push(n.op_type()));
+        let refused = |site: Site| NotSite {
+            name: site.name,
+            node: site.node,
+            op: ops.get(site.node).map_or(String::new(), |op| (*op).to_owned()),
+            refusal: Refusal::Other,
+            reason: format!("is a {} that reaches across the border of a function", site.activation),
+            if_asked: None,
+        };
+        let (within, across): (Vec<Site>, _) = found.sites.into_iter().partition(|s| self.site(s).is_some());
+        found.not_sites.extend(across.into_iter().map(refused));
+        Found { sites: within, not_sites: found.not_sites }
+    }
+
+    /// The opened model, with those functions alone that are still called; `None` where their nodes may mean something else in it, as
+    /// they are written for another version of the standard operators.
+    pub fn flat(self, model: &Model) -> Option<Model> {
+        let mut flat = self.model;
+        inline::of_another_opset(&model.proto).is_none().then(|| {
+            let called = Functions::of(&flat.proto).called(&flat.graph().node);
+            let mut number = 0..;
+            flat.proto.functions.retain(|_| number.next().is_some_and(|number| called.contains(&number)));
+            flat
+        })
     }
 
     /// The node of the model itself: the outermost call.

@@ -8,7 +8,7 @@ mod rewrite;
 mod select;
 
 pub use crate::sites::own::{DOMAIN, read};
-pub use crate::sites::{Found, NotSite, Refusal, Site, find};
+pub use crate::sites::{Found, NotSite, Refusal, Site, find, find_flat};
 pub use alone::{alone, behind_convolution};
 pub use lowering::{Lowerings, distinct, effective, has_kernel, runs_kernel};
 pub use oplat_ground::record::Lowering;
