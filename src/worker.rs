@@ -253,7 +253,12 @@ fn runs(turn: Turn, before: Option<(u64, (u64, u64))>) -> Runs {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use super::*;
+    use crate::engine::RawOutputs;
+    use crate::protocol::{Batched, Memory, Profile};
 
     #[test]
     fn nonsense_is_answered_and_stop_is_not() {
@@ -271,5 +276,49 @@ mod tests {
         };
         assert_eq!(failure.message, "nothing is watched");
         assert_eq!(worker.answer("{\"request\":\"stop\"}"), None);
+    }
+
+    /// Keeps count of what is asked of it.
+    struct Counting(Rc<RefCell<Vec<&'static str>>>);
+
+    impl LoadedModel for Counting {
+        fn run(&mut self, _: bool) -> Result<u64, Failure> {
+            self.0.borrow_mut().push("run");
+            Ok(1)
+        }
+
+        fn settle(&mut self) -> Result<(), Failure> {
+            self.0.borrow_mut().push("settle");
+            Ok(())
+        }
+
+        fn profile(&mut self, _: usize, _: bool) -> Result<Option<Profile>, Failure> {
+            Ok(None)
+        }
+
+        fn memory(&mut self) -> Result<Option<Memory>, Failure> {
+            Ok(None)
+        }
+
+        fn batched(&mut self, _: &[usize], _: u64) -> Result<Option<Batched>, Failure> {
+            Ok(None)
+        }
+
+        fn outputs(&mut self) -> Result<RawOutputs, Failure> {
+            Ok(RawOutputs { tensors: vec![], non_finite: None, subnormal: None })
+        }
+    }
+
+    #[test]
+    fn a_turn_is_of_a_model_that_has_its_memory_and_a_first_run_is_not() {
+        let done = Rc::default();
+        let mut worker = Worker { model: Some(Box::new(Counting(Rc::clone(&done)))), ..Worker::default() };
+        let mut after = |request: Request| {
+            worker.obey(request).expect("an answer");
+            std::mem::take(&mut *done.borrow_mut())
+        };
+        assert_eq!(after(Request::Run { trace: false }), ["run"]);
+        assert_eq!(after(Request::Turn { runs: 2, warm: true }), ["settle", "run", "run"]);
+        assert_eq!(after(Request::Turn { runs: 1, warm: false }), ["settle", "run", "run"]);
     }
 }
