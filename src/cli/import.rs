@@ -53,14 +53,14 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let imported = engines::named(ENGINE)?.imported(&args.profiles, &chosen.model, optimised.as_ref());
     let imported = imported.map_err(Failure::into_error)?;
     let swaps = Swaps {
-        activations: vec![],
+        mixes: vec![],
         lowerings: vec![Lowering::Exported],
         selection: Selection::default(),
         control: false,
         engines: planned_engines(&[ENGINE.to_owned()])?,
         knobs: vec![],
     };
-    let planned = experiment::variants(&[(&chosen.name, &chosen.model)], &swaps)?;
+    let planned = experiment::variants(&[(&chosen.name, &chosen.model)], &swaps, &mut |text| note(text))?;
     let Some(planned) = planned.into_iter().next() else { return Err(Error::bug("no original")) };
     let (sites, ops) = (planned.variant.sites.len() as u64, imported.described.ops.len() as u64);
     limits::check(sites.saturating_mul(ops), limits::PROFILE_SITES, "sites times ops")

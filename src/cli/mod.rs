@@ -14,6 +14,7 @@ mod inspect;
 mod kept;
 mod knobs;
 mod manual;
+mod mix;
 mod model;
 mod models;
 mod output;

@@ -122,7 +122,7 @@ impl Executor for OneTarget<'_> {
     fn prepare(&mut self, case: &Case) -> Result<Measurement> {
         let (config, entry) = (self.shared.config, &case.entry);
         let swaps = Swaps {
-            activations: case.activations.clone(),
+            mixes: case.mixes.clone(),
             lowerings: config.lowerings.clone(),
             selection: Selection::default(),
             control: config.control,

@@ -7,7 +7,6 @@ use super::flags::{SiteFlags, check_number, check_time, denormals};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{TargetFlags, TargetSetup};
-use crate::activation::Activation;
 use crate::compare::distinct;
 use crate::environment;
 use crate::error::{Error, Result};
@@ -16,7 +15,7 @@ use crate::files::Destination;
 use crate::protocol::EngineChoice;
 use crate::record::{self, Denormals, Margin};
 use crate::report::{Breakdowns, Format};
-use crate::swap::Lowerings;
+use crate::swap::{Lowerings, Mix, mix};
 use crate::{device, limits, measure, units};
 
 /// What the user typed.
@@ -29,6 +28,12 @@ pub struct Args {
     /// Activations to swap in, one variant each: mish, leaky_relu:0.1, …
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub act: Vec<String>,
+    /// Different activations at different sites, one variant each; may be repeated. What all selected sites become stands
+    /// in front, then rules for sites by name: `silu, /model.2*=relu, /model.24*=keep`, of which a later one wins. Rules
+    /// are for any site, whatever --from, --site and --skip say. `NAME: …` gives a name to tables; `@FILE.yaml` takes all
+    /// mixes of an experiment, `@FILE.yaml#NAME` one
+    #[arg(long, value_name = "[NAME: ]RULES")]
+    pub mix: Vec<String>,
     /// How a swapped activation becomes operators: exported (as the model's exporter would write it), kernel
     /// (one operator, one pass over memory) or both
     #[arg(long, value_name = "LOWERING", default_value_t)]
@@ -80,7 +85,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME=VALUE,…")]
     pub knob: Vec<KnobFlag>,
     /// Try the knobs that could matter for the ops that take longest, and say which setting is the fastest
-    #[arg(long, conflicts_with_all = ["act", "knob", "resume"])]
+    #[arg(long, conflicts_with_all = ["act", "mix", "knob", "resume"])]
     pub tune: bool,
     /// Seed of the inputs' values and of the order of turns
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -136,7 +141,7 @@ pub struct Checked {
 impl Checked {
     /// Checks what was typed. Whatever can be refused is refused here, before anything takes time.
     pub fn new(args: Args) -> Result<Self> {
-        let activations = activations(&args)?;
+        let mixes = mixes(&args)?;
         let selection = args.select.check().map_err(|e| e.context("--from"))?;
         check_swapping(&args)?;
         let forks = args.forks.unwrap_or(if args.cold { limits::FORKS as usize } else { measure::FORKS });
@@ -160,7 +165,7 @@ impl Checked {
         Ok(Self {
             models: args.models,
             swaps: Swaps {
-                activations,
+                mixes,
                 lowerings: args.lowering.all(),
                 selection,
                 control: !args.no_control,
@@ -188,17 +193,19 @@ impl Checked {
     }
 }
 
-fn activations(args: &Args) -> Result<Vec<Activation>> {
-    let named = args.act.iter().map(|name| Activation::parse(name).map_err(|e| e.context("--act")));
-    // Each once, however often it is named.
-    Ok(distinct(named.collect::<Result<Vec<_>>>()?))
+/// An activation everywhere for each `--act`, then the mixes. Each once, however often it is named.
+fn mixes(args: &Args) -> Result<Vec<Mix>> {
+    let everywhere = super::mix::everywhere(&args.act)?;
+    let mixes = distinct(everywhere.into_iter().chain(super::mix::read(&args.mix)?));
+    mix::check_names(&mixes).map_err(|e| e.context("--mix"))?;
+    Ok(mixes)
 }
 
 /// Refuses flags about swaps where nothing is swapped, and tuning of several models.
 fn check_swapping(args: &Args) -> Result<()> {
-    if args.act.is_empty() && (!args.select.is_empty() || args.no_control) {
+    if args.act.is_empty() && args.mix.is_empty() && (!args.select.is_empty() || args.no_control) {
         return Err(Error::input(
-            "--from, --site, --skip and --no-control are about swapping: give --act too",
+            "--from, --site, --skip and --no-control are about swapping: give --act or --mix too",
         ));
     }
     if args.tune && args.engine.len() > 1 {

@@ -38,7 +38,7 @@ pub fn plan(
         model.name = (*name).into();
         subjects.push(Subject { model, inputs: feed.inputs, dims: feed.dims });
     }
-    let variants = experiment::variants(&models, swaps)?;
+    let variants = experiment::variants(&models, swaps, note)?;
     Ok((subjects, variants))
 }
 
@@ -66,7 +66,7 @@ mod tests {
 
     fn planned(models: &[&str], flags: &[&str]) -> Result<Vec<Subject>> {
         let swaps = Swaps {
-            activations: vec![],
+            mixes: vec![],
             lowerings: vec![Lowering::Exported],
             selection: Selection::default(),
             control: true,

@@ -3,6 +3,7 @@
 //! `configs/README.md` is the reference for who writes one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::measure::PlannedEngine;
 use crate::record::{Denormals, Margin};
-use crate::swap::Lowering;
+use crate::swap::{Lowering, Mix};
 use crate::yaml;
 
 /// An experiment, as its file describes it. Each model is measured once for every number of threads, with all
@@ -54,6 +55,9 @@ pub struct Config {
     /// Those that every model is measured with, unless it names its own.
     #[serde(default, deserialize_with = "activations")]
     activations: Vec<Activation>,
+    /// Different activations at different sites, by the mix's name, likewise.
+    #[serde(default, deserialize_with = "mixes")]
+    mixes: Vec<Mix>,
     models: Vec<Entry>,
 }
 
@@ -73,6 +77,8 @@ pub struct Entry {
     pub dims: BTreeMap<String, usize>,
     #[serde(default, deserialize_with = "some_activations")]
     activations: Option<Vec<Activation>>,
+    #[serde(default, deserialize_with = "some_mixes")]
+    mixes: Option<Vec<Mix>>,
 }
 
 /// One case of an experiment: a model at one number of threads, all its variants in one measurement.
@@ -81,7 +87,8 @@ pub struct Case {
     /// What its record is called, the same every time: `yolov5s-threads1`.
     pub name: String,
     pub entry: Entry,
-    pub activations: Vec<Activation>,
+    /// The activations and the mixes.
+    pub mixes: Vec<Mix>,
     pub threads: usize,
 }
 
@@ -95,8 +102,7 @@ impl Config {
     pub fn cases(&self) -> Result<Vec<Case>> {
         limits::check((self.models.len() * self.threads.len()) as u64, limits::MEASUREMENTS, "measurements")?;
         let variants = self.models.iter().map(|entry| {
-            let activations = entry.activations.as_ref().unwrap_or(&self.activations);
-            count(activations.len(), self.lowerings.len(), self.control, self.knobs.len())
+            count(self.mixes_of(entry).len(), self.lowerings.len(), self.control, self.knobs.len())
                 .saturating_mul(self.engines.len() as u64)
         });
         let variants = variants.fold(0, u64::saturating_add).saturating_mul(self.threads.len() as u64);
@@ -104,7 +110,7 @@ impl Config {
         let of = |entry: &Entry, threads: usize| Case {
             name: format!("{}-threads{threads}", entry.file_name()),
             entry: entry.clone(),
-            activations: entry.activations.as_ref().unwrap_or(&self.activations).clone(),
+            mixes: self.mixes_of(entry),
             threads,
         };
         let all = self.models.iter().flat_map(|entry| self.threads.iter().map(move |&n| of(entry, n)));
@@ -122,6 +128,23 @@ impl Config {
             ))),
             None => Ok(all),
         }
+    }
+}
+
+impl Config {
+    /// The mixes that the file names for all models, and those of single ones.
+    pub fn all_mixes(self) -> Vec<Mix> {
+        self.mixes
+            .into_iter()
+            .chain(self.models.into_iter().flat_map(|entry| entry.mixes.unwrap_or_default()))
+            .collect()
+    }
+
+    /// One activation everywhere for each that is named, and the mixes.
+    fn mixes_of(&self, entry: &Entry) -> Vec<Mix> {
+        let activations = entry.activations.as_ref().unwrap_or(&self.activations);
+        let mixes = entry.mixes.as_ref().unwrap_or(&self.mixes);
+        activations.iter().cloned().map(Mix::from).chain(mixes.iter().cloned()).collect()
     }
 }
 
@@ -196,9 +219,9 @@ fn knobs<'de, D: Deserializer<'de>>(axes: D) -> Result<Vec<Knobs>, D::Error> {
     combinations(&axes).map_err(|e| de::Error::custom(e.message))
 }
 
-struct Named(Activation);
+struct NamedActivation(Activation);
 
-impl<'de> Deserialize<'de> for Named {
+impl<'de> Deserialize<'de> for NamedActivation {
     fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {
         let parse = |name: &str| Activation::parse(name).map(Self).map_err(|e| e.message);
         name.deserialize_str(yaml::Word { what: "the name of an activation", parse })
@@ -206,11 +229,55 @@ impl<'de> Deserialize<'de> for Named {
 }
 
 fn activations<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<Activation>, D::Error> {
-    Ok(Vec::<Named>::deserialize(names)?.into_iter().map(|named| named.0).collect())
+    Ok(Vec::<NamedActivation>::deserialize(names)?.into_iter().map(|named| named.0).collect())
 }
 
 fn some_activations<'de, D: Deserializer<'de>>(names: D) -> Result<Option<Vec<Activation>>, D::Error> {
     activations(names).map(Some)
+}
+
+/// Mixes by name, in the order of the file.
+fn mixes<'de, D: Deserializer<'de>>(by_name: D) -> Result<Vec<Mix>, D::Error> {
+    struct ByName;
+    impl<'de> de::Visitor<'de> for ByName {
+        type Value = Vec<Mix>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("names of mixes, each with what it puts where, as in `fast: relu, /model.24*=silu`")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Vec<Mix>, A::Error> {
+            let mut mixes: Vec<Mix> = vec![];
+            while let Some(name) = map.next_key::<String>()? {
+                mixes.push(map.next_value_seed(Named(&name))?);
+            }
+            Ok(mixes)
+        }
+    }
+    struct Named<'n>(&'n str);
+    impl<'de> de::DeserializeSeed<'de> for Named<'_> {
+        type Value = Mix;
+
+        fn deserialize<D: Deserializer<'de>>(self, rules: D) -> Result<Mix, D::Error> {
+            rules.deserialize_str(self)
+        }
+    }
+    impl de::Visitor<'_> for Named<'_> {
+        type Value = Mix;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("what the mix puts where, as in `relu, /model.24*=silu`")
+        }
+
+        fn visit_str<E: de::Error>(self, rules: &str) -> Result<Mix, E> {
+            Mix::called(self.0, rules).map_err(|e| E::custom(e.message))
+        }
+    }
+    by_name.deserialize_map(ByName)
+}
+
+fn some_mixes<'de, D: Deserializer<'de>>(by_name: D) -> Result<Option<Vec<Mix>>, D::Error> {
+    mixes(by_name).map(Some)
 }
 
 #[cfg(test)]
@@ -236,7 +303,7 @@ mod tests {
             .cases()
             .unwrap()
             .iter()
-            .map(|m| m.activations.iter().map(ToString::to_string).collect())
+            .map(|m| m.mixes.iter().map(ToString::to_string).collect())
             .collect();
         assert_eq!(rules[1], ["mish", "leaky_relu:0.2"]);
         assert_eq!(rules[3], ["relu"]);

@@ -10,13 +10,15 @@ use crate::measure::{Planned, PlannedEngine};
 use crate::onnx::Model;
 use crate::protocol::EngineChoice;
 use crate::record::Role;
-use crate::swap::{self, Lowering, Selection};
+use crate::swap::mix::{self, Chosen};
+use crate::swap::{self, Found, Lowering, Mix, Selection};
 
 /// What to swap in, where.
 #[derive(Clone, Debug)]
 pub struct Swaps {
-    /// A variant for each and each lowering. If there are none, only the original is measured.
-    pub activations: Vec<Activation>,
+    /// A variant for each and each lowering: one activation everywhere, or different ones. If there are none, only the
+    /// original is measured.
+    pub mixes: Vec<Mix>,
     pub lowerings: Vec<Lowering>,
     pub selection: Selection,
     /// Whether the control is measured beside the swaps.
@@ -30,29 +32,38 @@ pub struct Swaps {
 impl Swaps {
     /// How many variants they come to for a model, at most.
     fn count(&self) -> u64 {
-        let of_engine = count(self.activations.len(), self.lowerings.len(), self.control, self.knobs.len());
+        let of_engine = count(self.mixes.len(), self.lowerings.len(), self.control, self.knobs.len());
         of_engine.saturating_mul(self.engines.len() as u64)
     }
 }
 
 /// How many variants a model has, at most: itself, its swaps and the control, without knobs and with each setting of them.
-pub fn count(activations: usize, lowerings: usize, control: bool, knobs: usize) -> u64 {
-    let (activations, lowerings) = (activations as u64, lowerings as u64);
-    (1 + activations * lowerings + u64::from(control)) * (1 + knobs as u64)
+pub fn count(mixes: usize, lowerings: usize, control: bool, knobs: usize) -> u64 {
+    let (mixes, lowerings) = (mixes as u64, lowerings as u64);
+    (1 + mixes * lowerings + u64::from(control)) * (1 + knobs as u64)
 }
 
 /// The variants of all models, by model and each one's original first. Of several models, whose names must
-/// differ, each variant's name tells its model.
-pub fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>> {
+/// differ, each variant's name tells its model. Mixes that come to the same are measured once, which is told to `note`.
+pub fn variants(
+    models: &[(&str, &Model)],
+    swaps: &Swaps,
+    note: &mut dyn FnMut(&str),
+) -> Result<Vec<Planned>> {
     limits::check(models.len() as u64 * swaps.count(), limits::VARIANTS, "variants")
         .map_err(|e| e.context("the measurement"))?;
     check_knobs(swaps)?;
+    mix::check_names(&swaps.mixes)?;
     let mut all = vec![];
     for (subject, (name, model)) in models.iter().enumerate() {
         let several = models.len() > 1;
+        // Nodes inside functions would have no indices by which ops could be told apart.
+        let (model, found) = swap::flat(model);
+        let designs = designs(found, swaps).map_err(|e| e.context(name))?;
+        designs.tell_twins(if several { Some(name) } else { None }, note);
         for engine in &swaps.engines {
             let backend = engines::named(&engine.choice.name)?;
-            let of_it = of_model(model, swaps, backend).map_err(|e| e.context(name))?;
+            let of_it = of_model(&model, &designs, swaps, backend).map_err(|e| e.context(name))?;
             let of_engine =
                 if swaps.engines.len() > 1 { format!(", {}", engine.label) } else { String::new() };
             let knobs = swaps.knobs.iter().filter(|knobs| concerns(backend, knobs));
@@ -87,16 +98,49 @@ fn concerns(backend: &dyn Backend, knobs: &Knobs) -> bool {
     knobs.keys().all(|name| known.iter().any(|knob| knob.name == *name))
 }
 
-fn of_model(model: &Model, swaps: &Swaps, backend: &dyn Backend) -> Result<Vec<Planned>> {
-    let (_, abilities) = backend.about();
-    // Nodes inside functions would have no indices by which ops could be told apart.
-    let flat = swap::find_flat(model);
-    let (model, found) = match &flat {
-        Some((flat, found)) => (flat, found.clone()),
-        None => (model, swap::find(model)),
+/// What the mixes come to in a model, those that come to the same once.
+struct Designs {
+    chosen: Chosen,
+    /// Each that is measured, by number, and the names of those that come to the same.
+    measured: Vec<(usize, Vec<String>)>,
+    names: Vec<String>,
+}
+
+impl Designs {
+    fn tell_twins(&self, model: Option<&str>, note: &mut dyn FnMut(&str)) {
+        for (number, twins) in self.measured.iter().filter(|(_, twins)| !twins.is_empty()) {
+            let of = model.map_or(String::new(), |model| format!("{model}: "));
+            note(&format!(
+                "{of}{} and {} come to the same at every site: measured once",
+                self.names[*number],
+                twins.join(" and ")
+            ));
+        }
+    }
+}
+
+fn designs(found: Found, swaps: &Swaps) -> Result<Designs> {
+    let chosen = match swaps.mixes.is_empty() {
+        true => Chosen { found, concerned: vec![], assignments: vec![] },
+        false => mix::choose(found, &swaps.selection, &swaps.mixes)?,
     };
-    let (found, selected) =
-        if swaps.activations.is_empty() { (found, vec![]) } else { swaps.selection.choose(found)? };
+    let names: Vec<String> = swaps.mixes.iter().map(Mix::short).collect();
+    let mut measured: Vec<(usize, Vec<String>)> = vec![];
+    for (number, assignment) in chosen.assignments.iter().enumerate() {
+        let twin = |(earlier, _): &&mut (usize, Vec<String>)| chosen.assignments[*earlier] == *assignment;
+        match measured.iter_mut().find(twin) {
+            // What is given twice in the same words needs no telling.
+            Some((earlier, _)) if names[*earlier] == names[number] => {}
+            Some((_, twins)) => twins.push(names[number].clone()),
+            None => measured.push((number, vec![])),
+        }
+    }
+    Ok(Designs { chosen, measured, names })
+}
+
+fn of_model(model: &Model, designs: &Designs, swaps: &Swaps, backend: &dyn Backend) -> Result<Vec<Planned>> {
+    let (_, abilities) = backend.about();
+    let Chosen { found, concerned, assignments } = &designs.chosen;
     let planned = |name: &str, role, rule: &str, lowering: Lowering, variant| Planned {
         subject: 0,
         name: name.into(),
@@ -107,31 +151,34 @@ fn of_model(model: &Model, swaps: &Swaps, backend: &dyn Backend) -> Result<Vec<P
         knobs: Knobs::new(),
         variant,
     };
-    let original = swap::original(model, &found, &selected);
+    let original = swap::original(model, found, concerned);
     let mut variants = vec![planned("original", Role::Original, "", Lowering::Exported, original)];
-    for (i, activation) in swaps.activations.iter().enumerate() {
-        if swaps.activations[..i].contains(activation) {
-            continue;
-        }
-        let rule = activation.to_string();
+    for (number, _) in &designs.measured {
+        let (mix, assignment) = (&swaps.mixes[*number], &assignments[*number]);
         let mut made = vec![];
-        for lowering in swap::distinct(&swaps.lowerings, activation, &abilities) {
-            let variant = swap::rewrite(model, &found, &selected, activation, lowering)?;
+        for lowering in swap::of_mix(&swaps.lowerings, assignment, &abilities) {
+            let at = |to: &Activation| swap::effective(lowering, to, &abilities);
+            let variant = swap::assign(model, found, assignment, &at).map_err(|e| in_mix(mix, e))?;
             // Its sites may be of a type without kernels: then it is as exported, and measured once.
             let lowering = if variant.kernels() > 0 { Lowering::Kernel } else { Lowering::Exported };
             if !made.contains(&lowering) {
                 made.push(lowering);
-                let name = format!("{rule}, {}", lowering.name());
-                variants.push(planned(&name, Role::Swap, &rule, lowering, variant));
+                let name = format!("{}, {}", designs.names[*number], lowering.name());
+                variants.push(planned(&name, Role::Swap, &mix.to_string(), lowering, variant));
             }
         }
     }
-    if swaps.control && !swaps.activations.is_empty() {
+    if swaps.control && !swaps.mixes.is_empty() {
         let identity = Activation::parse("identity")?;
-        let variant = swap::rewrite(model, &found, &selected, &identity, Lowering::Exported)?;
+        let variant = swap::rewrite(model, found, concerned, &identity, Lowering::Exported)?;
         variants.push(planned("control", Role::Control, "identity", Lowering::Exported, variant));
     }
     Ok(variants)
+}
+
+/// An error with the mix it is about, where that is more than an activation, which it names itself.
+fn in_mix(mix: &Mix, error: Error) -> Error {
+    if mix.rules.is_empty() && mix.name.is_none() { error } else { error.context(mix.short()) }
 }
 
 /// `mish, exported, DISABLE_DIRECT_SPATIAL=1`
@@ -222,9 +269,13 @@ mod tests {
     use crate::onnx::messages::{TypeValue, data_type};
     use crate::zoo;
 
+    fn variants(models: &[(&str, &Model)], swaps: &Swaps) -> Result<Vec<Planned>> {
+        super::variants(models, swaps, &mut |_| {})
+    }
+
     fn swaps(activations: &[&str]) -> Swaps {
         Swaps {
-            activations: activations.iter().map(|a| Activation::parse(a).unwrap()).collect(),
+            mixes: activations.iter().map(|a| Mix::parse(a).unwrap()).collect(),
             lowerings: vec![Lowering::Exported],
             selection: Selection::default(),
             control: true,
@@ -253,6 +304,56 @@ mod tests {
         let names: Vec<&str> = alone.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["original", "mish, exported", "control"]);
         assert_eq!(variants(&[("a", &a), ("b", &b)], &swaps(&[])).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn mixes_that_come_to_the_same_are_measured_once_and_the_control_is_without_all_they_change() {
+        let model = zoo::build("siren", None).unwrap();
+        let sites: Vec<String> = swap::find(&model).sites.into_iter().map(|site| site.name).collect();
+        let (first, last) = (&sites[0], &sites[sites.len() - 1]);
+        let texts = [
+            "relu".to_owned(),
+            format!("most: relu, {first}=mish"),
+            format!("again: keep, *=relu, {first}=mish"),
+            format!("last: {last}=silu"),
+        ];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let selection = Selection { skip: vec![last.clone()], ..Selection::default() };
+        let swaps = Swaps { selection, ..swaps(&texts[..2]) };
+        let mut notes = vec![];
+        let mut planned = |swaps: &Swaps| {
+            super::variants(&[("m", &model)], swaps, &mut |line| notes.push(line.to_owned())).unwrap()
+        };
+        let of =
+            |planned: &Planned| planned.variant.sites.iter().map(|site| site.to.clone()).collect::<Vec<_>>();
+        let names = |planned: &[Planned]| {
+            planned.iter().map(|p| (p.name.clone(), p.rule.clone())).collect::<Vec<_>>()
+        };
+        let two = planned(&swaps);
+        assert_eq!(names(&two)[2], ("most, exported".to_owned(), texts[1].to_owned()));
+        assert_eq!((of(&two[2])[0].as_str(), of(&two[2])[1].as_str()), ("mish", "relu"));
+        assert_eq!(of(&two[3]).last().unwrap(), "sine", "what nothing changes stays in the control");
+        let everywhere = Selection::default();
+        let mixes = texts.iter().map(|text| Mix::parse(text).unwrap()).collect();
+        let all = planned(&Swaps { mixes, selection: everywhere, ..swaps.clone() });
+        assert_eq!(all.len(), 5, "{:?}", names(&all));
+        assert_eq!(of(&all[3])[..sites.len() - 1], vec!["sine"; sites.len() - 1][..]);
+        assert_eq!(of(&all[4]), vec!["identity"; sites.len()]);
+        assert_eq!(notes, ["most and again come to the same at every site: measured once"]);
+    }
+
+    #[test]
+    fn a_kernel_stands_only_where_the_engine_wants_one() {
+        let model = zoo::build("siren", None).unwrap();
+        let first = swap::find(&model).sites[0].name.clone();
+        let text = format!("mish, {first}=relu");
+        let lowerings = vec![Lowering::Exported, Lowering::Kernel];
+        let planned = variants(&[("m", &model)], &Swaps { lowerings, ..swaps(&[&text]) }).unwrap();
+        let kernel = planned.iter().find(|p| p.lowering == Lowering::Kernel).unwrap();
+        assert_eq!(kernel.name, format!("mish, {first}=relu, kernel"));
+        let lowerings: Vec<_> = kernel.variant.sites.iter().map(|site| site.lowering.unwrap()).collect();
+        assert_eq!(lowerings[..2], [Lowering::Exported, Lowering::Kernel]);
+        assert_eq!(kernel.variant.kernels(), lowerings.len() - 1);
     }
 
     #[test]

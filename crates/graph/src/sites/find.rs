@@ -1,5 +1,6 @@
 //! Finding the sites of a model.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::curve::Curve;
@@ -28,12 +29,14 @@ pub fn find(model: &Model) -> Found {
 }
 
 /// A model in which every node of a site has an index, since functions in which one may stand are opened, and its sites: the same
-/// as [`find`] finds. `None` for a model that is so already, or whose functions can't be opened.
-pub fn find_flat(model: &Model) -> Option<(Model, Found)> {
-    let opened = functions::opened(model)?;
-    let mut found = opened.within_borders(look(&opened.model));
-    found.not_sites.sort_by_key(|s| s.node);
-    Some((opened.flat(model)?, found))
+/// as [`find`] finds. It is the model itself where it is so already, or where its functions can't be opened.
+pub fn flat(model: &Model) -> (Cow<'_, Model>, Found) {
+    let opened = functions::opened(model).and_then(|opened| {
+        let mut found = opened.within_borders(look(&opened.model));
+        found.not_sites.sort_by_key(|s| s.node);
+        Some((Cow::Owned(opened.flat(model)?), found))
+    });
+    opened.unwrap_or_else(|| (Cow::Borrowed(model), find(model)))
 }
 
 /// Finds the sites among a model's nodes.

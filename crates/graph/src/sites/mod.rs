@@ -18,7 +18,7 @@ mod tree;
 
 use crate::activation::{Activation, Kind};
 
-pub use find::{find, find_flat};
+pub use find::{find, flat};
 
 /// A place where the model applies an activation.
 #[derive(Clone, Debug, PartialEq)]

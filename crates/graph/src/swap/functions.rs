@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rewrite::Plan;
-use super::{DOMAIN, Lowering, Site};
+use super::rewrite::{Plan, Put};
+use super::{DOMAIN, Site};
 use crate::onnx::Model;
 use crate::onnx::inline::Functions;
 use crate::onnx::messages::{
@@ -18,22 +18,22 @@ use oplat_ground::error::{Error, Result};
 /// The sites to swap in one call of a function, and in the calls inside it.
 #[derive(Default)]
 struct Inside<'s> {
-    own: Vec<(usize, &'s Site)>,
+    own: Vec<(usize, &'s Site, Put<'s>)>,
     /// By the index of the call.
     calls: BTreeMap<usize, Inside<'s>>,
 }
 
-/// The model with copies of the functions in which the sites stand, each with its number among the sites, and calls of
-/// them. All nodes keep their indices.
-pub fn rewrite(plan: &mut Plan, sites: &[(usize, &Site)]) -> Result<Model> {
+/// The model with copies of the functions in which the sites stand, each with its number among the sites and what comes to
+/// it, and calls of them. All nodes keep their indices.
+pub fn rewrite(plan: &mut Plan, sites: &[(usize, &Site, Put)]) -> Result<Model> {
     let mut model = plan.model.clone();
     if sites.is_empty() {
         return Ok(model);
     }
     let mut all = Inside::default();
-    for &(i, site) in sites {
+    for &(i, site, put) in sites {
         let calls = site.within.iter().flat_map(|within| &within.calls);
-        calls.fold(&mut all, |inside, &call| inside.calls.entry(call).or_default()).own.push((i, site));
+        calls.fold(&mut all, |inside, &call| inside.calls.entry(call).or_default()).own.push((i, site, put));
     }
     let functions = &plan.model.proto.functions;
     let before = called(&model);
@@ -126,14 +126,13 @@ impl Copies<'_, '_, '_> {
 
     /// The nodes of a function with its own sites swapped, and whether a kernel of ours is among them.
     fn swapped(&mut self, model: &Model, inside: &Inside) -> Result<(Vec<NodeProto>, bool)> {
-        let lowering = if self.plan.as_kernel { Lowering::Kernel } else { Lowering::Exported };
-        let mut plan = Plan::new(model, self.plan.to, lowering);
+        let mut plan = Plan::new(model);
         plan.exporter = self.plan.exporter;
         std::mem::swap(&mut plan.functions, &mut self.plan.functions);
         let mut nodes = vec![];
         for_each_node(model.graph(), &mut |node| nodes.push(node));
         let mut swapped = vec![];
-        for (number, &(i, site)) in inside.own.iter().enumerate() {
+        for (number, &(i, site, put)) in inside.own.iter().enumerate() {
             let Some(within) = &site.within else { continue };
             // Under a name of the function's own, so that calls that are swapped alike come to the same copy.
             let own_name = nodes.get(within.node).map_or("", |node| label(node));
@@ -145,8 +144,8 @@ impl Copies<'_, '_, '_> {
                 within: None,
                 ..site.clone()
             };
-            if plan.swap(number, &here)? {
-                swapped.push((i, plan.lowering_at(&here)));
+            if plan.swap(number, &here, put)? {
+                swapped.push((i, put.lowering_at(&here)));
             } else if let Some(skipped) = plan.skipped.last_mut() {
                 skipped.node.clone_from(&site.name);
             }

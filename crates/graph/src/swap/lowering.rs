@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+use super::Assignment;
 use crate::activation::Activation;
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
@@ -72,6 +73,13 @@ pub fn distinct(lowerings: &[Lowering], activation: &Activation, engine: &Abilit
         }
     }
     distinct
+}
+
+/// The same for different activations at different sites: a kernel is spoken of where any of them has one.
+pub fn of_mix(lowerings: &[Lowering], assignment: &Assignment, engine: &Abilities) -> Vec<Lowering> {
+    let kernel = assignment.values().find(|to| runs_kernel(engine, to));
+    let any = kernel.or_else(|| assignment.values().next());
+    any.map_or(vec![], |activation| distinct(lowerings, activation, engine))
 }
 
 /// The lowering that a network gets in an engine where this one is asked for: what has no kernel there keeps its

@@ -4,15 +4,17 @@ mod alone;
 mod edit;
 mod functions;
 mod lowering;
+pub mod mix;
 mod rewrite;
 mod select;
 
 pub use crate::sites::own::{DOMAIN, read};
-pub use crate::sites::{Found, NotSite, Refusal, Site, find, find_flat};
+pub use crate::sites::{Found, NotSite, Refusal, Site, find, flat};
 pub use alone::{alone, behind_convolution};
-pub use lowering::{Lowerings, distinct, effective, has_kernel, runs_kernel};
+pub use lowering::{Lowerings, distinct, effective, has_kernel, of_mix, runs_kernel};
+pub use mix::{Assignment, Mix};
 pub use oplat_ground::record::Lowering;
-pub use rewrite::{exporter, original, rewrite};
+pub use rewrite::{assign, exporter, original, rewrite};
 pub use select::{Now, Selection};
 
 use crate::onnx::Model;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::Lowering;
 use super::edit::{Edit, NewNodes};
 use super::lowering::{self, Functions};
-use super::{Found, NotSite, Site, Skipped, Variant, VariantSite, functions};
+use super::{Assignment, Found, NotSite, Site, Skipped, Variant, VariantSite, functions};
 use crate::activation::{Activation, Exporter};
 use crate::onnx::build::{self, Names};
 use crate::onnx::formula::Expr;
@@ -36,10 +36,8 @@ pub fn original(model: &Model, found: &Found, selected: &[usize]) -> Variant {
     Variant { model: model.clone(), sites, skipped: skipped(found) }
 }
 
-/// The model with `to` at the selected sites (indices into `found.sites`), in the form that its own exporter
-/// would write, or as our own operator, which brings that form along as a function (and raises the format's
-/// version to 8 where it is older). Fails, naming the site, where its opset lacks the operators. Sites that
-/// can't take it are left as they are and said to be skipped.
+/// The model with `to` at the selected sites (indices into `found.sites`): [`assign`] with one activation and one
+/// lowering for all.
 pub fn rewrite(
     model: &Model,
     found: &Found,
@@ -47,25 +45,34 @@ pub fn rewrite(
     to: &Activation,
     lowering: Lowering,
 ) -> Result<Variant> {
-    if let Some(why) = to.kind.unswappable_because {
-        return Err(Error::input(format!("{} can't be swapped in: {why}", to.kind.name)));
-    }
-    let mut plan = Plan::new(model, to, lowering);
+    let assignment = selected.iter().map(|&site| (site, to.clone())).collect();
+    assign(model, found, &assignment, &|_| lowering)
+}
+
+/// The model with these activations at these sites, each in the lowering that `lowering` says: in the form that the model's
+/// own exporter would write, or as our own operator, which brings that form along as a function (and raises the format's
+/// version to 8 where it is older). Fails, naming the site, where its opset lacks the operators, and where an activation
+/// can't stand at any of its sites. Single sites that can't take theirs are left as they are and said to be skipped.
+pub fn assign(
+    model: &Model,
+    found: &Found,
+    assignment: &Assignment,
+    lowering: &dyn Fn(&Activation) -> Lowering,
+) -> Result<Variant> {
+    let mut plan = Plan::new(model);
     plan.skipped = skipped(found);
     let mut inside = vec![];
-    let selected: HashSet<usize> = selected.iter().copied().collect();
     for (i, site) in found.sites.iter().enumerate() {
-        let is_selected = selected.contains(&i);
-        if site.within.is_some() {
-            inside.extend(is_selected.then_some((i, site)));
-        } else if !(is_selected && plan.swap(i, site)?) {
-            plan.edit.keep(i, site);
+        let put = assignment.get(&i).map(|to| Put::new(to, lowering(to))).transpose()?;
+        match put {
+            Some(put) if site.within.is_some() => inside.push((i, site, put)),
+            Some(put) if plan.swap(i, site, put)? => {}
+            _ if site.within.is_some() => {}
+            _ => plan.edit.keep(i, site),
         }
     }
     let model = &functions::rewrite(&mut plan, &inside)?;
-    if let (true, Some(first)) = (plan.swapped.is_empty() && !selected.is_empty(), plan.skipped.last()) {
-        return Err(Error::input(format!("{}: {}", first.node, first.reason)));
-    }
+    plan.check_all_stand(found, assignment)?;
     let (mut rewritten, nodes) = plan.edit.apply(model, found.sites.len());
     rewritten.graph_mut().initializer.extend(plan.weights);
     plan.functions.put_into(&mut rewritten);
@@ -73,21 +80,44 @@ pub fn rewrite(
         let lowering = plan.swapped.get(&i).copied();
         let selected = lowering.is_some();
         let from = site.activation.to_string();
-        let to = if selected { to.to_string() } else { from.clone() };
+        let to = assignment.get(&i).filter(|_| selected).map_or_else(|| from.clone(), ToString::to_string);
         let is_part = site.is_fused && !selected;
         VariantSite { node: site.name.clone(), from, to, selected, lowering, is_part, nodes }
     });
     Ok(Variant { model: rewritten, sites: sites.collect(), skipped: plan.skipped })
 }
 
-/// One activation for the sites of a model, while it is decided site by site.
+/// What comes to a site.
+#[derive(Clone, Copy)]
+pub(super) struct Put<'a> {
+    to: &'a Activation,
+    as_kernel: bool,
+}
+
+impl<'a> Put<'a> {
+    /// Fails for an activation that can't be swapped in.
+    fn new(to: &'a Activation, lowering: Lowering) -> Result<Self> {
+        match to.kind.unswappable_because {
+            Some(why) => Err(Error::input(format!("{} can't be swapped in: {why}", to.kind.name))),
+            None => Ok(Self { to, as_kernel: lowering == Lowering::Kernel && lowering::has_kernel(to) }),
+        }
+    }
+
+    /// There are no kernels for some types.
+    pub fn lowering_at(self, site: &Site) -> Lowering {
+        match self.as_kernel && lowering::has_type(site.data_type) {
+            true => Lowering::Kernel,
+            false => Lowering::Exported,
+        }
+    }
+}
+
+/// The sites of a model with what comes to them, while it is decided site by site.
 pub(super) struct Plan<'m> {
     pub model: &'m Model,
     /// All nodes of the model, by index.
     nodes: Vec<&'m NodeProto>,
-    pub to: &'m Activation,
     pub exporter: Exporter,
-    pub as_kernel: bool,
     names: Names,
     pub functions: Functions,
     pub edit: Edit,
@@ -99,15 +129,13 @@ pub(super) struct Plan<'m> {
 }
 
 impl<'m> Plan<'m> {
-    pub fn new(model: &'m Model, to: &'m Activation, lowering: Lowering) -> Self {
+    pub fn new(model: &'m Model) -> Self {
         let mut nodes = vec![];
         for_each_node(model.graph(), &mut |node| nodes.push(node));
         Self {
             model,
             nodes,
-            to,
             exporter: exporter(model),
-            as_kernel: lowering == Lowering::Kernel && lowering::has_kernel(to),
             names: Names::of(model.graph()),
             functions: Functions::of(model),
             edit: Edit::default(),
@@ -117,12 +145,15 @@ impl<'m> Plan<'m> {
         }
     }
 
-    /// Puts the activation in at a site; `false` where it can't stand there, which it notes.
-    pub fn swap(&mut self, i: usize, site: &Site) -> Result<bool> {
-        let text = self.to.exported(self.model.opset(), self.exporter, site.data_type)?;
+    /// Puts an activation in at a site; `false` where it can't stand there, which it notes.
+    pub fn swap(&mut self, i: usize, site: &Site, put: Put) -> Result<bool> {
+        let text = put.to.exported(self.model.opset(), self.exporter, site.data_type)?;
         let formula = Expr::parse(text).map_err(Error::input)?;
         if formula.mentions("channels") && site.channels.is_none() {
-            self.skip(site, "needs a feature map of a known number of channels");
+            self.skip(
+                site,
+                &format!("{} needs a feature map of a known number of channels", put.to.kind.name),
+            );
             return Ok(false);
         }
         let last = self.nodes.get(site.node).copied();
@@ -133,7 +164,7 @@ impl<'m> Plan<'m> {
             output: new.output.clone().or_else(|| last.output.first().cloned()).unwrap_or_default(),
             node: last.name.clone(),
         };
-        new.nodes.activation = self.nodes_for(site, &spot, &formula)?;
+        new.nodes.activation = self.nodes_for(site, &spot, put, &formula)?;
         // Older files would have to list them among their inputs.
         if self.model.proto.ir_version.is_some_and(|v| v >= 4) {
             self.weights.extend(take_weights(&mut new.nodes.activation));
@@ -142,13 +173,13 @@ impl<'m> Plan<'m> {
             keep_notes(last, new);
         }
         self.edit.swap(i, site, new.nodes);
-        self.swapped.insert(i, self.lowering_at(site));
+        self.swapped.insert(i, put.lowering_at(site));
         Ok(true)
     }
 
-    fn skip(&mut self, site: &Site, why: &str) {
+    fn skip(&mut self, site: &Site, reason: &str) {
         let op = self.nodes.get(site.node).and_then(|n| n.op_type.clone()).unwrap_or_default();
-        let reason = format!("{} {why}", self.to.kind.name);
+        let reason = reason.to_owned();
         self.skipped.push(Skipped { node: site.name.clone(), op, refusal: None, reason });
     }
 
@@ -169,19 +200,22 @@ impl<'m> Plan<'m> {
         around
     }
 
-    /// There are no kernels for some types.
-    pub fn lowering_at(&self, site: &Site) -> Lowering {
-        match self.as_kernel && lowering::has_type(site.data_type) {
-            true => Lowering::Kernel,
-            false => Lowering::Exported,
-        }
+    /// Fails for an activation that none of its sites could take.
+    fn check_all_stand(&self, found: &Found, assignment: &Assignment) -> Result<()> {
+        let stands =
+            |to: &Activation| assignment.iter().any(|(i, other)| other == to && self.swapped.contains_key(i));
+        let Some((&i, _)) = assignment.iter().find(|(_, to)| !stands(to)) else { return Ok(()) };
+        let name = found.sites.get(i).map_or("", |site| &site.name);
+        let skipped = self.skipped.iter().rev().find(|skipped| skipped.node == name);
+        let reason = skipped.map_or("no site of this model", |skipped| &skipped.reason);
+        Err(Error::input(format!("{name}: {reason}")))
     }
 
     /// The nodes of the activation at a site.
-    fn nodes_for(&mut self, site: &Site, at: &Spot, formula: &Expr) -> Result<Vec<NodeProto>> {
-        if self.lowering_at(site) == Lowering::Kernel {
+    fn nodes_for(&mut self, site: &Site, at: &Spot, put: Put, formula: &Expr) -> Result<Vec<NodeProto>> {
+        if put.lowering_at(site) == Lowering::Kernel {
             let ends = [&site.name, &at.input, &at.output].map(String::as_str);
-            let call = lowering::kernel_node(&mut self.functions, self.to, formula, site.data_type, ends)?;
+            let call = lowering::kernel_node(&mut self.functions, put.to, formula, site.data_type, ends)?;
             return Ok(vec![NodeProto { name: at.node.clone(), ..call }]);
         }
         let spot = build::Site {
@@ -191,11 +225,10 @@ impl<'m> Plan<'m> {
             prefix: &site.name,
             data_type: site.data_type,
             opset: self.model.opset(),
-            parameter: &|name| self.to.parameter(name).or_else(|| size(site.channels, name)),
+            parameter: &|name| put.to.parameter(name).or_else(|| size(site.channels, name)),
         };
-        build::nodes(formula, &spot, &mut self.names).ok_or_else(|| {
-            Error::input(format!("{}: {} has a parameter without a value", site.name, self.to))
-        })
+        build::nodes(formula, &spot, &mut self.names)
+            .ok_or_else(|| Error::input(format!("{}: {} has a parameter without a value", site.name, put.to)))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Choosing among the sites: by what they are now and by name.
 
-use super::{Found, Site};
+use super::{Found, NotSite, Site};
 use crate::activation::{self, Activation, Kind};
 use crate::sites::UNKNOWN;
 use oplat_ground::error::{Error, Result};
+
+/// Names longer than this are compared with no others.
+const COMPARED: usize = 512;
 
 /// Which sites to swap; everything empty means all.
 #[derive(Clone, Debug, Default)]
@@ -76,12 +79,7 @@ impl Selection {
             return Err(Error::input(format!("the model has no activation site: {hint}")));
         }
         for pattern in self.sites.iter().chain(&self.skip) {
-            if !found.sites.iter().any(|s| fits(pattern, &s.name)) {
-                let first = &found.sites[0].name;
-                return Err(Error::input(format!(
-                    "no site is named `{pattern}` (they are named as in {first}): see `oplat inspect`"
-                )));
-            }
+            named(pattern, &found)?;
         }
         let mut now = vec![];
         for from in &self.from {
@@ -113,6 +111,61 @@ impl Selection {
         self.from.iter().any(|now| now.kinds.iter().any(|kind| std::ptr::eq(*kind, &UNKNOWN)))
             || self.sites.contains(&site.name)
     }
+}
+
+/// The indices of the sites whose name fits a pattern. Fails, with the names that are nearest to it, where there is none.
+pub(super) fn named(pattern: &str, found: &Found) -> Result<Vec<usize>> {
+    let fitting: Vec<usize> =
+        (0..found.sites.len()).filter(|&i| fits(pattern, &found.sites[i].name)).collect();
+    if !fitting.is_empty() {
+        return Ok(fitting);
+    }
+    let no_site = format!("no site is named `{pattern}`");
+    let seen = found.not_sites.iter().find(|n| fits(pattern, &n.name));
+    let hint = match (seen, nearest(pattern, found)) {
+        (Some(NotSite { name, refusal, reason, .. }), _) => {
+            format!("{name} is none: {}", refusal.with_reason(reason))
+        }
+        (None, near) if near.is_empty() => {
+            let first = found.sites.first().map_or("", |site| &site.name);
+            format!("they are named as in {first}: see `oplat inspect`")
+        }
+        (None, near) => format!("did you mean {}? See `oplat inspect`", near.join(" or ")),
+    };
+    Err(Error::input(format!("{no_site}; {hint}")))
+}
+
+/// Up to three names of sites that are nearly what a pattern says, the nearest first.
+fn nearest<'f>(pattern: &str, found: &'f Found) -> Vec<&'f str> {
+    let most = pattern.chars().filter(|c| !"*?".contains(*c)).count() / 3;
+    let near = |site: &'f Site| {
+        let name = site.name.as_str();
+        (name.len() <= COMPARED && pattern.len() <= COMPARED).then(|| (misses(pattern, name), name))
+    };
+    let mut near: Vec<_> =
+        found.sites.iter().filter_map(near).filter(|(misses, _)| *misses <= most).collect();
+    near.sort_by_key(|(misses, _)| *misses);
+    near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// How many characters of a pattern or a name must be changed, left out or put in for the name to fit.
+fn misses(pattern: &str, name: &str) -> usize {
+    let name: Vec<char> = name.chars().collect();
+    let mut before: Vec<usize> = (0..=name.len()).collect();
+    for p in pattern.chars() {
+        let mut row = vec![if p == '*' { before[0] } else { before[0] + 1 }];
+        for (i, &n) in name.iter().enumerate() {
+            let here = if p == '*' {
+                before[i + 1].min(row[i])
+            } else {
+                let change = usize::from(p != '?' && p != n);
+                (before[i] + change).min(before[i + 1] + 1).min(row[i] + 1)
+            };
+            row.push(here);
+        }
+        before = row;
+    }
+    before.last().copied().unwrap_or_default()
 }
 
 /// Whether a name fits a pattern of `*` and `?`.
@@ -160,6 +213,21 @@ mod tests {
         ];
         for (pattern, name, expected) in rows {
             assert_eq!(fits(pattern, name), expected, "{pattern} on {name}");
+            assert_eq!(misses(pattern, name) == 0, expected, "{pattern} on {name}");
+        }
+    }
+
+    #[test]
+    fn what_a_pattern_misses_counts_and_what_its_stars_take_does_not() {
+        let rows = [
+            ("/modle.24*", "/model.24/act/Mul", 2),
+            ("*act/Mull", "/model.24/act/Mul", 1),
+            ("/model.2?", "/model.2", 1),
+            ("", "abc", 3),
+            ("abc", "", 3),
+        ];
+        for (pattern, name, expected) in rows {
+            assert_eq!(misses(pattern, name), expected, "{pattern} on {name}");
         }
     }
 }
