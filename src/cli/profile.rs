@@ -10,7 +10,7 @@ use super::{interrupt, kept, note, output, progress, subjects};
 use crate::error::{Error, Result};
 use crate::experiment;
 use crate::files::Destination;
-use crate::measure::{self, Interrupt, Measurement, Progress, Rest};
+use crate::measure::{self, Interrupt, Measurement, Only, Progress, Rest};
 use crate::protocol::Load;
 use crate::record::Record;
 use crate::report::{self, Format, NamedRecord, json};
@@ -177,6 +177,7 @@ fn plan(checked: &Checked) -> Result<Measurement> {
         confidence: CONFIDENCE,
         margin: checked.margin,
         cold: checked.cold,
+        only: Only::Everything,
         rest: Rest::default(),
     })
 }

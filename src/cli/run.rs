@@ -17,7 +17,7 @@ use crate::bench;
 use crate::error::Result;
 use crate::escape;
 use crate::experiment::{self, Case, Config, Executor, Folder, Position, Swaps};
-use crate::measure::{self, Interrupt, Measurement, Progress};
+use crate::measure::{self, Interrupt, Measurement, Only, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
 use crate::swap::Selection;
@@ -158,6 +158,7 @@ impl Executor for OneTarget<'_> {
             confidence: CONFIDENCE,
             margin: config.margin,
             cold: false,
+            only: Only::Everything,
             rest: setup.rest,
         })
     }

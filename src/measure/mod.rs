@@ -23,12 +23,14 @@
 //!   - `warnings`: what makes the numbers less sure
 //! - `progress`: what a measurement tells while it goes on
 //! - `import`: the record of profiles that an app wrote, by the same assembling
+//! - `blocks`: many variants, a few at a time, each in one process, where nothing but latency is wanted of them
 //! - `tune`: for `--tune`, which knobs could matter for a model that has been measured
 //!
 //! `machine`, `session` and `tune` wait for workers. All else only computes, but for `files`, which writes.
 
 mod assemble;
 mod attribute;
+mod blocks;
 mod client;
 mod files;
 mod groups;
@@ -56,6 +58,7 @@ use crate::protocol::{EngineChoice, Input, Load, Reply, Request};
 use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
 pub use attribute::folded;
+pub use blocks::{Answer, Blocks, Place, blocks};
 pub use client::{ClientError, WorkerClient};
 pub use files::reach;
 pub use import::{Import, import};
@@ -97,8 +100,22 @@ pub struct Measurement {
     pub margin: Margin,
     /// Whether first runs are what is measured: a fork is nothing but a cold start of every variant.
     pub cold: bool,
+    /// Whether nothing but unprofiled runs is wanted, or outputs alone; see [`blocks()`].
+    pub only: Only,
     /// What the target is given between forks.
     pub rest: Rest,
+}
+
+/// What of a measurement is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Only {
+    /// All that a record holds.
+    #[default]
+    Everything,
+    /// Unprofiled runs, as many as are worth the start of a process.
+    Latency,
+    /// What the variants put out, against the original; nothing is timed.
+    Outputs,
 }
 
 /// Processes of each variant, unless a user says how many, or the time is too short. Processes of one program differ,

@@ -123,6 +123,16 @@ pub fn schedule(
     Schedule { done, forks, rounds }
 }
 
+/// Plans the rounds of a fork that is the only one of its variants, where more processes can be had instead of more rounds: so many
+/// that a second of runs and one of starting a process narrow an interval alike. They are even, since a round and the one after it
+/// cancel a drift.
+pub fn single_fork(costs: Costs, runs: u32) -> Schedule {
+    const MOST: f64 = 20.0;
+    let turn = costs.turn.as_secs_f64().max(1e-9);
+    let rounds = (RUN_SCATTER / f64::from(runs.max(1)) * costs.fork.as_secs_f64() / turn).sqrt();
+    Schedule { done: 0, forks: 1, rounds: 2 * (0.5 * rounds.min(MOST)).round().max(1.0) as usize }
+}
+
 /// Half the width of the interval to expect, in standard deviations between forks, when `forks` of `rounds` rounds have
 /// joined those that are `done`. These are taken to have one round each: where they have many, time is not short.
 ///
@@ -136,6 +146,11 @@ fn half_width(done: usize, forks: usize, rounds: usize, runs: u32) -> f64 {
 }
 
 impl Schedule {
+    /// Nothing is left to do.
+    pub fn last() -> Self {
+        Self { done: 0, forks: 1, rounds: 0 }
+    }
+
     /// About how long the rest takes, when so many rounds of this fork are done (its load is).
     pub fn left(&self, costs: Costs, rounds: usize) -> Duration {
         let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -295,6 +310,15 @@ mod tests {
         assert_eq!(forks(costs(0.1, 0.1, 0.1, 0.1), Duration::ZERO, 0, 1), 1);
         assert_eq!(forks(costs(60.0, 30.0, 15.0, 60.0), FORTY, 0, 1), 1);
         assert_eq!(forks(costs(60.0, 30.0, 15.0, 0.0), FORTY, 3, 8), 1);
+    }
+
+    #[test]
+    fn a_single_fork_has_more_rounds_where_processes_take_long_to_start() {
+        let rounds = |fork, turn, runs| single_fork(costs(fork, turn, 0.0, 0.0), runs).rounds;
+        assert_eq!(rounds(0.6, 0.16, 3), 2);
+        assert_eq!(rounds(6.0, 0.16, 3), 8);
+        assert_eq!(rounds(600.0, 0.16, 1), 20);
+        assert_eq!(rounds(0.0, 1.0, 1), 2);
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Budget {
         plan::schedule(self.costs, runs_per_turn, self.time, spent, fork, self.forks)
     }
 
+    /// Plans a fork that is the only one of its variants.
+    pub fn single_fork(&self, runs_per_turn: u32) -> Schedule {
+        plan::single_fork(self.costs, runs_per_turn)
+    }
+
     /// About how long the rest takes, when so many rounds of this fork are done.
     pub fn left(&self, schedule: Schedule, rounds: usize) -> Duration {
         schedule.left(self.costs, rounds)

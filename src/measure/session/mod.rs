@@ -19,7 +19,7 @@ use super::files::Files;
 use super::machine::MachineClient;
 use super::plan::Schedule;
 use super::raw::Raw;
-use super::{Clock, Interrupt, Measurement, Progress};
+use super::{Clock, Interrupt, Measurement, Only, Progress};
 use crate::device::Target;
 use crate::error::{Error, Result};
 use crate::units;
@@ -140,8 +140,16 @@ impl<'t> Session<'_, 't> {
         if self.measurement.cold {
             return self.first_runs(fork, began, &mut clients);
         }
+        if self.measurement.only == Only::Outputs {
+            return self.outputs_alone(&mut clients);
+        }
         self.warm_up(&mut clients)?;
         self.estimate(fork, self.clock.elapsed() - began);
+        if self.measurement.only == Only::Latency {
+            let schedule = self.budget.single_fork(self.raw.runs_per_turn);
+            self.rounds(fork, schedule, &mut clients)?;
+            return Ok(schedule);
+        }
         let schedule = self.plan(fork);
         self.rounds(fork, schedule, &mut clients)?;
         // At once, while the machine is as hot and as fast as under load.

@@ -7,6 +7,7 @@ use super::{Session, Stop};
 use crate::limits;
 use crate::measure::Planned;
 use crate::measure::client::{ClientError, WorkerClient};
+use crate::measure::plan::Schedule;
 use crate::record::{OutputChange, Role};
 use crate::stats::Samples;
 
@@ -35,6 +36,13 @@ impl Session<'_, '_> {
         self.survey.originals.fill(None);
         self.survey.done = outcome.is_ok();
         outcome
+    }
+
+    /// A fork in which nothing is timed.
+    pub(super) fn outputs_alone(&mut self, clients: &mut Vec<WorkerClient>) -> Result<Schedule, Stop> {
+        self.raw.order.push(vec![]);
+        self.each(clients, None, |session, client| session.outputs(client))?;
+        Ok(Schedule::last())
     }
 
     fn memory(&mut self, client: &mut WorkerClient) -> Result<(), ClientError> {

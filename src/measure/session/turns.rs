@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::so_far::so_far;
 use super::{Session, Stop, share};
+use crate::measure::Only;
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::measure::plan::{self, Schedule, Turns};
 use crate::record::ProfiledRound;
@@ -22,7 +23,10 @@ impl Session<'_, '_> {
         let mut one_run = vec![];
         for round in 0..schedule.rounds {
             self.progress.phase(&format!("round {} of {}", round + 1, schedule.rounds));
-            let turns = schedule.turns(fork, round);
+            let turns = match self.measurement.only {
+                Only::Latency => Turns::Plain,
+                _ => schedule.turns(fork, round),
+            };
             let began = self.clock.elapsed();
             self.round(turns, fork, round, clients)?;
             let now = self.clock.elapsed();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::device::{End, Lost, Target, Worker};
 use crate::error::{Error, Result};
-use crate::measure::{Clock, Interrupt, Measurement, Planned, Rest, Subject};
+use crate::measure::{Clock, Interrupt, Measurement, Only, Planned, Rest, Subject};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::protocol::{
@@ -405,6 +405,7 @@ pub fn measurement() -> Measurement {
         confidence: 0.99,
         margin: record::Margin::default(),
         cold: false,
+        only: Only::Everything,
         rest: Rest::default(),
     }
 }

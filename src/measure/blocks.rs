@@ -1,0 +1,89 @@
+//! Many variants, a few at a time, each in one process: for who fits a model to their latencies, and needs no interval of any
+//! single one.
+
+use std::time::{Duration, Instant};
+
+use super::raw::Raw;
+use super::{
+    Clock, Interrupt, MachineClient, Measurement, Planned, Progress, check_engines, measure_group,
+    open_target,
+};
+use crate::device::Target;
+use crate::error::{Error, Result};
+use crate::record::{Engine, Environment, OutputChange};
+use crate::stats::Samples;
+
+/// Whoever has variants to measure, and fits something to their latencies.
+pub trait Blocks {
+    /// The variants of the next block, which are alive and measured together; `None` to end. `elapsed` is the time since the first
+    /// began.
+    fn next(&mut self, elapsed: Duration) -> Result<Option<Vec<Planned>>>;
+
+    /// What came of the block, by variant.
+    fn took(&mut self, answers: Vec<Answer>) -> Result<()>;
+}
+
+/// What came of a variant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// Median of its unprofiled runs; `None` if they were not wanted, or if it failed.
+    pub p50_ns: Option<f64>,
+    /// What it puts out against the block's first variant, where that was asked for.
+    pub change: Option<OutputChange>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// Where it was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub environment: Environment,
+    pub engine: Engine,
+}
+
+/// Measures block after block, as `measurement` says but for its variants, with new processes for each. What an interrupt cut off is
+/// not told, and ends it. Fails if the target is lost, or if nothing of a block could be measured.
+pub fn blocks(
+    measurement: &Measurement,
+    engine: &super::PlannedEngine,
+    blocks: &mut dyn Blocks,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Place> {
+    let clock = Instant::now();
+    open_target(std::iter::once(engine), target, interrupt)?;
+    let threads = measurement.load.threads;
+    let mut machine = MachineClient::start(measurement.cpus.as_deref(), threads, target, interrupt)?;
+    check_engines(std::iter::once(engine), target, progress, interrupt)?;
+    let mut found = Engine::default();
+    while let Some(variants) = blocks.next(clock.elapsed())? {
+        let block = Measurement { variants: variants.into(), forks: 1, ..measurement.clone() };
+        let raw = Raw::new(block.variants.len());
+        let raw = measure_group(&block, raw, &mut machine, progress, interrupt, &clock)?;
+        if let Some(why) = &raw.lost {
+            return Err(Error::lost(why.clone()));
+        }
+        if raw.interrupted || interrupt.is_raised() {
+            break;
+        }
+        if let Some(loaded) = raw.variants.iter().find_map(|variant| variant.loaded.as_ref()) {
+            found = loaded.engine.clone();
+        }
+        blocks.took(answers(raw))?;
+    }
+    Ok(Place { environment: machine.finish(&found.isa), engine: found })
+}
+
+fn answers(raw: Raw) -> Vec<Answer> {
+    let answer = |variant: super::raw::RawVariant| {
+        let rounds = variant.forks.iter().flat_map(|fork| &fork.fork.rounds).flatten();
+        let failed = variant.error.is_some();
+        Answer {
+            p50_ns: Samples::from_ns(rounds).map(|runs| runs.median()).filter(|_| !failed),
+            change: variant.change,
+            error: variant.error.map(|failed| failed.message),
+        }
+    };
+    raw.variants.into_iter().map(answer).collect()
+}
