@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub act: Vec<String>,
     /// Different activations at different sites, one variant each; may be repeated. What all selected sites become stands
-    /// in front, then rules for sites by name: `silu, /model.2*=relu, /model.24*=keep`, of which a later one wins. Rules
+    /// in front, then rules for sites by name: `silu, /model.2*=relu, /model.3*=keep`, of which a later one wins. Rules
     /// are for any site, whatever --from, --site and --skip say. `NAME: …` gives a name to tables; `@FILE.yaml` takes all
     /// mixes of an experiment, `@FILE.yaml#NAME` one
     #[arg(long, value_name = "[NAME: ]RULES")]

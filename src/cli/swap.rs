@@ -16,6 +16,7 @@ use crate::units;
 
 /// What the user typed.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("activations").args(["act", "mix"]).required(true))]
 #[command(mut_arg("from", |arg| arg.help("Only sites that are now one of these")))]
 #[command(mut_arg("site", |arg| arg.help("Only sites with such a name (`*`, `?`); may be repeated")))]
 #[command(mut_arg("skip", |arg| arg.help("No sites with such a name; may be repeated")))]
@@ -24,10 +25,10 @@ pub struct Args {
     #[arg(value_name = "MODEL")]
     model: String,
     /// The activation to put in: mish, leaky_relu:0.1, …
-    #[arg(long, value_name = "NAME", required_unless_present = "mix", conflicts_with = "mix")]
+    #[arg(long, value_name = "NAME")]
     act: Option<String>,
     /// Different activations at different sites: what all selected sites become, then rules for sites by name, of which a
-    /// later one wins (`silu, /model.2*=relu, /model.24*=keep`); rules are for any site, whatever the other flags
+    /// later one wins (`silu, /model.2*=relu, /model.3*=keep`); rules are for any site, whatever the other flags
     /// say. `@FILE.yaml#NAME` takes a mix of an experiment
     #[arg(long, value_name = "[NAME: ]RULES")]
     mix: Option<String>,

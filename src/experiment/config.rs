@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::measure::PlannedEngine;
 use crate::record::{Denormals, Margin};
-use crate::swap::{Lowering, Mix};
+use crate::swap::{Lowering, Mix, mix};
 use crate::yaml;
 
 /// An experiment, as its file describes it. Each model is measured once for every number of threads, with all
@@ -250,6 +250,7 @@ fn mixes<'de, D: Deserializer<'de>>(by_name: D) -> Result<Vec<Mix>, D::Error> {
             let mut mixes: Vec<Mix> = vec![];
             while let Some(name) = map.next_key::<String>()? {
                 mixes.push(map.next_value_seed(Named(&name))?);
+                mix::check_names(&mixes).map_err(|e| de::Error::custom(e.message))?;
             }
             Ok(mixes)
         }
@@ -310,6 +311,18 @@ mod tests {
     }
 
     #[test]
+    fn mixes_stand_beside_activations_in_the_order_of_the_file() {
+        let text = "about: x\nactivations: [relu]\nmixes:\n  z: silu, /a=relu\n  a: '\"/b, c\"=keep, d=mish'\nmodels:\n\
+                    - model: m\n- { model: n, mixes: { own: gelu } }\n";
+        let config = Config::parse(text, "e.yaml").unwrap();
+        let of = |case: &Case| case.mixes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let cases = config.cases().unwrap();
+        assert_eq!(of(&cases[0]), ["relu", "z: silu, /a=relu", "a: \"/b, c\"=keep, d=mish"]);
+        assert_eq!(of(&cases[1]), ["relu", "own: gelu"]);
+        assert_eq!(config.all_mixes().len(), 3);
+    }
+
+    #[test]
     fn what_is_wrong_names_its_line_and_what_would_be_right() {
         for (text, told) in [
             (
@@ -325,6 +338,20 @@ mod tests {
             ("about: x\nactivations: [mihs]\nmodels: []\n", "did you mean mish?"),
             ("about: x\ntime: 40y\nmodels: []\n", "line 2, column 7: time: give a number and a unit"),
             ("about: x\ntime: 40\nmodels: []\n", "time: give a number and a unit"),
+            (
+                "about: x\nmixes:\n  fast: relu, /a=silu\n  slow: relu, /a=sliu\nmodels: []\n",
+                "line 4, column 9: mixes.slow: /a: unknown activation `sliu`",
+            ),
+            (
+                "about: x\nmixes:\n  relu: silu\nmodels: []\n",
+                "line 3, column 9: mixes.relu: a mix can't be called relu",
+            ),
+            (
+                "about: x\nmixes: [relu]\nmodels: []\n",
+                "line 2, column 8: mixes: invalid type: sequence, expected names of mixes",
+            ),
+            ("about: x\nmixes:\n  fast: [relu]\nmodels: []\n", "expected what the mix puts where"),
+            ("about: x\nmodels:\n- model: a\n  mixes: { a: relu, a: silu }\n", "two mixes are called a"),
             ("about: x\nmodels:\n- model: a\n  inputs: { images: [1, -3] }\n", "line 4"),
         ] {
             let error = names(text).unwrap_err();

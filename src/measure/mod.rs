@@ -157,7 +157,7 @@ pub struct Planned {
     pub role: Role,
     /// The engine that runs it.
     pub engine: PlannedEngine,
-    /// The activation asked for; `identity` for the control, empty for the original.
+    /// The activation or mix asked for; `identity` for the control, empty for the original.
     pub rule: String,
     pub lowering: Lowering,
     /// The engine's knobs that are set for it, by full name.

@@ -1,6 +1,8 @@
 //! What several parts of a report need to know about a record.
 
+use crate::compare::distinct;
 use crate::record::{Engine, Lowering, Model, Record, Role, Variant};
+use crate::swap::Mix;
 use crate::units;
 
 /// How often each thing occurs, the most frequent first, else in order of appearance.
@@ -89,13 +91,38 @@ fn plain_phrase(record: &Record, variant: &Variant) -> String {
 fn in_any_engine(record: &Record, variant: &Variant) -> String {
     let model = variant.model.as_ref().map_or(String::new(), |model| format!("{model} with "));
     match (variant.role, variant.lowering) {
-        (Role::Swap, Lowering::Exported) => format!("{model}{} as exported", variant.rule),
+        (Role::Swap, Lowering::Exported) => format!("{model}{} as exported", swapped_in(&variant.rule)),
         (Role::Swap, Lowering::Kernel) => {
-            format!("{model}{} as one kernel{}", variant.rule, of_how_many(variant))
+            let kernel = if is_mixed(variant) { "with kernels" } else { "as one kernel" };
+            format!("{model}{} {kernel}{}", swapped_in(&variant.rule), of_how_many(variant))
         }
         (Role::Control, _) if variant.model.is_none() => "the control".into(),
         _ => label(record, variant),
     }
+}
+
+/// What is swapped in, in running text: an activation, or a mix by its name or in short.
+fn swapped_in(rule: &str) -> String {
+    match Mix::parse(rule) {
+        Ok(mix) if mix.rules.is_empty() || mix.name.is_some() => mix.short(),
+        Ok(mix) => format!("`{}`", mix.short()),
+        Err(_) => rule.to_owned(),
+    }
+}
+
+/// Whether its sites differ in what was swapped in.
+fn is_mixed(variant: &Variant) -> bool {
+    Mix::parse(&variant.rule).is_ok_and(|mix| !mix.rules.is_empty())
+}
+
+/// What the mixes are that tables call by a name, or in short: `fast: relu, /model.2*=silu`.
+pub fn mixes(record: &Record) -> Vec<String> {
+    let swaps = record.variants.iter().filter(|v| v.role == Role::Swap);
+    let mixes = swaps.filter_map(|v| Mix::parse(&v.rule).ok()).filter(Mix::is_shortened);
+    distinct(mixes.map(|mix| match mix.name {
+        Some(_) => mix.to_string(),
+        None => format!("{}: {mix}", mix.short()),
+    }))
 }
 
 /// At how many of the swapped sites a kernel runs, where it isn't all of them: ` (at 55 of 57 sites)`.
@@ -103,10 +130,11 @@ fn of_how_many(variant: &Variant) -> String {
     let swapped = variant.sites.iter().filter_map(|site| site.lowering);
     let (all, kernels) = (swapped.clone().count(), swapped.filter(|l| *l == Lowering::Kernel).count());
     if kernels == all {
-        String::new()
-    } else {
-        format!(" (at {kernels} of {all} sites; the others are of types without kernels)")
+        return String::new();
     }
+    // An activation without a kernel is measured as exported alone, unless it is one of a mix.
+    let others = if is_mixed(variant) { "are as exported" } else { "are of types without kernels" };
+    format!(" (at {kernels} of {all} sites; the others {others})")
 }
 
 /// The variants that breakdowns show: not the control, which is only there to be compared against.

@@ -11,7 +11,8 @@ use crate::swap::Refusal;
 use crate::units;
 
 pub fn section(record: &Record) -> Section {
-    Section::plain().line(setting(record)).lines(sites_lines(record)).warnings(warnings(record))
+    let section = Section::plain().line(setting(record)).lines(sites_lines(record));
+    section.lines(facts::mixes(record)).warnings(warnings(record))
 }
 
 fn setting(record: &Record) -> String {
@@ -167,7 +168,7 @@ pub fn at_a_glance(record: &Record) -> Section {
         shown.push(format!("{more} more warnings: oplat report shows them"));
     }
     let section = Section::plain().line(setting(record)).lines(sites_lines(record));
-    section.warnings(shown).warnings(not_retrained(record))
+    section.lines(facts::mixes(record)).warnings(shown).warnings(not_retrained(record))
 }
 
 fn warnings(record: &Record) -> Vec<String> {

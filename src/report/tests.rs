@@ -182,6 +182,33 @@ fn a_mixture_says_at_how_many_sites_a_kernel_runs() {
 }
 
 #[test]
+fn a_mix_is_called_by_its_name_and_said_in_full_once() {
+    let mut record = record();
+    let swap = &mut record.variants[1];
+    swap.lowering = Lowering::Kernel;
+    for (at, site) in swap.sites.iter_mut().enumerate() {
+        site.lowering = Some(if at == 0 { Lowering::Exported } else { Lowering::Kernel });
+    }
+    for (rule, phrase, legend) in [
+        ("fast: mish, /a*=relu", "fast with kernels (at 2 of 3 sites; the others are as exported) is", true),
+        ("mish, /a*=relu", "`mish /a*=relu` with kernels (at 2 of 3 sites", false),
+        (
+            "all: mish",
+            "all as one kernel (at 2 of 3 sites; the others are of types without kernels) is",
+            false,
+        ),
+    ] {
+        record.variants[1].rule = rule.to_owned();
+        let told = Text.section(&super::verdict::section(&record)).replace("\n  ", " ");
+        assert!(told.contains(phrase), "{phrase}: {told}");
+        for screen in [super::header::section(&record), super::header::at_a_glance(&record)] {
+            let lines = Text.section(&screen);
+            assert_eq!(lines.lines().filter(|line| *line == rule).count(), usize::from(legend), "{lines}");
+        }
+    }
+}
+
+#[test]
 fn verdicts_are_plain_words() {
     let mut record = record();
     let mut told = vec![];

@@ -15,6 +15,7 @@ mod hostile_text;
 mod import;
 mod kept;
 mod limits;
+mod mixes;
 mod mutants;
 mod mutate;
 mod neon;

@@ -124,9 +124,9 @@ impl Mix {
         }
     }
 
-    /// What tables call it: its name, else the whole of it, cut in the middle.
+    /// What tables call it: its name, else all of its parts, cut in the middle.
     pub fn short(&self) -> String {
-        let text = self.name.clone().unwrap_or_else(|| self.to_string());
+        let text = self.name.clone().unwrap_or_else(|| self.parts().join(" "));
         let length = text.chars().count();
         if length <= SHORT {
             return text;
@@ -134,6 +134,16 @@ impl Mix {
         let (head, tail) = (SHORT / 2, SHORT - SHORT / 2 - 1);
         let end: String = text.chars().skip(length - tail).collect();
         text.chars().take(head).collect::<String>() + "…" + &end
+    }
+
+    /// Whether [`Mix::short`] leaves something to be said.
+    pub fn is_shortened(&self) -> bool {
+        !self.rules.is_empty() && (self.name.is_some() || self.parts().join(" ").chars().count() > SHORT)
+    }
+
+    fn parts(&self) -> Vec<String> {
+        let base = self.base.iter().map(ToString::to_string);
+        base.chain(self.rules.iter().map(ToString::to_string)).collect()
     }
 
     /// Whether it names a function that the registry doesn't have, by its whole name.
@@ -185,9 +195,7 @@ impl fmt::Display for Mix {
         if let Some(name) = &self.name {
             write!(f, "{name}: ")?;
         }
-        let parts =
-            self.base.iter().map(ToString::to_string).chain(self.rules.iter().map(ToString::to_string));
-        f.write_str(&parts.collect::<Vec<_>>().join(", "))
+        f.write_str(&self.parts().join(", "))
     }
 }
 

@@ -130,22 +130,21 @@ pub(super) fn named(pattern: &str, found: &Found) -> Result<Vec<usize>> {
             let first = found.sites.first().map_or("", |site| &site.name);
             format!("they are named as in {first}: see `oplat inspect`")
         }
-        (None, near) => format!("did you mean {}? See `oplat inspect`", near.join(" or ")),
+        (None, near) => format!("did you mean {}? See `oplat inspect`", near.join(", or ")),
     };
     Err(Error::input(format!("{no_site}; {hint}")))
 }
 
-/// Up to three names of sites that are nearly what a pattern says, the nearest first.
+/// Up to three names of sites that nearly fit a pattern, or of which a part does, the nearest first.
 fn nearest<'f>(pattern: &str, found: &'f Found) -> Vec<&'f str> {
     let most = pattern.chars().filter(|c| !"*?".contains(*c)).count() / 3;
-    let near = |site: &'f Site| {
-        let name = site.name.as_str();
-        (name.len() <= COMPARED && pattern.len() <= COMPARED).then(|| (misses(pattern, name), name))
-    };
-    let mut near: Vec<_> =
-        found.sites.iter().filter_map(near).filter(|(misses, _)| *misses <= most).collect();
-    near.sort_by_key(|(misses, _)| *misses);
-    near.into_iter().take(3).map(|(_, name)| name).collect()
+    let anywhere = format!("*{pattern}*");
+    let short = |name: &&str| name.len() <= COMPARED && pattern.len() <= COMPARED;
+    let names = found.sites.iter().map(|site| site.name.as_str()).filter(short);
+    let near = names.map(|name| (misses(&anywhere, name), misses(pattern, name), name));
+    let mut near: Vec<_> = near.filter(|&(part, _, _)| part <= most).collect();
+    near.sort_by_key(|&(part, whole, _)| (part, whole));
+    near.into_iter().take(3).map(|(_, _, name)| name).collect()
 }
 
 /// How many characters of a pattern or a name must be changed, left out or put in for the name to fit.

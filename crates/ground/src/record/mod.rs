@@ -243,7 +243,8 @@ pub struct Variant {
     #[serde(default = "tract")]
     pub engine: String,
     pub role: Role,
-    /// The activation asked for (`mish`, `leaky_relu:0.1`); `identity` for the control, empty for the original.
+    /// The activation asked for (`mish`, `leaky_relu:0.1`), or the mix (`fast: silu, /model.2*=relu`): `sites` says what
+    /// stands where; `identity` for the control, empty for the original.
     pub rule: String,
     pub lowering: Lowering,
     pub threads: usize,

@@ -124,9 +124,12 @@ fn the_selection_bounds_the_base_and_rules_go_beyond_it() {
 fn names_tell_mixes_apart() {
     let long = |last: &str| format!("/a{}=relu, /b=silu, {last}", "x".repeat(60));
     assert_eq!(mix("fast: silu, /a=relu").short(), "fast");
-    assert_eq!(mix("silu, /a=relu").short(), "silu, /a=relu");
+    assert_eq!(mix("silu, /a=relu").short(), "silu /a=relu");
     let cut = mix(&long("/c=gelu")).short();
-    assert_eq!((cut.chars().count(), cut.ends_with("/b=silu, /c=gelu")), (SHORT, true), "{cut}");
+    assert_eq!((cut.chars().count(), cut.ends_with("/b=silu /c=gelu")), (SHORT, true), "{cut}");
+    let shortened = ["fast: silu, /a=relu", &long("/c=gelu"), "fast: silu", "silu, /a=relu"]
+        .map(|text| mix(text).is_shortened());
+    assert_eq!(shortened, [true, true, false, false]);
     let check = |texts: &[&str]| check_names(&texts.iter().map(|t| mix(t)).collect::<Vec<_>>());
     assert!(check(&["a: silu", "b: silu", "silu", "silu"]).is_ok(), "the same twice is measured once");
     assert!(check(&["a: silu", "a: relu"]).unwrap_err().message.contains("two mixes are called a"));
