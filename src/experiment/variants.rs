@@ -350,7 +350,7 @@ mod tests {
         let lowerings = vec![Lowering::Exported, Lowering::Kernel];
         let planned = variants(&[("m", &model)], &Swaps { lowerings, ..swaps(&[&text]) }).unwrap();
         let kernel = planned.iter().find(|p| p.lowering == Lowering::Kernel).unwrap();
-        assert_eq!(kernel.name, format!("mish, {first}=relu, kernel"));
+        assert_eq!(kernel.name, format!("mish {first}=relu, kernel"));
         let lowerings: Vec<_> = kernel.variant.sites.iter().map(|site| site.lowering.unwrap()).collect();
         assert_eq!(lowerings[..2], [Lowering::Exported, Lowering::Kernel]);
         assert_eq!(kernel.variant.kernels(), lowerings.len() - 1);
