@@ -35,6 +35,7 @@ pub mod experiment;
 pub mod measure;
 pub mod plot;
 pub mod report;
+pub mod search;
 pub mod worker;
 pub mod yaml;
 pub mod zoo;

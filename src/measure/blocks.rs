@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::raw::Raw;
 use super::{
-    Clock, Interrupt, MachineClient, Measurement, Planned, Progress, check_engines, measure_group,
-    open_target,
+    Interrupt, MachineClient, Measurement, Planned, Progress, check_engines, measure_group, open_target,
 };
 use crate::device::Target;
 use crate::error::{Error, Result};

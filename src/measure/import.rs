@@ -46,6 +46,7 @@ pub fn import(import: Import, imported: Imported) -> (Record, String) {
         confidence,
         margin: Margin::default(),
         cold: false,
+        only: super::Only::Everything,
         rest: Rest::default(),
     };
     let environment = Environment { target: TARGET.to_owned(), ..Environment::default() };

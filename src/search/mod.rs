@@ -1,0 +1,3 @@
+pub mod design;
+pub mod fit;
+pub mod front;
