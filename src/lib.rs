@@ -36,6 +36,7 @@ pub mod measure;
 pub mod plot;
 pub mod report;
 pub mod search;
+
 pub mod worker;
 pub mod yaml;
 pub mod zoo;

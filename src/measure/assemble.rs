@@ -89,17 +89,17 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
     }
 }
 
+/// An input as a record has it.
+pub fn input(i: &crate::protocol::Input) -> Input {
+    Input { name: i.name.clone(), shape: i.shape.clone(), dtype: i.dtype.clone().unwrap_or_default() }
+}
+
 /// What is known of a model, completed by what its first variant that was loaded says of it: as a rule, the original.
 fn model(measurement: &Measurement, subject: usize, raw: &Raw) -> Model {
     let mut model = measurement.subjects[subject].model.clone();
     let of_it =
         measurement.variants.iter().zip(&raw.variants).filter(|(planned, _)| planned.subject == subject);
     if let Some(loaded) = of_it.filter_map(|(_, raw)| raw.loaded.as_ref()).next() {
-        let input = |i: &crate::protocol::Input| Input {
-            name: i.name.clone(),
-            shape: i.shape.clone(),
-            dtype: i.dtype.clone().unwrap_or_default(),
-        };
         model.inputs = loaded.inputs.iter().map(input).collect();
         model.macs = loaded.macs.or(model.macs);
     }

@@ -5,21 +5,30 @@ use std::time::{Duration, Instant};
 
 use super::raw::Raw;
 use super::{
-    Interrupt, MachineClient, Measurement, Planned, Progress, check_engines, measure_group, open_target,
+    Interrupt, MachineClient, Measurement, Part, Planned, Progress, check_engines, measure_group, open_target,
 };
 use crate::device::Target;
 use crate::error::{Error, Result};
-use crate::record::{Engine, Environment, OutputChange};
+use crate::record::{Engine, Environment, Input, OutputChange};
 use crate::stats::Samples;
 
 /// Whoever has variants to measure, and fits something to their latencies.
 pub trait Blocks {
     /// The variants of the next block, which are alive and measured together; `None` to end. `elapsed` is the time since the first
     /// began.
-    fn next(&mut self, elapsed: Duration) -> Result<Option<Vec<Planned>>>;
+    fn next(&mut self, elapsed: Duration) -> Result<Option<Step>>;
 
-    /// What came of the block, by variant.
-    fn took(&mut self, answers: Vec<Answer>) -> Result<()>;
+    /// What came of the block, by variant, and the time since the first began.
+    fn took(&mut self, answers: Vec<Answer>, elapsed: Duration) -> Result<()>;
+}
+
+/// A block, and what it is for whoever looks on (see [`Part`]).
+pub struct Step {
+    pub variants: Vec<Planned>,
+    pub name: String,
+    pub before: f64,
+    pub share: f64,
+    pub rest: Duration,
 }
 
 /// What came of a variant.
@@ -37,7 +46,10 @@ pub struct Answer {
 #[derive(Clone, Debug, Default)]
 pub struct Place {
     pub environment: Environment,
+    /// Without a name where nothing was measured.
     pub engine: Engine,
+    /// What the model was fed.
+    pub inputs: Option<Vec<Input>>,
 }
 
 /// Measures block after block, as `measurement` says but for its variants, with new processes for each. What an interrupt cut off is
@@ -56,10 +68,15 @@ pub fn blocks(
     let mut machine = MachineClient::start(measurement.cpus.as_deref(), threads, target, interrupt)?;
     check_engines(std::iter::once(engine), target, progress, interrupt)?;
     let mut found = Engine::default();
-    while let Some(variants) = blocks.next(clock.elapsed())? {
-        let block = Measurement { variants: variants.into(), forks: 1, ..measurement.clone() };
+    let mut inputs = None;
+    while let Some(step) = blocks.next(clock.elapsed())? {
+        let block = Measurement { variants: step.variants.into(), forks: 1, ..measurement.clone() };
         let raw = Raw::new(block.variants.len());
-        let raw = measure_group(&block, raw, &mut machine, progress, interrupt, &clock)?;
+        let mut part = Part::new(&mut *progress, step.name, step.before, step.share, step.rest);
+        let raw = match measure_group(&block, raw, &mut machine, &mut part, interrupt, &clock) {
+            Err(_) if interrupt.is_raised() => break,
+            raw => raw?,
+        };
         if let Some(why) = &raw.lost {
             return Err(Error::lost(why.clone()));
         }
@@ -68,10 +85,11 @@ pub fn blocks(
         }
         if let Some(loaded) = raw.variants.iter().find_map(|variant| variant.loaded.as_ref()) {
             found = loaded.engine.clone();
+            inputs = Some(loaded.inputs.iter().map(super::assemble::input).collect());
         }
-        blocks.took(answers(raw))?;
+        blocks.took(answers(raw), clock.elapsed())?;
     }
-    Ok(Place { environment: machine.finish(&found.isa), engine: found })
+    Ok(Place { environment: machine.finish(&found.isa), engine: found, inputs })
 }
 
 fn answers(raw: Raw) -> Vec<Answer> {

@@ -1,0 +1,414 @@
+//! A search from its first block to its last pair.
+
+use std::time::Duration;
+
+use super::costs::{self, Costs};
+use super::design::{self, Design};
+use super::document::{Against, AtOnce, Block, Measured, Point, Price, SCHEMA, Search, Settings};
+use super::front::{self, front};
+use super::plan::Plan;
+use super::prices;
+use crate::device::Target;
+use crate::environment;
+use crate::error::{Error, Result};
+use crate::measure::{
+    self, Answer, Blocks, FORKS, Interrupt, Measurement, Only, Part, Planned, Progress, Step, blocks,
+};
+use crate::record::Record;
+use crate::units;
+
+/// The share of the time that goes into blocks; the rest is for the front.
+pub const SHARE_OF_BLOCKS: f64 = 0.7;
+
+/// Blocks that are measured whatever they take.
+const LEAST_BLOCKS: usize = 4;
+
+/// Designs of the front that are measured again.
+const MEASURED: usize = 6;
+
+/// Variants whose outputs are compared at a time.
+const OUTPUTS_AT_ONCE: usize = 8;
+
+/// Searches, or goes on with a search of the same plan that was cut off. `keep` is given what is known after each block. What an
+/// interrupt leaves is told as far as it goes.
+///
+/// Fails if the target is emulated, if the engine refuses all designs, or if the time is too short to tell anything.
+pub fn run(
+    plan: &Plan,
+    earlier: Option<Search>,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+    keep: &mut dyn FnMut(&Search) -> Result<()>,
+) -> Result<Search> {
+    progress.phase("reaching the target");
+    let measurement = &plan.measurement;
+    let place = measure::look(target, measurement.cpus.as_deref(), interrupt)?;
+    if place.emulated {
+        return Err(Error::input(
+            "the target is emulated: its times say nothing of a device, and a search is about times",
+        ));
+    }
+    let mut search = begun(plan);
+    search.environment = place;
+    if let Some(earlier) = earlier {
+        earlier.is_of_plan(&search).map_err(|why| {
+            Error::input(format!(
+                "--resume: it is of {why}: search anew without --resume, or give another --save"
+            ))
+        })?;
+        if is_complete(&earlier) {
+            return Ok(earlier);
+        }
+        progress.note(&format!("{} are there already", units::count(earlier.blocks.len(), "block")));
+        search = Search { settings: Settings { interrupted: false, ..earlier.settings }, ..earlier };
+    }
+    let mut ask = Ask { plan, target, progress, interrupt, keep };
+    if search.settings.against == Against::Outputs && search.prices.is_empty() {
+        ask.outputs(&mut search)?;
+    }
+    if !interrupt.is_raised() {
+        ask.blocks(&mut search)?;
+    }
+    let found = costs::of(&search.levels, &search.blocks);
+    let Some(found) = found else {
+        search.settings.interrupted = interrupt.is_raised();
+        (ask.keep)(&search)?;
+        return match interrupt.is_raised() {
+            true => Err(Error::lost(
+                "interrupted before costs could be told: --resume goes on from what --save kept",
+            )),
+            false => Err(Error::input("the time is too short to tell any cost: give more --time")),
+        };
+    };
+    let designs = fitted(plan, &mut search, &found);
+    if !interrupt.is_raised() {
+        ask.front(&mut search, &found, &designs)?;
+    }
+    search.settings.interrupted = interrupt.is_raised();
+    (ask.keep)(&search)?;
+    Ok(search)
+}
+
+/// Fails if not all that was asked for was measured.
+pub fn complete(search: &Search, resumable: bool) -> Result<()> {
+    if !search.settings.interrupted {
+        return Ok(());
+    }
+    let hint =
+        if resumable { "; --resume goes on from there" } else { "; with --save it could be gone on with" };
+    Err(Error::lost(format!("interrupted: what was measured until then is reported{hint}")))
+}
+
+fn is_complete(search: &Search) -> bool {
+    !search.settings.interrupted && search.additivity.is_some()
+}
+
+/// A search of which nothing is measured.
+fn begun(plan: &Plan) -> Search {
+    let measurement = &plan.measurement;
+    Search {
+        schema: SCHEMA.into(),
+        oplat: environment::this_program(),
+        started_at: environment::rfc3339(std::time::SystemTime::now()),
+        command: measurement.command.clone(),
+        model: measurement.subjects[0].model.clone(),
+        engine: crate::record::Engine { id: plan.engine.label.clone(), ..Default::default() },
+        environment: Default::default(),
+        settings: Settings {
+            among: plan.among.iter().map(ToString::to_string).collect(),
+            lowering: plan.lowering,
+            threads: measurement.load.threads,
+            seed: measurement.load.seed,
+            confidence: measurement.confidence,
+            time_limit_ns: nanos(measurement.time),
+            blocks_ns: 0,
+            elapsed_ns: 0,
+            budget: plan.budget,
+            against: plan.against,
+            interrupted: false,
+        },
+        levels: plan.sites.told.clone(),
+        blocks: vec![],
+        prices: plan.prices.clone(),
+        sites: vec![],
+        additivity: None,
+        original_ns: None,
+        front: vec![],
+        warnings: vec![],
+    }
+}
+
+/// Fills in what the costs say, and gives the designs of the points of the front, which are not measured yet.
+fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Vec<Design> {
+    search.sites = costs::by_site(&search.levels, found, search.settings.confidence);
+    let mut additivity = costs::additivity(&search.levels, &search.blocks, &found.fit);
+    let base = found.fit.base_ns;
+    additivity.at_once = plan
+        .among
+        .iter()
+        .map(|activation| AtOnce {
+            activation: activation.to_string(),
+            predicted_ns: base + cost(found, &plan.sites.everywhere(activation)),
+            measured: None,
+        })
+        .collect();
+    search.additivity = Some(additivity);
+    search.original_ns = Some(base);
+    let prices = prices::table(&search.levels, &search.prices);
+    let front = front(&found.expected, &prices);
+    let mut chosen = front::chosen(&front, MEASURED);
+    if let Some(budget) = search.settings.budget {
+        let within = front.iter().position(|point| base + point.cost_ns <= budget.ns(base));
+        chosen.extend(within.filter(|&at| at > 0));
+        chosen.sort_unstable();
+        chosen.dedup();
+    }
+    let points: Vec<_> = chosen.into_iter().map(|at| &front[at]).collect();
+    search.front = points
+        .iter()
+        .enumerate()
+        .map(|(i, point)| {
+            let name = format!("front-{}", i + 1);
+            let mix = plan.sites.mix(&point.design, &name).map_or_else(|e| e.message, |mix| mix.to_string());
+            let changed = point.design.iter().filter(|&&level| level > 0).count();
+            Point {
+                name,
+                mix,
+                changed,
+                price: point.price,
+                predicted_ns: base + point.cost_ns,
+                measured: None,
+            }
+        })
+        .collect();
+    points.into_iter().map(|point| point.design.clone()).collect()
+}
+
+fn cost(found: &Costs, design: &Design) -> f64 {
+    design.iter().zip(&found.expected).map(|(&level, site)| site[level]).sum()
+}
+
+/// Who is asked, and whom what is known is told.
+struct Ask<'a> {
+    plan: &'a Plan,
+    target: &'a dyn Target,
+    progress: &'a mut dyn Progress,
+    interrupt: &'a Interrupt,
+    keep: &'a mut dyn FnMut(&Search) -> Result<()>,
+}
+
+impl Ask<'_> {
+    /// How far one change at a time moves the outputs.
+    fn outputs(&mut self, search: &mut Search) -> Result<()> {
+        let sites = &self.plan.sites.told;
+        let changes =
+            sites.iter().enumerate().flat_map(|(site, l)| (1..l.activations.len()).map(move |n| (site, n)));
+        let mut outputs = Outputs { plan: self.plan, left: changes.collect(), asked: vec![], prices: vec![] };
+        let measurement = Measurement { only: Only::Outputs, ..self.plan.measurement.clone() };
+        let engine = &self.plan.engine;
+        blocks(&measurement, engine, &mut outputs, self.target, self.progress, self.interrupt)?;
+        if outputs.left.is_empty() && outputs.asked.is_empty() {
+            search.prices = outputs.prices;
+        }
+        Ok(())
+    }
+
+    fn blocks(&mut self, search: &mut Search) -> Result<()> {
+        let measurement = Measurement { only: Only::Latency, ..self.plan.measurement.clone() };
+        let mut designs = Designs {
+            plan: self.plan,
+            before: Duration::from_nanos(search.settings.blocks_ns),
+            until: measurement.time.mul_f64(SHARE_OF_BLOCKS),
+            whole: measurement.time,
+            pending: None,
+            measured: 0,
+            elapsed: Duration::ZERO,
+            search,
+            keep: self.keep,
+        };
+        let engine = &self.plan.engine;
+        let place = blocks(&measurement, engine, &mut designs, self.target, self.progress, self.interrupt)?;
+        let search = designs.search;
+        if place.engine.name.is_empty() {
+            return Ok(());
+        }
+        search.engine = crate::record::Engine { id: self.plan.engine.label.clone(), ..place.engine };
+        search.environment = place.environment;
+        if let Some(inputs) = place.inputs {
+            search.model.inputs = inputs;
+        }
+        Ok(())
+    }
+
+    /// Measures the front, and each activation everywhere, in pairs with the original.
+    fn front(&mut self, search: &mut Search, found: &Costs, points: &[Design]) -> Result<()> {
+        let plan = self.plan;
+        let mut variants = vec![plan.original()];
+        for (point, design) in search.front.iter().zip(points) {
+            variants.push(plan.variant(design, &point.name, point.mix.clone())?);
+        }
+        let everywhere: Vec<Design> = plan.among.iter().map(|a| plan.sites.everywhere(a)).collect();
+        for (activation, design) in plan.among.iter().zip(&everywhere) {
+            let changes = design.iter().any(|&level| level > 0);
+            if changes && !points.contains(design) {
+                let name = activation.to_string();
+                variants.push(plan.variant(design, &name, name.clone())?);
+            }
+        }
+        let spent = Duration::from_nanos(search.settings.blocks_ns);
+        let time = plan.measurement.time;
+        let time = time.saturating_sub(spent).max(time.mul_f64(0.5 * (1.0 - SHARE_OF_BLOCKS)));
+        let measurement =
+            Measurement { variants: variants.into(), time, forks: FORKS, ..plan.measurement.clone() };
+        let mut part =
+            Part::new(self.progress, "the front", SHARE_OF_BLOCKS, 1.0 - SHARE_OF_BLOCKS, Duration::ZERO);
+        let record = measure::measure(&measurement, None, self.target, &mut part, self.interrupt)?;
+        search.settings.elapsed_ns =
+            search.settings.blocks_ns + record.settings.elapsed_ns.unwrap_or(nanos(time));
+        fill_in(search, found, &record, points, &everywhere);
+        Ok(())
+    }
+}
+
+/// Puts into the document what was measured of the front.
+fn fill_in(search: &mut Search, found: &Costs, record: &Record, points: &[Design], everywhere: &[Design]) {
+    let of = |name: &str| record.variants.iter().find(|variant| variant.name == name);
+    let measured = |name: &str| {
+        let variant = of(name)?;
+        let delta = variant.delta.as_ref()?;
+        let p50_ns = variant.latency?.p50_ns as f64;
+        Some(Measured { p50_ns, ratio: delta.ratio, interval: delta.interval })
+    };
+    let base = found.fit.base_ns;
+    let original = of("original").and_then(|v| v.latency).map_or(base, |latency| latency.p50_ns as f64);
+    // The machine may be faster or slower now than it was for the blocks.
+    let scaled = |predicted_ns: f64| predicted_ns * original / base;
+    search.original_ns = Some(original);
+    let mut names = vec![];
+    for point in &mut search.front {
+        point.measured = measured(&point.name);
+        point.predicted_ns = scaled(point.predicted_ns);
+        names.push(point.name.clone());
+    }
+    for (at_once, design) in search.additivity.iter_mut().flat_map(|a| &mut a.at_once).zip(everywhere) {
+        let same = points.iter().position(|point| point == design);
+        at_once.measured = measured(same.map_or(at_once.activation.as_str(), |at| names[at].as_str()));
+        at_once.predicted_ns = scaled(at_once.predicted_ns);
+    }
+    search.warnings = record.environment.warnings.clone();
+    for variant in record.variants.iter().filter(|variant| variant.error.is_some()) {
+        let why = variant.error.as_deref().unwrap_or_default();
+        search.warnings.push(format!("{} was not measured: {why}", variant.name));
+    }
+}
+
+/// Designs of blocks, until the time is up.
+struct Designs<'a> {
+    plan: &'a Plan,
+    /// What earlier blocks took, when all are to be done, and when all else is.
+    before: Duration,
+    until: Duration,
+    whole: Duration,
+    pending: Option<Block>,
+    measured: usize,
+    elapsed: Duration,
+    search: &'a mut Search,
+    keep: &'a mut dyn FnMut(&Search) -> Result<()>,
+}
+
+impl Blocks for Designs<'_> {
+    fn next(&mut self, elapsed: Duration) -> Result<Option<Step>> {
+        self.elapsed = elapsed;
+        let spent = self.before + elapsed;
+        let number = self.search.blocks.last().map_or(0, |block| block.number + 1);
+        // As long as another one takes, by those before.
+        let one = elapsed / u32::try_from(self.measured.max(1)).unwrap_or(u32::MAX);
+        if spent + one > self.until && number >= LEAST_BLOCKS {
+            return Ok(None);
+        }
+        let levels = costs::counts(&self.search.levels);
+        let designs = design::block(&levels, self.search.settings.seed, number);
+        let variants = designs
+            .iter()
+            .enumerate()
+            .map(|(i, design)| self.plan.variant(design, &format!("design {}", i + 1), String::new()));
+        let variants = variants.collect::<Result<Vec<Planned>>>()?;
+        self.pending = Some(Block { number, designs, ns: vec![] });
+        let share = |time: Duration| time.as_secs_f64() / self.whole.as_secs_f64().max(1e-9);
+        let one = if self.measured == 0 { self.until / 20 } else { one };
+        Ok(Some(Step {
+            variants,
+            name: format!("block {}", number + 1),
+            before: share(spent).min(SHARE_OF_BLOCKS),
+            share: share(one),
+            rest: self.whole.saturating_sub(spent + one),
+        }))
+    }
+
+    fn took(&mut self, answers: Vec<Answer>, elapsed: Duration) -> Result<()> {
+        let Some(mut block) = self.pending.take() else { return Ok(()) };
+        if let (true, Some(why)) =
+            (answers.iter().all(|a| a.error.is_some()), answers.iter().find_map(|a| a.error.clone()))
+        {
+            return Err(Error::input(format!("every design fails: {why}")));
+        }
+        block.ns = answers.into_iter().map(|answer| answer.p50_ns).collect();
+        self.search.blocks.push(block);
+        self.measured += 1;
+        self.search.settings.blocks_ns = nanos(self.before + elapsed);
+        self.search.settings.elapsed_ns = self.search.settings.blocks_ns;
+        self.search.settings.interrupted = true;
+        (self.keep)(self.search)
+    }
+}
+
+/// One change at a time, of which nothing but outputs is asked.
+struct Outputs<'a> {
+    plan: &'a Plan,
+    /// Sites and levels.
+    left: Vec<(usize, usize)>,
+    asked: Vec<(usize, usize)>,
+    prices: Vec<Price>,
+}
+
+impl Blocks for Outputs<'_> {
+    fn next(&mut self, _: Duration) -> Result<Option<Step>> {
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        let most = OUTPUTS_AT_ONCE.min(self.left.len());
+        self.asked = self.left.drain(..most).collect();
+        let mut variants = vec![self.plan.original()];
+        for &(site, level) in &self.asked {
+            let mut design = vec![0; self.plan.sites.told.len()];
+            design[site] = level;
+            let levels = &self.plan.sites.told[site];
+            let name = format!("{} at {}", levels.activations[level], levels.node);
+            variants.push(self.plan.variant(&design, &name, String::new())?);
+        }
+        let name = format!("outputs, {} left", units::count(self.left.len() + most, "change"));
+        let rest = self.plan.measurement.time;
+        Ok(Some(Step { variants, name, before: 0.0, share: 0.0, rest }))
+    }
+
+    fn took(&mut self, answers: Vec<Answer>, _: Duration) -> Result<()> {
+        for ((site, level), answer) in self.asked.drain(..).zip(answers.into_iter().skip(1)) {
+            let levels = &self.plan.sites.told[site];
+            let (node, activation) = (levels.node.clone(), levels.activations[level].clone());
+            let change = answer.change.map(|change| change.relative_l2).filter(|change| change.is_finite());
+            let Some(price) = change else {
+                let why = answer.error.unwrap_or_else(|| "its outputs can't be compared".into());
+                return Err(Error::input(format!(
+                    "{activation} at {node}: {why}; give --sensitivity a file instead of `outputs`"
+                )));
+            };
+            self.prices.push(Price { node, activation, price });
+        }
+        Ok(())
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
