@@ -106,13 +106,16 @@ impl Job<'_> {
     fn run(mut self) -> Result<Done> {
         let (record, lines) = if self.tune { self.tuned()? } else { (self.measured()?, vec![]) };
         // Not when all are done: the others may take long, or never end.
-        let json = json::document(&record)?;
-        let kept = kept::keep(&record.started_at, &record.model.name, json.as_bytes());
+        let json = json::record(&record);
+        let kept = json
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|json| kept::keep(&record.started_at, &record.model.name, json.as_bytes()));
         let kept = kept.unwrap_or_else(|error| {
             self.progress.note(&error.message);
             false
         });
-        let saved = self.file.map_or(Ok(()), |file| file.write(json.as_bytes()));
+        let saved = self.file.map_or(Ok(()), |file| file.write(json?.as_bytes()));
         let complete = saved.and_then(|()| measure::complete(&record, !self.tune));
         Ok(Done { record, lines, kept, complete })
     }

@@ -43,7 +43,7 @@ impl Folder {
     /// Writes a record whole, in the place of an older one.
     pub fn write(&self, case: &Case, record: &Record) -> Result<()> {
         let file = self.file(case);
-        let text = crate::report::json::document(record)?;
+        let text = crate::report::json::record(record)?;
         Destination::replacing(&file, &record::KIND, &[])?.write(text.as_bytes())
     }
 

@@ -203,7 +203,7 @@ pub fn render(record: &Record, format: Format, breakdowns: &Breakdowns) -> Resul
 /// header. Fails only if they can't be written as JSON.
 pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns) -> Result<String> {
     let json = || match records {
-        [one] => json::document(one.record),
+        [one] => json::record(one.record),
         _ => json::document(&records.iter().map(|named| named.record).collect::<Vec<_>>()),
     };
     let sections = || {
