@@ -20,6 +20,7 @@ use crate::experiment::{self, Case, Config, Executor, Folder, Position, Swaps};
 use crate::measure::{self, Interrupt, Measurement, Only, Progress};
 use crate::protocol::Load;
 use crate::record::Record;
+use crate::report::Format;
 use crate::swap::Selection;
 use crate::{files, limits, units};
 
@@ -172,12 +173,13 @@ impl Executor for OneTarget<'_> {
         self.shared.interrupt.is_raised()
     }
 
-    fn print(&mut self, text: &str) -> Result<()> {
+    fn print(&mut self, text: &dyn Fn(Format) -> Result<String>) -> Result<()> {
         let name = escape::line(&self.setup.name);
         let head = if self.shared.several { format!("\ntarget {name}") } else { String::new() };
         let (shared, mut printed) = (self.shared, Ok(()));
         self.progress.aside(&mut || {
-            printed = output::print(shared.terminal().out, &format!("{head}{text}"));
+            let whole = |format| Ok(format!("{head}{}", text(format)?));
+            printed = output::report(None, Format::Table, shared.terminal().out, whole);
         });
         printed
     }

@@ -21,8 +21,8 @@ pub trait Executor {
     /// Whether the user wants to stop.
     fn interrupted(&self) -> bool;
 
-    /// Results, for the standard output.
-    fn print(&mut self, text: &str) -> Result<()>;
+    /// Results, for the standard output, in the form of a table that it shows.
+    fn print(&mut self, text: &dyn Fn(Format) -> Result<String>) -> Result<()>;
 
     /// What else the user should know.
     fn note(&mut self, line: &str);
@@ -90,7 +90,7 @@ pub fn run(cases: &[Case], folder: &Folder, resume: bool, executor: &mut dyn Exe
         cases.iter().zip(&done).filter_map(|(case, record)| Some((case.name.as_str(), record.as_ref()?)));
     let table = summary::render(measured);
     if !table.is_empty() {
-        executor.print(&format!("\n{table}"))?;
+        executor.print(&|_| Ok(format!("\n{table}")))?;
     }
     failed.map_or(Ok(()), Err)
 }
@@ -141,10 +141,12 @@ fn one(
     let record = executor.measure(&planned, position)?;
     drop(planned);
     let kept = folder.write(case, &record);
-    executor.print(&format!("\n{}\n{}", escape::line(name), report::verdict(&record)))?;
+    let title = escape::line(name);
+    executor.print(&|format| Ok(format!("\n{title}\n{}", report::verdict(&record, format))))?;
     if let Err(error) = &kept {
         executor.note(&format!("{error}; {name} is printed instead"));
-        executor.print(&format!("\n{}", report::render(&record, Format::Table, &Breakdowns::default())?))?;
+        let all = Breakdowns::default();
+        executor.print(&|format| Ok(format!("\n{}", report::render(&record, format, &all)?)))?;
     }
     let complete = measure::complete(&record, true).map_err(|e| e.context(name));
     Ok((record, kept.and(complete)))

@@ -7,6 +7,7 @@ use super::*;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{Measurement, scripted};
 use crate::record::Record;
+use crate::report::Format;
 
 const CONFIG: &str = "about: a test\nthreads: [1, 2]\nmodels:\n- model: a\n- model: b\n";
 const NAMES: [&str; 4] = ["a-threads1", "a-threads2", "b-threads1", "b-threads2"];
@@ -65,8 +66,8 @@ impl Executor for Fake {
         self.interrupted
     }
 
-    fn print(&mut self, text: &str) -> Result<()> {
-        self.printed += text;
+    fn print(&mut self, text: &dyn Fn(Format) -> Result<String>) -> Result<()> {
+        self.printed += &text(Format::Table)?;
         Ok(())
     }
 

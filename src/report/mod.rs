@@ -229,9 +229,11 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
     draw(format, json, || record_csv::render(records, breakdowns), sections, other)
 }
 
-/// What was found, in a sentence a variant, for a terminal; of several engines with their times side by side.
-pub fn verdict(record: &Record) -> String {
-    Text.document(&[screen::found(record), networks::section(record)])
+/// What was found, in a sentence a variant; of several engines with their times side by side. With colours if that is the
+/// format, else without.
+pub fn verdict(record: &Record, format: Format) -> String {
+    let sections = [screen::found(record), networks::section(record)];
+    if format == Format::Terminal { Terminal.document(&sections) } else { Text.document(&sections) }
 }
 
 /// The comparison in this format; `top` limits the rows of each breakdown. Fails only if it can't be written as

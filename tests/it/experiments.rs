@@ -34,7 +34,8 @@ fn an_experiment_is_run_kept_and_gone_on_with() {
 
     std::fs::remove_file(folder.join("minidet_silu-threads1.json")).expect("there");
     let started = record(&first)["started_at"].clone();
-    let (code, table, said) = oplat(&["run", &config, "-o", &out, "--time", "500ms", "--resume"]);
+    let again = ["--color", "always", "run", &config, "-o", &out, "--time", "500ms", "--resume"];
+    let (code, table, said) = oplat(&again);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("fanout_silu-threads1: measured already"), "{said}");
     assert_eq!(record(&first)["started_at"], started);
@@ -43,6 +44,7 @@ fn an_experiment_is_run_kept_and_gone_on_with() {
         Some(4)
     );
     assert!(table.contains("fanout_silu-threads1") && table.contains("minidet_silu-threads1"), "{table}");
+    assert!(table.contains("\u{1b}["), "verdicts have colours, as in profile: {table}");
 }
 
 #[test]
