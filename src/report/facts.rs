@@ -150,19 +150,33 @@ pub fn profiled(record: &Record, variant: &Variant) -> bool {
 /// What the brackets after ratios hold, if any of the record's has an interval: ` [99% interval over forks]`. In older records
 /// each interval has that confidence by itself.
 pub fn interval_note(record: &Record) -> String {
-    let deltas = record.variants.iter().flat_map(|v| v.delta.iter().chain(&v.across));
-    let mut deltas = deltas.filter(|d| d.interval.is_some());
-    let settings = record.settings.confidence;
-    let together = deltas.clone().any(|delta| delta.confidence > settings);
-    let confidence = units::percent(settings);
-    let confidence = confidence.trim_end_matches(".0");
-    match deltas.next() {
+    match confidence(record) {
         None => String::new(),
-        Some(_) if together => {
-            format!(" [interval over forks, so wide that all verdicts hold together at {confidence}%]")
+        Some((percent, true)) => {
+            format!(" [interval over forks, so wide that all verdicts hold together at {percent}%]")
         }
-        Some(_) => format!(" [{confidence}% interval over forks]"),
+        Some((percent, false)) => format!(" [{percent}% interval over forks]"),
     }
+}
+
+/// The same for who has read no more than this.
+pub fn interval_in_short(record: &Record) -> String {
+    match confidence(record) {
+        None => String::new(),
+        Some((percent, together)) => {
+            let all = if together { "all together" } else { "each" };
+            format!(" [the true ratio is in between: {percent}% sure of {all}]")
+        }
+    }
+}
+
+/// The confidence of intervals in per cent, and whether it is that of all together; `None` if there are none.
+fn confidence(record: &Record) -> Option<(String, bool)> {
+    let deltas = record.variants.iter().flat_map(|v| v.delta.iter().chain(&v.across));
+    let deltas: Vec<_> = deltas.filter(|delta| delta.interval.is_some()).collect();
+    let settings = record.settings.confidence;
+    let percent = units::percent(settings).trim_end_matches(".0").to_owned();
+    (!deltas.is_empty()).then(|| (percent, deltas.iter().any(|delta| delta.confidence > settings)))
 }
 
 /// Whether times may be shown as the device's.

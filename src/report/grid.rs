@@ -44,6 +44,16 @@ impl Grid {
         self.rows.push(row);
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Leaves the first rows.
+    pub fn truncate(&mut self, rows: usize) {
+        self.rows.truncate(rows);
+    }
+
     /// The first column, and the others in which something is known.
     pub fn shown(&self) -> Shown<'_> {
         let known = |i: usize| self.rows.iter().any(|row| row.get(i).is_some_and(|cell| !is_blank(cell)));

@@ -20,6 +20,7 @@ mod comparison_csv;
 mod csv;
 mod earlier;
 pub(crate) mod facts;
+mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod grid;

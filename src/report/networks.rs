@@ -48,7 +48,7 @@ fn side_by_side(record: &Record, first: &Engine, others: &[Engine]) -> Section {
     let runs = if record.settings.cold { "first runs" } else { "unprofiled runs" };
     Section::plain().table(grid).line(format!(
         "median times of {runs}; ratios of paired runs, below 1 is faster{}",
-        facts::interval_note(record)
+        facts::interval_in_short(record)
     ))
 }
 

@@ -4,26 +4,74 @@
 use std::time::Duration;
 
 use super::facts;
+use super::fit;
 use super::section::{Section, Tone};
 use super::verdict::{self, Finding, finding};
 use super::{header, networks, types, variants};
-use crate::record::{Record, Variant};
+use crate::record::{Record, Variant, Verdict};
 use crate::units;
 
 /// Rows of where the time goes.
 const ROWS: usize = 5;
 
+/// Lines of a screen without the command above and the line below that says where there is more.
+pub const LINES: usize = 28;
+/// Of these, what was measured and what was found may take so many each where there is much else.
+const SHARE: usize = 8;
+
 pub fn sections(record: &Record) -> Vec<Section> {
-    vec![header::at_a_glance(record), found(record), figures(record), time(record)]
+    let found = fit::at_most(SHARE, "finding", in_short(record));
+    let (figures, mut time) = (figures(record), time(record));
+    let header = header::at_a_glance(record);
+    let left = LINES.saturating_sub(fit::lines(&[&found, &figures, &time]) + 1);
+    let header = fit::at_most(left.max(SHARE), "warning", header);
+    // A page has all; where it can't hold both, the variants are what was asked for.
+    if fit::lines(&[&header, &found, &figures, &time]) > LINES {
+        time = Section::plain();
+    }
+    let left = LINES.saturating_sub(fit::lines(&[&header, &found]) + 1);
+    let figures = fit::at_most(left, "variant", figures);
+    vec![header, found, figures, time]
+}
+
+/// What was found; of many variants how many are slower, faster and so on, then what to do, and then what has room.
+fn in_short(record: &Record) -> Section {
+    let compared = record.variants.iter().filter(|v| verdict::is_compared(v));
+    let verdicts: Vec<Verdict> = compared.filter_map(|v| v.delta.as_ref()).map(|d| d.verdict).collect();
+    if !facts::timed(record) || verdicts.len() < SHARE {
+        return found(record);
+    }
+    let count = |verdict| verdicts.iter().filter(|&&v| v == verdict).count();
+    let told = [
+        (Verdict::Slower, "slower"),
+        (Verdict::Faster, "faster"),
+        (Verdict::None, "no different"),
+        (Verdict::Inconclusive, "inconclusive"),
+    ];
+    let told = told.map(|(verdict, word)| (count(verdict), word)).into_iter().filter(|&(n, _)| n > 0);
+    let told: Vec<String> = told.map(|(n, word)| format!("{n} {word}")).collect();
+    let head = Section::plain().line(format!("Of {} variants: {}.", verdicts.len(), told.join(", ")));
+    let (all, advice) = findings(record);
+    let mut head = head.lines(advice);
+    let before = head.parts.len();
+    head.tones.extend(all.tones.into_iter().map(|(at, tone)| (before + at, tone)));
+    head.parts.extend(all.parts);
+    head
 }
 
 /// What was found, a line for each variant of which something is, and what to do about the others.
 pub fn found(record: &Record) -> Section {
+    let (section, advice) = findings(record);
+    section.lines(advice)
+}
+
+/// What was found, and what to do where that decides nothing.
+fn findings(record: &Record) -> (Section, Option<String>) {
     let failures = record.variants.iter().filter_map(|v| verdict::failure(record, v));
     let mut section =
         failures.fold(Section::plain(), |section, failure| section.toned(failure, Some(Tone::Bad)));
     if !facts::timed(record) {
-        return section.line(verdict::EMULATED);
+        return (section.line(verdict::EMULATED), None);
     }
     let (mut blind, mut open) = (vec![], vec![]);
     for variant in record.variants.iter().filter(|v| verdict::is_compared(v)) {
@@ -40,16 +88,14 @@ pub fn found(record: &Record) -> Section {
             }
         }
     }
-    if !blind.is_empty() {
-        let why = format!(
-            "Inconclusive, since the measurement was too short or too disturbed: {}. Give more --time, and an idle machine.",
-            blind.join(", ")
-        );
-        section = section.toned(why, Some(Tone::Open));
-    } else if let Some(worst) = open.into_iter().reduce(f64::max) {
-        section = section.line(remedy(record, worst));
+    if blind.is_empty() {
+        let advice = open.into_iter().reduce(f64::max).map(|worst| remedy(record, worst));
+        return (section, advice);
     }
-    section
+    let why =
+        format!("Inconclusive, since the measurement was too short or too disturbed: {}.", blind.join(", "));
+    let advice = "Give more --time, and an idle machine.".to_owned();
+    (section.toned(why, Some(Tone::Open)), Some(advice))
 }
 
 /// What nobody waits for.

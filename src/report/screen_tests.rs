@@ -1,12 +1,11 @@
 //! The first screen, kept as files beside this one.
 
 use super::fixture::{delta, record};
+use super::screen::LINES;
 use super::text::{PAGE, width};
 use super::{Breakdowns, Format, render};
-use crate::record::{Engine, Lowering, Record, Role, Variant, Verdict};
-
-/// Lines that a screen holds, with the command above and a line on where there is more below.
-const LINES: usize = 28;
+use crate::random::SplitMix64;
+use crate::record::{Engine, Lowering, Record, Role, Variant, Verdict, read};
 
 fn screen(record: &Record) -> String {
     let text = render(record, Format::Table, &Breakdowns { at_a_glance: true, ..Breakdowns::default() });
@@ -31,6 +30,16 @@ fn the_main_job_fits_a_screen() {
     let text = screen(&main_job());
     assert!(text.lines().count() <= LINES, "{text}");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_screen_that_the_readme_shows_is_that_of_its_measurement() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let read = |file: &str| std::fs::read_to_string(format!("{root}/{file}")).expect("read");
+    let measured = read::record(read("tests/fixtures/documents/yolov5s.json").as_bytes()).expect("a record");
+    let text = screen(&measured);
+    let (shown, _) = text.split_once("\n\nmean ms by type").expect("where the time goes");
+    assert!(read("README.md").contains(&format!("```\n{shown}\n```\n")), "{shown}");
 }
 
 #[test]
@@ -87,5 +96,85 @@ fn a_model_alone_shows_where_its_time_goes() {
 fn an_emulator_shows_no_times() {
     let mut record = main_job();
     record.environment.emulated = true;
+    insta::assert_snapshot!(screen(&record));
+}
+
+/// A record as bad as can be: everything that a screen may have to say, in names of any length.
+fn worst(seed: u64, variants: usize, engines: usize, failed: usize, names: &str) -> Record {
+    let mut record = main_job();
+    let mut random = SplitMix64::new(seed);
+    let long = |n: usize| names.repeat(n / names.chars().count().max(1) + 1);
+    record.model.name = long(120);
+    record.model.source = long(400);
+    record.model.inputs = vec![record.model.inputs[0].clone(); 40];
+    record.environment.warnings = (0..25).map(|n| format!("{n}: {}", long(700))).collect();
+    record.environment.target = long(90);
+    record.environment.affinity = (0..64).map(|cpu| 2 * cpu).collect();
+    let swap = record.variants[1].clone();
+    record.variants.truncate(1);
+    for number in 0..variants {
+        let mut variant = swap.clone();
+        variant.name = format!("{}{number}, exported", long(60));
+        variant.rule = format!("{}{number}", long(60));
+        let ratio = f64::exp(8.0 * random.unit(53) - 4.0);
+        let spread = f64::exp(random.unit(53).powi(3) * 6.0) - 1.0;
+        let verdicts = [Verdict::Slower, Verdict::Faster, Verdict::None, Verdict::Inconclusive];
+        let verdict = verdicts[(random.unit(53) * 4.0) as usize % 4];
+        variant.delta = delta(ratio, ratio / (1.0 + spread), ratio * (1.0 + spread), verdict);
+        if number < failed {
+            variant.error = Some(long(900));
+            if number % 2 == 0 {
+                (variant.latency, variant.delta) = (None, None);
+            }
+        }
+        record.variants.push(variant);
+    }
+    if engines > 1 {
+        let mut of = |id: &str| {
+            let mut all = record.variants.clone();
+            for variant in &mut all {
+                variant.name = format!("{}, {id}", variant.name);
+                variant.engine = id.into();
+                variant.across = delta(1234.5, 0.001, 9e9, Verdict::Slower).filter(|_| id == "ort");
+                if let Some(latency) = &mut variant.latency {
+                    latency.p50_ns = (random.unit(53) * 1e12) as u64;
+                }
+            }
+            all
+        };
+        let (tract, ort) = (of("tract"), of("ort"));
+        record.variants = tract.into_iter().chain(ort).collect();
+        let library = Engine { id: "ort".into(), name: long(50), version: long(50), ..Engine::default() };
+        record.engines = vec![Engine { id: "tract".into(), ..record.engine.clone() }, library];
+    }
+    record
+}
+
+#[test]
+fn a_screen_is_a_screen_however_bad_it_is() {
+    for seed in 0..8 {
+        for (variants, failed) in [(1, 0), (1, 1), (3, 1), (4, 4), (9, 3), (30, 0), (72, 40)] {
+            for names in ["long-name", "a word ", "活性化関数", "|\u{202e}<b>", "x"] {
+                let engines = 1 + seed as usize % 2;
+                let mut record = worst(seed, variants, engines, failed, names);
+                record.environment.emulated = seed % 3 == 0;
+                let text = screen(&record);
+                assert!(
+                    text.lines().count() <= LINES,
+                    "{} lines of {variants} variants:\n{text}",
+                    text.lines().count()
+                );
+                let rows = text.lines().filter(|line| line.contains("ms")).count();
+                assert!(rows > 0 || record.environment.emulated || failed >= variants, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_variants_are_counted_before_the_first_ones_are_told() {
+    let mut record = main_job();
+    let swap = record.variants[1].clone();
+    record.variants.extend((0..12).map(|n| Variant { name: format!("act{n}, exported"), ..swap.clone() }));
     insta::assert_snapshot!(screen(&record));
 }

@@ -109,6 +109,23 @@ pub fn shorten(text: &str, most: usize) -> String {
     head.into_iter().chain(['…']).chain(tail.into_iter().rev()).collect()
 }
 
+/// The first words of running text, that [`wrap`] makes so many lines of at most.
+pub fn cut(text: &str, lines: usize) -> String {
+    let fits = |text: &str| wrap(&format!("! {text}"), "  ").lines().count() <= lines;
+    let mut words: Vec<&str> = text.split(' ').collect();
+    if words.len() <= lines * PAGE && fits(text) {
+        return text.to_owned();
+    }
+    words.truncate(lines * PAGE);
+    loop {
+        words.pop();
+        let shorter = format!("{} …", words.join(" "));
+        if words.len() < 2 || fits(&shorter) {
+            return shorter;
+        }
+    }
+}
+
 /// Running text broken at spaces, at most [`PAGE`] columns wide; the lines after the first start with `indent`.
 /// A word that is too long for a line is cut in its middle.
 pub fn wrap(text: &str, indent: &str) -> String {

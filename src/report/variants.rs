@@ -69,7 +69,7 @@ pub fn latencies(record: &Record) -> Grid {
             known(variant.latency, |l| time.text(l.p90_ns)),
             against(variant),
             known(cost, |c| with_error(c, time)),
-            known(cost, |c| units::share(c.share)),
+            known(cost, share),
             known(peak_rss(variant), |bytes| size.text(bytes)),
         ]);
     }
@@ -103,6 +103,18 @@ pub fn with_error(cost: &ActivationCost, scale: Scale) -> String {
     }
 }
 
+/// The share of it in as many digits as its interval is worth.
+fn share(cost: &ActivationCost) -> String {
+    let of = |ns: i64| cost.share * ns as f64 / cost.ns as f64;
+    match cost.interval {
+        Some([low, high]) if cost.ns != 0 => {
+            let [share, ..] = units::percents([cost.share, of(low), of(high)]);
+            share + "%"
+        }
+        _ => units::share(cost.share),
+    }
+}
+
 fn peak_rss(variant: &Variant) -> Option<u64> {
     variant.memory.as_ref().and_then(|m| m.peak_rss_bytes)
 }
@@ -132,11 +144,18 @@ pub fn odd_values(record: &Record) -> Vec<String> {
     non_finite.into_iter().chain(subnormal).collect()
 }
 
+/// Variants that a warning names.
+const NAMED: usize = 3;
+
 /// The variants that have such numbers, and how many.
 fn counts(record: &Record, of: fn(&OutputChange) -> Option<u64>) -> Option<String> {
     let counts = record.variants.iter().filter_map(|v| Some((v, of(v.output_change.as_ref()?)?)));
     let counts = counts.filter(|&(_, n)| n > 0);
-    let counts: Vec<String> = counts.map(|(v, n)| format!("{} {}", v.name, units::integer(n))).collect();
+    let mut counts: Vec<String> = counts.map(|(v, n)| format!("{} {}", v.name, units::integer(n))).collect();
+    if counts.len() > NAMED {
+        let more = counts.split_off(NAMED).len();
+        counts.push(units::count(more, "more variant"));
+    }
     (!counts.is_empty()).then(|| counts.join(" | "))
 }
 
@@ -145,10 +164,10 @@ pub fn short_key(record: &Record) -> String {
     let runs = if record.settings.cold { "first runs" } else { "unprofiled runs" };
     let mut parts = vec![format!("times of {runs}")];
     if record.variants.iter().any(|v| v.delta.is_some()) {
-        parts.push(format!("ratios of paired runs, below 1 is faster{}", facts::interval_note(record)));
+        parts.push(format!("ratios of paired runs, below 1 is faster{}", facts::interval_in_short(record)));
     }
     if record.variants.iter().any(|v| v.activation_cost.is_some()) {
-        parts.push("activation: difference to the control, in which the sites are identity".into());
+        parts.push("activation: time above the control, the network without them".into());
     }
     parts.join("; ")
 }
