@@ -88,6 +88,14 @@ pub struct Source {
     pub engine: String,
     pub started_at: String,
     pub forks: usize,
+    pub threads: usize,
+    /// Where it was measured, and what that says of itself; empty where it isn't known.
+    pub target: String,
+    pub host: String,
+    pub cpu: String,
+    pub system: String,
+    /// The command line; of several records the first one's.
+    pub command: Vec<String>,
     /// What makes its figures less sure, each once.
     pub warnings: Vec<String>,
 }
@@ -106,6 +114,12 @@ impl Source {
             engine: engines(record),
             started_at: record.started_at.clone(),
             forks: record.settings.forks,
+            threads: record.settings.threads,
+            target: record.environment.target.clone(),
+            host: record.environment.host.clone(),
+            cpu: record.environment.cpu.clone().unwrap_or_default(),
+            system: record.environment.os.clone(),
+            command: record.command.clone(),
             warnings: distinct(record.environment.warnings.iter().cloned()),
         }
     }

@@ -3,11 +3,11 @@
 use super::grid::{Grid, known};
 use super::section::Section;
 use super::text::shorten;
-use super::verdict::{Claims, told, tone, word};
+use super::verdict::{Claims, is_blind, told, tone, word};
 use crate::compare::{
     Against, Breakdown, Comparison, JoinedBy, Matched, MatchedSide, Pair, Source, difference, distinct,
 };
-use crate::record::Role;
+use crate::record::{Delta, Role};
 use crate::units::{self, Scale, percent};
 
 /// The most newer records side by side in one table; more go into another below it.
@@ -63,27 +63,39 @@ pub fn overview(comparison: &Comparison) -> Vec<Section> {
 }
 
 /// What a newer record is, and what is not the same in the base.
-pub fn introduction(head: Section, against: &Against) -> Section {
-    let new = &against.new;
+fn introduction(head: Section, against: &Against) -> Section {
     let differs = against.differences.iter().map(|d| format!("differs: {}: {} -> {}", d.what, d.base, d.new));
-    head.line(about("new", new))
-        .warnings(warnings("new", new))
-        .lines(differs)
-        .warnings(alone("base", &against.only_base))
-        .lines(alone("new", &against.only_new))
+    let head = head.line(about("new", &against.new)).warnings(warnings("new", &against.new));
+    in_one_only(head.lines(differs), against)
+}
+
+/// Variants that nothing is compared with.
+pub fn in_one_only(section: Section, against: &Against) -> Section {
+    section.warnings(alone("base", &against.only_base)).lines(alone("new", &against.only_new))
 }
 
 /// What failed and what changed, in a sentence a variant.
 pub fn findings(comparison: &Comparison, against: &Against) -> Section {
     let section = Section::plain().warnings(against.no_latency.clone());
     let claims = Claims { margin: comparison.margin, drift: against.drift };
-    against.variants.iter().fold(section, |section, matched| {
+    let mut blind: Vec<(&str, &Delta)> = vec![];
+    let section = against.variants.iter().fold(section, |section, matched| {
         let section = section.warnings(failures(matched));
         match &matched.change {
+            Some(change) if is_blind(change) => {
+                blind.push((&matched.name, change));
+                section
+            }
             Some(change) => section.toned(told(&matched.name, "the base", change, claims), tone(change)),
             None => section,
         }
-    })
+    });
+    // What holds for all of them is said once.
+    let names = blind.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | ");
+    match blind.first() {
+        Some((_, change)) => section.toned(told(&names, "the base", change, claims), tone(change)),
+        None => section,
+    }
 }
 
 /// The tables of a newer record: latencies, memory and where a variant's time goes.
@@ -100,9 +112,10 @@ pub fn whole(comparison: &Comparison, against: &Against) -> Vec<Section> {
     }
 }
 
-/// Where the time of so many variants goes.
+/// Where the time of so many variants goes, of those about which something can be told.
 pub fn breakdowns(against: &Against, top: usize, most: usize) -> Vec<Section> {
-    let swapped = against.variants.iter().filter(|m| m.role != Role::Control && !against.emulated).take(most);
+    let told = |m: &&Matched| m.role != Role::Control && !m.change.as_ref().is_some_and(is_blind);
+    let swapped = against.variants.iter().filter(|m| told(m) && !against.emulated).take(most);
     let both = swapped.flat_map(|m| [breakdown(m, "op", &m.ops, top), breakdown(m, "site", &m.sites, top)]);
     both.flatten().collect()
 }

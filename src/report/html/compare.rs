@@ -4,10 +4,10 @@ use super::data::{Cell, Table, Unit};
 use super::markup::{Html, element, said};
 use super::page::{Page, beside, figure, paired};
 use super::ratios::estimate;
-use super::sections;
+use super::{repeat, sections};
 use crate::compare::{Against, Comparison, JoinedBy, Matched, Pair, difference};
 use crate::plot::{Estimate, Forest};
-use crate::report::comparison::{breakdowns, findings, introduction, overview, whole};
+use crate::report::comparison::{about, breakdowns, findings, in_one_only, overview, whole};
 use crate::report::section::Section;
 use crate::report::{comparison, text};
 use crate::units::{self, Scale};
@@ -17,8 +17,7 @@ const BROKEN_DOWN: usize = 8;
 
 pub fn page(compared: &Comparison, top: usize) -> String {
     let base = &compared.base;
-    let head =
-        Section::plain().line(comparison::about("base", base)).warnings(comparison::warnings("base", base));
+    let head = Section::plain().line(about("base", base)).warnings(comparison::warnings("base", base));
     let mut page = Page::new(
         format!("{}: what changed", text::shorten(&base.model, 80)),
         sections::section(&head, false),
@@ -33,13 +32,16 @@ pub fn page(compared: &Comparison, top: usize) -> String {
             false => heading.to_owned(),
         };
         let found = sections::section(&findings(compared, against), false);
-        let introduction = sections::section(&introduction(Section::plain(), against), false);
+        let new = &against.new;
+        let head = Section::plain().line(about("new", new)).warnings(comparison::warnings("new", new));
+        let introduction = sections::section(&in_one_only(head, against), false);
         page.section(
             &of("What changed"),
             [
                 element("div", &[("class", "verdicts")], [found]),
                 said("h3", "What was compared"),
                 introduction,
+                repeat::both(base, against),
             ],
         );
         page.section(

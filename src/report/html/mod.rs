@@ -23,7 +23,7 @@ mod sections;
 mod sites;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod time;
 
 pub use bench::page as bench;

@@ -2,6 +2,7 @@
 
 use super::markup::{Html, element, said};
 use super::sections;
+use crate::compare::{Against, Source};
 use crate::record::bench::Bench;
 use crate::record::{Engine, Environment, Model, Oplat, Record};
 use crate::report::grid::Grid;
@@ -62,7 +63,7 @@ fn common(oplat: &Oplat, started_at: &str, environment: &Environment) -> Vec<Row
     let profile =
         if oplat.profile.is_empty() { String::new() } else { format!(" ({} build)", oplat.profile) };
     vec![
-        ("measured at (UTC)", started_at.replace('T', " ").replace('Z', "")),
+        ("measured at (UTC)", moment(started_at)),
         ("oplat", format!("{}{profile}", oplat.version)),
         ("target", environment.target.clone()),
         ("host", environment.host.clone()),
@@ -88,17 +89,66 @@ fn table(rows: impl Iterator<Item = Row>) -> Html {
     sections::table(&grid, "What was measured, and with what settings")
 }
 
+/// What both sides of a comparison were measured on and how, with what differs marked.
+pub fn both(base: &Source, against: &Against) -> Html {
+    let of = |of: fn(&Source) -> String| [of(base), of(&against.new)];
+    let sides = [
+        ("measured at (UTC)", of(|s| moment(&s.started_at)), false),
+        ("target", of(|s| s.target.clone()), true),
+        ("host", of(|s| s.host.clone()), true),
+        ("CPU", of(|s| s.cpu.clone()), true),
+        ("system", of(|s| s.system.clone()), true),
+        ("engine", of(|s| s.engine.clone()), true),
+        ("threads", of(|s| s.threads.to_string()), true),
+        ("processes (forks)", of(|s| s.forks.to_string()), true),
+        ("command", of(|s| line(&s.command)), true),
+    ];
+    // These are among the rows above.
+    const SHOWN: [&str; 7] = [
+        "machine: target",
+        "machine: host",
+        "machine: CPU",
+        "machine: system",
+        "engine",
+        "settings: threads",
+        "settings: forks",
+    ];
+    let others = against.differences.iter().filter(|d| !SHOWN.contains(&d.what));
+    let others = others.map(|d| (d.what, [d.base.clone(), d.new.clone()], true));
+    let mut grid = Grid::new().name("").name("base").name("new").name("same?");
+    for (what, [base, new], told) in sides.into_iter().chain(others) {
+        let mark = match base == new {
+            true => "yes",
+            false if told => "NO",
+            false => "",
+        };
+        if !(base.is_empty() && new.is_empty()) {
+            grid.row([what.to_owned(), base, new, mark.to_owned()]);
+        }
+    }
+    sections::table(&grid, "What both were measured on, and how")
+}
+
 /// The command line, to be copied.
 fn command(words: &[String]) -> Html {
     if words.is_empty() {
         return Html::default();
     }
-    let line: Vec<String> =
-        words.iter().enumerate().map(|(at, word)| quoted(if at == 0 { "oplat" } else { word })).collect();
-    let code = element("pre", &[], [said("code", &line.join(" "))]);
+    let code = element("pre", &[], [said("code", &line(words))]);
     [said("h3", "To repeat it"), code, said("p", "Times differ from run to run: compare the ratios.")]
         .into_iter()
         .collect()
+}
+
+/// The words of a command as they are typed.
+fn line(words: &[String]) -> String {
+    let typed = words.iter().enumerate().map(|(at, word)| quoted(if at == 0 { "oplat" } else { word }));
+    typed.collect::<Vec<_>>().join(" ")
+}
+
+/// A time as people read it.
+fn moment(started_at: &str) -> String {
+    started_at.replace('T', " ").replace('Z', "")
 }
 
 /// A word as shells take it.

@@ -3,7 +3,7 @@
 use crate::compare::{self, Comparison, NamedRecord};
 use crate::record::bench::Bench;
 use crate::record::*;
-use crate::report::{Breakdowns, Format, Listed, bench, comparison, fixture, list, records};
+use crate::report::{Breakdowns, Format, Listed, bench, comparison, fixture, json, list, records};
 
 fn saved<T: serde::de::DeserializeOwned>(name: &str) -> T {
     let path = format!("{}/tests/fixtures/records/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -24,7 +24,7 @@ fn compared(base: &Record, new: &Record) -> Comparison {
 }
 
 /// The page, which is well-formed and asks for nothing.
-fn checked(page: String) -> String {
+pub fn checked(page: String) -> String {
     assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">") && page.ends_with("</html>\n"));
     let tags = tags(&page);
     let mut open: Vec<&str> = vec![];
@@ -91,7 +91,7 @@ fn table<'d>(data: &'d serde_json::Value, id: &str) -> Option<&'d serde_json::Va
 }
 
 /// The fixture with processes and their runs.
-fn with_runs(mut record: Record) -> Record {
+pub fn with_runs(mut record: Record) -> Record {
     for (at, variant) in record.variants.iter_mut().enumerate() {
         let run = |fork: u64, run: u64| {
             300 * fixture::MS + at as u64 * 9 * fixture::MS + fork * 100_000 + run * 7_000
@@ -224,6 +224,31 @@ fn older_records_comparisons_benches_and_lists_are_pages_too() {
     checked(list(&[Listed { name: "last".into(), ..Listed::default() }], Format::Html).unwrap());
 }
 
+#[test]
+fn a_comparison_says_on_what_both_sides_were_measured_and_what_differs() {
+    let (base, mut new) = (fixture::record(), fixture::record());
+    new.environment.cpu = Some("Another CPU".into());
+    new.environment.governor = vec!["powersave".into()];
+    new.command.push("--act".into());
+    let change = checked(comparison(&compared(&base, &new), Format::Html, 15).unwrap());
+    let (_, table) = change.split_once("What both were measured on, and how").unwrap();
+    let (table, _) = table.split_once("</table>").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .split("<tr>")
+        .map(|row| row.split('<').filter_map(|tag| tag.split_once('>')).map(|(_, text)| text))
+        .map(|texts| texts.filter(|text| !text.is_empty()).collect())
+        .collect();
+    for told in [
+        vec!["host", "board", "board", "yes"],
+        vec!["CPU", "Some CPU 9", "Another CPU", "NO"],
+        vec!["engine", "tract 0.23.9", "tract 0.23.9", "yes"],
+        vec!["command", "oplat profile yolov5s.onnx", "oplat profile yolov5s.onnx --act", "NO"],
+        vec!["machine: governor", "performance", "powersave", "NO"],
+    ] {
+        assert!(rows.contains(&told), "{told:?} in {rows:?}");
+    }
+}
+
 /// Ends elements, attributes, scripts, lines and cells, turns the direction, and never ends itself.
 fn hostile() -> String {
     let evil = "</script></title></svg><script>alert(1)</script>\"'><img src=x onerror=alert(1)>|`&amp;\n\r\u{1b}[2J\u{202e}\u{2028}\u{200b}]]>-->";
@@ -323,6 +348,8 @@ fn large(variants: usize, ops: usize) -> Record {
 #[test]
 fn many_variants_of_many_operators_stay_below_five_megabytes() {
     let record = large(200, 1_000);
+    let json = json::record(&record).unwrap();
+    assert!(read::record(json.as_bytes()).unwrap() == record, "what is written is read again");
     let page = page(std::slice::from_ref(&record));
     let ops = table(&data(&page), "ops").unwrap()["chunks"].as_array().unwrap().len();
     assert_eq!(ops, 200, "all are there");
