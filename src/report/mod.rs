@@ -19,6 +19,8 @@ mod comparison;
 mod comparison_csv;
 mod csv;
 mod earlier;
+#[cfg(test)]
+mod every_tests;
 pub(crate) mod facts;
 mod fit;
 #[cfg(test)]

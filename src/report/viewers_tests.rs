@@ -1,5 +1,7 @@
 //! Formats for viewers and services: what they must hold for the programs that read them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::fixture::{MS, delta, record};
@@ -77,6 +79,35 @@ fn slices_of_a_track_nest_and_a_run_is_as_long_as_profiled_runs_are() {
             let dur = run["dur"].as_f64().unwrap();
             assert!((dur - whole).abs() < 0.002, "{dur} of {whole}");
         }
+    }
+}
+
+#[test]
+fn a_trace_keeps_to_the_rules_of_its_format() {
+    let number = |value: &Value| value.as_f64().is_some_and(f64::is_finite);
+    for record in sorts() {
+        let trace = shown(&record, Format::Trace, &[], None).expect("a trace");
+        let mut last: BTreeMap<String, f64> = BTreeMap::new();
+        for event in trace["traceEvents"].as_array().expect("events") {
+            assert!(event["name"].is_string() && event["pid"].is_u64(), "{event}");
+            let args = event["args"].as_object().expect("arguments");
+            let track = match event["ph"].as_str() {
+                Some("M") => continue,
+                Some("X") => {
+                    assert!(number(&event["dur"]) && event["dur"].as_f64() >= Some(0.0), "{event}");
+                    format!("{} {}", event["pid"], event["tid"])
+                }
+                Some("C") => {
+                    assert!(!args.is_empty() && args.values().all(number), "{event}");
+                    format!("{} {}", event["pid"], event["name"])
+                }
+                _ => panic!("{event}"),
+            };
+            let at = event["ts"].as_f64().filter(|at| at.is_finite() && *at >= 0.0).expect("a time");
+            let before = last.insert(track, at);
+            assert!(before.is_none_or(|before| before <= at), "{event} is before {before:?}");
+        }
+        assert!(!last.is_empty());
     }
 }
 

@@ -8,11 +8,11 @@ use oplat::onnx::messages::{GraphProto, ValueInfoProto};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{path, run};
+use crate::support::{path, program, run, text};
 
-/// Clears the screen, sets the title, turns the direction, goes back to the line's start, ends lines, cells and tags.
+/// Clears the screen, sets the title, turns the direction, goes back to the line's start, ends lines, cells, tags and texts.
 const EVIL: &str =
-    "=\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}\u{7f}\r|`<script>\n! fake";
+    "=\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}\u{7f}\r|`\"'<script>\n! fake";
 
 /// Fails if the text has in it what a terminal obeys or hides, or a line that a name made. In CSV a quoted cell may have
 /// several lines.
@@ -207,4 +207,37 @@ fn a_record_whose_texts_are_hostile_is_shown_as_text() {
         }
     }
     assert!(tried > 0);
+}
+
+#[test]
+fn kept_measurements_of_hostile_names_are_listed_as_text() {
+    let state = TempDir::new().expect("temp");
+    let folder = state.path().join("oplat/measurements");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let escaped = serde_json::to_string(EVIL).expect("JSON");
+    let record = format!(
+        r#"{{"started_at": {escaped}, "model": {{"name": {escaped}}}, "variants": [{{"name": {escaped}}}],
+            "environment": {{"target": {escaped}}}}}"#
+    );
+    for (name, text) in [("a", record.as_str()), ("b", "no record")] {
+        let file = format!("{name}{}.json", EVIL.replace('/', ""));
+        std::fs::write(folder.join(file), text).expect("written");
+    }
+    for format in ["table", "json", "csv", "markdown", "html"] {
+        let list = ["report", "--list", "--format", format];
+        let output = program(&list).env("XDG_STATE_HOME", state.path()).output().expect("the program runs");
+        let (printed, said) = (text(output.stdout), text(output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{format}: {said}");
+        assert_harmless(&printed, format);
+        assert!(format == "table" || printed.contains("u202e"), "{format}: {printed}");
+        assert!(
+            printed.contains("can't be read") || printed.contains("can&apos;t be read"),
+            "{format}: {printed}"
+        );
+        if format == "json" {
+            let listed: Value = serde_json::from_str(&printed).expect("one JSON document");
+            let models = listed.as_array().expect("a list").iter().map(|one| &one["model"]);
+            assert!(models.into_iter().any(|model| model == EVIL), "{printed}");
+        }
+    }
 }
