@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{check_number, check_time, denormals, formats};
+use super::flags::{self, check_number, check_time, denormals, formats};
 use super::interrupt;
 use super::targets::TargetFlags;
 use super::{kept, note, output, progress};
@@ -63,8 +63,9 @@ pub struct Args {
     /// lab's file [default: local]
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    #[arg(long, value_parser = formats(Document::Bench), default_value = "table", value_name = "FORMAT")]
-    format: Format,
+    /// How it is written [default: what the name after -o ends with (.html, .md, .csv, .json), or table]
+    #[arg(long, value_parser = formats(Document::Bench), value_name = "FORMAT")]
+    format: Option<Format>,
     /// Write the report to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -72,7 +73,8 @@ pub struct Args {
 
 /// Measures and prints.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
-    let (format, file, given) = (args.format, args.output.clone(), args.config.clone());
+    let (file, given) = (args.output.clone(), args.config.clone());
+    let format = flags::format(args.format, file.as_deref());
     let inputs: Vec<PathBuf> = given.iter().cloned().collect();
     let kind = format.kind(&record::bench::KIND);
     let destination = file.map(|file| Destination::replacing(&file, kind, &inputs)).transpose()?;

@@ -65,7 +65,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         junit.write(report::junit(&comparison).as_bytes())?;
     }
     let show = &args.show;
-    output::report(file.as_ref(), show.format, out, |format| {
+    output::report(file.as_ref(), show.format(), out, |format| {
         report::comparison(&comparison, format, show.top)
     })?;
     judged(&comparison)
@@ -102,12 +102,17 @@ fn judged(comparison: &Comparison) -> Result<()> {
     Err(Error { exit: Exit::Inconclusive, message })
 }
 
-/// The variants with this outcome, each with the newer record that it is about.
+/// The variants with this outcome, each with the newer record that it is about if there are several.
 fn about(comparison: &Comparison, outcome: Outcome) -> String {
+    let several = comparison.against.len() > 1;
     let of = |against: &Against| {
         let missing = against.only_base.iter().filter(|_| outcome == Outcome::Missing);
         let judged = against.variants.iter().filter(|m| m.outcome == Some(outcome)).map(|m| &m.name);
-        judged.chain(missing).map(|name| format!("{name} ({})", against.new.name)).collect::<Vec<_>>()
+        let told = |name: &String| match several {
+            true => format!("{name} ({})", against.new.name),
+            false => name.clone(),
+        };
+        judged.chain(missing).map(told).collect::<Vec<_>>()
     };
     comparison.against.iter().flat_map(of).collect::<Vec<_>>().join(" | ")
 }

@@ -1,6 +1,6 @@
 //! Flags that several commands have, and the limits of what can be given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -46,19 +46,36 @@ pub struct ReportFlags {
     /// Rows of each breakdown
     #[arg(long, value_name = "N", default_value_t = Breakdowns::default().top)]
     pub top: usize,
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub format: Format,
+    /// How it is written [default: what the name after -o ends with (.html, .md, .csv, .json), or table]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
     /// Write to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
 impl ReportFlags {
+    pub fn format(&self) -> Format {
+        format(self.format, self.output.as_deref())
+    }
+
     /// The file that was named. `json` is what the report is as JSON, `inputs` what it is made of.
     pub fn destination(&self, json: &'static Kind, inputs: &[PathBuf]) -> Result<Option<Destination>> {
         let path = self.output.as_deref();
-        path.map(|path| Destination::replacing(path, self.format.kind(json), inputs)).transpose()
+        path.map(|path| Destination::replacing(path, self.format().kind(json), inputs)).transpose()
     }
+}
+
+/// The format that was asked for, or else the one that the output's name ends with.
+pub fn format(asked: Option<Format>, output: Option<&Path>) -> Format {
+    let extension = output.and_then(|path| path.extension()?.to_str()).unwrap_or_default();
+    asked.unwrap_or(match extension.to_ascii_lowercase().as_str() {
+        "html" | "htm" => Format::Html,
+        "md" => Format::Markdown,
+        "csv" => Format::Csv,
+        "json" => Format::Json,
+        _ => Format::Table,
+    })
 }
 
 /// Reads `--format` where not every format will do.

@@ -81,7 +81,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         save.write(document.as_bytes())?;
     }
     let breakdowns = Breakdowns { top: args.show.top, ..Breakdowns::default() };
-    output::report(file.as_ref(), args.show.format, out, |format| {
+    output::report(file.as_ref(), args.show.format(), out, |format| {
         crate::report::render(&record, format, &breakdowns)
     })
 }

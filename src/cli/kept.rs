@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -15,6 +16,8 @@ use crate::{limits, units};
 
 /// How many are kept.
 const MOST: usize = 50;
+/// How long a file may be half written: longer than any program takes over it.
+const UNFINISHED: Duration = Duration::from_secs(3600);
 /// The last measurement; `last~1` is the one before it.
 pub const LAST: &str = "last";
 
@@ -60,9 +63,9 @@ fn write(folder: &Path, stem: &str, json: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes all but the newest.
+/// Removes all but the newest, and what programs left half written that were killed.
 fn forget(folder: &Path) -> io::Result<()> {
-    for old in all(folder)?.into_iter().skip(MOST) {
+    for old in all(folder)?.into_iter().skip(MOST).chain(left_behind(folder)?) {
         match fs::remove_file(old) {
             // Another program may be at it.
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -70,6 +73,26 @@ fn forget(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Files that nobody writes any more and that never were whole.
+fn left_behind(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut left = vec![];
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let changed = entry.metadata().and_then(|m| m.modified()).ok();
+        let age = changed.and_then(|changed| changed.elapsed().ok());
+        if is_file && is_unfinished(&entry) && age.is_some_and(|age| age > UNFINISHED) {
+            left.push(entry.path());
+        }
+    }
+    Ok(left)
+}
+
+/// Whether a file is one that is being written, or was when its program was killed.
+fn is_unfinished(entry: &fs::DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 /// All that are kept, the newest first.
@@ -82,8 +105,7 @@ fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in entries {
         let entry = entry?;
         let path = entry.path();
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !hidden && path.extension() == Some(OsStr::new("json")) {
+        if !is_unfinished(&entry) && path.extension() == Some(OsStr::new("json")) {
             files.push((entry.metadata().and_then(|m| m.modified()).ok(), path));
         }
     }
@@ -99,6 +121,12 @@ pub fn named(path: &Path) -> Result<PathBuf> {
         Some(number) if !path.exists() => nth(number),
         _ => Ok(path.to_owned()),
     }
+}
+
+/// What the file is called in what is shown: a kept one by its name alone, which says when it was measured.
+pub fn title(path: &Path) -> String {
+    let kept = folder().filter(|folder| path.parent() == Some(folder)).and_then(|_| path.file_name());
+    kept.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// How many measurements ago, of `last` and `last~N`.
@@ -164,12 +192,13 @@ pub fn list(format: Format) -> Result<String> {
         let seen: Option<Seen> = text.and_then(|text| serde_json::from_slice(&text).ok());
         let name = if number == 0 { LAST.to_owned() } else { format!("{LAST}~{number}") };
         let mut listed = Listed { name, file: path.display().to_string(), ..Listed::default() };
-        if let Some(seen) = seen {
-            listed.started_at = seen.started_at;
-            listed.model = seen.model.map_or_else(|| "activations".into(), |model| model.name);
-            listed.variants = seen.variants.into_iter().map(|variant| variant.name).collect();
-            listed.target = seen.environment.map_or_else(String::new, |environment| environment.target);
-        }
+        let Some(seen) = seen else {
+            return Listed { model: format!("{} (can't be read)", title(&path)), ..listed };
+        };
+        listed.started_at = seen.started_at;
+        listed.model = seen.model.map_or_else(|| "activations".into(), |model| model.name);
+        listed.variants = seen.variants.into_iter().map(|variant| variant.name).collect();
+        listed.target = seen.environment.map_or_else(String::new, |environment| environment.target);
         listed
     };
     crate::report::list(&kept()?.into_iter().enumerate().map(one).collect::<Vec<_>>(), format)
@@ -200,6 +229,23 @@ mod tests {
             write(&folder, "2026", b"{}").unwrap();
         }
         assert_eq!(all(&folder).unwrap()[..2], [folder.join("2026-11.json"), folder.join("2026-10.json")]);
+    }
+
+    #[test]
+    fn what_a_killed_program_left_half_written_goes_when_nobody_can_be_at_it_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = |name: &str, age: Duration| {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        };
+        made(".left", 2 * UNFINISHED);
+        made(".written", Duration::ZERO);
+        made("kept.json", 2 * UNFINISHED);
+        forget(folder.path()).unwrap();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".written", "kept.json"]);
     }
 
     #[test]

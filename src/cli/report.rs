@@ -43,9 +43,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let show = &args.show;
     check_figures(&args)?;
     if args.list {
-        show.format.check(Document::List)?;
+        show.format().check(Document::List)?;
         let file = show.destination(&report::REPORT, &[])?;
-        return output::report(file.as_ref(), show.format, out, kept::list);
+        return output::report(file.as_ref(), show.format(), out, kept::list);
     }
     let files = &args.records.iter().map(|path| kept::named(path)).collect::<Result<Vec<_>>>()?;
     let texts =
@@ -54,9 +54,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         && args.annotate.is_none()
         && let Some(bench) = alone(text, path)?
     {
-        show.format.check(Document::Bench)?;
+        show.format().check(Document::Bench)?;
         let file = show.destination(&bench::KIND, files)?;
-        return output::report(file.as_ref(), show.format, out, |format| report::bench(&bench, format));
+        return output::report(file.as_ref(), show.format(), out, |format| report::bench(&bench, format));
     }
     let records =
         files.iter().zip(&texts).map(|(path, text)| parse(text, path)).collect::<Result<Vec<_>>>()?;
@@ -74,12 +74,12 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     }
     let names = names(files);
     let records = named(&names, &records);
-    output::report(file.as_ref(), show.format, out, |format| report::records(&records, format, &breakdowns))
+    output::report(file.as_ref(), show.format(), out, |format| report::records(&records, format, &breakdowns))
 }
 
 /// Fails where figures of nodes are asked for and none are shown.
 fn check_figures(args: &Args) -> Result<()> {
-    let shown = args.annotate.is_some() || args.show.format.is_on_graph();
+    let shown = args.annotate.is_some() || args.show.format().is_on_graph();
     let flag =
         if args.metric.is_empty() { args.variant.as_ref().map(|_| "--variant") } else { Some("--metric") };
     match flag.filter(|_| !shown) {
@@ -90,9 +90,9 @@ fn check_figures(args: &Args) -> Result<()> {
     }
 }
 
-/// Paths as texts.
+/// What records are called, by their files.
 pub fn names(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path.display().to_string()).collect()
+    paths.iter().map(|path| kept::title(path)).collect()
 }
 
 pub fn named<'r>(names: &'r [String], records: &'r [Record]) -> Vec<NamedRecord<'r>> {

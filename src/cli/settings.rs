@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{SiteFlags, check_number, check_time, denormals};
+use super::flags::{self, SiteFlags, check_number, check_time, denormals};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{TargetFlags, TargetSetup};
@@ -92,8 +92,9 @@ pub struct Args {
     pub seed: u64,
     #[command(flatten)]
     pub targets: TargetFlags,
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub format: Format,
+    /// How it is written [default: what the name after -o ends with (.html, .md, .csv, .json), or table]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
     /// Write the report to this file and not to the standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -150,7 +151,8 @@ impl Checked {
         check_times(&args)?;
         check_files(&args)?;
         let targets = targets(&args)?;
-        if targets.len() > 1 && args.format.is_on_graph() {
+        let format = flags::format(args.format, args.output.as_deref());
+        if targets.len() > 1 && format.is_on_graph() {
             return Err(Error::input(
                 "figures on a graph are those of one record: give one --target, or --save and then report",
             ));
@@ -159,7 +161,7 @@ impl Checked {
         let inputs: Vec<PathBuf> = args.models.iter().map(PathBuf::from).collect();
         let save = saves(&args, &targets, &inputs)?;
         let output = args.output.as_deref();
-        let kind = args.format.kind(&record::KIND);
+        let kind = format.kind(&record::KIND);
         let output = output.map(|path| Destination::replacing(path, kind, &inputs)).transpose()?;
         Destination::distinct(save.iter().chain(&output))?;
         Ok(Self {
@@ -185,7 +187,7 @@ impl Checked {
             seed: args.seed,
             targets,
             resume: args.resume,
-            format: args.format,
+            format,
             breakdowns: Breakdowns { at_a_glance: !args.detail, top: args.top, ..Breakdowns::default() },
             output,
             save,
