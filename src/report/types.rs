@@ -81,6 +81,9 @@ pub fn totals(variant: &Variant, group: Group) -> Totals<'_> {
     totals
 }
 
+/// From this ratio on, profiled runs are told to take longer.
+const LONGER: f64 = 1.005;
+
 /// Where the time goes in so many rows, the last of which is all the rest.
 pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
     let names = by_time(variants, TYPE);
@@ -97,6 +100,9 @@ pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
     let overheads = variants.iter().filter_map(|v| v.profiled?.overhead_ratio);
     let section = Section::plain().table(grid);
     match overheads.reduce(f64::max) {
+        Some(most) if most < LONGER => {
+            section.line("means of profiled runs, which take no longer than the unprofiled ones above")
+        }
         Some(most) => section.line(format!(
             "means of profiled runs, which take up to {} times as long as the unprofiled ones above",
             units::times(most)

@@ -115,7 +115,7 @@ pub fn both(base: &Source, against: &Against) -> Html {
     ];
     let others = against.differences.iter().filter(|d| !SHOWN.contains(&d.what));
     let others = others.map(|d| (d.what, [d.base.clone(), d.new.clone()], true));
-    let mut grid = Grid::new().name("").name("base").name("new").name("same?");
+    let mut grid = Grid::new().name("").name("same?").name("base").name("new");
     for (what, [base, new], told) in sides.into_iter().chain(others) {
         let mark = match base == new {
             true => "yes",
@@ -123,7 +123,7 @@ pub fn both(base: &Source, against: &Against) -> Html {
             false => "",
         };
         if !(base.is_empty() && new.is_empty()) {
-            grid.row([what.to_owned(), base, new, mark.to_owned()]);
+            grid.row([what.to_owned(), mark.to_owned(), base, new]);
         }
     }
     sections::table(&grid, "What both were measured on, and how")
