@@ -230,10 +230,7 @@ fn kept_measurements_of_hostile_names_are_listed_as_text() {
         assert_eq!(output.status.code(), Some(0), "{format}: {said}");
         assert_harmless(&printed, format);
         assert!(format == "table" || printed.contains("u202e"), "{format}: {printed}");
-        assert!(
-            printed.contains("can't be read") || printed.contains("can&apos;t be read"),
-            "{format}: {printed}"
-        );
+        assert!(printed.contains("t be read"), "{format}: {printed}");
         if format == "json" {
             let listed: Value = serde_json::from_str(&printed).expect("one JSON document");
             let models = listed.as_array().expect("a list").iter().map(|one| &one["model"]);
