@@ -167,8 +167,9 @@ fn workshop() -> TempDir {
     for record in ["base.json", "new.json", "a1.json", "a2.json", "b1.json", "b2.json", "after.json"] {
         copy("tests/fixtures/records/1-fanout-silu.json", record);
     }
-    // What README and docs/reading.md show, its operators of a type as one.
+    // What README, docs/reading.md (its operators of a type as one) and docs/study.md (two of its sizes) show.
     copy("tests/fixtures/documents/yolov5s.json", "yolov5s.json");
+    copy("tests/fixtures/documents/yolo-study.json", "yolo-study.json");
     for model in ["model.onnx", "MODEL.onnx"] {
         copy("tests/models/fanout_silu.onnx", model);
     }
