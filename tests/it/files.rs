@@ -124,7 +124,8 @@ fn an_earlier_output_is_replaced_and_what_others_wrote_is_not() {
         }
     }
     // A record is no report, nor is what the other command made a model of this one's once it was changed.
-    assert!(refused(&["report", RECORD, "-o", &at("a.json")]).contains("is not a report"));
+    let table = ["report", RECORD, "--format", "table", "-o", &at("a.json")];
+    assert!(refused(&table).contains("is not a report"));
     let mut changed = Model::read(Path::new(&at("s.onnx"))).unwrap();
     changed.proto.producer_name = Some("another".into());
     fs::write(at("s.onnx"), changed.encode()).unwrap();

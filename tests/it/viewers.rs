@@ -25,6 +25,14 @@ fn a_saved_record_is_shown_in_every_format_and_written_over_its_own_kind_alone()
             serde_json::from_slice(&std::fs::read(file(format)).expect("written")).expect("JSON");
         assert!(document.as_object().map_or(1, serde_json::Map::len) > 0);
     }
+    for (name, begins) in
+        [("r.html", "<!doctype html>"), ("r.md", "- "), ("r.csv", "record,"), ("r.json", "{")]
+    {
+        let (code, _, said) = run(&["report", FIXTURE, "-o", &file(name)]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        let text = std::fs::read_to_string(file(name)).expect("written");
+        assert!(text.starts_with(begins), "{name}: {text:.80}");
+    }
     let (code, _, said) = run(&["report", FIXTURE, "--format", "netron", "-o", &file("trace")]);
     assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
     for (arguments, told) in [
