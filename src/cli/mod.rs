@@ -24,6 +24,7 @@ mod report;
 mod run;
 #[cfg(test)]
 mod schemas;
+mod search;
 mod settings;
 mod subjects;
 mod swap;
@@ -60,6 +61,8 @@ enum Command {
     Profile(Box<settings::Args>),
     /// Measure what a file says: models, activations and threads, each model's variants paired
     Run(run::Args),
+    /// Find which activation to put where: what each costs at each site, and the best mixes
+    Search(Box<search::Args>),
     /// Make a record of profiles that an app wrote with ONNX Runtime
     Import(import::Args),
     /// Print the last measurement again, or saved records
@@ -126,6 +129,7 @@ fn run(command: Command) -> crate::error::Result<()> {
     match command {
         Command::Profile(args) => profile::run(*args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
+        Command::Search(args) => search::run(*args, &mut out),
         Command::Import(args) => import::run(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),

@@ -11,6 +11,7 @@ use super::{acts, inspect};
 use crate::compare::{self, Comparison};
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
+use crate::search::document::{self, Search};
 
 /// What is read must be valid in older files too, where newer fields are missing.
 fn read<T: JsonSchema>() -> Schema {
@@ -23,13 +24,14 @@ pub fn written<T: JsonSchema>() -> Schema {
 }
 
 /// The schemas by the names that documents have in their field `schema`.
-fn all() -> [(&'static str, Schema); 5] {
+fn all() -> [(&'static str, Schema); 6] {
     [
         (record::SCHEMA, read::<Record>()),
         (bench::SCHEMA, read::<Bench>()),
         (compare::SCHEMA, written::<Comparison>()),
         (inspect::SCHEMA, read::<inspect::Inspection>()),
         (acts::SCHEMA, acts::schema()),
+        (document::SCHEMA, read::<Search>()),
     ]
 }
 

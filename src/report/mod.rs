@@ -44,6 +44,7 @@ mod record_csv;
 mod screen;
 #[cfg(test)]
 mod screen_tests;
+mod search;
 mod section;
 mod sites;
 mod steadiness;
@@ -65,6 +66,7 @@ use crate::error::{Error, Result};
 use crate::files::Kind;
 use crate::record::Record;
 use crate::record::bench::Bench;
+use crate::search::Search;
 use markdown::Markdown;
 use section::{Section, Writer};
 use terminal::Terminal;
@@ -110,6 +112,7 @@ pub enum Document {
     Records,
     Comparison,
     Bench,
+    Search,
     List,
 }
 
@@ -136,7 +139,7 @@ impl Format {
     pub fn fits(self, document: Document) -> bool {
         match self {
             Self::Table | Self::Terminal | Self::Json | Self::Csv | Self::Markdown | Self::Html => true,
-            Self::Bencher | Self::GithubBenchmark => document != Document::List,
+            Self::Bencher | Self::GithubBenchmark => !matches!(document, Document::Search | Document::List),
             Self::Trace | Self::Netron | Self::ModelExplorer => document == Document::Records,
         }
     }
@@ -257,6 +260,17 @@ pub fn bench(bench: &Bench, format: Format) -> Result<String> {
     }
     let other = || tracked::render(tracked::bench(bench), format);
     draw(format, || json::document(bench), || bench_csv::render(bench), || bench::sections(bench), other)
+}
+
+/// A search in this format. Fails only if it can't be written as JSON.
+pub fn search(found: &Search, format: Format) -> Result<String> {
+    let other = || Err(format.unfit());
+    draw(format, || json::document(found), || search::csv(found), || search::sections(found), other)
+}
+
+/// The front of a search as a drawing.
+pub fn front(found: &Search) -> String {
+    search::svg(found)
 }
 
 /// The measurements that are kept, as a table or as JSON. Fails only if they can't be written as JSON.

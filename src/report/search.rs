@@ -1,0 +1,359 @@
+//! A search, for people: what the best designs gain, what each activation costs at each site, and whether costs add up.
+
+use std::time::Duration;
+
+use super::csv::{columns, line, number};
+use super::grid::{Grid, known};
+use super::header;
+use super::section::{Section, Tone};
+use crate::plot::{self, Points, Quantity, Series};
+use crate::search::document::{Additivity, Against, Budget, Measured, Point, Search, SiteCost};
+use crate::units::{self, Scale};
+
+/// Sites whose costs are shown; CSV has them all.
+const SITES: usize = 15;
+
+pub fn sections(search: &Search) -> Vec<Section> {
+    let mut all = vec![head(search), found(search), front(search)];
+    if let Some(additivity) = &search.additivity {
+        all.push(at_once(search, additivity));
+        all.push(adds_up(search, additivity));
+    }
+    all.push(sites(search));
+    all.push(notes(search));
+    all
+}
+
+fn head(search: &Search) -> Section {
+    let settings = &search.settings;
+    let designs: usize = search.blocks.iter().map(|block| block.designs.len()).sum();
+    let effort = format!(
+        "{} in {}, {}",
+        units::count(designs, "design"),
+        units::count(search.blocks.len(), "block"),
+        units::duration(Duration::from_nanos(settings.elapsed_ns))
+    );
+    let place = header::place(settings.threads, &search.environment);
+    let setting = [header::model(&search.model), header::engine(&search.engine), place, effort].join(" | ");
+    let what = format!(
+        "{}, each as it is or {}{}",
+        units::count(search.levels.len(), "site"),
+        settings.among.join(" or "),
+        if settings.lowering == crate::record::Lowering::Kernel { ", as one kernel" } else { "" }
+    );
+    let interrupted = settings
+        .interrupted
+        .then(|| "it was interrupted: the front was predicted and not measured".to_owned());
+    Section::plain().line(setting).line(what).warnings(search.warnings.iter().cloned().chain(interrupted))
+}
+
+/// What it comes to, in sentences.
+fn found(search: &Search) -> Section {
+    let section = Section::plain();
+    let Some(last) = search.front.last() else {
+        let why = match search.sites.is_empty() {
+            true => "Too little was measured to tell what any activation costs at any site.".to_owned(),
+            false => format!("No site is expected to be faster with {}.", search.settings.among.join(" or ")),
+        };
+        return section.toned(why, Some(Tone::Open));
+    };
+    let section = section.toned(verdict(search, last), tone(last));
+    let Some(budget) = search.settings.budget else { return section };
+    section.lines(in_budget(search, budget))
+}
+
+fn tone(point: &Point) -> Option<Tone> {
+    let [low, high] = point.measured?.interval?;
+    Some(if high < 1.0 {
+        Tone::Good
+    } else if low > 1.0 {
+        Tone::Bad
+    } else {
+        Tone::Open
+    })
+}
+
+/// `34 of 57 sites changed (front-6): takes 6.1% less time than the original (5.2 to 7.0).`
+fn verdict(search: &Search, point: &Point) -> String {
+    let what = format!("{} with {} of {} sites changed", point.name, point.changed, search.levels.len());
+    match point.measured.and_then(|m| Some((m.ratio, m.interval?))) {
+        Some((ratio, [low, high])) if high < 1.0 => {
+            let [less, most, least] = units::percents([1.0 - ratio, 1.0 - low, 1.0 - high]);
+            format!("{what} takes {less}% less time than the original ({least} to {most}).")
+        }
+        Some((ratio, [low, high])) if low > 1.0 => {
+            let [more, least, most] = units::percents([ratio - 1.0, low - 1.0, high - 1.0]);
+            format!(
+                "{what} takes {more}% more time than the original ({least} to {most}): the costs do not add up here."
+            )
+        }
+        Some((ratio, interval)) => {
+            format!(
+                "{what}: no difference to the original was found ({}).",
+                units::ratio(ratio, Some(interval))
+            )
+        }
+        None => format!("{what} is the fastest that is expected; it was not measured."),
+    }
+}
+
+/// Which point keeps the budget, and whether it was seen to.
+fn in_budget(search: &Search, budget: Budget) -> Option<String> {
+    let original = search.original_ns?;
+    let limit = budget.ns(original);
+    let scale = Scale::time(original as u64);
+    let asked = format!("{} {}", scale.signed(limit), scale.unit);
+    let kept = search.front.iter().find(|point| point.predicted_ns <= limit);
+    Some(match kept {
+        None => format!(
+            "No design is expected to take {asked} or less: the budget can't be kept by these activations."
+        ),
+        Some(point) => {
+            let [low, high] = point.measured.and_then(|m| m.interval).unwrap_or([f64::NAN; 2]);
+            let share = limit / original;
+            let seen = match () {
+                () if high <= share => "and it surely does",
+                () if low > share => "but measured it takes more",
+                () => "which the measurement doesn't decide",
+            };
+            format!("{} is the first point expected to take {asked} or less, {seen}.", point.name)
+        }
+    })
+}
+
+fn front(search: &Search) -> Section {
+    let Some(original) = search.original_ns.filter(|_| !search.front.is_empty()) else {
+        return Section::plain();
+    };
+    let scale = Scale::time(original as u64);
+    let weighed = match search.settings.against {
+        Against::Sites => "",
+        Against::Outputs => "output\nchange",
+        Against::File => "drop",
+    };
+    let mut grid = Grid::new().name("design").number("sites\nchanged");
+    if !weighed.is_empty() {
+        grid = grid.number(weighed);
+    }
+    grid = grid
+        .number(&format!("predicted\n{}", scale.unit))
+        .number(&format!("measured\n{}", scale.unit))
+        .number("against\noriginal")
+        .number("predicted /\nmeasured");
+    let weight = |price: f64| (!weighed.is_empty()).then(|| units::magnitude(price));
+    let mut row = |name: &str,
+                   changed: usize,
+                   price: f64,
+                   predicted: f64,
+                   measured: Option<Measured>,
+                   is_original: bool| {
+        let cells = [Some(name.to_owned()), Some(changed.to_string()), weight(price)];
+        let ratio = match is_original {
+            true => "1".to_owned(),
+            false => known(measured, |m| units::ratio(m.ratio, m.interval)),
+        };
+        let rest = [
+            Some(if is_original { String::new() } else { scale.signed(predicted) }),
+            Some(known(measured, |m| scale.signed(m.p50_ns))),
+            Some(ratio),
+            // By ratios, since these are paired.
+            Some(known(measured.filter(|_| !is_original), |m| units::times(predicted / original / m.ratio))),
+        ];
+        grid.row(cells.into_iter().chain(rest).flatten());
+    };
+    let as_is = Measured { p50_ns: original, ratio: 1.0, interval: None };
+    row("original", 0, 0.0, original, Some(as_is), true);
+    for point in &search.front {
+        row(&point.name, point.changed, point.price, point.predicted_ns, point.measured, false);
+    }
+    let key = "design: each is the fastest found for what it changes; measured: medians of unprofiled runs, and ratios of pairs with \
+               the original [interval over forks, so wide that all hold together at 99%]";
+    Section::plain().table(grid).line(key)
+}
+
+fn at_once(search: &Search, additivity: &Additivity) -> Section {
+    let Some(original) = search.original_ns else { return Section::plain() };
+    let scale = Scale::time(original as u64);
+    let mut grid = Grid::new()
+        .name("everywhere")
+        .number(&format!("sum of sites'\ncosts {}", scale.unit))
+        .number("predicted")
+        .number("measured against\noriginal");
+    for row in &additivity.at_once {
+        grid.row([
+            row.activation.clone(),
+            scale.signed(row.predicted_ns - original),
+            units::times(row.predicted_ns / original),
+            known(row.measured, |m| units::ratio(m.ratio, m.interval)),
+        ]);
+    }
+    Section::headed("One activation at all sites at once").table(grid)
+}
+
+/// Whether costs add up, in sentences.
+fn adds_up(search: &Search, additivity: &Additivity) -> Section {
+    let Some(original) = search.original_ns else { return Section::plain() };
+    let share = |ns: f64| format!("{}%", units::percent(ns / original));
+    let fitted = match additivity.joint {
+        true => "fitted all at once",
+        false => {
+            "each taken by itself, as there are too few designs for all at once: with more --time they are surer"
+        }
+    };
+    let mut lines =
+        vec![format!("{} costs from {} designs, {fitted}.", additivity.costs, additivity.designs)];
+    let residual = share(additivity.residual_ns);
+    lines.push(match (additivity.noise_ns, additivity.interaction_ns) {
+        (Some(noise), Some(interaction)) => format!(
+            "Designs scatter by {residual} of the latency around the sum of their sites' costs. Processes of one design scatter by {}; \
+             the rest, {}, is what sites do to each other.",
+            share(noise),
+            share(interaction)
+        ),
+        _ => format!("Designs scatter by {residual} of the latency around what is fitted, noise of processes included."),
+    });
+    if let Some(held_out) = additivity.held_out_ns {
+        lines
+            .push(format!("Designs that a fit had not seen were off by {} of the latency.", share(held_out)));
+    }
+    Section::headed("Do costs add up?").lines(lines)
+}
+
+fn is_sure(site: &SiteCost) -> bool {
+    site.interval[0] > 0.0 || site.interval[1] < 0.0
+}
+
+fn sites(search: &Search) -> Section {
+    let mut rows: Vec<&SiteCost> = search.sites.iter().collect();
+    let Some(largest) = rows.iter().map(|site| site.cost_ns.abs()).max_by(f64::total_cmp) else {
+        return Section::plain();
+    };
+    rows.sort_by(|a, b| {
+        b.expected_ns.abs().total_cmp(&a.expected_ns.abs()).then_with(|| a.node.cmp(&b.node))
+    });
+    let scale = Scale::time(largest as u64);
+    let mut grid = Grid::new()
+        .name("site")
+        .name("from")
+        .name("to")
+        .number(&format!("cost {}", scale.unit))
+        .number("expected");
+    for site in rows.iter().take(SITES) {
+        let half = 0.5 * (site.interval[1] - site.interval[0]);
+        grid.row([
+            site.node.clone(),
+            site.from.clone(),
+            site.activation.clone(),
+            units::with_error(site.cost_ns, half, scale),
+            scale.signed(site.expected_ns),
+        ]);
+    }
+    let sure = rows.iter().filter(|site| is_sure(site)).count();
+    let hidden = rows.len().saturating_sub(SITES);
+    let more = if hidden > 0 { format!("; {hidden} more are in --format csv") } else { String::new() };
+    let key = format!(
+        "cost: what the change adds to the latency, below 0 it saves [± at 99%]; {sure} of {} are surely not 0. expected: drawn \
+         towards the mean of the activation's costs by as much as their scatter is noise; the front is made of these{more}",
+        rows.len()
+    );
+    Section::headed("What a change costs, the largest first").table(grid).line(key)
+}
+
+fn notes(search: &Search) -> Section {
+    let mut lines = vec![
+        "What accuracy a design keeps is not known until it is retrained.".to_owned(),
+        "A site that the engine merges into the operator before it costs nothing there; a change that ends the merging costs what is \
+         measured here."
+            .to_owned(),
+    ];
+    if search.settings.against == Against::Outputs {
+        lines.push(
+            "output change: relative L2 distance of the outputs, one site changed at a time, summed. It orders designs; it is no \
+             accuracy."
+                .to_owned(),
+        );
+    }
+    Section::plain().lines(lines)
+}
+
+columns! {
+    struct SiteRow {
+        model, engine, target, node, from, activation,
+        cost_ns, low_ns, high_ns, confidence, expected_ns, price,
+    }
+}
+
+/// A row for each activation at each site.
+pub fn csv(search: &Search) -> String {
+    let mut out = String::new();
+    line(&mut out, SiteRow::HEADER);
+    for site in &search.sites {
+        let price = search.prices.iter().find(|p| p.node == site.node && p.activation == site.activation);
+        SiteRow {
+            model: search.model.name.clone(),
+            engine: format!("{} {}", search.engine.name, search.engine.version),
+            target: search.environment.target.clone(),
+            node: site.node.clone(),
+            from: site.from.clone(),
+            activation: site.activation.clone(),
+            cost_ns: number(site.cost_ns),
+            low_ns: number(site.interval[0]),
+            high_ns: number(site.interval[1]),
+            confidence: number(search.settings.confidence),
+            expected_ns: number(site.expected_ns),
+            price: price.map_or(String::new(), |price| number(price.price)),
+        }
+        .write(&mut out);
+    }
+    out
+}
+
+/// The front as a drawing: latency against what is changed, as predicted and as measured.
+pub fn svg(search: &Search) -> String {
+    let weighed = match search.settings.against {
+        Against::Sites => "sites changed",
+        Against::Outputs => "output change, summed over sites",
+        Against::File => "drop, summed over sites",
+    };
+    let x = |point: &Point| match search.settings.against {
+        Against::Sites => point.changed as f64,
+        _ => point.price,
+    };
+    let original = search.original_ns.unwrap_or_default();
+    let told = |name: &str, ns: f64, how: &str| format!("{name}: {} {how}", Quantity::Time.text(ns));
+    let mut measured: Vec<plot::Point> = search
+        .front
+        .iter()
+        .filter_map(|point| {
+            // By the ratio, which is paired.
+            let ns = point.measured?.ratio * original;
+            Some(plot::Point {
+                x: x(point),
+                y: ns,
+                told: told(&point.name, ns, "measured"),
+                name: point.name.clone(),
+            })
+        })
+        .collect();
+    measured.insert(
+        0,
+        plot::Point { x: 0.0, y: original, told: told("original", original, ""), name: "original".into() },
+    );
+    let predicted = search.front.iter().map(|point| plot::Point {
+        x: x(point),
+        y: point.predicted_ns,
+        told: told(&point.name, point.predicted_ns, "predicted"),
+        name: String::new(),
+    });
+    let points = Points {
+        title: "Latency against what is changed",
+        description: "Each mark is a design of the front.",
+        axes: [(weighed, Quantity::Number), ("latency", Quantity::Time)],
+        series: vec![
+            Series { name: "measured".into(), points: measured },
+            Series { name: "predicted".into(), points: predicted.collect() },
+        ],
+        spread: false,
+    };
+    points.svg("front")
+}
