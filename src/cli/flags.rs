@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::error::{Error, Result};
 use crate::files::{Destination, Kind};
 use crate::limits;
+use crate::measure::Until;
 use crate::record::Denormals;
 use crate::report::{Breakdowns, Document, Format};
 use crate::swap::{Now, Selection};
@@ -89,6 +90,12 @@ pub fn formats(document: Document) -> impl TypedValueParser<Value = Format> {
 pub fn denormals() -> impl TypedValueParser<Value = Denormals> {
     PossibleValuesParser::new(Denormals::ALL.map(Denormals::name))
         .map(|text| Denormals::ALL.into_iter().find(|mode| mode.name() == text).unwrap_or_default())
+}
+
+/// Reads the argument of `--until`.
+pub fn until() -> impl TypedValueParser<Value = Until> {
+    PossibleValuesParser::new(Until::ALL.map(Until::name))
+        .map(|text| Until::ALL.into_iter().find(|until| until.name() == text).unwrap_or_default())
 }
 
 /// The formats of commands that measure nothing.

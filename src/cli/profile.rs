@@ -177,6 +177,7 @@ fn plan(checked: &Checked) -> Result<Measurement> {
         cpus: None,
         forks: checked.forks,
         time: checked.time,
+        until: checked.until,
         confidence: CONFIDENCE,
         margin: checked.margin,
         cold: checked.cold,

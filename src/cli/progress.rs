@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::note;
 use crate::escape;
 use crate::measure::{Progress, SoFar};
+use crate::record::Verdict;
 use crate::report::text;
 use crate::units::{self, Scale};
 
@@ -67,6 +68,8 @@ struct Bar {
     most_lines: usize,
     name: String,
     fork: String,
+    /// Whether it may end before its plan does.
+    at_most: bool,
     told: Option<Told>,
 }
 
@@ -77,12 +80,12 @@ impl Bar {
             bar.set_style(style.progress_chars("=> "));
         }
         let (fork, told, lines, all) = (String::new(), None, vec![], all.clone());
-        Self { all, bar, lines, most_lines, name, fork, told }
+        Self { all, bar, lines, most_lines, name, fork, at_most: false, told }
     }
 
     fn show(&self, what: &str) {
         let left = self.told.map_or_else(String::new, |told| {
-            let (done, left) = told.after(told.at.elapsed());
+            let (done, left) = told.after(told.at.elapsed(), self.at_most);
             self.bar.set_position((done * WHOLE as f64) as u64);
             left
         });
@@ -108,7 +111,8 @@ impl Bar {
 
 impl Progress for Bar {
     fn fork(&mut self, fork: usize, forks: usize) {
-        self.fork = format!("fork {fork} of {forks}");
+        let most = if self.at_most { " at most" } else { "" };
+        self.fork = format!("fork {fork} of {forks}{most}");
         self.show("");
     }
 
@@ -118,6 +122,10 @@ impl Progress for Bar {
 
     fn advance(&mut self, done: f64, left: Duration) {
         self.told = Some(Told { at: Instant::now(), done: done.clamp(0.0, 1.0), left });
+    }
+
+    fn may_end_early(&mut self) {
+        self.at_most = true;
     }
 
     fn estimates(&mut self, variants: &[SoFar]) {
@@ -154,18 +162,19 @@ struct Told {
 
 impl Told {
     /// The share that is done and what is left, so much later: the clock goes on while nothing is told.
-    fn after(self, passed: Duration) -> (f64, String) {
+    fn after(self, passed: Duration, at_most: bool) -> (f64, String) {
         let left = self.left.saturating_sub(passed);
         let gone = (self.left - left).as_secs_f64() / self.left.as_secs_f64().max(1e-9);
         let text = match left < Duration::from_secs(1) {
             true => "nearly done".to_owned(),
+            false if at_most => format!("at most {} left", units::duration(left)),
             false => format!("about {} left", units::duration(left)),
         };
         (self.done + (1.0 - self.done) * gone, text)
     }
 }
 
-/// What is known of each variant, a line each: `mish, exported  312.6 ms  1.14 [1.11, 1.17]`.
+/// What is known of each variant, a line each: `mish, exported  312.6 ms  1.14 [1.11, 1.17]  slower`.
 fn lines(variants: &[SoFar], most: usize) -> Vec<String> {
     let shown = if variants.len() > most { most.saturating_sub(1) } else { variants.len() };
     let time = Scale::time(variants.iter().map(|v| v.p50_ns).max().unwrap_or(0));
@@ -174,12 +183,24 @@ fn lines(variants: &[SoFar], most: usize) -> Vec<String> {
     let line = |(variant, name): (&SoFar, &String)| {
         let gap = " ".repeat(widest - text::width(name));
         let ratio = variant.ratio.map(|(ratio, interval)| format!("  {}", units::ratio(ratio, interval)));
-        format!("{name}{gap}  {:>7} {}{}", time.text(variant.p50_ns), time.unit, ratio.unwrap_or_default())
+        let known = variant.verdict.map_or_else(String::new, |verdict| format!("  {}", known(verdict)));
+        let (p50, ratio) = (time.text(variant.p50_ns), ratio.unwrap_or_default());
+        format!("{name}{gap}  {p50:>7} {}{ratio}{known}", time.unit)
     };
     let lines = variants.iter().zip(&names).map(line);
     let rest = (variants.len() > shown && most > 0)
         .then(|| format!("and {} more", units::count(variants.len() - shown, "variant")));
     lines.chain(rest).collect()
+}
+
+/// A verdict while it is measured.
+fn known(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Slower => "slower: known",
+        Verdict::Faster => "faster: known",
+        Verdict::None => "no difference: known",
+        Verdict::Inconclusive => "still open",
+    }
 }
 
 #[cfg(test)]
@@ -189,31 +210,35 @@ mod tests {
     #[test]
     fn the_time_that_is_left_goes_on_while_nothing_is_told() {
         let told = Told { at: Instant::now(), done: 0.2, left: Duration::from_secs(40) };
-        let after = |seconds| told.after(Duration::from_secs(seconds));
+        let after = |seconds| told.after(Duration::from_secs(seconds), false);
         assert_eq!(after(0), (0.2, "about 40 s left".into()));
         let (done, text) = after(30);
         assert_eq!(text, "about 10 s left");
         assert!((done - 0.8).abs() < 1e-9, "{done}");
         assert_eq!(after(60), (1.0, "nearly done".into()));
+        assert_eq!(told.after(Duration::from_secs(10), true).1, "at most 30 s left");
     }
 
     #[test]
     fn each_variant_has_a_line_with_its_estimate_and_its_interval() {
-        let of = |name: &str, p50_ns, ratio| SoFar { name: name.into(), p50_ns, ratio };
+        let of = |name: &str, p50_ns, ratio| SoFar { name: name.into(), p50_ns, ratio, verdict: None };
+        let known = |verdict, so_far| SoFar { verdict: Some(verdict), ..so_far };
         let variants = [
             of("original", 275_200_000, None),
-            of("mish, exported", 312_600_000, Some((1.14, Some([1.112, 1.17])))),
+            known(Verdict::Slower, of("mish, exported", 312_600_000, Some((1.14, Some([1.112, 1.17]))))),
+            known(Verdict::Inconclusive, of("mish, kernel", 275_900_000, Some((1.002, Some([0.97, 1.03]))))),
             of("\u{1b}[2J", 90_000_000, Some((0.33, None))),
         ];
         assert_eq!(
-            lines(&variants, 3),
+            lines(&variants, 4),
             [
                 "original          275.2 ms",
-                "mish, exported    312.6 ms  1.14 [1.11, 1.17]",
+                "mish, exported    312.6 ms  1.14 [1.11, 1.17]  slower: known",
+                "mish, kernel      275.9 ms  1.00 [0.97, 1.03]  still open",
                 "\\u001b[2J          90.0 ms  0.330",
             ]
         );
-        assert_eq!(lines(&variants, 2)[1..], ["and 2 variants more"]);
+        assert_eq!(lines(&variants, 2)[1..], ["and 3 variants more"]);
         assert!(lines(&variants, 0).is_empty() && lines(&[], 3).is_empty());
     }
 }

@@ -156,6 +156,7 @@ impl Executor for OneTarget<'_> {
             cpus: setup.cpus.clone(),
             forks: config.forks,
             time: setup.time.map_or(config.time, |limit| limit.min(config.time)),
+            until: config.until,
             confidence: CONFIDENCE,
             margin: config.margin,
             cold: false,

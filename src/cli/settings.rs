@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::flags::{self, SiteFlags, check_number, check_time, denormals};
+use super::flags::{self, SiteFlags, check_number, check_time, denormals, until};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{TargetFlags, TargetSetup};
@@ -12,11 +12,15 @@ use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::{Swaps, planned_engines};
 use crate::files::Destination;
+use crate::measure::Until;
 use crate::protocol::EngineChoice;
 use crate::record::{self, Denormals, Margin};
 use crate::report::{Breakdowns, Format};
 use crate::swap::{Lowerings, Mix, mix};
 use crate::{device, limits, measure, units};
+
+/// How long it takes at most, unless a user says how long.
+const LONGEST: Duration = Duration::from_secs(40);
 
 /// What the user typed.
 #[derive(clap::Args)]
@@ -58,9 +62,13 @@ pub struct Args {
     /// Measure first runs: every run in a process of its own, right after loading
     #[arg(long, conflicts_with = "tune")]
     pub cold: bool,
-    /// How long to measure: 40s, 2m, 500ms
-    #[arg(long, value_name = "TIME", default_value = "40s", value_parser = units::parse_duration)]
-    pub time: Duration,
+    /// How long to measure: 40s, 2m, 500ms [default: 40s at most]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    pub time: Option<Duration>,
+    /// When to end: `decided` as soon as every verdict is known, and after --time or --forks at the latest; `end` only then
+    /// [default: decided, or end where --time or --forks is given]
+    #[arg(long, value_name = "WHEN", value_parser = until(), conflicts_with = "tune")]
+    pub until: Option<Until>,
     /// Fresh processes for each variant: the intervals' sample size [default: up to 24, as many as
     /// are worth their start; with --cold as many as fit]
     #[arg(long, value_name = "N")]
@@ -122,6 +130,7 @@ pub struct Checked {
     /// As typed, for all targets.
     pub cpus: Option<String>,
     pub time: Duration,
+    pub until: Until,
     pub forks: usize,
     pub margin: Margin,
     pub cold: bool,
@@ -148,7 +157,8 @@ impl Checked {
         let forks = args.forks.unwrap_or(if args.cold { limits::FORKS as usize } else { measure::FORKS });
         check_number("--forks", forks, limits::FORKS)?;
         check_number("--threads", args.threads, limits::THREADS)?;
-        check_times(&args)?;
+        let (time, until) = (args.time.unwrap_or(LONGEST), until_when(&args));
+        check_times(&args, time)?;
         check_files(&args)?;
         let targets = targets(&args)?;
         let format = flags::format(args.format, args.output.as_deref());
@@ -178,7 +188,8 @@ impl Checked {
             dims: args.dim,
             threads: args.threads,
             cpus: args.cpus,
-            time: args.time,
+            time,
+            until,
             forks,
             margin: args.margin,
             cold: args.cold,
@@ -219,13 +230,19 @@ fn check_swapping(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn check_times(args: &Args) -> Result<()> {
-    check_time("--time", args.time)?;
-    match args.cool_down.filter(|&pause| pause >= args.time) {
+/// Who says how long or how often to measure wants just that.
+fn until_when(args: &Args) -> Until {
+    let said = args.tune || args.time.is_some() || args.forks.is_some();
+    args.until.unwrap_or(if said { Until::End } else { Until::Decided })
+}
+
+fn check_times(args: &Args, time: Duration) -> Result<()> {
+    check_time("--time", time)?;
+    match args.cool_down.filter(|&pause| pause >= time) {
         Some(pause) => Err(Error::input(format!(
             "--cool-down {} leaves nothing of --time {}: give more --time",
             units::duration(pause),
-            units::duration(args.time)
+            units::duration(time)
         ))),
         None => Ok(()),
     }

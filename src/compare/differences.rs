@@ -50,6 +50,7 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("settings: seed", |r| r.settings.seed.to_string()),
     ("settings: forks", |r| r.settings.forks.to_string()),
     ("settings: time limit, s", |r| (r.settings.time_limit_ns as f64 / 1e9).to_string()),
+    ("settings: ends when verdicts are known", |r| yes(r.settings.looks.is_some())),
     ("settings: confidence", |r| r.settings.confidence.to_string()),
     ("settings: interrupted", |r| yes(r.settings.interrupted)),
     ("environment: knobs", |r| knobs(&r.environment.knobs)),

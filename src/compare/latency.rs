@@ -67,7 +67,7 @@ pub fn deltas(ratios: &[Option<Mean>], against: &str, limit: f64, by: Criteria) 
     let beyond = by.drift.max(limit).ln_1p();
     let tails: Vec<Option<f64>> =
         ratios.iter().map(|ratio| Some(ratio.as_ref()?.tail_beyond(beyond))).collect();
-    let needed = holm(&tails, by.confidence);
+    let needed = holm(&tails, by.confidence, |alpha| alpha);
     let delta = |(ratio, confidence): (&Option<Mean>, f64)| {
         Some(Delta::new(against, ratio.as_ref()?, Criteria { confidence, ..by }))
     };

@@ -51,6 +51,8 @@ pub fn pool<'r>(side: &[NamedRecord<'r>]) -> Result<Cow<'r, Record>> {
     pooled.environment.warnings.extend(all.iter().filter_map(|parts| in_some(parts, side.len())));
     pooled.environment.warnings = distinct(pooled.environment.warnings);
     pooled.variants = all.iter().map(|parts| together(parts)).collect();
+    // Nobody looked at what they come to together.
+    pooled.settings.looks = None;
     figures::make(&mut pooled);
     Ok(Cow::Owned(pooled))
 }

@@ -14,7 +14,7 @@ use crate::activation::Activation;
 use crate::engine::knobs::{self, Knobs};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::measure::PlannedEngine;
+use crate::measure::{PlannedEngine, Until};
 use crate::record::{Denormals, Margin};
 use crate::swap::{Lowering, Mix, mix};
 use crate::yaml;
@@ -29,6 +29,9 @@ pub struct Config {
     /// Wall time of each measurement.
     #[serde(default = "forty_seconds", deserialize_with = "yaml::time")]
     pub time: Duration,
+    /// When each ends: with its plan, or as soon as every verdict is known.
+    #[serde(default)]
+    pub until: Until,
     /// Fresh processes for each variant of a measurement.
     #[serde(default = "usual_forks")]
     pub forks: usize,

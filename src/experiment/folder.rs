@@ -128,9 +128,13 @@ fn settings(record: &Record, planned: &Measurement) -> Option<String> {
     let time = |ns: u64| units::duration(std::time::Duration::from_nanos(ns));
     let now_ns = u64::try_from(planned.time.as_nanos()).unwrap_or(u64::MAX);
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    // Groups are all measured to their end.
+    let is_looked_at = planned.is_looked_at() && was.groups.is_none();
+    let when = |early: bool| if early { "--until decided" } else { "--until end" }.to_owned();
     let forks = was.forks_wanted.map_or("unknown".into(), |n| n.to_string());
     changed("the time", time(was.time_limit_ns), time(now_ns))
         .or_else(|| changed("the number of forks", forks, planned.forks.to_string()))
+        .or_else(|| changed("the end", when(was.looks.is_some()), when(is_looked_at)))
         .or_else(|| changed("the seed", was.seed.to_string(), load.seed.to_string()))
         .or_else(|| changed("denormals", was.denormals.name().into(), load.denormals.name().into()))
         .or_else(|| changed("first runs only", yes(was.cold), yes(planned.cold)))

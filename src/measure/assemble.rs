@@ -86,6 +86,7 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
         resumed: raw.resumed,
         groups: None,
+        looks: raw.looks.clone(),
     }
 }
 
@@ -126,7 +127,6 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         None => (vec![], planned.variant.sites.iter().map(unplaced).collect()),
     };
     let profiled = profile(&mut ops, usable, measurement.confidence);
-    let forks: Vec<Fork> = raw.forks.iter().map(|f| f.fork.clone()).collect();
     if let Some(memory) = &raw.memory {
         for (op, memory) in ops.iter_mut().zip(&memory.ops) {
             op.output_bytes = memory.output_bytes;
@@ -144,6 +144,19 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         op: s.op.clone(),
         reason: s.recorded_reason(),
     });
+    Variant {
+        sites,
+        skipped: skipped.collect(),
+        profiled,
+        memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
+        output_change: raw.change,
+        ops,
+        ..timed(measurement, planned, raw)
+    }
+}
+
+/// A variant's forks, and nothing else that was found out of it.
+pub fn timed(measurement: &Measurement, planned: &Planned, raw: &RawVariant) -> Variant {
     let model = &measurement.subjects[planned.subject].model;
     Variant {
         name: planned.name.clone(),
@@ -156,17 +169,17 @@ fn variant(measurement: &Measurement, planned: &Planned, raw: &RawVariant, usabl
         lowering: planned.lowering,
         threads: measurement.load.threads,
         knobs: planned.knobs.clone(),
-        sites,
-        skipped: skipped.collect(),
+        sites: vec![],
+        skipped: vec![],
         latency: None,
         delta: None,
         steadiness: None,
-        profiled,
+        profiled: None,
         activation_cost: None,
-        memory: raw.memory.as_ref().map(|m| memory(m, &raw.forks)),
-        output_change: raw.change,
-        ops,
-        forks,
+        memory: None,
+        output_change: None,
+        ops: vec![],
+        forks: raw.forks.iter().map(|f| f.fork.clone()).collect(),
         error: raw.error.as_ref().map(|e| e.message.clone()),
         refused: raw.error.as_ref().is_some_and(|e| e.exit == Exit::Input),
         bug: raw.error.as_ref().is_some_and(|e| e.exit == Exit::Bug),

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Measurement, Planned};
+use super::{Measurement, Planned, Until};
 use crate::record::{Record, Role};
 
 /// What a worker needs beside its model, bytes.
@@ -38,7 +38,8 @@ pub fn split(measurement: &Measurement, available: Option<u64>) -> Vec<Measureme
                 variant.name = format!("{}, group {}", variant.name, number + 1);
             }
         }
-        Measurement { variants: variants.into(), time, ..measurement.clone() }
+        // A record has one end, and each group would have its own.
+        Measurement { variants: variants.into(), time, until: Until::End, ..measurement.clone() }
     };
     groups.into_iter().enumerate().map(of).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::raw::{Raw, RawFork, RawVariant};
-use super::{Measurement, Planned, Rest, Subject, assemble};
+use super::{Measurement, Planned, Rest, Subject, Until, assemble};
 use crate::engine::{Imported, Process};
 use crate::figures;
 use crate::protocol::{Abilities, Load, Loaded};
@@ -43,6 +43,7 @@ pub fn import(import: Import, imported: Imported) -> (Record, String) {
         cpus: None,
         forks,
         time: Duration::ZERO,
+        until: Until::End,
         confidence,
         margin: Margin::default(),
         cold: false,

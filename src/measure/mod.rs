@@ -14,6 +14,7 @@
 //!   - `turns`: its rounds
 //!   - `survey`: memory, short ops and outputs, which are asked for once
 //!   - `so_far`: what is known of each variant by now, for who looks on
+//!   - `looks`: whether all that was asked is known, so that it may end before its plan does
 //!   - `failing`: what becomes of a variant that fails
 //! - `plan`: the arithmetic of time that `session` goes by: forks, rounds, runs, and the order of turns
 //! - `client`: a variant's worker, with a method for each request
@@ -94,6 +95,8 @@ pub struct Measurement {
     pub forks: usize,
     /// Wall time that all of it may take.
     pub time: Duration,
+    /// When it ends.
+    pub until: Until,
     /// Confidence of every interval; of ratios, that with which all verdicts hold together.
     pub confidence: f64,
     /// The largest difference that a verdict calls none.
@@ -130,7 +133,35 @@ pub struct Rest {
     pub below_mc: Option<i64>,
 }
 
+/// When a measurement ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// When every verdict is known, and when its plan does at the latest.
+    Decided,
+    /// When its plan does.
+    #[default]
+    End,
+}
+
+impl Until {
+    pub const ALL: [Self; 2] = [Self::Decided, Self::End];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::End => "end",
+        }
+    }
+}
+
 impl Measurement {
+    /// Whether it may end before its plan does: there must be something to decide.
+    pub fn is_looked_at(&self) -> bool {
+        let asked = self.variants.iter().filter(|variant| variant.role != Role::Control).count();
+        self.until == Until::Decided && asked > 1
+    }
+
     /// What is measured, as messages call it: the names of the models.
     pub fn name(&self) -> String {
         self.subjects.iter().map(|s| s.model.name.as_str()).collect::<Vec<_>>().join(" and ")

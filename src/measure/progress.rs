@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::record::Verdict;
+
 /// Whoever wants to see how far a measurement is. Called between turns, never during one.
 pub trait Progress {
     /// A fork begins: the `fork`th (from 1) of about `forks`; the number may change as speeds become known.
@@ -12,6 +14,9 @@ pub trait Progress {
 
     /// The share of the whole that is done (0 to 1), and about how long the rest takes.
     fn advance(&mut self, _done: f64, _left: Duration) {}
+
+    /// It ends as soon as all verdicts are known: forks and times are what it takes at most.
+    fn may_end_early(&mut self) {}
 
     /// What is known of each variant by now.
     fn estimates(&mut self, _variants: &[SoFar]) {}
@@ -33,6 +38,9 @@ pub struct SoFar {
     pub p50_ns: u64,
     /// How many times as long as its original's they take, and the interval as soon as there is one; nothing of an original.
     pub ratio: Option<(f64, Option<[f64; 2]>)>,
+    /// What the last look found, of a measurement that is looked at: inconclusive means that it is still open. `None` as long as
+    /// there was none, and of what is compared with nothing.
+    pub verdict: Option<Verdict>,
 }
 
 /// Shows nothing.
@@ -76,6 +84,10 @@ impl Progress for Part<'_> {
 
     fn advance(&mut self, done: f64, left: Duration) {
         self.whole.advance(self.before + self.share * done, left + self.rest);
+    }
+
+    fn may_end_early(&mut self) {
+        self.whole.may_end_early();
     }
 
     fn estimates(&mut self, variants: &[SoFar]) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Measurement;
 use crate::error::{Error, Exit, Result};
 use crate::protocol::{Batched, Described, Loaded, Memory, Op, Runs};
-use crate::record::{Fork, OutputChange, Record, Variant};
+use crate::record::{Fork, Look, OutputChange, Record, Variant};
 
 /// What is said where an engine is not the same from fork to fork.
 pub const OTHER_OPS: &str = "the engine made other ops of it than in the first fork";
@@ -25,6 +25,8 @@ pub struct Raw {
     pub elapsed: Duration,
     /// How often it was resumed.
     pub resumed: usize,
+    /// When it was looked whether all is known; `None` where it isn't looked before the end.
+    pub looks: Option<Vec<Look>>,
     /// Where only these are still to be measured, each lost before, beside those that they are compared with; else
     /// empty, and all are.
     pub taken_up: Vec<TakenUp>,
@@ -147,6 +149,7 @@ impl Raw {
             runs_per_turn: u32::try_from(record.settings.runs_per_turn).unwrap_or(1),
             elapsed: Duration::from_nanos(record.settings.elapsed_ns.unwrap_or(0)),
             resumed: record.settings.resumed + 1,
+            looks: record.settings.looks.clone(),
             taken_up,
             ..Self::default()
         }

@@ -4,6 +4,7 @@
 mod climates;
 mod grouped;
 mod resumed;
+mod sequential;
 mod told;
 mod unable;
 mod world;

@@ -82,6 +82,9 @@ fn effort(record: &Record) -> String {
         return units::count(record.settings.forks, "imported process").replace("processs", "processes");
     }
     let mut forks = units::count(record.settings.forks, "fork");
+    if let Some(look) = record.settings.decided() {
+        forks = format!("decided after {} of {} forks", look.forks, look.of);
+    }
     if record.settings.cold {
         forks = format!("first runs in {} of fresh processes", units::count(record.settings.forks, "round"));
     }

@@ -133,8 +133,8 @@ pub enum Finding {
 pub fn finding(subject: &str, base: &str, delta: &Delta, claims: Claims) -> Finding {
     let Some([low, high]) = delta.interval else {
         return Finding::Unknown(format!(
-            "{subject} took {} times as long as {base}. One fork gives no interval, so this is no verdict (--forks 2 or \
-             more gives one).",
+            "{subject} took {} times as long as {base}. Too few forks for an interval, so this is no verdict: give more \
+             --time or --forks.",
             ratio(delta.ratio, None)
         ));
     };

@@ -2,10 +2,11 @@
 //!
 //! A [`Session`] goes from fork to fork. Each fork is a fresh worker for every variant: `start` begins it, `turns` are its
 //! rounds, `survey` asks once for what needs no timing, `failing` is for variants that fail on the way. `budget` knows
-//! what all that costs, `pace` how fast each variant is, `so_far` what is known of it by now.
+//! what all that costs, `pace` how fast each variant is, `so_far` what is known of it by now, and `looks` whether that is enough.
 
 mod budget;
 mod failing;
+mod looks;
 mod pace;
 mod so_far;
 mod start;
@@ -22,6 +23,7 @@ use super::raw::Raw;
 use super::{Clock, Interrupt, Measurement, Only, Progress};
 use crate::device::Target;
 use crate::error::{Error, Result};
+use crate::record::Verdict;
 use crate::units;
 use budget::Budget;
 use pace::Pace;
@@ -48,6 +50,7 @@ pub fn run(
         survey: Survey::new(measurement.subjects.len()),
         untold: vec![],
         forks_planned: measurement.forks,
+        verdicts: vec![None; measurement.variants.len()],
         measurement,
         machine,
         files,
@@ -56,7 +59,9 @@ pub fn run(
         clock,
         raw,
     };
+    session.begin_looking();
     session.forks()?;
+    session.look_at_the_end();
     session.tell_unless_alike();
     Ok(session.raw)
 }
@@ -78,6 +83,8 @@ struct Session<'a, 't> {
     untold: Vec<usize>,
     /// Forks that there will be, as far as is known by now.
     forks_planned: usize,
+    /// What the last look found (see [`looks`]).
+    verdicts: Vec<Option<Verdict>>,
 }
 
 /// Why the measurement ends before its plan does.
@@ -97,12 +104,12 @@ impl<'t> Session<'_, 't> {
         self.machine.target()
     }
 
-    /// Makes forks until the plan has no more, or something stops it.
+    /// Makes forks until the plan has no more, all is known, or something stops it.
     fn forks(&mut self) -> Result<()> {
         let mut breaks = 0;
         loop {
             match self.fork(self.raw.order.len()) {
-                Ok(schedule) if schedule.forks > 1 => {}
+                Ok(schedule) if schedule.forks > 1 && !self.is_decided() => {}
                 Ok(_) | Err(Stop::Nobody) => return Ok(()),
                 Err(Stop::Interrupted) => {
                     self.raw.interrupted = true;

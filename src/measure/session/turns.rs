@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::so_far::so_far;
 use super::{Session, Stop, share};
 use crate::measure::Only;
 use crate::measure::client::{ClientError, WorkerClient};
@@ -37,10 +36,10 @@ impl Session<'_, '_> {
             self.progress.advance(share(now, left), left);
             // Then after each fork: it takes a moment, and forks are what intervals are made of.
             if round == 0 && self.budget.is_first(fork) {
-                self.progress.estimates(&so_far(self.measurement, &self.raw));
+                self.tell_estimates();
             }
         }
-        self.progress.estimates(&so_far(self.measurement, &self.raw));
+        self.tell_estimates();
         // The median: a round that waited for a hanging worker says nothing of those to come.
         if let Some(run) = Samples::new(one_run).map(|s| s.median()) {
             self.budget.note_turns(Duration::from_secs_f64(run), runs);

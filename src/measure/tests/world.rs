@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::device::{End, Lost, Target, Worker};
 use crate::error::{Error, Result};
-use crate::measure::{Clock, Interrupt, Measurement, Only, Planned, Rest, Subject};
+use crate::measure::{Clock, Interrupt, Measurement, Only, Planned, Rest, Subject, Until};
 use crate::onnx::Model;
 use crate::onnx::messages::{GraphProto, ModelProto, NodeProto};
 use crate::protocol::{
@@ -118,6 +118,14 @@ impl World {
     pub fn on_day(run_ns: &[u64], climate: Climate, day: u64) -> Rc<Self> {
         let world = Rc::into_inner(Self::new(run_ns, |_, _| None)).expect("just made");
         Rc::new(Self { climate, noise: Cell::new(day), lots: Cell::new(!day), ..world })
+    }
+
+    /// The same, with answers out of the ordinary.
+    pub fn scripted(
+        self,
+        script: impl Fn(Moment, &Request) -> Option<Result<Reply, Lost>> + 'static,
+    ) -> Rc<Self> {
+        Rc::new(Self { script: Box::new(script), ..self })
     }
 
     fn uniform(&self) -> f64 {
@@ -402,6 +410,7 @@ pub fn measurement() -> Measurement {
         cpus: None,
         forks: 8,
         time: Duration::from_secs(40),
+        until: Until::End,
         confidence: 0.99,
         margin: record::Margin::default(),
         cold: false,

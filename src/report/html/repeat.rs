@@ -30,8 +30,11 @@ pub fn record(record: &Record) -> Html {
     } else {
         vec![("imported from", imported)]
     };
+    let ended = settings.decided().map(|look| {
+        ("ended", format!("when every verdict was known, after {} of {} forks", look.forks, look.of))
+    });
     let models = facts::models(record).iter().flat_map(model);
-    let about = models.chain(facts::engines(record).iter().flat_map(engine)).chain(own);
+    let about = models.chain(facts::engines(record).iter().flat_map(engine)).chain(own).chain(ended);
     let rows = common(&record.oplat, &record.started_at, &record.environment).into_iter().chain(about);
     [sections::section(&machine::section(record), false), table(rows), command(&record.command)]
         .into_iter()

@@ -7,7 +7,8 @@
 //!
 //! Every variant has one verdict, against its original. All verdicts of a record hold together with the confidence of its
 //! settings: each ratio's interval is as wide as Holm's procedure asks (see [`holm`]). Intervals of costs, which have no
-//! verdict, have that confidence each by itself.
+//! verdict, have that confidence each by itself. Where the measurement ended when its verdicts were known, both are as wide as
+//! the looks ask (see [`crate::stats::level`]).
 
 mod odd;
 mod pairing;
@@ -69,7 +70,7 @@ fn profiled(known: Profiled, steady: &Steady, confidence: f64) -> Option<Profile
 }
 
 /// Every variant against the original of its group.
-fn deltas(settings: &Settings, variants: &mut [Variant]) {
+pub fn deltas(settings: &Settings, variants: &mut [Variant]) {
     let steady = steady(variants);
     let ratio = |at: usize, base: Option<usize>| {
         let base = base?;
@@ -81,7 +82,7 @@ fn deltas(settings: &Settings, variants: &mut [Variant]) {
     let ratios: Vec<Option<(String, Mean)>> = own.chain(across).collect();
     let tails: Vec<Option<f64>> =
         ratios.iter().map(|ratio| Some(ratio.as_ref()?.1.tail_beyond(0.0))).collect();
-    let needed = holm(&tails, settings.confidence);
+    let needed = holm(&tails, settings.confidence, |alpha| settings.level(alpha));
     let mut deltas = ratios.into_iter().zip(needed).map(|(ratio, confidence)| {
         let by = Criteria { confidence, margin: settings.margin, drift: 0.0 };
         ratio.map(|(against, ratio)| Delta::new(&against, &ratio, by))
@@ -114,6 +115,7 @@ fn base(variants: &[Variant], at: usize) -> Option<usize> {
 /// Every variant against the control of its own model.
 fn costs(settings: &Settings, variants: &mut [Variant]) {
     let steady = steady(variants);
+    let confidence = 1.0 - settings.level(1.0 - settings.confidence);
     let alike = |v: &Variant| (v.group, v.engine.clone(), v.model.clone(), v.knobs.clone());
     let costs: Vec<_> = (0..variants.len())
         .map(|at| {
@@ -121,9 +123,7 @@ fn costs(settings: &Settings, variants: &mut [Variant]) {
             let control = variants.iter().position(|v| v.role == Role::Control && alike(v) == its)?;
             let p50_ns = variants[at].latency.map_or(0, |l| l.p50_ns);
             let of_swap = variants[at].role != Role::Control;
-            of_swap.then(|| {
-                pairing::activation_cost(&steady[control], &steady[at], p50_ns, settings.confidence)
-            })?
+            of_swap.then(|| pairing::activation_cost(&steady[control], &steady[at], p50_ns, confidence))?
         })
         .collect();
     variants.iter_mut().zip(costs).for_each(|(variant, cost)| variant.activation_cost = cost);

@@ -18,7 +18,7 @@ pub use delta::{Criteria, Margin};
 pub use environment::{Android, BeforeAfter, Cluster, Environment, Throttle, ThrottleKind};
 
 use crate::files::{Kind, is_json};
-use crate::stats::Samples;
+use crate::stats::{self, Samples};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "oplat.record/1";
@@ -155,6 +155,51 @@ pub struct Settings {
     /// where they do.
     #[serde(default)]
     pub groups: Option<usize>,
+    /// When it was looked whether all verdicts are known, of a measurement that ends then (`--until decided`); the last one is
+    /// its end. Null where all that was planned was measured anyway, and where nothing is compared.
+    #[serde(default)]
+    pub looks: Option<Vec<Look>>,
+}
+
+/// A look at a measurement that ends when all verdicts are known.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Look {
+    /// Forks that there were, and how many were planned at that time. Equal when the plan was at its end.
+    pub forks: usize,
+    pub of: usize,
+    /// Confidence that the interval of a single comparison needs at this look, so that those of all looks hold together with
+    /// that of the settings.
+    pub confidence: f64,
+}
+
+impl Settings {
+    /// How unsure an interval may be so that all that is said after each look holds with `1 - alpha`.
+    pub fn level(&self, alpha: f64) -> f64 {
+        Look::level(self.looks.as_deref().unwrap_or(&[]), alpha)
+    }
+
+    /// After how many forks of how many a measurement ended because all verdicts were known; `None` of any other.
+    pub fn decided(&self) -> Option<Look> {
+        let last = self.looks.as_ref()?.last().copied()?;
+        let ended_early = last.forks < last.of && !self.interrupted && self.lost.is_none();
+        ended_early.then_some(last)
+    }
+}
+
+impl Look {
+    /// The level at the last of these looks (see [`stats::level`]).
+    pub fn level(looks: &[Self], alpha: f64) -> f64 {
+        let looks: Vec<stats::Look> =
+            looks.iter().map(|look| stats::Look { done: look.forks, of: look.of }).collect();
+        stats::level(&looks, alpha)
+    }
+
+    /// A look after those before, of a measurement with intervals of this confidence.
+    pub fn after(before: &[Self], forks: usize, of: usize, confidence: f64) -> Self {
+        let looks = [before, &[Self { forks, of, confidence }]].concat();
+        Self { forks, of, confidence: 1.0 - Self::level(&looks, 1.0 - confidence) }
+    }
 }
 
 /// How an activation becomes operators.

@@ -107,20 +107,21 @@ impl Mean {
 /// `confidence`, by Holm's step-down procedure (1979): the clearest must be as sure as if each of `n` were tried, the next
 /// as if one fewer were, until one is not sure enough; that one and the rest have the same.
 ///
-/// `tails` are the probabilities of such values where there is nothing to find; `None` is not among the tries.
-pub fn holm(tails: &[Option<f64>], confidence: f64) -> Vec<f64> {
+/// `tails` are the probabilities of such values where there is nothing to find; `None` is not among the tries. `level` is how
+/// unsure one of them may be which has so much of the whole: the same, unless it is looked at more than once.
+pub fn holm(tails: &[Option<f64>], confidence: f64, level: impl Fn(f64) -> f64) -> Vec<f64> {
     let mut order: Vec<(usize, f64)> =
         tails.iter().enumerate().filter_map(|(at, t)| Some((at, (*t)?))).collect();
     order.sort_by(|(_, a), (_, b)| a.total_cmp(b));
     let mut needed = vec![confidence; tails.len()];
     let (tries, alpha) = (order.len(), 1.0 - confidence);
-    let (mut level, mut failed) = (alpha, false);
+    let (mut unsure, mut failed) = (alpha, false);
     for (rank, (at, tail)) in order.into_iter().enumerate() {
         if !failed {
-            level = alpha / (tries - rank) as f64;
-            failed = tail > level;
+            unsure = level(alpha / (tries - rank) as f64);
+            failed = tail > unsure;
         }
-        needed[at] = 1.0 - level;
+        needed[at] = 1.0 - unsure;
     }
     needed
 }
@@ -208,10 +209,10 @@ mod tests {
 
     #[test]
     fn holm_asks_less_of_each_after_the_clearest_and_stops_at_the_first_that_fails() {
-        let needed = holm(&[Some(0.004), None, Some(0.001), Some(0.3), Some(0.2)], 0.99);
+        let needed = holm(&[Some(0.004), None, Some(0.001), Some(0.3), Some(0.2)], 0.99, |alpha| alpha);
         let levels: Vec<f64> = needed.iter().map(|c| ((1.0 - c) * 1e6).round() / 1e6).collect();
         // 0.001 < 0.01/4, 0.004 > 0.01/3: that one fails, and all after it with it.
         assert_eq!(levels, [0.003333, 0.01, 0.0025, 0.003333, 0.003333]);
-        assert_eq!(holm(&[Some(0.5)], 0.95), [0.95], "one alone is as it was");
+        assert_eq!(holm(&[Some(0.5)], 0.95, |alpha| alpha), [0.95], "one alone is as it was");
     }
 }

@@ -5,12 +5,14 @@
 //! never the same type, so a derived figure can't be averaged again by mistake.
 
 mod estimate;
+mod looks;
 pub mod series;
 mod student;
 
 use std::cmp::Ordering;
 
 pub use estimate::{Estimate, Interval, Mean, holm};
+pub use looks::{Look, level};
 pub use student::t_quantile;
 
 /// Finite numbers in ascending order, at least one.

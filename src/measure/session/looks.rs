@@ -1,0 +1,130 @@
+//! Looks at a measurement that ends when all verdicts are known: after which forks, and what is known then.
+//!
+//! A look makes the same figures as the record (see [`figures`]), so that the record says what ended it. A variant whose verdict
+//! is known runs on beside the others: its pairs stay those of the same rounds, and its interval gets narrower. It ends when all
+//! are known at the same look. What any end but that of the plan finds (an interrupt, a target that is lost) is a look, too.
+
+use super::Session;
+use crate::figures;
+use crate::measure::assemble;
+use crate::record::{Look, Role, Settings, Variant, Verdict};
+
+/// Forks at the first look: with fewer, hardly anything is surely known.
+const FIRST: usize = 6;
+
+/// A look comes when there are this share more forks than at the last one. With more looks each would say less.
+const SHARE: usize = 4;
+const LEAST: usize = 2;
+
+impl Session<'_, '_> {
+    pub(super) fn begin_looking(&mut self) {
+        if !self.measurement.is_looked_at() {
+            self.raw.looks = None;
+        } else if self.raw.taken_up.is_empty() {
+            self.raw.looks.get_or_insert_default();
+            self.progress.may_end_early();
+        }
+    }
+
+    /// Whether all that was asked is known, if it is time to look.
+    pub(super) fn is_decided(&mut self) -> bool {
+        let (forks, planned) = (self.raw.order.len(), self.forks_planned);
+        let Some(looks) = self.raw.looks.as_ref().filter(|looks| self.goes_by(looks, forks, planned)) else {
+            return false;
+        };
+        let look = Look::after(looks, forks, planned, self.measurement.confidence);
+        self.note_look(look);
+        let known = self.look();
+        self.tell_estimates();
+        known
+    }
+
+    fn goes_by(&self, looks: &[Look], forks: usize, planned: usize) -> bool {
+        self.raw.taken_up.is_empty() && is_due(looks, forks, planned)
+    }
+
+    /// The last look: all that is left is spent if the plan is at its end, and not if forks may still be made.
+    pub(super) fn look_at_the_end(&mut self) {
+        let forks = self.raw.order.len();
+        let looked = |looks: &Vec<Look>| looks.last().is_some_and(|last| last.forks == forks);
+        if forks == 0 || !self.raw.taken_up.is_empty() || self.raw.looks.as_ref().is_none_or(looked) {
+            return;
+        }
+        let is_cut_off = self.raw.interrupted || self.raw.lost.is_some();
+        let of = if is_cut_off { self.forks_planned.max(forks + 1) } else { forks };
+        let before = self.raw.looks.as_deref().unwrap_or(&[]);
+        self.note_look(Look::after(before, forks, of, self.measurement.confidence));
+    }
+
+    fn note_look(&mut self, look: Look) {
+        self.raw.looks.get_or_insert_default().push(look);
+    }
+
+    /// The looks with one now, if there wasn't.
+    pub(super) fn looks_until_now(&self) -> Vec<Look> {
+        let Some(looks) = &self.raw.looks else { return vec![] };
+        let forks = self.raw.order.len();
+        let new = looks.last().is_none_or(|last| last.forks < forks) && self.raw.taken_up.is_empty();
+        let now = Look { forks, of: self.forks_planned.max(forks), confidence: 0.0 };
+        looks.iter().copied().chain(new.then_some(now)).collect()
+    }
+
+    /// What is known of each variant. Gives whether that is all that was asked.
+    fn look(&mut self) -> bool {
+        let measurement = self.measurement;
+        let settings = Settings {
+            confidence: measurement.confidence,
+            margin: measurement.margin,
+            looks: self.raw.looks.clone(),
+            ..Settings::default()
+        };
+        let planned = measurement.variants.iter().zip(&self.raw.variants);
+        let mut variants: Vec<Variant> =
+            planned.map(|(planned, raw)| assemble::timed(measurement, planned, raw)).collect();
+        figures::deltas(&settings, &mut variants);
+        self.verdicts = variants.iter().map(verdict).collect();
+        let asked = |v: &&Variant| v.role != Role::Control && v.error.is_none();
+        let known = variants.iter().filter(asked).filter_map(verdict).collect::<Vec<_>>();
+        !known.is_empty() && known.iter().all(|&verdict| verdict != Verdict::Inconclusive)
+    }
+}
+
+/// Whether it is looked after so many forks. Not if the end is nearer than the next look would be: it is one itself.
+fn is_due(looks: &[Look], forks: usize, planned: usize) -> bool {
+    let step = |forks: usize| (forks / SHARE).max(LEAST);
+    let next = looks.last().map_or(FIRST, |last| last.forks + step(last.forks));
+    forks >= next && forks + step(forks) <= planned
+}
+
+/// What is known of a variant; open if either of its comparisons is.
+fn verdict(variant: &Variant) -> Option<Verdict> {
+    let (own, across) = (variant.delta.as_ref(), variant.across.as_ref());
+    let open = across.is_some_and(|delta| delta.verdict == Verdict::Inconclusive);
+    let own = own.or(across)?.verdict;
+    Some(if open { Verdict::Inconclusive } else { own })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After which forks of so many it is looked.
+    fn looks(planned: usize) -> Vec<usize> {
+        let mut looks = vec![];
+        for forks in 1..planned {
+            if is_due(&looks, forks, planned) {
+                looks.push(Look { forks, of: planned, confidence: 0.99 });
+            }
+        }
+        looks.iter().map(|look| look.forks).collect()
+    }
+
+    #[test]
+    fn looks_get_rarer_and_the_last_before_the_end_is_not_close_to_it() {
+        assert_eq!(looks(24), [6, 8, 10, 12, 15, 18]);
+        assert_eq!(looks(8), [6]);
+        assert_eq!(looks(7), [0usize; 0]);
+        assert_eq!(looks(13), [6, 8, 10]);
+        assert!(looks(1000).len() < 25);
+    }
+}
