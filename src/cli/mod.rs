@@ -8,6 +8,7 @@ mod bench;
 mod colour;
 mod compare;
 mod flags;
+mod gate;
 mod import;
 mod inputs;
 mod inspect;

@@ -6,7 +6,8 @@ use super::at_once::{Failures, at_once};
 use super::settings::{Args, Checked};
 use super::targets::TargetSetup;
 use super::tune::Tuning;
-use super::{interrupt, kept, note, output, progress, subjects};
+use super::{gate, interrupt, kept, note, output, progress, subjects};
+use crate::compare::Limit;
 use crate::error::{Error, Result};
 use crate::experiment;
 use crate::files::Destination;
@@ -23,7 +24,7 @@ pub(super) const CONFIDENCE: f64 = 0.99;
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let checked = Checked::new(args)?;
     let measurement = plan(&checked)?;
-    let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, .. } = checked;
+    let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, limit, .. } = checked;
     let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
     let (bars, interrupt) = (progress::several(&names), interrupt());
     let jobs = targets.into_iter().zip(bars).enumerate().map(|(number, (setup, progress))| Job {
@@ -61,6 +62,10 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
             output::print_line(out, "")?;
             output::print_line(out, more(all_kept, records.len()))?;
         }
+    }
+    for (name, record, _) in &measured {
+        let judged = limit.map_or(Ok(()), |limit| gate::kept(record, limit));
+        judged.err().into_iter().for_each(|error| failures.add(name, error));
     }
     for (name, _, lines) in &measured {
         let of = if failures.several { format!("{name}: ") } else { String::new() };
@@ -180,6 +185,7 @@ fn plan(checked: &Checked) -> Result<Measurement> {
         until: checked.until,
         confidence: CONFIDENCE,
         margin: checked.margin,
+        limit: checked.limit.map(Limit::share),
         cold: checked.cold,
         only: Only::Everything,
         rest: Rest::default(),

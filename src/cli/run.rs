@@ -159,6 +159,7 @@ impl Executor for OneTarget<'_> {
             until: config.until,
             confidence: CONFIDENCE,
             margin: config.margin,
+            limit: None,
             cold: false,
             only: Only::Everything,
             rest: setup.rest,

@@ -7,7 +7,7 @@ use super::flags::{self, SiteFlags, check_number, check_time, denormals, until};
 use super::inputs::{DimFlag, InputFlag};
 use super::knobs::KnobFlag;
 use super::targets::{TargetFlags, TargetSetup};
-use crate::compare::distinct;
+use crate::compare::{Limit, distinct};
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::experiment::{Swaps, planned_engines};
@@ -76,6 +76,10 @@ pub struct Args {
     /// The largest difference that doesn't matter to you: "no difference" means one below this, either way
     #[arg(long, value_name = "SHARE", default_value = "2%")]
     pub margin: Margin,
+    /// Exit with 1 if a variant is slower than its original by more than this (5% or 0.05) or failed, with 4 if that can't be
+    /// told; --until decided ends when it can
+    #[arg(long, value_name = "SHARE", conflicts_with = "tune")]
+    pub max_regression: Option<Limit>,
     /// Pause before every fork but the first, so that a device without a fan doesn't measure its own heat
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub cool_down: Option<Duration>,
@@ -133,6 +137,7 @@ pub struct Checked {
     pub until: Until,
     pub forks: usize,
     pub margin: Margin,
+    pub limit: Option<Limit>,
     pub cold: bool,
     pub denormals: Denormals,
     pub tune: bool,
@@ -192,6 +197,7 @@ impl Checked {
             until,
             forks,
             margin: args.margin,
+            limit: args.max_regression,
             cold: args.cold,
             denormals: args.denormals,
             tune: args.tune,

@@ -131,6 +131,7 @@ fn settings(record: &Record, planned: &Measurement) -> Option<String> {
     // Groups are all measured to their end.
     let is_looked_at = planned.is_looked_at() && was.groups.is_none();
     let when = |early: bool| if early { "--until decided" } else { "--until end" }.to_owned();
+    let limit = |share: Option<f64>| share.map_or("none".into(), |share| share.to_string());
     let forks = was.forks_wanted.map_or("unknown".into(), |n| n.to_string());
     changed("the time", time(was.time_limit_ns), time(now_ns))
         .or_else(|| changed("the number of forks", forks, planned.forks.to_string()))
@@ -140,6 +141,7 @@ fn settings(record: &Record, planned: &Measurement) -> Option<String> {
         .or_else(|| changed("first runs only", yes(was.cold), yes(planned.cold)))
         .or_else(|| changed("threads", was.threads.to_string(), load.threads.to_string()))
         .or_else(|| changed("the confidence", was.confidence.to_string(), planned.confidence.to_string()))
+        .or_else(|| changed("the limit", limit(was.max_regression), limit(planned.limit)))
         .or_else(|| changed("the margin", was.margin.0.to_string(), planned.margin.0.to_string()))
 }
 

@@ -78,6 +78,7 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
         threads: measurement.load.threads,
         confidence: measurement.confidence,
         margin: measurement.margin,
+        max_regression: measurement.limit,
         cool_down_ns: u64::try_from(measurement.rest.pause.as_nanos()).unwrap_or(u64::MAX),
         max_temperature_mc: measurement.rest.below_mc,
         cold: measurement.cold,

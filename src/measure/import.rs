@@ -46,6 +46,7 @@ pub fn import(import: Import, imported: Imported) -> (Record, String) {
         until: Until::End,
         confidence,
         margin: Margin::default(),
+        limit: None,
         cold: false,
         only: super::Only::Everything,
         rest: Rest::default(),

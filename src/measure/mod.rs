@@ -101,6 +101,8 @@ pub struct Measurement {
     pub confidence: f64,
     /// The largest difference that a verdict calls none.
     pub margin: Margin,
+    /// How much slower than its original a variant may be, as a share, if that is what is asked.
+    pub limit: Option<f64>,
     /// Whether first runs are what is measured: a fork is nothing but a cold start of every variant.
     pub cold: bool,
     /// Whether nothing but unprofiled runs is wanted, or outputs alone; see [`blocks()`].

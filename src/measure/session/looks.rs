@@ -75,6 +75,7 @@ impl Session<'_, '_> {
         let settings = Settings {
             confidence: measurement.confidence,
             margin: measurement.margin,
+            max_regression: measurement.limit,
             looks: self.raw.looks.clone(),
             ..Settings::default()
         };
@@ -83,9 +84,9 @@ impl Session<'_, '_> {
             planned.map(|(planned, raw)| assemble::timed(measurement, planned, raw)).collect();
         figures::deltas(&settings, &mut variants);
         self.verdicts = variants.iter().map(verdict).collect();
-        let asked = |v: &&Variant| v.role != Role::Control && v.error.is_none();
-        let known = variants.iter().filter(asked).filter_map(verdict).collect::<Vec<_>>();
-        !known.is_empty() && known.iter().all(|&verdict| verdict != Verdict::Inconclusive)
+        let asked = variants.iter().filter(|v| v.role != Role::Control && v.error.is_none());
+        let known: Vec<bool> = asked.filter_map(|variant| is_known(variant, measurement.limit)).collect();
+        !known.is_empty() && known.iter().all(|&known| known)
     }
 }
 
@@ -94,6 +95,15 @@ fn is_due(looks: &[Look], forks: usize, planned: usize) -> bool {
     let step = |forks: usize| (forks / SHARE).max(LEAST);
     let next = looks.last().map_or(FIRST, |last| last.forks + step(last.forks));
     forks >= next && forks + step(forks) <= planned
+}
+
+/// Whether all is known that was asked of a variant: its verdicts, or whether it keeps to a limit. `None` of one that is compared
+/// with nothing.
+fn is_known(variant: &Variant, limit: Option<f64>) -> Option<bool> {
+    match limit {
+        Some(limit) => variant.delta.as_ref().map(|delta| delta.keeps(limit).is_some()),
+        None => verdict(variant).map(|verdict| verdict != Verdict::Inconclusive),
+    }
 }
 
 /// What is known of a variant; open if either of its comparisons is.

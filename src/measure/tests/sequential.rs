@@ -176,6 +176,24 @@ fn where_nothing_is_compared_or_groups_have_ends_of_their_own_the_plan_is_the_en
     assert_eq!((record.settings.groups, record.settings.looks), (Some(2), None));
 }
 
+#[test]
+fn where_there_is_a_limit_it_ends_when_that_is_surely_kept_or_surely_broken() {
+    // 1.5% slower, by processes that differ by some per cent: that it is slower takes longer to know than that it is not by 30%.
+    let ended = |limit: Option<f64>| {
+        let world = World::on_day(&[10 * MS, 10 * MS + MS / 7, 9 * MS], Climate::TwoModes, DAY);
+        let record = run(&world, &Measurement { limit, ..decided() }, None);
+        let delta = record.variants[1].delta.clone().expect("compared");
+        (record.settings.forks, record.settings.max_regression, limit.and_then(|limit| delta.keeps(limit)))
+    };
+    let (verdict, kept, broken) = (ended(None), ended(Some(0.6)), ended(Some(0.0)));
+    assert_eq!((verdict.0, kept.1, kept.2), (24, Some(0.6), Some(true)), "{verdict:?} {kept:?}");
+    assert!(kept.0 < 24 && broken.2.is_none(), "{kept:?} {broken:?}");
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    let record = run(&world, &Measurement { limit: Some(0.05), ..decided() }, None);
+    assert!(record.settings.decided().is_some());
+    assert_eq!(record.variants[1].delta.as_ref().and_then(|d| d.keeps(0.05)), Some(false));
+}
+
 /// Keeps what is told of a variant.
 #[derive(Default)]
 struct Watching {

@@ -413,6 +413,7 @@ pub fn measurement() -> Measurement {
         until: Until::End,
         confidence: 0.99,
         margin: record::Margin::default(),
+        limit: None,
         cold: false,
         only: Only::Everything,
         rest: Rest::default(),

@@ -80,8 +80,10 @@ pub fn deltas(settings: &Settings, variants: &mut [Variant]) {
     let own = places.clone().map(|at| ratio(at, base(variants, at)));
     let across = places.map(|at| ratio(at, counterpart(variants, at)));
     let ratios: Vec<Option<(String, Mean)>> = own.chain(across).collect();
+    // Where there is a limit, what is said must hold together of that.
+    let beyond = settings.max_regression.unwrap_or(0.0).ln_1p();
     let tails: Vec<Option<f64>> =
-        ratios.iter().map(|ratio| Some(ratio.as_ref()?.1.tail_beyond(0.0))).collect();
+        ratios.iter().map(|ratio| Some(ratio.as_ref()?.1.tail_beyond(beyond))).collect();
     let needed = holm(&tails, settings.confidence, |alpha| settings.level(alpha));
     let mut deltas = ratios.into_iter().zip(needed).map(|(ratio, confidence)| {
         let by = Criteria { confidence, margin: settings.margin, drift: 0.0 };

@@ -67,6 +67,15 @@ impl Delta {
 }
 
 impl Delta {
+    /// Whether it is surely no more than so much slower (a share), or surely more; `None` if that can't be told.
+    pub fn keeps(&self, limit: f64) -> Option<bool> {
+        match self.interval? {
+            [_, high] if high < 1.0 + limit => Some(true),
+            [low, _] if low > 1.0 + limit => Some(false),
+            _ => None,
+        }
+    }
+
     /// The verdict that the interval of a paired comparison allows.
     pub fn judge(&mut self, margin: Margin) {
         let by = Criteria { confidence: self.confidence, margin, drift: 0.0 };

@@ -132,6 +132,9 @@ pub struct Settings {
     /// The largest difference, as a share, that a verdict calls none.
     #[serde(default)]
     pub margin: Margin,
+    /// How much slower than its original a variant may be, as a share, where that is a limit (`--max-regression`); else null.
+    #[serde(default)]
+    pub max_regression: Option<f64>,
     /// Pause before every fork but the first, and the temperature below which one may begin.
     #[serde(default)]
     pub cool_down_ns: u64,
