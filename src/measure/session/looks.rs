@@ -10,7 +10,7 @@ use crate::measure::assemble;
 use crate::record::{Look, Role, Settings, Variant, Verdict};
 
 /// Forks at the first look: with fewer, hardly anything is surely known.
-const FIRST: usize = 6;
+const FIRST: usize = 4;
 
 /// A look comes when there are this share more forks than at the last one. With more looks each would say less.
 const SHARE: usize = 4;
@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn looks_get_rarer_and_the_last_before_the_end_is_not_close_to_it() {
-        assert_eq!(looks(24), [6, 8, 10, 12, 15, 18]);
-        assert_eq!(looks(8), [6]);
-        assert_eq!(looks(7), [0usize; 0]);
-        assert_eq!(looks(13), [6, 8, 10]);
+        assert_eq!(looks(24), [4, 6, 8, 10, 12, 15, 18]);
+        assert_eq!(looks(8), [4, 6]);
+        assert_eq!(looks(5), [0usize; 0]);
+        assert_eq!(looks(13), [4, 6, 8, 10]);
         assert!(looks(1000).len() < 25);
     }
 }

@@ -7,10 +7,11 @@
 //! level is then that of Student's t (Jennison and Turnbull 2000, 3.8). An interval of that level is a repeated confidence
 //! interval: those of all looks hold together.
 //!
-//! Simulated, with looks after 6, 8, 10, 12, 15, 18 and 24 of 24 forks at 99%: 1.0% of false alarms for normal forks, 0.5% for
-//! such with t's distribution of 3 degrees of freedom, 0.2% where one fork in ten scatters five times as much. Of the power of the
-//! fixed plan (85%), 0.5 points are lost; with Holm's procedure for 8 variants 0.6. Kim and DeMets' cubic spending ends one look
-//! earlier and loses 3 points; boundaries of the whole level that are divided by the number of variants win nothing.
+//! Simulated at 99%, with looks after 4, 6, 8, 10, 12, 15, 18 and 24 of 24 forks: 1.0% of false alarms for normal forks, 0.6% for such
+//! with t's distribution of 3 degrees of freedom, 0.4% where one fork in ten scatters five times as much. Of the power of the
+//! fixed plan (85%), a point is lost, with 8 or 12 forks two; with Holm's procedure for 8 variants two to four. Kim and DeMets'
+//! cubic spending ends a look earlier and loses two points more. Holm's shares of the level are spent each by itself: boundaries of
+//! the whole level whose levels are divided win nothing.
 
 /// A look: after how many replications, of how many that were planned then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +20,23 @@ pub struct Look {
     pub of: usize,
 }
 
+/// The share of the level that several looks may spend. Boundaries that are exact for sums of normal numbers are crossed somewhat
+/// too often where the deviation is estimated: 1.09 times where 8 or 12 replications are planned, 1.03 times with 24 (of a
+/// million). So it is never more than the level.
+const SPENT: f64 = 0.92;
+
 /// The level that a test has at the last of these looks, both directions together, where all of them have the level `alpha`
 /// together. It is `alpha` itself where there is no look but the last one, and 0 where nothing is left.
 pub fn level(looks: &[Look], alpha: f64) -> f64 {
+    match looks {
+        [] => alpha,
+        [only] if only.done >= only.of => alpha,
+        several => last(several, SPENT * alpha),
+    }
+}
+
+/// The same of a known deviation.
+fn last(looks: &[Look], alpha: f64) -> f64 {
     let mut before: Option<Inside> = None;
     let (mut spent, mut level) = (0.0f64, alpha);
     for look in looks {
@@ -151,7 +166,7 @@ mod tests {
     fn bounds(done: &[usize], alpha: f64) -> Vec<f64> {
         let looks = looks(done);
         let bound = |upto: usize| {
-            let level = level(&looks[..upto], alpha);
+            let level = last(&looks[..upto], alpha);
             smallest(0.0, 40.0, |z| 2.0 * normal_tail(z) <= level)
         };
         (1..=looks.len()).map(bound).collect()
@@ -272,12 +287,12 @@ mod tests {
         (None, forks.len())
     }
 
-    const LOOKS: [usize; 7] = [6, 8, 10, 12, 15, 18, 24];
+    const LOOKS: [usize; 8] = [4, 6, 8, 10, 12, 15, 18, 24];
 
     /// Shares of so many measurements, by the plan that is looked at and by the fixed one: a difference is told, and none is;
     /// and forks that were made.
     fn shares(tries: usize, kind: Forks, truth: f64, deviation: f64) -> [[f64; 3]; 2] {
-        let plans = [&LOOKS[..], &LOOKS[6..]].map(|done| (done, reach(done)));
+        let plans = [&LOOKS[..], &LOOKS[7..]].map(|done| (done, reach(done)));
         let mut random = SplitMix64::new(11);
         let mut told = [[0.0; 3]; 2];
         for _ in 0..tries {
@@ -384,7 +399,7 @@ mod tests {
 
     #[test]
     fn verdicts_of_several_variants_hold_together_whenever_it_ends() {
-        let plans = [&LOOKS[..], &LOOKS[6..]].map(|done| asked(done, 4));
+        let plans = [&LOOKS[..], &LOOKS[7..]].map(|done| asked(done, 4));
         let two = 1.02f64.ln();
         for (truths, tries) in [([0.0; 4], 6000), ([0.0, two, two, two], 2000)] {
             let [looked, fixed] = plans.each_ref().map(|plan| {
