@@ -15,7 +15,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::experiment;
 use crate::files::{self, Destination, Kind};
-use crate::measure::{FORKS, Measurement, Only, Subject};
+use crate::measure::{FORKS, Measurement, Only, Subject, Until};
 use crate::protocol::{EngineChoice, Load};
 use crate::record::{Denormals, Lowering, Margin};
 use crate::report::{self, Document, Format};
@@ -201,6 +201,8 @@ fn plan(args: &Args, setup: &super::targets::TargetSetup) -> Result<Plan> {
         margin: Margin::default(),
         cold: false,
         only: Only::Everything,
+        until: Until::End,
+        limit: None,
         rest: setup.rest,
     };
     Ok(Plan {

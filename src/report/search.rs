@@ -357,3 +357,140 @@ pub fn svg(search: &Search) -> String {
     };
     points.svg("front")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Format, fixture};
+    use crate::search::document::{self, AtOnce, Block, Levels, Settings};
+
+    fn search() -> Search {
+        let record = fixture::record();
+        let levels = |node: &str| Levels {
+            node: node.into(),
+            activations: ["silu", "relu"].map(str::to_owned).to_vec(),
+        };
+        let cost = |node: &str, cost_ns: f64, half: f64| SiteCost {
+            node: node.into(),
+            from: "silu".into(),
+            activation: "relu".into(),
+            cost_ns,
+            interval: [cost_ns - half, cost_ns + half],
+            expected_ns: 0.9 * cost_ns,
+        };
+        let point =
+            |name: &str, changed: usize, predicted_ns: f64, measured: Option<(f64, [f64; 2])>| Point {
+                name: name.into(),
+                mix: format!("{name}: /a=relu"),
+                changed,
+                price: changed as f64,
+                predicted_ns,
+                measured: measured.map(|(ratio, interval)| Measured {
+                    p50_ns: ratio * 4e7,
+                    ratio,
+                    interval: Some(interval),
+                }),
+            };
+        Search {
+            schema: document::SCHEMA.into(),
+            oplat: record.oplat,
+            started_at: record.started_at,
+            command: record.command,
+            model: record.model,
+            engine: record.engine,
+            environment: record.environment,
+            settings: Settings {
+                among: vec!["relu".into()],
+                lowering: crate::record::Lowering::Exported,
+                threads: 1,
+                seed: 0,
+                confidence: 0.99,
+                time_limit_ns: 600_000_000_000,
+                blocks_ns: 420_000_000_000,
+                elapsed_ns: 598_000_000_000,
+                budget: Some(Budget::OfOriginal(0.95)),
+                against: Against::Sites,
+                interrupted: false,
+            },
+            levels: vec![levels("/a"), levels("/b|<b>")],
+            blocks: vec![Block { number: 0, designs: vec![vec![0, 1]; 6], ns: vec![Some(4e7); 6] }],
+            prices: vec![],
+            sites: vec![cost("/a", -3e6, 4e5), cost("/b|<b>", 2e5, 5e5)],
+            additivity: Some(Additivity {
+                designs: 240,
+                costs: 2,
+                joint: true,
+                noise_ns: Some(4e5),
+                residual_ns: 4.4e5,
+                interaction_ns: Some(1.8e5),
+                held_out_ns: Some(5e5),
+                at_once: vec![AtOnce {
+                    activation: "relu".into(),
+                    predicted_ns: 3.75e7,
+                    measured: Some(Measured { p50_ns: 3.7e7, ratio: 0.93, interval: Some([0.92, 0.94]) }),
+                }],
+            }),
+            original_ns: Some(4e7),
+            front: vec![
+                point("front-1", 1, 3.73e7, Some((0.932, [0.921, 0.944]))),
+                point("front-2", 2, 3.71e7, None),
+            ],
+            warnings: vec!["busy machine".into()],
+        }
+    }
+
+    fn drawn(search: &Search, format: Format) -> String {
+        crate::report::search(search, format).expect("drawn")
+    }
+
+    #[test]
+    fn a_page_of_a_search() {
+        let text = drawn(&search(), Format::Table);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        insta::assert_snapshot!("search", text);
+        insta::assert_snapshot!("search_csv", drawn(&search(), Format::Csv));
+    }
+
+    #[test]
+    fn only_what_was_measured_is_claimed() {
+        let mut found = search();
+        assert!(
+            drawn(&found, Format::Table)
+                .contains("front-2 with 2 of 2 sites changed is the fastest that is expected; it was")
+        );
+        found.front.pop();
+        assert!(
+            drawn(&found, Format::Table).contains("takes 6.8% less time than the original (5.6 to 7.9).")
+        );
+        let mut measured = |ratio: f64, interval: [f64; 2]| {
+            found.front[0].measured = Some(Measured { p50_ns: 4e7, ratio, interval: Some(interval) });
+            drawn(&found, Format::Table)
+        };
+        assert!(measured(0.99, [0.97, 1.01]).contains("no difference to the original was found"));
+        assert!(measured(0.93, [0.92, 0.96]).contains("which the measurement doesn't decide"));
+        assert!(measured(0.93, [0.92, 0.94]).contains("and it surely does"));
+        let slower = measured(1.05, [1.03, 1.07]);
+        assert!(
+            slower.contains("takes 5% more time") && slower.contains("but measured it takes more"),
+            "{slower}"
+        );
+        found.front.clear();
+        let none = drawn(&found, Format::Table);
+        assert!(none.contains("No site is expected to be faster with relu."), "{none}");
+        found.sites.clear();
+        assert!(drawn(&found, Format::Table).contains("Too little was measured"));
+    }
+
+    #[test]
+    fn names_of_nodes_are_text_in_every_format() {
+        let found = search();
+        assert!(drawn(&found, Format::Html).contains("/b|&lt;b&gt;"));
+        assert!(drawn(&found, Format::Markdown).contains("/b\\|"));
+        let drawing = svg(&found);
+        assert!(
+            drawing.contains("front-1") && drawing.ends_with("</svg>\n"),
+            "{}",
+            &drawing[drawing.len() - 20..]
+        );
+    }
+}

@@ -22,6 +22,7 @@ mod neon;
 mod nodes;
 mod ort;
 mod schemas;
+mod search;
 mod sites;
 mod support;
 #[cfg(unix)]
