@@ -13,7 +13,7 @@
 //! - models: [`yaml`], [`zoo`] (built-in models)
 //! - execution: [`engines`] (those that are linked in), [`environment`] (the machine), [`worker`] (the child process),
 //!   [`device`] (how a worker is started), [`measure`] (schedule and forks)
-//! - use: [`compare`] (record against record), [`plot`], [`report`], [`experiment`] (many measurements from one file),
+//! - use: [`search`] (which activation where), [`compare`] (record against record), [`plot`], [`report`], [`experiment`] (many measurements from one file),
 //!   [`mod@bench`] (activations on their own)
 //! - top: [`cli`]
 

@@ -23,4 +23,4 @@ pub use lines::{Line, Lines};
 pub use points::{Point, Points, Series};
 pub use runs::Runs;
 pub use spans::{Mark, Span, Spans};
-pub use svg::{style, symbol};
+pub use svg::{CSS, standing_alone, style, symbol};

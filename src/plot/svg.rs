@@ -196,9 +196,41 @@ pub fn style(light: &str, dark: [&str; 2]) -> String {
     css
 }
 
+/// How lines, marks and texts of plots look, but for the colours that [`style`] has and those of the page: `--text`, `--dim`, `--ground`,
+/// `--rule`, `--axis`, `--panel`, `--mark` and `--inside`.
+pub const CSS: &str = include_str!("plot.css");
+
+/// A plot as a file of its own.
+pub fn standing_alone(plot: &str) -> String {
+    const LIGHT: &str = "--text:#1f2328;--dim:#59636e;--ground:#fff;--rule:#d8dde3;--axis:#6b7480;--panel:#f6f8fa;--mark:#c2410c;--inside:#fff";
+    const DARK: &str = "--text:#e6e9ed;--dim:#a4adb8;--ground:#16191d;--rule:#363d46;--axis:#8b949e;--panel:#1f242a;--mark:#ff9b5e;--inside:#101317";
+    const IN_DARK: &str = "@media (prefers-color-scheme:dark){svg";
+    let style = style("svg", [IN_DARK, IN_DARK]);
+    let css = format!("svg{{{LIGHT};background:var(--ground)}}\n{IN_DARK}{{{DARK}}}}}\n{style}{CSS}");
+    let rest = plot.strip_prefix("<svg ").unwrap_or(plot);
+    match rest.split_once('>') {
+        Some((attributes, body)) => {
+            format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" {attributes}>\n<style>\n{css}</style>\n{body}\n"
+            )
+        }
+        None => plot.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plot_is_a_file_of_its_own() {
+        let mut drawing = Drawing::new(10.0);
+        drawing.path("line c0", "M0 0");
+        let file = standing_alone(&drawing.finish("x", "t", "d"));
+        assert!(file.starts_with("<svg xmlns=") && file.ends_with("</svg>\n"), "{file}");
+        assert!(file.contains(".line{") && file.matches("<style>").count() == 1);
+        assert_eq!(file.matches('{').count(), file.matches('}').count());
+    }
 
     #[test]
     fn what_others_wrote_is_text_and_fits() {

@@ -177,7 +177,7 @@ fn at_once(search: &Search, additivity: &Additivity) -> Section {
     let mut grid = Grid::new()
         .name("everywhere")
         .number(&format!("sum of sites'\ncosts {}", scale.unit))
-        .number("predicted")
+        .number("predicted\nratio")
         .number("measured against\noriginal");
     for row in &additivity.at_once {
         grid.row([
@@ -245,7 +245,7 @@ fn sites(search: &Search) -> Section {
             site.from.clone(),
             site.activation.clone(),
             units::with_error(site.cost_ns, half, scale),
-            scale.signed(site.expected_ns),
+            scale.coarse(2).signed(site.expected_ns),
         ]);
     }
     let sure = rows.iter().filter(|site| is_sure(site)).count();
@@ -355,7 +355,7 @@ pub fn svg(search: &Search) -> String {
         ],
         spread: false,
     };
-    points.svg("front")
+    plot::standing_alone(&points.svg("front"))
 }
 
 #[cfg(test)]
@@ -485,7 +485,7 @@ mod tests {
     fn names_of_nodes_are_text_in_every_format() {
         let found = search();
         assert!(drawn(&found, Format::Html).contains("/b|&lt;b&gt;"));
-        assert!(drawn(&found, Format::Markdown).contains("/b\\|"));
+        assert!(!drawn(&found, Format::Markdown).contains("/b|<b>"));
         let drawing = svg(&found);
         assert!(
             drawing.contains("front-1") && drawing.ends_with("</svg>\n"),

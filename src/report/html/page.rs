@@ -90,7 +90,7 @@ impl Page {
             "{START}<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src \
-             'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n{}\n<style>\n{}{}</style>\n</head>\n{}\n</html>\n",
+             'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n{}\n<style>\n{}{}{}</style>\n</head>\n{}\n</html>\n",
             said("title", &title).into_string(),
             plot::style(
                 ":root",
@@ -99,6 +99,7 @@ impl Page {
                     "@media (prefers-color-scheme:dark){:root:not([data-theme=light])"
                 ]
             ),
+            plot::CSS,
             include_str!("page.css"),
             body.into_string()
         )
