@@ -17,7 +17,7 @@ use crate::experiment;
 use crate::files::{self, Destination, Kind};
 use crate::measure::{FORKS, Measurement, Only, Subject, Until};
 use crate::protocol::{EngineChoice, Load};
-use crate::record::{Denormals, Lowering, Margin};
+use crate::record::{self, Denormals, Lowering, Margin};
 use crate::report::{self, Document, Format};
 use crate::search::document::{self, Against, Budget};
 use crate::search::{self, Plan, Search, Sites, prices};
@@ -179,7 +179,8 @@ fn plan(args: &Args, setup: &super::targets::TargetSetup) -> Result<Plan> {
     let prices = match &args.sensitivity {
         Some(file) if file.as_os_str() != "outputs" => {
             let text = files::read_text(file, limits::CONFIG_BYTES)?;
-            prices::read(&text, &sites.told).map_err(|e| e.context(file.display()))?
+            prices::read(&text, &sites.told, &|node| sites.has(node))
+                .map_err(|e| e.context(file.display()))?
         }
         _ => vec![],
     };
@@ -231,12 +232,14 @@ fn sites(args: &Args, among: &[Activation]) -> Result<(Subject, Sites)> {
 /// What an earlier search kept.
 fn read(path: &Path) -> Result<Search> {
     let text = files::read_text(path, limits::RECORD_BYTES)?;
-    let search: Search = serde_json::from_str(&text)
-        .map_err(|e| Error::input(format!("{}: is no search of oplat's: {e}", path.display())))?;
-    match search.schema == document::SCHEMA {
-        true => Ok(search),
-        false => Err(Error::input(format!("{}: is of schema {}", path.display(), search.schema))),
+    let named = |e: Error| e.context(path.display());
+    let search: Search = record::read::document(text.as_bytes()).map_err(named)?;
+    if search.schema != document::SCHEMA {
+        return Err(Error::input(format!("{}: is of schema {}", path.display(), search.schema)));
     }
+    let damaged = |why: String| named(Error::input(format!("{why}: it was edited; search anew")));
+    search.check().map_err(damaged)?;
+    Ok(search)
 }
 
 /// An experiment of the front, whose mixes other commands take too.
@@ -245,7 +248,9 @@ fn mixes(search: &Search, args: &Args) -> Result<String> {
     struct Config {
         about: String,
         lowerings: Vec<Lowering>,
+        engines: Vec<String>,
         threads: Vec<usize>,
+        seed: u64,
         mixes: BTreeMap<String, String>,
         models: Vec<Entry>,
     }
@@ -266,7 +271,9 @@ fn mixes(search: &Search, args: &Args) -> Result<String> {
             search.model.name, search.started_at
         ),
         lowerings: vec![search.settings.lowering],
+        engines: vec![args.engine.clone()],
         threads: vec![search.settings.threads],
+        seed: search.settings.seed,
         mixes: search.front.iter().map(rules).collect(),
         models: vec![Entry { model: args.model.clone(), inputs: inputs.collect() }],
     };

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::groups;
 use super::raw::Raw;
 use super::{
     Interrupt, MachineClient, Measurement, Part, Planned, Progress, check_engines, measure_group, open_target,
@@ -11,6 +12,7 @@ use crate::device::Target;
 use crate::error::{Error, Result};
 use crate::record::{Engine, Environment, Input, OutputChange};
 use crate::stats::Samples;
+use crate::units;
 
 /// Whoever has variants to measure, and fits something to their latencies.
 pub trait Blocks {
@@ -71,6 +73,13 @@ pub fn blocks(
     let mut inputs = None;
     while let Some(step) = blocks.next(clock.elapsed())? {
         let block = Measurement { variants: step.variants.into(), forks: 1, ..measurement.clone() };
+        if groups::split(&block, machine.available_bytes()).len() > 1 {
+            let variants = units::count(block.variants.len(), "variant");
+            return Err(Error::input(format!(
+                "{}: memory is too small for {variants} at once: ask for fewer activations, or a smaller model",
+                measurement.name()
+            )));
+        }
         let raw = Raw::new(block.variants.len());
         let mut part = Part::new(&mut *progress, step.name, step.before, step.share, step.rest);
         let raw = match measure_group(&block, raw, &mut machine, &mut part, interrupt, &clock) {

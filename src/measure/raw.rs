@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Measurement;
+use super::{Measurement, Only};
 use crate::error::{Error, Exit, Result};
 use crate::protocol::{Batched, Described, Loaded, Memory, Op, Runs};
 use crate::record::{Fork, Look, OutputChange, Record, Variant};
@@ -211,7 +211,8 @@ impl Raw {
     /// Fails if there is nothing to make a record of.
     pub fn usable(&self, measurement: &Measurement) -> Result<()> {
         let rounds = self.variants.iter().flat_map(|v| &v.forks).any(|f| !f.fork.rounds.is_empty());
-        if rounds {
+        let outputs = self.variants.iter().any(|v| v.change.is_some());
+        if rounds || (measurement.only == Only::Outputs && outputs) {
             return Ok(());
         }
         let name = measurement.name();

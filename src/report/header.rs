@@ -81,12 +81,13 @@ fn effort(record: &Record) -> String {
     if !record.imported.is_empty() {
         return units::count(record.settings.forks, "imported process").replace("processs", "processes");
     }
-    let mut forks = units::count(record.settings.forks, "fork");
+    let mut forks = match record.settings.cold {
+        true => format!("first runs in {} of fresh processes", units::count(record.settings.forks, "round")),
+        false => units::count(record.settings.forks, "fork"),
+    };
     if let Some(look) = record.settings.decided() {
-        forks = format!("decided after {} of {} forks", look.forks, look.of);
-    }
-    if record.settings.cold {
-        forks = format!("first runs in {} of fresh processes", units::count(record.settings.forks, "round"));
+        let cold = if record.settings.cold { "first runs, " } else { "" };
+        forks = format!("{cold}decided after {} of {} forks", look.forks, look.of);
     }
     match record.settings.elapsed_ns {
         Some(ns) => format!("{forks}, {}", units::duration(Duration::from_nanos(ns))),

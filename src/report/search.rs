@@ -41,9 +41,10 @@ fn head(search: &Search) -> Section {
         settings.among.join(" or "),
         if settings.lowering == crate::record::Lowering::Kernel { ", as one kernel" } else { "" }
     );
-    let interrupted = settings
-        .interrupted
-        .then(|| "it was interrupted: the front was predicted and not measured".to_owned());
+    let interrupted = settings.interrupted.then(|| match search.front.iter().any(|p| p.measured.is_some()) {
+        true => "it was interrupted while the front was measured".to_owned(),
+        false => "it was interrupted: the front is predicted and was not measured".to_owned(),
+    });
     Section::plain().line(setting).line(what).warnings(search.warnings.iter().cloned().chain(interrupted))
 }
 
@@ -84,13 +85,13 @@ fn verdict(search: &Search, point: &Point) -> String {
         Some((ratio, [low, high])) if low > 1.0 => {
             let [more, least, most] = units::percents([ratio - 1.0, low - 1.0, high - 1.0]);
             format!(
-                "{what} takes {more}% more time than the original ({least} to {most}): the costs do not add up here."
+                "{what} takes {more}% more time than the original ({least} to {most}): the prediction was wrong here."
             )
         }
         Some((ratio, interval)) => {
+            let told = units::ratio(ratio, Some(interval));
             format!(
-                "{what}: no difference to the original was found ({}).",
-                units::ratio(ratio, Some(interval))
+                "{what} takes {told} times as long as the original: too little was measured to tell them apart."
             )
         }
         None => format!("{what} is the fastest that is expected; it was not measured."),
@@ -103,22 +104,29 @@ fn in_budget(search: &Search, budget: Budget) -> Option<String> {
     let limit = budget.ns(original);
     let scale = Scale::time(original as u64);
     let asked = format!("{} {}", scale.signed(limit), scale.unit);
+    if original <= limit {
+        return Some(format!("The original takes {asked} or less already."));
+    }
     let kept = search.front.iter().find(|point| point.predicted_ns <= limit);
-    Some(match kept {
-        None => format!(
+    let Some(point) = kept else {
+        return Some(format!(
             "No design is expected to take {asked} or less: the budget can't be kept by these activations."
-        ),
-        Some(point) => {
-            let [low, high] = point.measured.and_then(|m| m.interval).unwrap_or([f64::NAN; 2]);
-            let share = limit / original;
-            let seen = match () {
-                () if high <= share => "and it surely does",
-                () if low > share => "but measured it takes more",
-                () => "which the measurement doesn't decide",
-            };
-            format!("{} is the first point expected to take {asked} or less, {seen}.", point.name)
-        }
-    })
+        ));
+    };
+    let share = match budget {
+        Budget::OfOriginal(share) => share,
+        // The original's own latency is a measurement, too.
+        Budget::Ns(_) => limit / original,
+    };
+    let seen = match (point.measured.map(|m| (m.p50_ns, m.interval)), budget) {
+        (None, _) => "but it was not measured",
+        (Some((p50, _)), Budget::Ns(_)) if p50 <= limit => "and in this measurement it does",
+        (Some(_), Budget::Ns(_)) => "but in this measurement it takes more",
+        (Some((_, Some([_, high]))), _) if high <= share => "and it surely does",
+        (Some((_, Some([low, _]))), _) if low > share => "but measured it takes more",
+        (Some(_), _) => "which the measurement doesn't decide",
+    };
+    Some(format!("{} is the first point expected to take {asked} or less, {seen}.", point.name))
 }
 
 fn front(search: &Search) -> Section {
@@ -166,7 +174,7 @@ fn front(search: &Search) -> Section {
     for point in &search.front {
         row(&point.name, point.changed, point.price, point.predicted_ns, point.measured, false);
     }
-    let key = "design: each is the fastest found for what it changes; measured: medians of unprofiled runs, and ratios of pairs with \
+    let key = "design: what is expected to be the fastest for what it changes; measured: medians of unprofiled runs, and ratios of pairs with \
                the original [interval over forks, so wide that all hold together at 99%]";
     Section::plain().table(grid).line(key)
 }
@@ -196,21 +204,27 @@ fn adds_up(search: &Search, additivity: &Additivity) -> Section {
     let share = |ns: f64| format!("{}%", units::percent(ns / original));
     let fitted = match additivity.joint {
         true => "fitted all at once",
-        false => {
-            "each taken by itself, as there are too few designs for all at once: with more --time they are surer"
-        }
+        false => "each taken by itself, as that is surer than all at once with so few designs",
     };
     let mut lines =
-        vec![format!("{} costs from {} designs, {fitted}.", additivity.costs, additivity.designs)];
+        vec![format!("{} costs from {} different designs, {fitted}.", additivity.costs, additivity.designs)];
     let residual = share(additivity.residual_ns);
-    lines.push(match (additivity.noise_ns, additivity.interaction_ns) {
-        (Some(noise), Some(interaction)) => format!(
-            "Designs scatter by {residual} of the latency around the sum of their sites' costs. Processes of one design scatter by {}; \
-             the rest, {}, is what sites do to each other.",
-            share(noise),
+    let scatter =
+        format!("Designs scatter by {residual} of the latency around the sum of their sites' costs");
+    lines.push(match (additivity.joint, additivity.explained_ns, additivity.interaction_ns) {
+        (false, ..) => format!(
+            "Designs scatter by {residual} of the latency, by what their other sites are and by noise."
+        ),
+        (true, None, _) => format!("{scatter}, noise of processes included."),
+        (true, Some(explained), Some(interaction)) => format!(
+            "{scatter}; noise of processes explains {}. The rest, {}, is what sites do to each other.",
+            share(explained),
             share(interaction)
         ),
-        _ => format!("Designs scatter by {residual} of the latency around what is fitted, noise of processes included."),
+        (true, Some(explained), None) => format!(
+            "{scatter}; noise of processes explains {}, so as far as can be told they add up.",
+            share(explained)
+        ),
     });
     if let Some(held_out) = additivity.held_out_ns {
         lines
@@ -252,8 +266,10 @@ fn sites(search: &Search) -> Section {
     let hidden = rows.len().saturating_sub(SITES);
     let more = if hidden > 0 { format!("; {hidden} more are in --format csv") } else { String::new() };
     let key = format!(
-        "cost: what the change adds to the latency, below 0 it saves [± at 99%]; {sure} of {} are surely not 0. expected: drawn \
-         towards the mean of the activation's costs by as much as their scatter is noise; the front is made of these{more}",
+        "cost: what the change adds to the latency, below 0 it saves [± at {}%, each by itself]; {sure} of {} are told from 0. \
+         expected: drawn towards the mean of the activation's costs as far as their scatter is noise; the front is made of \
+         these{more}",
+        units::percent(search.settings.confidence).trim_end_matches(".0"),
         rows.len()
     );
     Section::headed("What a change costs, the largest first").table(grid).line(key)
@@ -411,7 +427,9 @@ mod tests {
                 budget: Some(Budget::OfOriginal(0.95)),
                 against: Against::Sites,
                 interrupted: false,
+                lost: None,
             },
+            fed: vec![],
             levels: vec![levels("/a"), levels("/b|<b>")],
             blocks: vec![Block { number: 0, designs: vec![vec![0, 1]; 6], ns: vec![Some(4e7); 6] }],
             prices: vec![],
@@ -422,7 +440,8 @@ mod tests {
                 joint: true,
                 noise_ns: Some(4e5),
                 residual_ns: 4.4e5,
-                interaction_ns: Some(1.8e5),
+                explained_ns: Some(3.8e5),
+                interaction_ns: Some(2.2e5),
                 held_out_ns: Some(5e5),
                 at_once: vec![AtOnce {
                     activation: "relu".into(),
@@ -464,9 +483,9 @@ mod tests {
         );
         let mut measured = |ratio: f64, interval: [f64; 2]| {
             found.front[0].measured = Some(Measured { p50_ns: 4e7, ratio, interval: Some(interval) });
-            drawn(&found, Format::Table)
+            drawn(&found, Format::Table).replace("\n  ", " ")
         };
-        assert!(measured(0.99, [0.97, 1.01]).contains("no difference to the original was found"));
+        assert!(measured(0.99, [0.97, 1.01]).contains("too little was measured to tell them apart"));
         assert!(measured(0.93, [0.92, 0.96]).contains("which the measurement doesn't decide"));
         assert!(measured(0.93, [0.92, 0.94]).contains("and it surely does"));
         let slower = measured(1.05, [1.03, 1.07]);

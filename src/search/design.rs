@@ -2,8 +2,8 @@
 //!
 //! Every level of a site stands in as many of a block's designs as any other (but one, where the numbers don't divide), in random
 //! places that differ from site to site. So each design tells something of every site, what a block adds to all of its designs
-//! cancels, and the error of a site's cost falls as 2/√N with N designs, whatever the number of sites (Plackett and Burman, 1946,
-//! for two levels).
+//! cancels. With two levels and little noise but a process's own, the error of a site's cost is 2/√N of that with N designs (Plackett
+//! and Burman, 1946).
 
 use crate::random::{SplitMix64, mix};
 

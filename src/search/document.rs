@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::design::Design;
+use super::design::{self, Design};
 use crate::files::{Kind, is_json};
 use crate::record::{Engine, Environment, Lowering, Model, Oplat};
 
@@ -23,6 +23,8 @@ pub struct Search {
     pub engine: Engine,
     pub environment: Environment,
     pub settings: Settings,
+    /// What the model is fed, as it was asked for: what is missing is as the file says.
+    pub fed: Vec<String>,
     /// The sites in question, and what may stand there.
     pub levels: Vec<Levels>,
     /// What was measured, block by block.
@@ -56,6 +58,8 @@ pub struct Settings {
     /// What the front weighs latency against.
     pub against: Against,
     pub interrupted: bool,
+    /// Why the target, or a design of the front, was lost.
+    pub lost: Option<String>,
 }
 
 /// What is asked of the latency.
@@ -145,9 +149,11 @@ pub struct Additivity {
     pub joint: bool,
     /// Standard deviation between processes of the same design; null if too few were repeated.
     pub noise_ns: Option<f64>,
-    /// Standard deviation of designs around the sum of their sites' costs.
+    /// Standard deviation of designs (of the mean of two processes, where one was repeated) around the sum of their sites' costs.
     pub residual_ns: f64,
-    /// The part of that which is no noise: what sites do to each other.
+    /// What of that is noise of processes; null if that is unknown.
+    pub explained_ns: Option<f64>,
+    /// What is left of it, what sites do to each other; null if it is no more than noise may explain.
     pub interaction_ns: Option<f64>,
     /// How far designs that the fit had not seen are from what it says of them, root mean square.
     pub held_out_ns: Option<f64>,
@@ -190,21 +196,47 @@ pub struct Measured {
     pub interval: Option<[f64; 2]>,
 }
 
+/// No latency is longer, in ns.
+const LONGEST_NS: f64 = 1e15;
+
 impl Search {
     /// Whether another search is of the same plan, so that what was measured holds for it.
     pub fn is_of_plan(&self, other: &Self) -> Result<(), &'static str> {
-        let engine = |search: &Self| search.engine.id.clone();
+        let (was, is) = (&self.environment, &other.environment);
         let checks = [
             (self.model.sha256 == other.model.sha256 && self.model.name == other.model.name, "another model"),
-            (self.model.inputs == other.model.inputs, "other inputs"),
+            (self.fed == other.fed, "other inputs"),
             (self.levels == other.levels, "other activations or sites"),
             (self.settings.lowering == other.settings.lowering, "another lowering"),
             (self.settings.threads == other.settings.threads, "another number of threads"),
             (self.settings.seed == other.settings.seed, "another seed"),
-            (self.environment.target == other.environment.target, "another target"),
-            (engine(self) == engine(other), "another engine"),
+            (was.target == is.target, "another target"),
+            (was.cpu == is.cpu && was.arch == is.arch, "another processor"),
+            (was.affinity == is.affinity, "other CPUs"),
+            (self.engine.id == other.engine.id, "another engine"),
             (self.settings.against == other.settings.against, "other prices"),
         ];
         checks.into_iter().find(|(same, _)| !same).map_or(Ok(()), |(_, what)| Err(what))
+    }
+
+    /// Fails for one that no search has written: it may have been edited.
+    pub fn check(&self) -> Result<(), String> {
+        let levels: Vec<usize> = self.levels.iter().map(|levels| levels.activations.len()).collect();
+        if levels.is_empty() || levels.iter().any(|&n| n < 2) {
+            return Err("a site has nothing to choose".into());
+        }
+        let is_time = |ns: &f64| *ns > 0.0 && *ns < LONGEST_NS;
+        for (at, block) in self.blocks.iter().enumerate() {
+            if block.number != at || block.designs != design::block(&levels, self.settings.seed, at) {
+                return Err(format!("block {at} has designs that are not its own"));
+            }
+            if block.ns.len() != block.designs.len() || !block.ns.iter().flatten().all(is_time) {
+                return Err(format!("block {at} has latencies that can't be"));
+            }
+        }
+        match self.prices.iter().find(|price| !(price.price >= 0.0 && price.price.is_finite())) {
+            Some(price) => Err(format!("the price of {} at {} can't be", price.activation, price.node)),
+            None => Ok(()),
+        }
     }
 }

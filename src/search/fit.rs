@@ -1,9 +1,9 @@
 //! What each level of each site costs, from the latencies of designs.
 //!
 //! A design's latency is taken for the sum of its block's mean, of what each of its sites costs, and of noise (a process's own, for
-//! the most part). With more designs than costs these are fitted all at once, by least squares; with fewer each is the
+//! the most part). With many more designs than costs these are fitted all at once, by least squares; with fewer each is the
 //! difference of the designs that have the level and those that have not, in which the other sites are noise, since they go by
-//! themselves.
+//! themselves. Of the two ways, the one is taken whose errors are smaller.
 
 use crate::stats::{Samples, t_quantile};
 
@@ -38,8 +38,8 @@ pub struct Fit {
     pub joint: bool,
 }
 
-/// Designs for each cost, beyond which all are fitted at once.
-const JOINT: f64 = 1.25;
+/// The most costs that are fitted at once: the work grows with their third power.
+const MOST_AT_ONCE: usize = 600;
 
 impl Fit {
     /// Fits costs to what was measured, of sites with so many levels each. `None` if there are too few designs to tell errors.
@@ -47,15 +47,12 @@ impl Fit {
         let columns = Columns::of(levels);
         let centred = Centred::of(&columns, observed)?;
         let free = observed.len().checked_sub(centred.blocks)?;
-        let joint =
-            (free as f64 >= JOINT * columns.count as f64 + 8.0).then(|| joint(&columns, &centred, free));
-        let (values, freedom, residual_ns, joint) = match joint.flatten() {
-            Some((values, freedom, residual)) => (values, freedom, residual, true),
-            None => {
-                let (values, freedom, residual) = one_by_one(&columns, &centred, observed, free)?;
-                (values, freedom, residual, false)
-            }
-        };
+        let by_itself = one_by_one(&columns, &centred, observed, free)?;
+        let at_once = (columns.count <= MOST_AT_ONCE).then(|| joint(&columns, &centred, free)).flatten();
+        let error = |costs: &[Cost]| costs.iter().map(|cost| cost.error).sum::<f64>();
+        let at_once = at_once.filter(|(costs, ..)| error(costs) <= error(&by_itself.0));
+        let joint = at_once.is_some();
+        let (values, freedom, residual_ns) = at_once.unwrap_or(by_itself);
         let base_ns = centred.mean_ns
             - centred.mean_design.iter().zip(&values).map(|(share, cost)| share * cost.ns).sum::<f64>();
         Some(Self { costs: columns.by_site(&values), base_ns, freedom, residual_ns, joint })
@@ -290,12 +287,12 @@ mod tests {
     fn coverage(noise: fn(&mut SplitMix64) -> f64, blocks: usize) -> (f64, bool) {
         let levels = [vec![3; 12], vec![2; 6]].concat();
         let mut random = SplitMix64::new(5);
-        let (mut held, mut all, mut joint) = (0, 0, true);
+        let (mut held, mut all, mut joint) = (0, 0, false);
         for seed in 0..60 {
             let truth = truth(&mut random, &levels);
             let observed = observe(&levels, &truth, blocks, seed, &mut || 4e5 * noise(&mut random));
             let fit = Fit::of(&levels, &observed).expect("enough");
-            joint &= fit.joint;
+            joint = fit.joint;
             for (costs, truth) in fit.costs.iter().zip(&truth) {
                 for (cost, truth) in costs.iter().zip(truth) {
                     all += 1;
@@ -311,7 +308,7 @@ mod tests {
         for noise in [normal, heavy] {
             let (held, joint) = coverage(noise, 16);
             assert!(joint && held >= 0.98, "together: {held}");
-            let (held, joint) = coverage(noise, 5);
+            let (held, joint) = coverage(noise, 4);
             assert!(!joint && held >= 0.98, "one by one: {held}");
         }
     }

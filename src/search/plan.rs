@@ -99,7 +99,26 @@ impl Sites {
         let rules = rules.map(|(to, levels)| Rule { pattern: levels.node.clone(), to });
         // A site that stays as it is needs no rule where nothing else is for it.
         let rules = rules.filter(|rule| base.is_some() || rule.to.is_some()).collect();
-        Mix::called(name, &Mix { name: None, base, rules }.to_string())
+        let mix = Mix::called(name, &Mix { name: None, base, rules }.to_string())?;
+        // A name that holds a wildcard may be a pattern for others.
+        match mix.resolve(&self.found, &self.chosen)? == self.assignment(design) {
+            true => Ok(mix),
+            false => Err(Error::input(format!(
+                "{name}: the names of its sites hold wildcards: no mix can be written of it"
+            ))),
+        }
+    }
+
+    /// Which activation comes to which site.
+    fn assignment(&self, design: &Design) -> Assignment {
+        let to =
+            |(site, &level): (usize, &usize)| Some((self.chosen[site], self.levels[site][level].clone()?));
+        design.iter().enumerate().filter_map(to).collect()
+    }
+
+    /// Whether the model has such a site, be it in question or not.
+    pub fn has(&self, node: &str) -> bool {
+        self.found.sites.iter().any(|site| site.name == node)
     }
 }
 
@@ -107,9 +126,7 @@ impl Plan {
     /// The variant that a design comes to.
     pub fn variant(&self, design: &Design, name: &str, rule: String) -> Result<Planned> {
         let sites = &self.sites;
-        let to =
-            |(site, &level): (usize, &usize)| Some((sites.chosen[site], sites.levels[site][level].clone()?));
-        let assignment: Assignment = design.iter().enumerate().filter_map(to).collect();
+        let assignment = sites.assignment(design);
         let abilities = engines::named(&self.engine.choice.name)?.about().1;
         let lowering = |to: &Activation| swap::effective(self.lowering, to, &abilities);
         let variant = swap::assign(&sites.model, &sites.found, &assignment, &lowering)?;

@@ -1,6 +1,7 @@
 //! What a change of a site is worth: one for each, or what the user's file says of it.
 
 use super::document::{Levels, Price};
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::suggest::nearest;
 
@@ -20,9 +21,10 @@ pub fn table(levels: &[Levels], prices: &[Price]) -> Vec<Vec<f64>> {
 }
 
 /// Reads a file of prices: CSV with the columns `node`, `drop` (in accuracy, or whatever is lost) and, unless it is the same for all,
-/// `activation`. A drop below zero counts as none. Fails for a change without a price, and for a node or an activation that is not
-/// in question.
-pub fn read(text: &str, levels: &[Levels]) -> Result<Vec<Price>> {
+/// `activation`. A drop below zero counts as none; a site of the model (`has`) or an activation that is not in question is passed over.
+/// Fails for a change without a price or with two, and for what is no site or no activation.
+pub fn read(text: &str, levels: &[Levels], has: &dyn Fn(&str) -> bool) -> Result<Vec<Price>> {
+    let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let header = lines.next().map(|(_, line)| cells(line)).unwrap_or_default();
     let column = |name: &str| header.iter().position(|title| title.trim() == name);
@@ -30,24 +32,24 @@ pub fn read(text: &str, levels: &[Levels]) -> Result<Vec<Price>> {
         return Err(Error::input("the first line must name the columns: node, activation, drop"));
     };
     let activation = column("activation");
-    let mut prices = vec![];
+    let mut prices: Vec<Price> = vec![];
     for (number, line) in lines {
         let at = |e: Error| e.context(format!("line {}", number + 1));
         let cells = cells(line);
         let cell = |column: usize| cells.get(column).map_or("", |cell| cell.trim());
-        let site = site(levels, cell(node)).map_err(at)?;
         let price = cell(drop).parse::<f64>().ok().filter(|price| price.is_finite());
         let price =
             price.ok_or_else(|| at(Error::input(format!("drop {:?} is no number", cell(drop)))))?.max(0.0);
-        let named = activation.map(cell);
+        let named = activation.map(|column| Activation::parse(cell(column))).transpose().map_err(at)?;
+        let named = named.map(|activation| activation.to_string());
+        let Some(site) = site(levels, cell(node), has).map_err(at)? else { continue };
         let all = site.activations.iter().skip(1);
-        let meant: Vec<&String> = all.filter(|a| named.is_none_or(|named| *a == named)).collect();
-        // What stands there already, or is not among those asked for, costs nothing to say.
-        prices.extend(meant.into_iter().map(|activation| Price {
-            node: site.node.clone(),
-            activation: activation.clone(),
-            price,
-        }));
+        for activation in all.filter(|a| named.as_ref().is_none_or(|named| *a == named)) {
+            if prices.iter().any(|price| price.node == site.node && price.activation == *activation) {
+                return Err(at(Error::input(format!("{activation} at {} has a drop already", site.node))));
+            }
+            prices.push(Price { node: site.node.clone(), activation: activation.clone(), price });
+        }
     }
     let is_priced = |node: &String, activation: &String| {
         prices.iter().any(|price| price.node == *node && price.activation == *activation)
@@ -63,12 +65,15 @@ pub fn read(text: &str, levels: &[Levels]) -> Result<Vec<Price>> {
     }
 }
 
-fn site<'l>(levels: &'l [Levels], name: &str) -> Result<&'l Levels> {
-    levels.iter().find(|levels| levels.node == name).ok_or_else(|| {
-        let near = nearest(name, levels.iter().map(|levels| levels.node.as_str()));
-        let near = near.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
-        Error::input(format!("no site in question is called {name:?}{near}"))
-    })
+/// The site in question of this name; none for another site of the model.
+fn site<'l>(levels: &'l [Levels], name: &str, has: &dyn Fn(&str) -> bool) -> Result<Option<&'l Levels>> {
+    let found = levels.iter().find(|levels| levels.node == name);
+    if found.is_some() || has(name) {
+        return Ok(found);
+    }
+    let near = nearest(name, levels.iter().map(|levels| levels.node.as_str()));
+    let near = near.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+    Err(Error::input(format!("the model has no site {name:?}{near}")))
 }
 
 /// The cells of a line of CSV: those with commas stand in quotes, in which a quote is written twice.
@@ -104,22 +109,27 @@ mod tests {
     #[test]
     fn a_file_prices_every_change() {
         let text = "node,activation,drop\n/a,relu,0.5\n/a,hard_swish,0.25\n\"/b, c\",relu,-0.1\n\"/b, c\",hard_swish,1\n";
-        let prices = read(text, &levels()).unwrap();
+        let prices = read(text, &levels(), &|_| false).unwrap();
         assert_eq!(table(&levels(), &prices), [[0.0, 0.5, 0.25], [0.0, 0.0, 1.0]]);
         let short = "drop,node\r\n2,/a\r\n3,\"/b, c\"\r\n";
-        assert_eq!(table(&levels(), &read(short, &levels()).unwrap()), [[0.0, 2.0, 2.0], [0.0, 3.0, 3.0]]);
+        assert_eq!(
+            table(&levels(), &read(short, &levels(), &|_| false).unwrap()),
+            [[0.0, 2.0, 2.0], [0.0, 3.0, 3.0]]
+        );
         assert_eq!(table(&levels(), &[]), [[0.0, 1.0, 1.0]; 2]);
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        let wrong = |text: &str| read(text, &levels()).unwrap_err().message;
+        let wrong = |text: &str| read(text, &levels(), &|node| node == "/other").unwrap_err().message;
         assert!(wrong("").contains("must name the columns"));
         assert!(wrong("node,drop\n/a,1\n").contains("no drop is given for relu at /b, c, nor for 1 more"));
         assert!(
-            wrong("node,drop\n/ab,1\n")
-                .contains("line 2: no site in question is called \"/ab\" (did you mean /a?)")
+            wrong("node,drop\n/ab,1\n").contains("line 2: the model has no site \"/ab\" (did you mean /a?)")
         );
+        assert!(wrong("\u{feff}node,drop\n/other,1\n/a,1\n").contains("no drop is given for relu at /b, c"));
+        assert!(wrong("node,drop\n/a,1\n/a,2\n").contains("line 3: relu at /a has a drop already"));
+        assert!(wrong("node,activation,drop\n/a,rleu,1\n").contains("did you mean relu"));
         assert!(wrong("node,drop\n/a,much\n").contains("line 2: drop \"much\" is no number"));
         assert!(wrong("node,drop\n/a,NaN\n").contains("is no number"));
     }

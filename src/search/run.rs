@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::prices;
 use crate::device::Target;
 use crate::environment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::measure::{
     self, Answer, Blocks, FORKS, Interrupt, Measurement, Only, Part, Planned, Progress, Step, blocks,
 };
@@ -57,51 +57,93 @@ pub fn run(
                 "--resume: it is of {why}: search anew without --resume, or give another --save"
             ))
         })?;
-        if is_complete(&earlier) {
+        if is_answer(&earlier, &search) {
             return Ok(earlier);
         }
         progress.note(&format!("{} are there already", units::count(earlier.blocks.len(), "block")));
-        search = Search { settings: Settings { interrupted: false, ..earlier.settings }, ..earlier };
+        search = taken_up(search, earlier);
     }
     let mut ask = Ask { plan, target, progress, interrupt, keep };
-    if search.settings.against == Against::Outputs && search.prices.is_empty() {
+    if search.settings.against == Against::Outputs {
         ask.outputs(&mut search)?;
     }
     if !interrupt.is_raised() {
         ask.blocks(&mut search)?;
     }
-    let found = costs::of(&search.levels, &search.blocks);
-    let Some(found) = found else {
+    let Some(found) = costs::of(&search.levels, &search.blocks) else {
         search.settings.interrupted = interrupt.is_raised();
         (ask.keep)(&search)?;
-        return match interrupt.is_raised() {
-            true => Err(Error::lost(
-                "interrupted before costs could be told: --resume goes on from what --save kept",
-            )),
-            false => Err(Error::input("the time is too short to tell any cost: give more --time")),
-        };
+        return Err(untold(&search));
     };
-    let designs = fitted(plan, &mut search, &found);
+    let designs = fitted(plan, &mut search, &found)?;
     if !interrupt.is_raised() {
-        ask.front(&mut search, &found, &designs)?;
+        match ask.front(&mut search, &found, &designs) {
+            Err(_) if interrupt.is_raised() => {}
+            Err(error) if error.exit == Exit::Lost => search.settings.lost = Some(error.message),
+            done => done?,
+        }
     }
     search.settings.interrupted = interrupt.is_raised();
     (ask.keep)(&search)?;
     Ok(search)
 }
 
-/// Fails if not all that was asked for was measured.
-pub fn complete(search: &Search, resumable: bool) -> Result<()> {
-    if !search.settings.interrupted {
-        return Ok(());
+/// Why there are no costs.
+fn untold(search: &Search) -> Error {
+    if search.settings.interrupted {
+        return Error::lost("interrupted before costs could be told: --resume goes on from what --save kept");
     }
-    let hint =
-        if resumable { "; --resume goes on from there" } else { "; with --save it could be gone on with" };
-    Err(Error::lost(format!("interrupted: what was measured until then is reported{hint}")))
+    let designs = || search.blocks.iter().flat_map(|block| block.designs.iter().zip(&block.ns));
+    let ran = |site: usize, level: usize| designs().any(|(design, ns)| design[site] == level && ns.is_some());
+    for (site, levels) in search.levels.iter().enumerate() {
+        if let Some(level) = (0..levels.activations.len()).find(|&level| !ran(site, level)) {
+            let (activation, node) = (&levels.activations[level], &levels.node);
+            let why = search.warnings.first().map_or(String::new(), |why| format!(" ({why})"));
+            return Error::input(format!(
+                "no design with {activation} at {node} could be run{why}: leave the site out with --skip"
+            ));
+        }
+    }
+    Error::input("the time is too short to tell any cost: give more --time")
 }
 
-fn is_complete(search: &Search) -> bool {
-    !search.settings.interrupted && search.additivity.is_some()
+/// What was measured of an earlier search, for what is asked for now.
+fn taken_up(asked: Search, earlier: Search) -> Search {
+    let prices = if asked.prices.is_empty() { earlier.prices } else { asked.prices };
+    let settings = Settings {
+        blocks_ns: earlier.settings.blocks_ns,
+        elapsed_ns: earlier.settings.elapsed_ns,
+        ..asked.settings
+    };
+    Search {
+        started_at: earlier.started_at,
+        blocks: earlier.blocks,
+        model: earlier.model,
+        prices,
+        settings,
+        ..asked
+    }
+}
+
+/// Fails if not all that was asked for was measured.
+pub fn complete(search: &Search, resumable: bool) -> Result<()> {
+    let hint =
+        if resumable { "; --resume goes on from there" } else { "; with --save it could be gone on with" };
+    if search.settings.interrupted {
+        return Err(Error::lost(format!("interrupted: what was measured until then is reported{hint}")));
+    }
+    match &search.settings.lost {
+        Some(why) => Err(Error::lost(format!("{why}{hint}"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether an earlier search is all that is asked for now.
+fn is_answer(earlier: &Search, asked: &Search) -> bool {
+    let (was, is) = (&earlier.settings, &asked.settings);
+    let whole = !was.interrupted && was.lost.is_none() && earlier.additivity.is_some();
+    let same_prices = is.against != Against::File || earlier.prices == asked.prices;
+    whole && same_prices && was.budget == is.budget && is.time_limit_ns <= was.time_limit_ns
 }
 
 /// A search of which nothing is measured.
@@ -127,7 +169,9 @@ fn begun(plan: &Plan) -> Search {
             budget: plan.budget,
             against: plan.against,
             interrupted: false,
+            lost: None,
         },
+        fed: fed(measurement),
         levels: plan.sites.told.clone(),
         blocks: vec![],
         prices: plan.prices.clone(),
@@ -139,8 +183,15 @@ fn begun(plan: &Plan) -> Search {
     }
 }
 
+/// `images=1x3x320x320`, `batch=1`
+fn fed(measurement: &Measurement) -> Vec<String> {
+    let subject = &measurement.subjects[0];
+    let inputs = subject.inputs.iter().map(|i| format!("{}={}", i.name, units::shape(&i.shape)));
+    inputs.chain(subject.dims.iter().map(|(name, size)| format!("{name}={size}"))).collect()
+}
+
 /// Fills in what the costs say, and gives the designs of the points of the front, which are not measured yet.
-fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Vec<Design> {
+fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Result<Vec<Design>> {
     search.sites = costs::by_site(&search.levels, found, search.settings.confidence);
     let mut additivity = costs::additivity(&search.levels, &search.blocks, &found.fit);
     let base = found.fit.base_ns;
@@ -170,19 +221,13 @@ fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Vec<Design> {
         .enumerate()
         .map(|(i, point)| {
             let name = format!("front-{}", i + 1);
-            let mix = plan.sites.mix(&point.design, &name).map_or_else(|e| e.message, |mix| mix.to_string());
+            let mix = plan.sites.mix(&point.design, &name)?.to_string();
             let changed = point.design.iter().filter(|&&level| level > 0).count();
-            Point {
-                name,
-                mix,
-                changed,
-                price: point.price,
-                predicted_ns: base + point.cost_ns,
-                measured: None,
-            }
+            let predicted_ns = base + point.cost_ns;
+            Ok(Point { name, mix, changed, price: point.price, predicted_ns, measured: None })
         })
-        .collect();
-    points.into_iter().map(|point| point.design.clone()).collect()
+        .collect::<Result<_>>()?;
+    Ok(points.into_iter().map(|point| point.design.clone()).collect())
 }
 
 fn cost(found: &Costs, design: &Design) -> f64 {
@@ -199,19 +244,33 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// How far one change at a time moves the outputs.
+    /// How far one change at a time moves the outputs, of those that are not known yet.
     fn outputs(&mut self, search: &mut Search) -> Result<()> {
         let sites = &self.plan.sites.told;
-        let changes =
+        let all =
             sites.iter().enumerate().flat_map(|(site, l)| (1..l.activations.len()).map(move |n| (site, n)));
-        let mut outputs = Outputs { plan: self.plan, left: changes.collect(), asked: vec![], prices: vec![] };
+        let is_known = |(site, level): &(usize, usize)| {
+            let (node, activation) = (&sites[*site].node, &sites[*site].activations[*level]);
+            search.prices.iter().any(|price| price.node == *node && price.activation == *activation)
+        };
+        let left: Vec<_> = all.filter(|change| !is_known(change)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let changes = units::count(left.len(), "change");
+        self.progress
+            .note(&format!("how far {changes} move the outputs is measured first; --time begins after it"));
+        let mut outputs = Outputs { plan: self.plan, left, asked: vec![], search, keep: self.keep };
         let measurement = Measurement { only: Only::Outputs, ..self.plan.measurement.clone() };
         let engine = &self.plan.engine;
         blocks(&measurement, engine, &mut outputs, self.target, self.progress, self.interrupt)?;
-        if outputs.left.is_empty() && outputs.asked.is_empty() {
-            search.prices = outputs.prices;
+        let whole = outputs.left.is_empty() && outputs.asked.is_empty();
+        match whole {
+            true => Ok(()),
+            false => Err(Error::lost(
+                "interrupted before the prices were known: --resume goes on from what --save kept",
+            )),
         }
-        Ok(())
     }
 
     fn blocks(&mut self, search: &mut Search) -> Result<()> {
@@ -296,7 +355,9 @@ fn fill_in(search: &mut Search, found: &Costs, record: &Record, points: &[Design
         at_once.measured = measured(same.map_or(at_once.activation.as_str(), |at| names[at].as_str()));
         at_once.predicted_ns = scaled(at_once.predicted_ns);
     }
-    search.warnings = record.environment.warnings.clone();
+    search.warnings.extend(record.environment.warnings.iter().cloned());
+    search.settings.lost =
+        measure::complete(record, true).err().filter(|e| e.exit == Exit::Lost).map(|e| e.message);
     for variant in record.variants.iter().filter(|variant| variant.error.is_some()) {
         let why = variant.error.as_deref().unwrap_or_default();
         search.warnings.push(format!("{} was not measured: {why}", variant.name));
@@ -353,6 +414,12 @@ impl Blocks for Designs<'_> {
         {
             return Err(Error::input(format!("every design fails: {why}")));
         }
+        if let Some(why) = answers.iter().find_map(|answer| answer.error.clone()) {
+            let told = "designs that fail are left out; the first";
+            if !self.search.warnings.iter().any(|warning| warning.starts_with(told)) {
+                self.search.warnings.push(format!("{told}: {why}"));
+            }
+        }
         block.ns = answers.into_iter().map(|answer| answer.p50_ns).collect();
         self.search.blocks.push(block);
         self.measured += 1;
@@ -369,7 +436,8 @@ struct Outputs<'a> {
     /// Sites and levels.
     left: Vec<(usize, usize)>,
     asked: Vec<(usize, usize)>,
-    prices: Vec<Price>,
+    search: &'a mut Search,
+    keep: &'a mut dyn FnMut(&Search) -> Result<()>,
 }
 
 impl Blocks for Outputs<'_> {
@@ -403,9 +471,10 @@ impl Blocks for Outputs<'_> {
                     "{activation} at {node}: {why}; give --sensitivity a file instead of `outputs`"
                 )));
             };
-            self.prices.push(Price { node, activation, price });
+            self.search.prices.push(Price { node, activation, price });
         }
-        Ok(())
+        self.search.settings.interrupted = true;
+        (self.keep)(self.search)
     }
 }
 

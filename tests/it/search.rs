@@ -136,7 +136,7 @@ fn latency_is_weighed_against_what_is_given_or_measured() {
 #[test]
 fn what_can_not_be_searched_is_refused_at_once() {
     for (more, told) in [
-        (&["--among", "silu"][..], "every selected site has that activation already"),
+        (&["--among", "silu", "--from", "silu"][..], "every selected site has that activation already"),
         (&["--among", "misch"], "did you mean mish"),
         (&["--among", "relu", "--site", "/nothing/*"], "/nothing/*"),
         (&["--among", "relu", "--budget", "20%"], "-10%, or a latency"),
@@ -149,5 +149,30 @@ fn what_can_not_be_searched_is_refused_at_once() {
         assert_eq!((code, printed.as_str()), (Some(2), ""), "{more:?}: {said}");
         assert!(said.contains(told), "{more:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_save_that_was_edited_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let save = folder.path().join("s.json");
+    let name = save.display().to_string();
+    let (code, _, said) = searched(&["--save", &name]);
+    assert_eq!(code, Some(0), "{said}");
+    let kept: Value = serde_json::from_str(&fs::read_to_string(&save).unwrap()).unwrap();
+    let edits: [fn(&mut Value); 5] = [
+        |search| search["blocks"][0]["designs"][0][0] = 99.into(),
+        |search| search["blocks"][1]["designs"][2] = Value::Array(vec![]),
+        |search| search["blocks"][1]["number"] = u64::MAX.into(),
+        |search| search["blocks"][0]["ns"][0] = 1e300.into(),
+        |search| search["schema"] = "oplat.search/9".into(),
+    ];
+    for (number, edit) in edits.iter().enumerate() {
+        let mut search = kept.clone();
+        edit(&mut search);
+        fs::write(&save, search.to_string()).unwrap();
+        let (code, _, said) = searched(&["--save", &name, "--resume", "--budget", "-5%"]);
+        assert_eq!((code, said.lines().count()), (Some(2), 1), "edit {number}: {said}");
+        assert!(said.contains(&name), "{said}");
     }
 }

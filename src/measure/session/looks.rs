@@ -84,6 +84,9 @@ impl Session<'_, '_> {
             planned.map(|(planned, raw)| assemble::timed(measurement, planned, raw)).collect();
         figures::deltas(&settings, &mut variants);
         self.verdicts = variants.iter().map(verdict).collect();
+        if measurement.limit.is_some_and(|limit| is_broken(&variants, limit)) {
+            return true;
+        }
         let asked = variants.iter().filter(|v| v.role != Role::Control && v.error.is_none());
         let known: Vec<bool> = asked.filter_map(|variant| is_known(variant, measurement.limit)).collect();
         !known.is_empty() && known.iter().all(|&known| known)
@@ -95,6 +98,13 @@ fn is_due(looks: &[Look], forks: usize, planned: usize) -> bool {
     let step = |forks: usize| (forks / SHARE).max(LEAST);
     let next = looks.last().map_or(FIRST, |last| last.forks + step(last.forks));
     forks >= next && forks + step(forks) <= planned
+}
+
+/// Whether a limit is surely broken, whatever the other variants do.
+fn is_broken(variants: &[Variant], limit: f64) -> bool {
+    variants
+        .iter()
+        .any(|v| v.error.is_some() || v.delta.as_ref().is_some_and(|d| d.keeps(limit) == Some(false)))
 }
 
 /// Whether all is known that was asked of a variant: its verdicts, or whether it keeps to a limit. `None` of one that is compared

@@ -17,7 +17,7 @@ use crate::units;
 ///
 /// Verdicts are what its intervals allow: older versions called a difference none where it only might be.
 pub fn record(text: &[u8]) -> Result<Record> {
-    let mut record: Record = checked(text)?;
+    let mut record: Record = document(text)?;
     let margin = record.settings.margin;
     record.variants.iter_mut().filter_map(|v| v.delta.as_mut()).for_each(|delta| delta.judge(margin));
     Ok(record)
@@ -25,10 +25,11 @@ pub fn record(text: &[u8]) -> Result<Record> {
 
 /// The same for a record of activations on their own.
 pub fn bench(text: &[u8]) -> Result<Bench> {
-    checked(text)
+    document(text)
 }
 
-fn checked<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
+/// The same for any document of ours.
+pub fn document<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     check(text.len() as u64, limits::RECORD_BYTES, "bytes")?;
     let damaged = |e: serde_json::Error| Error::input(format!("the record is damaged: {e}"));
     let looks: Looks = serde_json::from_slice(text).map_err(damaged)?;
