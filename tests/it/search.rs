@@ -99,8 +99,8 @@ fn latency_is_weighed_against_what_is_given_or_measured() {
     let inspected = json(&["inspect", MODEL, "--format", "json"]);
     let named = |part: &str| -> String {
         let sites = inspected["sites"].as_array().unwrap().iter();
-        let names = sites.filter_map(|site| site["node"].as_str());
-        names.filter(|name| name.starts_with(part)).next().unwrap().to_owned()
+        let mut names = sites.filter_map(|site| site["node"].as_str());
+        names.find(|name| name.starts_with(part)).unwrap().to_owned()
     };
     let (stem, a) = (named("/stem/"), named("/c1/a/"));
     fs::write(
@@ -141,7 +141,7 @@ fn what_can_not_be_searched_is_refused_at_once() {
         (&["--among", "relu", "--site", "/nothing/*"], "/nothing/*"),
         (&["--among", "relu", "--budget", "20%"], "-10%, or a latency"),
         (&["--among", "relu", "--resume"], "--save"),
-        (&["--among", "relu", "--target", "local", "--target", "local"], "one target"),
+        (&["--among", "relu", "--target", "local", "--target", "cmd:nice"], "one target"),
         (&["--among", "relu", "--engine", "onnx"], "there is no engine onnx"),
         (&["--among", "relu", "-o", MODEL], "not"),
     ] {
