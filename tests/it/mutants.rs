@@ -135,6 +135,7 @@ fn ends_within(lines: usize, arguments: &[&str]) -> Result<i32, String> {
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit -v {KILOBYTES}; exec timeout -s KILL {SECONDS} \"$@\""), "sh"]);
     limited.arg(env!("CARGO_BIN_EXE_oplat")).args(arguments).env("RUST_BACKTRACE", "0");
+    limited.env("XDG_STATE_HOME", crate::support::state());
     let output = limited.output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let begin: String = said.chars().take(300).collect();

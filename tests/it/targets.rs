@@ -10,7 +10,7 @@ use oplat::protocol::{EngineChoice, Load, Reply, Request};
 use oplat::record::Record;
 use tempfile::TempDir;
 
-use crate::support::{numbers, path};
+use crate::support::{numbers, path, program};
 
 const SIREN: &str = "tests/models/siren.onnx";
 
@@ -49,8 +49,7 @@ impl Board {
 
     fn oplat(&self, arguments: &[&str]) -> Output {
         let path = std::env::var("PATH").expect("a path");
-        Command::new(env!("CARGO_BIN_EXE_oplat"))
-            .args(arguments)
+        program(arguments)
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
             .env("BOARD", self.folder.path())
             .stdin(Stdio::null())
@@ -502,8 +501,7 @@ fn onnx_runtime_ties_its_operators_to_sites_on_another_architecture() {
     let saved = folder.path().join("record.json");
     let model = path("minidet_silu").display().to_string();
     let (target, engine) = (format!("cmd:{launcher}"), format!("ort={}", emulated_library()));
-    let output = Command::new(env!("CARGO_BIN_EXE_oplat"))
-        .args(["profile", &model, "--act", "hard_swish", "--forks", "1", "--time", "20s"])
+    let output = program(&["profile", &model, "--act", "hard_swish", "--forks", "1", "--time", "20s"])
         .args(["--target", &target, "--engine", &engine, "--save"])
         .arg(&saved)
         .output()
@@ -534,8 +532,7 @@ fn an_emulated_target_is_measured_and_its_times_are_not_shown_as_latency() {
     let target = format!("cmd:{launcher}");
     let arguments =
         ["profile", SIREN, "--act", "mish", "--forks", "2", "--time", "20s", "--target", &target, "--save"];
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_oplat")).args(arguments).arg(&saved).output().expect("it runs");
+    let output = program(&arguments).arg(&saved).output().expect("it runs");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", told(&output));
     let record: Record = serde_json::from_slice(&std::fs::read(&saved).expect("kept")).expect("a record");

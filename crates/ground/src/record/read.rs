@@ -7,8 +7,8 @@ use serde::de::{
     self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::Record;
 use super::bench::Bench;
+use super::{Record, Settings};
 use crate::error::{Error, Result};
 use crate::limits::{self, check};
 use crate::units;
@@ -18,9 +18,24 @@ use crate::units;
 /// Verdicts are what its intervals allow: older versions called a difference none where it only might be.
 pub fn record(text: &[u8]) -> Result<Record> {
     let mut record: Record = document(text)?;
+    check_looks(&record.settings)?;
     let margin = record.settings.margin;
     record.variants.iter_mut().filter_map(|v| v.delta.as_mut()).for_each(|delta| delta.judge(margin));
     Ok(record)
+}
+
+/// Fails for looks that no measurement has: what intervals hold is worked out from one to the next.
+fn check_looks(settings: &Settings) -> Result<()> {
+    let looks = settings.looks.as_deref().unwrap_or_default();
+    // One that was cut off had a fork still to come.
+    let most = limits::FORKS as usize + 1;
+    let in_order = looks.windows(2).all(|pair| pair[0].forks <= pair[1].forks);
+    match in_order && looks.iter().all(|look| look.forks <= look.of && look.of <= most) {
+        true => Ok(()),
+        false => Err(Error::input(
+            "the record is damaged: it was looked at after forks that it can't have: measure again",
+        )),
+    }
 }
 
 /// The same for a record of activations on their own.
@@ -128,6 +143,20 @@ impl<'de> Visitor<'de> for Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Look;
+
+    #[test]
+    fn looks_that_no_measurement_has_are_refused() {
+        let settings = |looks: &[(usize, usize)]| Settings {
+            looks: Some(looks.iter().map(|&(forks, of)| Look { forks, of, confidence: 0.99 }).collect()),
+            ..Settings::default()
+        };
+        assert!(check_looks(&Settings::default()).is_ok());
+        assert!(check_looks(&settings(&[(4, 24), (6, 24), (24, 24)])).is_ok());
+        for wrong in [&[(4, 2_000_000)][..], &[(25, 24)], &[(6, 24), (4, 24)]] {
+            assert!(check_looks(&settings(wrong)).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn numbers_are_added_up_wherever_they_stand() {
