@@ -204,7 +204,7 @@ fn adds_up(search: &Search, additivity: &Additivity) -> Section {
     let share = |ns: f64| format!("{}%", units::percent(ns / original));
     let fitted = match additivity.joint {
         true => "fitted all at once",
-        false => "each taken by itself, as that is surer than all at once with so few designs",
+        false => "each taken by itself, as that is surer here than all at once",
     };
     let mut lines =
         vec![format!("{} costs from {} different designs, {fitted}.", additivity.costs, additivity.designs)];
