@@ -45,7 +45,12 @@ fn head(search: &Search) -> Section {
         true => "it was interrupted while the front was measured".to_owned(),
         false => "it was interrupted: the front is predicted and was not measured".to_owned(),
     });
-    Section::plain().line(setting).line(what).warnings(search.warnings.iter().cloned().chain(interrupted))
+    let failed = search.blocks.iter().flat_map(|block| &block.ns).filter(|ns| ns.is_none()).count();
+    let failed = (failed > 0)
+        .then(|| format!("{failed} of {} failed and are left out", units::count(designs, "design")));
+    let warnings =
+        search.warnings.iter().cloned().chain(failed).chain(interrupted).chain(settings.lost.clone());
+    Section::plain().line(setting).line(what).warnings(warnings)
 }
 
 /// What it comes to, in sentences.
@@ -184,7 +189,7 @@ fn at_once(search: &Search, additivity: &Additivity) -> Section {
     let scale = Scale::time(original as u64);
     let mut grid = Grid::new()
         .name("everywhere")
-        .number(&format!("sum of sites'\ncosts {}", scale.unit))
+        .number(&format!("sum of expected\ncosts {}", scale.unit))
         .number("predicted\nratio")
         .number("measured against\noriginal");
     for row in &additivity.at_once {
@@ -346,7 +351,7 @@ pub fn svg(search: &Search) -> String {
             Some(plot::Point {
                 x: x(point),
                 y: ns,
-                told: told(&point.name, ns, "measured"),
+                told: told(&point.name, ns, "by its pairs"),
                 name: point.name.clone(),
             })
         })

@@ -74,7 +74,20 @@ impl Sites {
                 .collect(),
         });
         let told = told.collect();
-        Ok(Self { model, found, chosen, levels, told })
+        let sites = Self { model, found, chosen, levels, told };
+        sites.check_names()?;
+        Ok(sites)
+    }
+
+    /// Fails for a site of which no mix can be written, before anything is measured.
+    fn check_names(&self) -> Result<()> {
+        let wild = self.told.iter().enumerate().filter(|(_, levels)| levels.node.contains(['*', '?']));
+        for (site, levels) in wild {
+            let mut design = vec![0; self.told.len()];
+            design[site] = 1;
+            self.mix(&design, "one").map_err(|e| e.context(&levels.node))?;
+        }
+        Ok(())
     }
 
     /// The design that has this activation at all sites where it can stand.
@@ -103,9 +116,9 @@ impl Sites {
         // A name that holds a wildcard may be a pattern for others.
         match mix.resolve(&self.found, &self.chosen)? == self.assignment(design) {
             true => Ok(mix),
-            false => Err(Error::input(format!(
-                "{name}: the names of its sites hold wildcards: no mix can be written of it"
-            ))),
+            false => Err(Error::input(
+                "the name holds wildcards that fit other sites, too: no mix can be written of it; leave it out with --skip",
+            )),
         }
     }
 

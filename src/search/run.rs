@@ -68,31 +68,37 @@ pub fn run(
         ask.outputs(&mut search)?;
     }
     if !interrupt.is_raised() {
-        ask.blocks(&mut search)?;
+        let done = ask.blocks(&mut search);
+        kept_if_lost(&mut search, done, interrupt)?;
     }
     let Some(found) = costs::of(&search.levels, &search.blocks) else {
         search.settings.interrupted = interrupt.is_raised();
         (ask.keep)(&search)?;
+        complete(&search, true)?;
         return Err(untold(&search));
     };
     let designs = fitted(plan, &mut search, &found)?;
-    if !interrupt.is_raised() {
-        match ask.front(&mut search, &found, &designs) {
-            Err(_) if interrupt.is_raised() => {}
-            Err(error) if error.exit == Exit::Lost => search.settings.lost = Some(error.message),
-            done => done?,
-        }
+    if !interrupt.is_raised() && search.settings.lost.is_none() {
+        let done = ask.front(&mut search, &found, &designs);
+        kept_if_lost(&mut search, done, interrupt)?;
     }
     search.settings.interrupted = interrupt.is_raised();
     (ask.keep)(&search)?;
     Ok(search)
 }
 
-/// Why there are no costs.
-fn untold(search: &Search) -> Error {
-    if search.settings.interrupted {
-        return Error::lost("interrupted before costs could be told: --resume goes on from what --save kept");
+/// Notes that the target was lost, so that what was measured until then is reported, as it is after an interrupt.
+fn kept_if_lost(search: &mut Search, done: Result<()>, interrupt: &Interrupt) -> Result<()> {
+    match done {
+        Err(_) if interrupt.is_raised() => {}
+        Err(error) if error.exit == Exit::Lost => search.settings.lost = Some(error.message),
+        done => done?,
     }
+    Ok(())
+}
+
+/// Why there are no costs, though nothing was lost.
+fn untold(search: &Search) -> Error {
     let designs = || search.blocks.iter().flat_map(|block| block.designs.iter().zip(&block.ns));
     let ran = |site: usize, level: usize| designs().any(|(design, ns)| design[site] == level && ns.is_some());
     for (site, levels) in search.levels.iter().enumerate() {
@@ -119,6 +125,7 @@ fn taken_up(asked: Search, earlier: Search) -> Search {
         started_at: earlier.started_at,
         blocks: earlier.blocks,
         model: earlier.model,
+        engine: earlier.engine,
         prices,
         settings,
         ..asked
@@ -282,7 +289,6 @@ impl Ask<'_> {
             whole: measurement.time,
             pending: None,
             measured: 0,
-            elapsed: Duration::ZERO,
             search,
             keep: self.keep,
         };
@@ -373,14 +379,12 @@ struct Designs<'a> {
     whole: Duration,
     pending: Option<Block>,
     measured: usize,
-    elapsed: Duration,
     search: &'a mut Search,
     keep: &'a mut dyn FnMut(&Search) -> Result<()>,
 }
 
 impl Blocks for Designs<'_> {
     fn next(&mut self, elapsed: Duration) -> Result<Option<Step>> {
-        self.elapsed = elapsed;
         let spent = self.before + elapsed;
         let number = self.search.blocks.last().map_or(0, |block| block.number + 1);
         // As long as another one takes, by those before.

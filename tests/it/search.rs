@@ -176,3 +176,19 @@ fn a_save_that_was_edited_is_refused_in_one_line() {
         assert!(said.contains(&name), "{said}");
     }
 }
+
+#[test]
+fn a_name_that_fits_other_sites_is_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = oplat::onnx::Model::read(std::path::Path::new(MODEL)).unwrap();
+    for node in &mut model.graph_mut().node {
+        if node.name() == "/stem/act/Mul" {
+            node.name = Some("/c*/act/Mul".to_owned());
+        }
+    }
+    let file = folder.path().join("wild.onnx");
+    model.write(&file).unwrap();
+    let (code, printed, said) = run(&["search", &file.display().to_string(), "--among", "relu"]);
+    assert_eq!((code, printed.as_str(), said.lines().count()), (Some(2), "", 1), "{said}");
+    assert!(said.contains("/c*/act/Mul") && said.contains("--skip"), "{said}");
+}
