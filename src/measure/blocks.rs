@@ -20,8 +20,8 @@ pub trait Blocks {
     /// began.
     fn next(&mut self, elapsed: Duration) -> Result<Option<Step>>;
 
-    /// What came of the block, by variant, and the time since the first began.
-    fn took(&mut self, answers: Vec<Answer>, elapsed: Duration) -> Result<()>;
+    /// What came of the block, and the time since the first began.
+    fn took(&mut self, told: Told, elapsed: Duration) -> Result<()>;
 }
 
 /// A block, and what it is for whoever looks on (see [`Part`]).
@@ -31,6 +31,14 @@ pub struct Step {
     pub before: f64,
     pub share: f64,
     pub rest: Duration,
+}
+
+/// What came of a block.
+pub struct Told {
+    /// By variant.
+    pub answers: Vec<Answer>,
+    /// What ran it, and what it was fed; `None` if no variant could be loaded.
+    pub loaded: Option<(Engine, Vec<Input>)>,
 }
 
 /// What came of a variant.
@@ -44,18 +52,8 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-/// Where it was measured.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    pub environment: Environment,
-    /// Without a name where nothing was measured.
-    pub engine: Engine,
-    /// What the model was fed.
-    pub inputs: Option<Vec<Input>>,
-}
-
 /// Measures block after block, as `measurement` says but for its variants, with new processes for each. What an interrupt cut off is
-/// not told, and ends it. Fails if the target is lost, or if nothing of a block could be measured.
+/// not told, and ends it. Gives what the machine was like meanwhile. Fails if the target is lost, or if nothing of a block could be measured.
 pub fn blocks(
     measurement: &Measurement,
     engine: &super::PlannedEngine,
@@ -63,14 +61,13 @@ pub fn blocks(
     target: &dyn Target,
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
-) -> Result<Place> {
+) -> Result<Environment> {
     let clock = Instant::now();
     open_target(std::iter::once(engine), target, interrupt)?;
     let threads = measurement.load.threads;
     let mut machine = MachineClient::start(measurement.cpus.as_deref(), threads, target, interrupt)?;
     check_engines(std::iter::once(engine), target, progress, interrupt)?;
-    let mut found = Engine::default();
-    let mut inputs = None;
+    let mut isa = vec![];
     while let Some(step) = blocks.next(clock.elapsed())? {
         let block = Measurement { variants: step.variants.into(), forks: 1, ..measurement.clone() };
         if groups::split(&block, machine.available_bytes()).len() > 1 {
@@ -92,13 +89,13 @@ pub fn blocks(
         if raw.interrupted || interrupt.is_raised() {
             break;
         }
-        if let Some(loaded) = raw.variants.iter().find_map(|variant| variant.loaded.as_ref()) {
-            found = loaded.engine.clone();
-            inputs = Some(loaded.inputs.iter().map(super::assemble::input).collect());
-        }
-        blocks.took(answers(raw), clock.elapsed())?;
+        let loaded = raw.variants.iter().find_map(|variant| variant.loaded.as_ref()).map(|loaded| {
+            (loaded.engine.clone(), loaded.inputs.iter().map(super::assemble::input).collect())
+        });
+        loaded.iter().for_each(|(engine, _): &(Engine, Vec<Input>)| isa.clone_from(&engine.isa));
+        blocks.took(Told { answers: answers(raw), loaded }, clock.elapsed())?;
     }
-    Ok(Place { environment: machine.finish(&found.isa), engine: found, inputs })
+    Ok(machine.finish(&isa))
 }
 
 fn answers(raw: Raw) -> Vec<Answer> {

@@ -59,7 +59,7 @@ use crate::protocol::{EngineChoice, Input, Load, Reply, Request};
 use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
 pub use attribute::folded;
-pub use blocks::{Answer, Blocks, Place, Step, blocks};
+pub use blocks::{Answer, Blocks, Step, Told, blocks};
 pub use client::{ClientError, WorkerClient};
 pub use files::reach;
 pub use import::{Import, import};

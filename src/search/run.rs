@@ -12,9 +12,9 @@ use crate::device::Target;
 use crate::environment;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{
-    self, Answer, Blocks, FORKS, Interrupt, Measurement, Only, Part, Planned, Progress, Step, blocks,
+    self, Blocks, FORKS, Interrupt, Measurement, Only, Part, Planned, Progress, Step, Told, blocks,
 };
-use crate::record::Record;
+use crate::record::{Engine, Record};
 use crate::units;
 
 /// The share of the time that goes into blocks; the rest is for the front.
@@ -162,7 +162,7 @@ fn begun(plan: &Plan) -> Search {
         started_at: environment::rfc3339(std::time::SystemTime::now()),
         command: measurement.command.clone(),
         model: measurement.subjects[0].model.clone(),
-        engine: crate::record::Engine { id: plan.engine.label.clone(), ..Default::default() },
+        engine: Engine { id: plan.engine.label.clone(), ..Default::default() },
         environment: Default::default(),
         settings: Settings {
             among: plan.among.iter().map(ToString::to_string).collect(),
@@ -293,16 +293,9 @@ impl Ask<'_> {
             keep: self.keep,
         };
         let engine = &self.plan.engine;
-        let place = blocks(&measurement, engine, &mut designs, self.target, self.progress, self.interrupt)?;
-        let search = designs.search;
-        if place.engine.name.is_empty() {
-            return Ok(());
-        }
-        search.engine = crate::record::Engine { id: self.plan.engine.label.clone(), ..place.engine };
-        search.environment = place.environment;
-        if let Some(inputs) = place.inputs {
-            search.model.inputs = inputs;
-        }
+        let (target, progress) = (self.target, &mut *self.progress);
+        let environment = blocks(&measurement, engine, &mut designs, target, progress, self.interrupt)?;
+        designs.search.environment = environment;
         Ok(())
     }
 
@@ -411,8 +404,13 @@ impl Blocks for Designs<'_> {
         }))
     }
 
-    fn took(&mut self, answers: Vec<Answer>, elapsed: Duration) -> Result<()> {
+    fn took(&mut self, told: Told, elapsed: Duration) -> Result<()> {
+        let Told { answers, loaded } = told;
         let Some(mut block) = self.pending.take() else { return Ok(()) };
+        if let Some((engine, inputs)) = loaded {
+            self.search.engine = Engine { id: self.plan.engine.label.clone(), ..engine };
+            self.search.model.inputs = inputs;
+        }
         if let (true, Some(why)) =
             (answers.iter().all(|a| a.error.is_some()), answers.iter().find_map(|a| a.error.clone()))
         {
@@ -464,8 +462,8 @@ impl Blocks for Outputs<'_> {
         Ok(Some(Step { variants, name, before: 0.0, share: 0.0, rest }))
     }
 
-    fn took(&mut self, answers: Vec<Answer>, _: Duration) -> Result<()> {
-        for ((site, level), answer) in self.asked.drain(..).zip(answers.into_iter().skip(1)) {
+    fn took(&mut self, told: Told, _: Duration) -> Result<()> {
+        for ((site, level), answer) in self.asked.drain(..).zip(told.answers.into_iter().skip(1)) {
             let levels = &self.plan.sites.told[site];
             let (node, activation) = (levels.node.clone(), levels.activations[level].clone());
             let change = answer.change.map(|change| change.relative_l2).filter(|change| change.is_finite());
