@@ -117,6 +117,7 @@ impl Worker {
     fn obey(&mut self, request: Request) -> Result<Reply, Failure> {
         match request {
             Request::Load(load) => self.load(&load),
+            Request::Pin { cpus } => cpu::pin_all(&cpus).map(|()| Reply::Pinned).map_err(Failure::new),
             Request::Watch { cpus, threads } => self.watch(cpus.as_deref(), threads),
             Request::Watched { own_ticks } => self.watched(own_ticks),
             Request::Solos(solos) => self.solos(&solos),
@@ -166,12 +167,15 @@ impl Worker {
     }
 
     fn watch(&mut self, cpus: Option<&str>, threads: usize) -> Result<Reply, Failure> {
+        let chosen = cpus.is_some();
         let cpus = match cpus {
             Some(text) => environment::parse_cpus(text).map_err(|error| Failure::new(error.message))?,
             None => environment::default_cpus(threads),
         };
         let monitor = self.monitor.insert(environment::Monitor::start(&cpus));
-        Ok(machine(monitor.now(), None))
+        let mut machine = machine(monitor.now(), None);
+        machine.ready_on = if chosen { cpus } else { environment::like(&cpus) };
+        Ok(Reply::Machine(Box::new(machine)))
     }
 
     fn watched(&mut self, own_ticks: Option<u64>) -> Result<Reply, Failure> {
@@ -179,7 +183,7 @@ impl Worker {
             return Err(Failure::new("nothing is watched"));
         };
         let (environment, others) = monitor.look(own_ticks);
-        Ok(machine(environment, others))
+        Ok(Reply::Machine(Box::new(machine(environment, others))))
     }
 
     fn load(&mut self, load: &Load) -> Result<Reply, Failure> {
@@ -223,9 +227,9 @@ fn set_up(cpus: &[usize], denormals: Denormals) -> Result<(), Failure> {
     Ok(())
 }
 
-fn machine(mut environment: record::Environment, others: Option<f64>) -> Reply {
+fn machine(mut environment: record::Environment, others: Option<f64>) -> Machine {
     environment.knobs = knobs::of_environment(&engines::default().knobs());
-    Reply::Machine(Box::new(Machine { oplat: environment::this_program(), environment, others }))
+    Machine { oplat: environment::this_program(), environment, ready_on: vec![], others }
 }
 
 /// Minor page faults and involuntary switches since the process started.

@@ -33,6 +33,7 @@ struct Process {
     world: World,
     number: u64,
     solos: Vec<Solo>,
+    asked: Option<Request>,
 }
 
 impl Target for World {
@@ -53,7 +54,7 @@ impl Target for World {
     }
 
     fn start(&self, _: &Interrupt) -> Result<Box<dyn Worker>> {
-        Ok(Box::new(Process { world: self.clone(), number: 0, solos: vec![] }))
+        Ok(Box::new(Process { world: self.clone(), number: 0, solos: vec![], asked: None }))
     }
 }
 
@@ -70,12 +71,19 @@ impl Process {
 }
 
 impl Worker for Process {
-    fn ask(&mut self, request: &Request, _: Duration) -> Result<Reply, Lost> {
+    fn send(&mut self, request: &Request) -> Result<(), Lost> {
+        self.asked = Some(request.clone());
+        Ok(())
+    }
+
+    fn reply(&mut self, _: Duration) -> Result<Reply, Lost> {
+        let request = &self.asked.take().expect("a question");
         match request {
             Request::Watch { .. } | Request::Watched { .. } => {
                 Ok(Reply::Machine(Box::new(protocol::Machine {
                     oplat: crate::environment::this_program(),
                     environment: crate::record::Environment { affinity: vec![1], ..Default::default() },
+                    ready_on: vec![],
                     others: None,
                 })))
             }

@@ -104,7 +104,7 @@ impl Connection {
     }
 
     /// Has the request written; `false` once the child is to end. Where it can't be written, the child is ending.
-    fn send(&mut self, request: &Request) -> bool {
+    fn write(&mut self, request: &Request) -> bool {
         let Some(stdin) = &self.stdin else { return false };
         let mut line = serde_json::to_vec(request).unwrap_or_default();
         line.push(b'\n');
@@ -215,14 +215,18 @@ impl Connection {
 }
 
 impl Worker for Connection {
-    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, Lost> {
+    fn send(&mut self, request: &Request) -> Result<(), Lost> {
         if self.interrupt.is_raised() {
             return Err(Lost::Interrupted);
         }
-        if !self.send(request) {
+        if !self.write(request) {
             let end = self.last_end();
             return Err(self.lost(end));
         }
+        Ok(())
+    }
+
+    fn reply(&mut self, patience: Duration) -> Result<Reply, Lost> {
         let line = self.receive(patience)?;
         if !is_plausible(&line) {
             self.kill();

@@ -19,6 +19,7 @@ mod ssh;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::protocol::{EngineChoice, Reply, Request};
@@ -88,8 +89,17 @@ pub trait Target {
 
 /// A started worker. Dropping it ends it, whatever it is doing.
 pub trait Worker {
-    /// Sends a request and waits for its reply, no longer than `patience`.
-    fn ask(&mut self, request: &Request, patience: std::time::Duration) -> Result<Reply, Lost>;
+    /// Sends a request; its reply comes after those to earlier ones.
+    fn send(&mut self, request: &Request) -> Result<(), Lost>;
+
+    /// Waits for the next reply, no longer than `patience`.
+    fn reply(&mut self, patience: Duration) -> Result<Reply, Lost>;
+
+    /// Sends a request and waits for its reply.
+    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, Lost> {
+        self.send(request)?;
+        self.reply(patience)
+    }
 }
 
 /// What the user may choose of a device.

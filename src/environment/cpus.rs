@@ -19,6 +19,26 @@ pub fn parse_cpus(text: &str) -> Result<Vec<usize>> {
     parse(text, &machine, &allowed(&machine))
 }
 
+/// These CPUs and others that are like them, one a core: of the same speed and in the same package, so that memory that a
+/// process takes on one is as near to the others. Those given come first.
+pub fn like(cpus: &[usize]) -> Vec<usize> {
+    let machine = Machine::new(Path::new("/"));
+    alike(&machine, &allowed(&machine), cpus)
+}
+
+fn alike(machine: &Machine, allowed: &[usize], cpus: &[usize]) -> Vec<usize> {
+    let clusters = machine.clusters();
+    let place = |cpu: usize| (clusters.iter().position(|c| c.cpus.contains(&cpu)), machine.package(cpu));
+    let mut like = cpus.to_vec();
+    for &cpu in allowed.iter().filter(|_| !cpus.is_empty()) {
+        let is_like = cpus.iter().all(|&given| place(given) == place(cpu));
+        if is_like && !machine.siblings(cpu).iter().any(|sibling| like.contains(sibling)) {
+            like.push(cpu);
+        }
+    }
+    like
+}
+
 fn choose(machine: &Machine, allowed: &[usize], threads: usize) -> Vec<usize> {
     let mut clusters: Vec<Vec<usize>> = machine.clusters().into_iter().map(|c| c.cpus).collect();
     if clusters.is_empty() {
@@ -114,6 +134,24 @@ pub mod tests {
         assert_eq!(choose(&machine, &[0, 1, 2, 3], 2), [1, 3]);
         assert_eq!(choose(&machine, &[0, 1, 2, 3], 9), [0, 1, 2, 3]);
         assert_eq!(choose(&machine, &[0], 1), [0]);
+    }
+
+    #[test]
+    fn what_is_like_a_cpu_is_as_fast_in_the_same_package_and_another_core() {
+        let root = phone();
+        let machine = Machine::new(root.path());
+        let all: Vec<usize> = (0..8).collect();
+        assert_eq!(alike(&machine, &all, &[7]), [7]);
+        assert_eq!(alike(&machine, &all, &[5]), [5, 4, 6]);
+        assert_eq!(alike(&machine, &[5, 6], &[5]), [5, 6]);
+        let file = |cpu: usize, name: &str| format!("sys/devices/system/cpu/cpu{cpu}/topology/{name}");
+        let of = |cpu| (file(cpu, "physical_package_id"), (cpu / 4).to_string());
+        let siblings = |cpu: usize| (file(cpu, "thread_siblings_list"), format!("{}-{}", cpu & !1, cpu | 1));
+        let files: Vec<(String, String)> = all.iter().flat_map(|&cpu| [of(cpu), siblings(cpu)]).collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        let root = fixture(&files);
+        assert_eq!(alike(&Machine::new(root.path()), &all, &[7]), [7, 4]);
+        assert_eq!(alike(&Machine::new(root.path()), &all, &[]), [0usize; 0]);
     }
 
     #[test]

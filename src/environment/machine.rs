@@ -182,6 +182,11 @@ impl Machine {
         list.and_then(|list| parse_list(&list)).unwrap_or_else(|| vec![cpu])
     }
 
+    /// The package (socket) that this one is in, where the system says.
+    pub fn package(&self, cpu: usize) -> Option<String> {
+        self.of_cpu(cpu, "topology/physical_package_id")
+    }
+
     /// The governors of the used CPUs.
     pub fn governors(&self, cpus: &[usize]) -> Vec<String> {
         self.used(cpus).into_iter().filter_map(|cpu| self.of_cpu(cpu, "cpufreq/scaling_governor")).collect()

@@ -21,7 +21,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::protocol;
 use crate::record::{Android, BeforeAfter, Environment, Oplat, Throttle};
 
-pub use cpus::{default_cpus, parse_cpus};
+pub use cpus::{default_cpus, like, parse_cpus};
 use machine::Machine;
 use own_processes::OwnProcesses;
 use state::State;
@@ -138,7 +138,7 @@ impl Monitor {
 /// Completes what a worker said of its machine by what only the parent knows: the target as the user spells it,
 /// whether its launcher emulates, and the instruction sets that the engine uses.
 pub fn complete(machine: protocol::Machine, target: &str, emulated: bool, isa: &[String]) -> Environment {
-    let protocol::Machine { oplat, mut environment, others } = machine;
+    let protocol::Machine { oplat, mut environment, others, .. } = machine;
     environment.target = target.to_owned();
     environment.emulated |= emulated;
     let known = std::mem::replace(&mut environment.isa, isa.to_vec());
@@ -236,7 +236,7 @@ mod tests {
         let mut monitor = Monitor::under(nothing.path(), &[0]);
         let (environment, others) = monitor.look(Some(0));
         assert_eq!(others, None);
-        let machine = protocol::Machine { oplat: this_program(), environment, others };
+        let machine = protocol::Machine { oplat: this_program(), environment, ready_on: vec![], others };
         let e = complete(machine, "local", false, &["avx2".into()]);
         assert_eq!((e.cpu, e.steal, e.clusters.len(), e.governor.len()), (None, None, 0, 0));
         assert_eq!((e.isa.as_slice(), e.runner, e.emulated), (&["avx2".to_owned()][..], None, false));
@@ -249,7 +249,7 @@ mod tests {
         let nothing = tempfile::tempdir().expect("temp");
         let environment = Monitor::under(nothing.path(), &[]).now();
         let oplat = Oplat { version: "9".into(), ..this_program() };
-        let machine = protocol::Machine { oplat: oplat.clone(), environment, others: None };
+        let machine = protocol::Machine { oplat: oplat.clone(), environment, ready_on: vec![], others: None };
         let e = complete(machine, "ssh:board", true, &[]);
         assert_eq!((e.runner, e.emulated, e.target.as_str()), (Some(oplat), true, "ssh:board"));
     }

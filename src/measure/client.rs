@@ -37,11 +37,35 @@ impl WorkerClient {
     }
 
     pub fn load(&mut self, load: Load, patience: Duration) -> Answer<Loaded> {
-        match self.ask(&Request::Load(load), patience)? {
+        self.send(&Request::Load(load))?;
+        self.loaded(patience)
+    }
+
+    /// Has it load a model, run it once and move to these CPUs, while others do the same. What comes of it are
+    /// [`loaded`](Self::loaded), [`ran_once`](Self::ran_once) and [`pinned`](Self::pinned), to be asked for in this order.
+    pub fn begin(&mut self, load: Load, cpus: &[usize]) -> Answer<()> {
+        self.send(&Request::Load(load))?;
+        self.send(&Request::Run { trace: false })?;
+        self.send(&Request::Pin { cpus: cpus.to_vec() })
+    }
+
+    pub fn loaded(&mut self, patience: Duration) -> Answer<Loaded> {
+        match self.reply(patience)? {
             Reply::Loaded(loaded) => {
                 self.ops = loaded.ops.len();
                 Ok(loaded)
             }
+            other => unexpected(&other),
+        }
+    }
+
+    pub fn ran_once(&mut self, patience: Duration) -> Answer<Runs> {
+        ran(self.reply(patience)?, 1)
+    }
+
+    pub fn pinned(&mut self, patience: Duration) -> Answer<()> {
+        match self.reply(patience)? {
+            Reply::Pinned => Ok(()),
             other => unexpected(&other),
         }
     }
@@ -57,10 +81,7 @@ impl WorkerClient {
     }
 
     fn runs(&mut self, request: &Request, runs: u32, patience: Duration) -> Answer<Runs> {
-        match self.ask(request, patience)? {
-            Reply::Runs(answer) if answer.runs_ns.len() == runs as usize => Ok(answer),
-            other => unexpected(&other),
-        }
+        ran(self.ask(request, patience)?, runs)
     }
 
     /// What the engine makes of the model, where loading it didn't tell.
@@ -130,18 +151,41 @@ impl WorkerClient {
     }
 
     fn ask(&mut self, request: &Request, patience: Duration) -> Answer<Reply> {
-        match self.worker.ask(request, patience) {
-            Ok(Reply::Error(failure)) => Err(ClientError::Refused(failure)),
-            Ok(reply) => Ok(reply),
-            Err(Lost::Interrupted) => Err(ClientError::Interrupted),
-            Err(lost) => Err(ClientError::Died(lost)),
+        self.send(request)?;
+        self.reply(patience)
+    }
+
+    fn send(&mut self, request: &Request) -> Answer<()> {
+        self.worker.send(request).map_err(gone)
+    }
+
+    fn reply(&mut self, patience: Duration) -> Answer<Reply> {
+        match self.worker.reply(patience).map_err(gone)? {
+            Reply::Error(failure) => Err(ClientError::Refused(failure)),
+            reply => Ok(reply),
         }
+    }
+}
+
+fn gone(lost: Lost) -> ClientError {
+    match lost {
+        Lost::Interrupted => ClientError::Interrupted,
+        lost => ClientError::Died(lost),
+    }
+}
+
+/// The answer, if it is of so many runs.
+fn ran(reply: Reply, runs: u32) -> Answer<Runs> {
+    match reply {
+        Reply::Runs(answer) if answer.runs_ns.len() == runs as usize => Ok(answer),
+        other => unexpected(&other),
     }
 }
 
 fn unexpected<T>(reply: &Reply) -> Answer<T> {
     let kind = match reply {
         Reply::Loaded(_) => "loaded",
+        Reply::Pinned => "pinned",
         Reply::Described(_) => "described",
         Reply::Engine(_) => "engine",
         Reply::Runs(_) => "runs",

@@ -18,6 +18,7 @@ pub struct MachineClient<'t> {
     target: &'t dyn Target,
     worker: Box<dyn Worker>,
     machine: Machine,
+    ready_on: Vec<usize>,
     own_ticks: Option<u64>,
 }
 
@@ -34,7 +35,7 @@ impl<'t> MachineClient<'t> {
     ) -> Result<Self> {
         let mut worker = target.start(interrupt)?;
         let request = Request::Watch { cpus: cpus.map(str::to_owned), threads };
-        let machine = match worker.ask(&request, PATIENCE) {
+        let mut machine = match worker.ask(&request, PATIENCE) {
             Ok(Reply::Machine(machine)) => *machine,
             Ok(Reply::Unknown { .. }) => return Err(stranger(target)),
             Ok(Reply::Error(failure)) => return Err(failure.into_error()),
@@ -46,7 +47,8 @@ impl<'t> MachineClient<'t> {
             return Err(stranger(target));
         }
         let own_ticks = environment::own_ticks().filter(|_| target.is_here());
-        Ok(Self { target, worker, machine, own_ticks })
+        let ready_on = std::mem::take(&mut machine.ready_on);
+        Ok(Self { target, worker, machine, ready_on, own_ticks })
     }
 
     /// The target whose machine it is.
@@ -62,6 +64,11 @@ impl<'t> MachineClient<'t> {
     /// The CPUs to pin to.
     pub fn cpus(&self) -> &[usize] {
         &self.machine.environment.affinity
+    }
+
+    /// The CPUs on which workers may be made ready at once: those to pin to, and others like them.
+    pub fn ready_on(&self) -> &[usize] {
+        &self.ready_on
     }
 
     /// Memory that workers can have without anything being swapped out; `None` where the system doesn't say.

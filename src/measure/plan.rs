@@ -14,6 +14,10 @@ use std::time::Duration;
 use crate::random::{SplitMix64, mix};
 use crate::stats::t_quantile;
 
+/// One fork in so many starts its workers one by one, the others together. A median of cold starts needs few of them, and
+/// starting is what most of the time goes into that isn't spent on timed runs.
+const ONE_BY_ONE_EVERY: usize = 4;
+
 /// Forks below which intervals get very wide: made even if they take a good deal more than the time.
 const FEWEST_FORKS: usize = 3;
 
@@ -190,6 +194,16 @@ pub enum Turns {
     Plain,
     PlainThenProfiled,
     ProfiledThenPlain,
+}
+
+/// Whether a fork's workers start one by one, so that it is known what a cold start takes.
+pub fn starts_one_by_one(fork: usize) -> bool {
+    fork.is_multiple_of(ONE_BY_ONE_EVERY)
+}
+
+/// What the start of a fork takes, on average over many.
+pub fn usual_start(one_by_one: Duration, together: Duration) -> Duration {
+    (one_by_one + together * (ONE_BY_ONE_EVERY as u32 - 1)) / ONE_BY_ONE_EVERY as u32
 }
 
 /// Untimed runs of one step of the warm-up of a model whose first run took `first`; 0 for a slow one, which is warm

@@ -5,6 +5,7 @@ mod climates;
 mod grouped;
 mod resumed;
 mod sequential;
+mod together;
 mod told;
 mod unable;
 mod world;

@@ -6,14 +6,17 @@ use super::grid::{Grid, known};
 use super::section::Section;
 use crate::record::{Fork, Record, Variant};
 use crate::stats::Samples;
-use crate::units::Scale;
+use crate::units::{self, Scale};
 
 /// A column's title, and what it shows of a fork, if that is known.
 type TitledFigure = (&'static str, OfFork);
 type OfFork = fn(&Fork) -> Option<u64>;
 
-const TIMES: [TitledFigure; 3] =
-    [("load", |f| known_ns(f.load_ns)), ("optimise", |f| known_ns(f.optimise_ns)), ("first run", first_run)];
+const TIMES: [TitledFigure; 3] = [
+    ("load", |f| undisturbed(f, f.load_ns)),
+    ("optimise", |f| undisturbed(f, f.optimise_ns)),
+    ("first run", first_run),
+];
 const SIZES: [TitledFigure; 3] = [
     ("RSS loaded", |f| f.loaded_rss_bytes),
     ("first run", |f| f.first_run_rss_bytes),
@@ -21,11 +24,12 @@ const SIZES: [TitledFigure; 3] = [
 ];
 
 fn first_run(fork: &Fork) -> Option<u64> {
-    known_ns(fork.first_run_ns)
+    undisturbed(fork, fork.first_run_ns)
 }
 
-fn known_ns(ns: u64) -> Option<u64> {
-    (ns > 0).then_some(ns)
+/// A time that is known, and that no other process disturbed.
+fn undisturbed(fork: &Fork, ns: u64) -> Option<u64> {
+    (ns > 0 && !fork.started_together).then_some(ns)
 }
 
 pub fn section(record: &Record) -> Section {
@@ -52,10 +56,20 @@ pub fn section(record: &Record) -> Section {
         grid.row(cells);
     }
     let cold = match record.imported.is_empty() {
-        true => "medians over fresh processes, which read the model from the file cache",
-        false => "as the session in the app timed them",
+        true => of_processes(record),
+        false => "as the session in the app timed them".into(),
     };
     Section::details("cold start").table(grid).line(format!("cold start: {cold}"))
+}
+
+/// How many processes the times are of, and in which state they began.
+fn of_processes(record: &Record) -> String {
+    let alone = |v: &Variant| v.forks.iter().filter(|fork| !fork.started_together).count();
+    let most = record.variants.iter().map(alone).max().unwrap_or(0);
+    let starts = units::count(most, "start");
+    format!(
+        "medians over {starts} of each variant, one by one, in fresh processes that read the model from the file cache"
+    )
 }
 
 fn titled(grid: Grid, columns: &[TitledFigure], scale: Scale) -> Grid {

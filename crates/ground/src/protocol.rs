@@ -19,6 +19,8 @@ use crate::record::{DEFAULT_ENGINE, Denormals, Engine, Environment, InTurns, Low
 pub enum Request {
     /// Read, optimise and plan a model; make its inputs. Must come first. Answer: [`Reply::Loaded`].
     Load(Load),
+    /// Move what runs the model to these CPUs, from those that it was loaded on. Answer: [`Reply::Pinned`].
+    Pin { cpus: Vec<usize> },
     /// Run once and say how long it took: the first run after `Load` is the cold one. Answer: [`Reply::Runs`].
     /// With `trace`, announce each op's ONNX node on stderr (`at NODE_INDEX`) before it is evaluated, so that
     /// a crash can be named.
@@ -192,6 +194,7 @@ impl std::fmt::Display for Solo {
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     Loaded(Loaded),
+    Pinned,
     Described(Described),
     Engine(Engine),
     Runs(Runs),
@@ -435,6 +438,9 @@ pub struct Machine {
     /// What is known of the machine. Its target, the instruction sets that only the engine knows, and warnings are
     /// the parent's to add.
     pub environment: Environment,
+    /// CPUs on which workers may be made ready at once: those to pin to, and others like them.
+    #[serde(default)]
+    pub ready_on: Vec<usize>,
     /// Share of the used CPUs' time since `Watch` that programs other than ours took, 0 to 1.
     pub others: Option<f64>,
 }

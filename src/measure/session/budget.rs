@@ -20,6 +20,9 @@ pub struct Budget {
     pause: Duration,
     /// The fork with which the session began: not the first of all, where it goes on from a record.
     first: usize,
+    /// What it took last to start a fork's workers one by one, and together.
+    one_by_one: Option<Duration>,
+    together: Option<Duration>,
     costs: Costs,
 }
 
@@ -32,6 +35,8 @@ impl Budget {
             forks: last,
             pause: measurement.rest.pause,
             first,
+            one_by_one: None,
+            together: None,
             costs: Costs::default(),
         }
     }
@@ -41,10 +46,15 @@ impl Budget {
         fork <= self.first
     }
 
-    /// Notes what it took to start this fork's workers and to warm them up.
-    pub fn note_start(&mut self, fork: usize, took: Duration) {
+    /// Notes what it took to start this fork's workers, `together` or one by one, and to warm them up.
+    pub fn note_start(&mut self, fork: usize, took: Duration, together: bool) {
         // The first had no pause, all others have.
-        self.costs.fork = if self.is_first(fork) { took + self.pause } else { took };
+        let took = if self.is_first(fork) { took + self.pause } else { took };
+        *(if together { &mut self.together } else { &mut self.one_by_one }) = Some(took);
+        self.costs.fork = match (self.one_by_one, self.together) {
+            (Some(one_by_one), Some(together)) => plan::usual_start(one_by_one, together),
+            _ => took,
+        };
     }
 
     /// Notes what a fork took in which only first runs count.

@@ -19,7 +19,7 @@ use super::client::{ClientError, WorkerClient};
 use super::files::Files;
 use super::machine::MachineClient;
 use super::plan::Schedule;
-use super::raw::Raw;
+use super::raw::{Raw, RawVariant};
 use super::{Clock, Interrupt, Measurement, Only, Progress};
 use crate::device::Target;
 use crate::error::{Error, Result};
@@ -143,7 +143,7 @@ impl<'t> Session<'_, 't> {
         if !self.budget.is_first(fork) {
             self.rest();
         }
-        let mut clients = self.cold_starts(fork)?;
+        let mut clients = self.start_workers(fork)?;
         if self.measurement.cold {
             return self.first_runs(fork, began, &mut clients);
         }
@@ -196,7 +196,8 @@ impl<'t> Session<'_, 't> {
 
     /// Works out what forks and rounds will cost; fixes the runs of a turn in the first fork.
     fn estimate(&mut self, fork: usize, took: Duration) {
-        self.budget.note_start(fork, took);
+        let together = |raw: &RawVariant| raw.forks.last().is_some_and(|last| last.fork.started_together);
+        self.budget.note_start(fork, took, self.raw.variants.iter().any(together));
         if !self.budget.is_first(fork) {
             return;
         }

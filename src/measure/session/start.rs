@@ -1,15 +1,16 @@
-//! How a fork begins: the target's rest, cold starts one after another, and the warm-up of those that need one.
+//! How a fork begins: the target's rest, workers that start one by one or together, and the warm-up of those that need one.
 
 use std::time::Duration;
 
 use super::{Session, Stop};
-use crate::measure::Rest;
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::measure::plan;
 use crate::measure::raw::{OTHER_OPS, RawFork};
-use crate::protocol::Load;
+use crate::measure::{Measurement, Only, Rest};
+use crate::protocol::{Load, Loaded, Runs};
 use crate::record::Fork;
 use crate::stats::Samples;
+use crate::units;
 
 /// How often, and how many times at most, a hot target is looked at before a fork.
 const LOOK: Duration = Duration::from_secs(5);
@@ -40,26 +41,46 @@ impl Session<'_, '_> {
         ));
     }
 
-    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start;
-    /// each fork begins with another variant, since the first finds the caches coldest.
-    pub(super) fn cold_starts(&mut self, fork: usize) -> Result<Vec<WorkerClient>, Stop> {
-        let mut clients = vec![];
+    /// Workers that have loaded their variant and run it once. Each fork begins with another variant, since the first finds the
+    /// caches coldest.
+    pub(super) fn start_workers(&mut self, fork: usize) -> Result<Vec<WorkerClient>, Stop> {
         let mut variants = self.raw.alive();
         let first = fork % variants.len().max(1);
         variants.rotate_left(first);
-        for variant in variants {
+        let clients = match self.start_together(fork, &variants) {
+            true => self.together(fork, &variants)?,
+            false => self.one_by_one(fork, &variants)?,
+        };
+        self.any_alive()?;
+        Ok(clients)
+    }
+
+    /// Whether this fork's workers are made ready at the same time, each on a CPU of its own. What their cold starts take says
+    /// nothing then, so some forks are left for that.
+    fn start_together(&self, fork: usize, variants: &[usize]) -> bool {
+        let Measurement { cold, only, ref load, .. } = *self.measurement;
+        let tells_cold_starts = only == Only::Everything && plan::starts_one_by_one(fork);
+        // The threads of several would be in each other's way.
+        let one_thread_each = load.threads < 2 && self.machine.ready_on().len() > 1;
+        !cold && !tells_cold_starts && one_thread_each && self.fit_together(variants)
+    }
+
+    /// Whether these variants' workers can all need the most memory at the same time, as far as is known from forks before.
+    fn fit_together(&self, variants: &[usize]) -> bool {
+        let most = |&variant: &usize| {
+            let forks = &self.raw.variants[variant].forks;
+            forks.iter().filter_map(|fork| fork.fork.peak_rss_bytes).max().unwrap_or(0)
+        };
+        let all = variants.iter().map(most).fold(0, u64::saturating_add);
+        self.machine.available_bytes().is_none_or(|available| all <= available)
+    }
+
+    /// Starts, loads and first runs, one variant after another so that none disturbs the other's cold start.
+    fn one_by_one(&mut self, fork: usize, variants: &[usize]) -> Result<Vec<WorkerClient>, Stop> {
+        let mut clients = vec![];
+        for &variant in variants {
             self.progress.phase(&format!("loading {}", self.measurement.variants[variant].name));
-            let mut client = match self.target().start(self.interrupt) {
-                Ok(worker) => WorkerClient::new(variant, worker),
-                // If not even the first can be started, none can.
-                Err(error) if self.raw.order.is_empty() && clients.is_empty() => {
-                    return Err(Stop::Error(error));
-                }
-                Err(error) => {
-                    self.fail(variant, ClientError::Other(error.message))?;
-                    continue;
-                }
-            };
+            let Some(mut client) = self.start_worker(variant, clients.is_empty())? else { continue };
             match self.cold_start(fork, &mut client) {
                 Ok(()) => clients.push(client),
                 Err(error) => {
@@ -68,13 +89,83 @@ impl Session<'_, '_> {
                 }
             }
         }
-        self.any_alive()?;
         Ok(clients)
     }
 
+    /// Starts, loads and first runs of as many variants at a time as there are CPUs like those to be measured on, to which all move
+    /// then.
+    fn together(&mut self, fork: usize, variants: &[usize]) -> Result<Vec<WorkerClient>, Stop> {
+        let (ready_on, cpus) = (self.machine.ready_on().to_vec(), self.machine.cpus().to_vec());
+        let mut clients = vec![];
+        for variants in variants.chunks(ready_on.len()) {
+            self.progress.phase(&format!("loading {}", units::count(variants.len(), "variant")));
+            let mut started = vec![];
+            for (&variant, &cpu) in variants.iter().zip(&ready_on) {
+                let is_first = clients.is_empty() && started.is_empty();
+                let Some(mut client) = self.start_worker(variant, is_first)? else { continue };
+                let load = Load { cpus: vec![cpu], ..self.load(variant) };
+                match client.begin(load, &cpus) {
+                    Ok(()) => started.push(client),
+                    Err(error) => {
+                        drop(client);
+                        self.fail(variant, error)?;
+                    }
+                }
+            }
+            for mut client in started {
+                let variant = client.variant;
+                match self.start_beside_others(fork, &mut client) {
+                    Ok(()) => clients.push(client),
+                    Err(error) => {
+                        drop(client);
+                        self.fail(variant, error)?;
+                    }
+                }
+            }
+        }
+        Ok(clients)
+    }
+
+    /// A worker for this variant; none if it can't be started. If not even the `first` of all can, none can.
+    fn start_worker(&mut self, variant: usize, first: bool) -> Result<Option<WorkerClient>, Stop> {
+        match self.target().start(self.interrupt) {
+            Ok(worker) => Ok(Some(WorkerClient::new(variant, worker))),
+            Err(error) if self.raw.order.is_empty() && first => Err(Stop::Error(error)),
+            Err(error) => {
+                self.fail(variant, ClientError::Other(error.message))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Loads the variant, runs it once and keeps what that took.
     fn cold_start(&mut self, fork: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
-        let variant = client.variant;
-        let mut loaded = client.load(self.load(variant), self.patience(variant, 0))?;
+        let (variant, patience) = (client.variant, self.patience(client.variant, 0));
+        let loaded = client.load(self.load(variant), patience)?;
+        self.is_loaded(fork, variant, loaded, false)?;
+        let first = client.run(false, patience)?;
+        self.ran_first(variant, &first);
+        Ok(())
+    }
+
+    /// What comes of a worker that was told to begin, beside others.
+    fn start_beside_others(&mut self, fork: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let (variant, patience) = (client.variant, self.patience(client.variant, 0));
+        let loaded = client.loaded(patience)?;
+        self.is_loaded(fork, variant, loaded, true)?;
+        let first = client.ran_once(patience)?;
+        self.ran_first(variant, &first);
+        client.pinned(patience)
+    }
+
+    /// A worker has loaded its variant, `together` with others or alone: its part of the fork begins.
+    fn is_loaded(
+        &mut self,
+        fork: usize,
+        variant: usize,
+        mut loaded: Loaded,
+        together: bool,
+    ) -> Result<(), ClientError> {
         loaded.engine.library = loaded.engine.library.map(|there| self.machine.target().library(there));
         let raw = &mut self.raw.variants[variant];
         if !raw.has_ops(&loaded) {
@@ -82,6 +173,7 @@ impl Session<'_, '_> {
         }
         let fork = Fork {
             number: Some(fork),
+            started_together: together,
             load_ns: loaded.load_ns,
             optimise_ns: loaded.optimise_ns,
             loaded_rss_bytes: loaded.rss_bytes,
@@ -89,16 +181,18 @@ impl Session<'_, '_> {
         };
         raw.forks.push(RawFork { fork, ops_ns: vec![vec![]; loaded.ops.len()], ..RawFork::default() });
         raw.loaded.get_or_insert(loaded);
-        let first = client.run(false, self.patience(variant, 0))?;
+        Ok(())
+    }
+
+    fn ran_first(&mut self, variant: usize, first: &Runs) {
         let first_run_ns = first.runs_ns[0];
         self.pace.set_last(variant);
         self.pace.note_first(variant, Duration::from_nanos(first_run_ns));
         if let Some(raw) = self.raw.newest_fork(variant) {
             raw.fork.first_run_ns = first_run_ns;
             raw.fork.first_run_rss_bytes = first.peak_rss_bytes;
-            raw.note_usage(&first);
+            raw.note_usage(first);
         }
-        Ok(())
     }
 
     /// What the variant's worker is to load.

@@ -1,7 +1,7 @@
 //! A world of scripted workers: its time passes only as they say, and it counts who is alive.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,6 +49,13 @@ pub struct World {
     /// Whether its engine can repeat an op, and whether it shows the numbers that ops put out.
     pub batches: Cell<bool>,
     pub counts: Cell<bool>,
+    /// CPUs on which workers may be made ready at once.
+    pub ready_on: RefCell<Vec<usize>>,
+    /// Workers that were asked to load and haven't answered, and the most that there were at once.
+    loading: Cell<usize>,
+    pub most_loading: Cell<usize>,
+    /// The most that the first process of a variant takes; each later one takes a byte more.
+    pub peak_rss_bytes: Cell<u64>,
     /// Memory that the machine says it has to give.
     pub available_bytes: Cell<Option<u64>>,
     files: RefCell<HashMap<String, Vec<u8>>>,
@@ -104,6 +111,10 @@ impl World {
             timer_ns: Cell::default(),
             batches: Cell::new(true),
             counts: Cell::new(true),
+            ready_on: RefCell::default(),
+            loading: Cell::default(),
+            peak_rss_bytes: Cell::new(1001),
+            most_loading: Cell::default(),
             available_bytes: Cell::default(),
             files: RefCell::default(),
             noise: Cell::new(1),
@@ -176,6 +187,8 @@ struct FakeWorker {
     lot: f64,
     /// Runs that it has made.
     ran: Cell<usize>,
+    /// What it was asked and hasn't answered yet.
+    asked: VecDeque<Request>,
 }
 
 impl Target for Fake {
@@ -210,6 +223,7 @@ impl Target for Fake {
             moment: Moment::default(),
             lot: World::draw(&self.0.lots),
             ran: Cell::default(),
+            asked: VecDeque::new(),
         }))
     }
 }
@@ -245,7 +259,7 @@ impl FakeWorker {
     fn plain(&self, runs: u32, warm: bool) -> Reply {
         Reply::Runs(Runs {
             runs_ns: self.runs(runs, warm, 1.0),
-            peak_rss_bytes: Some(1000 + self.moment.start as u64),
+            peak_rss_bytes: Some(self.world.peak_rss_bytes.get() + self.moment.start as u64 - 1),
             minor_faults: Some(7),
             involuntary_switches: None,
             in_turn: Some(InTurns { runs: u64::from(runs), minor_faults: 2, involuntary_switches: 0 }),
@@ -290,6 +304,10 @@ impl FakeWorker {
     fn ordinary(&self, request: &Request) -> Reply {
         match request {
             Request::Load(_) => self.loaded(),
+            Request::Pin { cpus } => {
+                assert_eq!(cpus, &[1], "the CPU that is measured on");
+                Reply::Pinned
+            }
             Request::Solos(_) | Request::Batches { .. } | Request::InPlace { .. } => {
                 panic!("variants are not measured so")
             }
@@ -329,6 +347,7 @@ impl FakeWorker {
                     timer_ns: self.world.timer_ns.get(),
                     ..Default::default()
                 },
+                ready_on: self.world.ready_on.borrow().clone(),
                 others: None,
             })),
             Request::Stop => Reply::Error(Failure::new("stop has no answer")),
@@ -337,9 +356,20 @@ impl FakeWorker {
 }
 
 impl Worker for FakeWorker {
-    fn ask(&mut self, request: &Request, patience: Duration) -> Result<Reply, Lost> {
+    fn send(&mut self, request: &Request) -> Result<(), Lost> {
+        if matches!(request, Request::Load(_)) {
+            self.world.loading.set(self.world.loading.get() + 1);
+            self.world.most_loading.set(self.world.most_loading.get().max(self.world.loading.get()));
+        }
+        self.asked.push_back(request.clone());
+        Ok(())
+    }
+
+    fn reply(&mut self, patience: Duration) -> Result<Reply, Lost> {
+        let request = &self.asked.pop_front().expect("a question");
         match request {
             Request::Load(load) => {
+                self.world.loading.set(self.world.loading.get() - 1);
                 let number = load.model.rsplit("variant-").next().and_then(|n| n.strip_suffix(".onnx"));
                 self.moment.variant = number.and_then(|n| n.parse().ok()).expect("a written variant");
                 let mut starts = self.world.starts.borrow_mut();

@@ -9,12 +9,26 @@ use crate::record::Denormals;
 ///
 /// Fails, with a sentence that names the CPUs, if the system refuses or can't do it at all.
 pub fn pin(cpus: &[usize]) -> Result<(), String> {
+    pin_thread(None, cpus)
+}
+
+/// As [`pin`], with all threads of the process: those that the calling thread started are where it was then.
+pub fn pin_all(cpus: &[usize]) -> Result<(), String> {
+    pin(cpus)?;
+    // Where they can't be listed there is nothing more to do.
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Ok(()) };
+    let ids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+    ids.into_iter().try_for_each(|id: i32| pin_thread(Some(id), cpus))
+}
+
+/// Pins a thread by its number; `None` is the calling one.
+fn pin_thread(thread: Option<i32>, cpus: &[usize]) -> Result<(), String> {
     if cpus.is_empty() {
         return Ok(());
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        use rustix::thread::{CpuSet, sched_setaffinity};
+        use rustix::thread::{CpuSet, Pid, sched_setaffinity};
         let mut set = CpuSet::new();
         for &cpu in cpus {
             if cpu >= CpuSet::MAX_CPU {
@@ -25,8 +39,12 @@ pub fn pin(cpus: &[usize]) -> Result<(), String> {
             }
             set.set(cpu);
         }
-        sched_setaffinity(None, &set)
-            .map_err(|e| format!("cannot pin to cpus {cpus:?}: {e}; choose others with --cpus"))
+        let thread = thread.and_then(Pid::from_raw);
+        match sched_setaffinity(thread, &set) {
+            // One that has ended meanwhile needs no CPU.
+            Err(rustix::io::Errno::SRCH) if thread.is_some() => Ok(()),
+            done => done.map_err(|e| format!("cannot pin to cpus {cpus:?}: {e}; choose others with --cpus")),
+        }
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     Err("this system cannot pin a process to CPUs: leave out --cpus".to_owned())

@@ -358,6 +358,10 @@ pub struct Fork {
     /// has none of some numbers. Null in older records, where it is the place in the list.
     #[serde(default)]
     pub number: Option<usize>,
+    /// Whether it was started at the same time as the fork's others: they disturbed its load and its first run, which tables
+    /// leave out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub started_together: bool,
     /// 0 where it isn't known, as the next two.
     pub load_ns: u64,
     pub optimise_ns: u64,
