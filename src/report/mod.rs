@@ -45,6 +45,7 @@ mod screen;
 #[cfg(test)]
 mod screen_tests;
 mod search;
+mod search_plot;
 mod section;
 mod sites;
 mod steadiness;
@@ -64,6 +65,7 @@ mod viewers_tests;
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
 use crate::files::Kind;
+use crate::plot;
 use crate::record::Record;
 use crate::record::bench::Bench;
 use crate::search::Search;
@@ -264,13 +266,16 @@ pub fn bench(bench: &Bench, format: Format) -> Result<String> {
 
 /// A search in this format. Fails only if it can't be written as JSON.
 pub fn search(found: &Search, format: Format) -> Result<String> {
+    if format == Format::Html {
+        return Ok(html::search(found));
+    }
     let other = || Err(format.unfit());
     draw(format, || json::document(found), || search::csv(found), || search::sections(found), other)
 }
 
 /// The front of a search as a drawing.
 pub fn front(found: &Search) -> String {
-    search::svg(found)
+    plot::standing_alone(&search_plot::front(found).svg("front"))
 }
 
 /// The measurements that are kept, as a table or as JSON. Fails only if they can't be written as JSON.

@@ -6,7 +6,6 @@ use super::csv::{columns, line, number};
 use super::grid::{Grid, known};
 use super::header;
 use super::section::{Section, Tone};
-use crate::plot::{self, Points, Quantity, Series};
 use crate::search::document::{Additivity, Against, Budget, Measured, Point, Search, SiteCost};
 use crate::units::{self, Scale};
 
@@ -24,7 +23,7 @@ pub fn sections(search: &Search) -> Vec<Section> {
     all
 }
 
-fn head(search: &Search) -> Section {
+pub fn head(search: &Search) -> Section {
     let settings = &search.settings;
     let designs: usize = search.blocks.iter().map(|block| block.designs.len()).sum();
     let effort = format!(
@@ -54,7 +53,7 @@ fn head(search: &Search) -> Section {
 }
 
 /// What it comes to, in sentences.
-fn found(search: &Search) -> Section {
+pub fn found(search: &Search) -> Section {
     let section = Section::plain();
     let Some(last) = search.front.last() else {
         let why = match search.sites.is_empty() {
@@ -134,7 +133,7 @@ fn in_budget(search: &Search, budget: Budget) -> Option<String> {
     Some(format!("{} is the first point expected to take {asked} or less, {seen}.", point.name))
 }
 
-fn front(search: &Search) -> Section {
+pub fn front(search: &Search) -> Section {
     let Some(original) = search.original_ns.filter(|_| !search.front.is_empty()) else {
         return Section::plain();
     };
@@ -184,7 +183,7 @@ fn front(search: &Search) -> Section {
     Section::plain().table(grid).line(key)
 }
 
-fn at_once(search: &Search, additivity: &Additivity) -> Section {
+pub fn at_once(search: &Search, additivity: &Additivity) -> Section {
     let Some(original) = search.original_ns else { return Section::plain() };
     let scale = Scale::time(original as u64);
     let mut grid = Grid::new()
@@ -204,7 +203,7 @@ fn at_once(search: &Search, additivity: &Additivity) -> Section {
 }
 
 /// Whether costs add up, in sentences.
-fn adds_up(search: &Search, additivity: &Additivity) -> Section {
+pub fn adds_up(search: &Search, additivity: &Additivity) -> Section {
     let Some(original) = search.original_ns else { return Section::plain() };
     let share = |ns: f64| format!("{}%", units::percent(ns / original));
     let fitted = match additivity.joint {
@@ -238,19 +237,28 @@ fn adds_up(search: &Search, additivity: &Additivity) -> Section {
     Section::headed("Do costs add up?").lines(lines)
 }
 
-fn is_sure(site: &SiteCost) -> bool {
+pub fn is_sure(site: &SiteCost) -> bool {
     site.interval[0] > 0.0 || site.interval[1] < 0.0
 }
 
-fn sites(search: &Search) -> Section {
+/// Costs of changes, the largest expected ones first.
+pub fn largest_first(search: &Search) -> Vec<&SiteCost> {
     let mut rows: Vec<&SiteCost> = search.sites.iter().collect();
-    let Some(largest) = rows.iter().map(|site| site.cost_ns.abs()).max_by(f64::total_cmp) else {
-        return Section::plain();
-    };
     rows.sort_by(|a, b| {
         b.expected_ns.abs().total_cmp(&a.expected_ns.abs()).then_with(|| a.node.cmp(&b.node))
     });
-    let scale = Scale::time(largest as u64);
+    rows
+}
+
+/// The unit that suits the costs; `None` if there are none.
+pub fn scale(search: &Search) -> Option<Scale> {
+    let largest = search.sites.iter().map(|site| site.cost_ns.abs()).max_by(f64::total_cmp);
+    largest.map(|largest| Scale::time(largest as u64))
+}
+
+pub fn sites(search: &Search) -> Section {
+    let rows = largest_first(search);
+    let Some(scale) = scale(search) else { return Section::plain() };
     let mut grid = Grid::new()
         .name("site")
         .name("from")
@@ -280,7 +288,7 @@ fn sites(search: &Search) -> Section {
     Section::headed("What a change costs, the largest first").table(grid).line(key)
 }
 
-fn notes(search: &Search) -> Section {
+pub fn notes(search: &Search) -> Section {
     let mut lines = vec![
         "What accuracy a design keeps is not known until it is retrained.".to_owned(),
         "A site that the engine merges into the operator before it costs nothing there; a change that ends the merging costs what is \
@@ -327,56 +335,6 @@ pub fn csv(search: &Search) -> String {
         .write(&mut out);
     }
     out
-}
-
-/// The front as a drawing: latency against what is changed, as predicted and as measured.
-pub fn svg(search: &Search) -> String {
-    let weighed = match search.settings.against {
-        Against::Sites => "sites changed",
-        Against::Outputs => "output change, summed over sites",
-        Against::File => "drop, summed over sites",
-    };
-    let x = |point: &Point| match search.settings.against {
-        Against::Sites => point.changed as f64,
-        _ => point.price,
-    };
-    let original = search.original_ns.unwrap_or_default();
-    let told = |name: &str, ns: f64, how: &str| format!("{name}: {} {how}", Quantity::Time.text(ns));
-    let mut measured: Vec<plot::Point> = search
-        .front
-        .iter()
-        .filter_map(|point| {
-            // By the ratio, which is paired.
-            let ns = point.measured?.ratio * original;
-            Some(plot::Point {
-                x: x(point),
-                y: ns,
-                told: told(&point.name, ns, "by its pairs"),
-                name: point.name.clone(),
-            })
-        })
-        .collect();
-    measured.insert(
-        0,
-        plot::Point { x: 0.0, y: original, told: told("original", original, ""), name: "original".into() },
-    );
-    let predicted = search.front.iter().map(|point| plot::Point {
-        x: x(point),
-        y: point.predicted_ns,
-        told: told(&point.name, point.predicted_ns, "predicted"),
-        name: String::new(),
-    });
-    let points = Points {
-        title: "Latency against what is changed",
-        description: "Each mark is a design of the front.",
-        axes: [(weighed, Quantity::Number), ("latency", Quantity::Time)],
-        series: vec![
-            Series { name: "measured".into(), points: measured },
-            Series { name: "predicted".into(), points: predicted.collect() },
-        ],
-        spread: false,
-    };
-    plot::standing_alone(&points.svg("front"))
 }
 
 #[cfg(test)]
@@ -510,7 +468,7 @@ mod tests {
         let found = search();
         assert!(drawn(&found, Format::Html).contains("/b|&lt;b&gt;"));
         assert!(!drawn(&found, Format::Markdown).contains("/b|<b>"));
-        let drawing = svg(&found);
+        let drawing = crate::report::front(&found);
         assert!(
             drawing.contains("front-1") && drawing.ends_with("</svg>\n"),
             "{}",

@@ -2,7 +2,7 @@
 //!
 //! `markup` is the one place where text becomes HTML, `page` what is around a document, `sections` draws what text and Markdown
 //! show too, `data` holds tables of any length for the page's script. What is drawn of a record is in `ratios`, `time`, `run`,
-//! `memory`, `sites`, `samples` and `convolutions`, its long tables in `tables` and `aligned`; `record`, `compare` and `bench` put
+//! `memory`, `sites`, `samples` and `convolutions`, its long tables in `tables` and `aligned`; `record`, `compare`, `bench` and `search` put
 //! the pages together. Without its script a page still says all but the long tables.
 
 mod aligned;
@@ -19,6 +19,7 @@ mod record;
 mod repeat;
 mod run;
 mod samples;
+mod search;
 mod sections;
 mod sites;
 mod tables;
@@ -30,6 +31,7 @@ pub use bench::page as bench;
 pub use compare::page as comparison;
 pub use page::START;
 pub use record::page as records;
+pub use search::page as search;
 
 use super::section::Section;
 use page::Page;
