@@ -466,7 +466,9 @@ mod tests {
     #[test]
     fn names_of_nodes_are_text_in_every_format() {
         let found = search();
-        assert!(drawn(&found, Format::Html).contains("/b|&lt;b&gt;"));
+        let page = drawn(&found, Format::Html);
+        assert!(page.contains("/b|&lt;b&gt;") && !page.contains("/b|<b>"));
+        assert!(page.contains("id=\"front-t\"") && page.contains("id=\"costs-t\""), "both are drawn");
         assert!(!drawn(&found, Format::Markdown).contains("/b|<b>"));
         let drawing = crate::report::front(&found);
         assert!(

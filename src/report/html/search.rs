@@ -29,8 +29,8 @@ fn front(search: &Search) -> Html {
     if search.front.is_empty() {
         return Html::default();
     }
-    let caption = "Latency of the original and of the designs of the front, as predicted from the costs of their changes and as measured in \
-                   pairs with the original. Further down is faster, further left changes less.";
+    let caption = "Latency of the original and of the designs of the front, as predicted from the costs of their changes and as measured: the ratio \
+                   of pairs, times the original's latency. Further down is faster, further left changes less.";
     beside([figure(drawn::front(search).svg("front"), caption, Html::default())])
 }
 
