@@ -227,7 +227,9 @@ fn growth(rows: &[Row], confidence: f64) -> Vec<Growth> {
 fn warnings(plan: &Plan, raw: &Raw, timer_ns: u64) -> Vec<String> {
     let mut warnings = vec![];
     if let Some(why) = &raw.ended {
-        warnings.push(format!("{why}: only {} of {} forks count", raw.forks, plan.forks));
+        let missing =
+            (raw.forks < plan.forks).then(|| format!(": only {} of {} forks count", raw.forks, plan.forks));
+        warnings.push(format!("{why}{}", missing.unwrap_or_default()));
     }
     if raw.forks < 2 {
         warnings.push("one fork gives no intervals: give more --forks".into());

@@ -81,13 +81,8 @@ impl Session<'_, '_> {
         for &variant in variants {
             self.progress.phase(&format!("loading {}", self.measurement.variants[variant].name));
             let Some(mut client) = self.start_worker(variant, clients.is_empty())? else { continue };
-            match self.cold_start(fork, &mut client) {
-                Ok(()) => clients.push(client),
-                Err(error) => {
-                    drop(client);
-                    self.fail(variant, error)?;
-                }
-            }
+            let outcome = self.cold_start(fork, &mut client);
+            self.keep(client, outcome, &mut clients)?;
         }
         Ok(clients)
     }
@@ -104,26 +99,33 @@ impl Session<'_, '_> {
                 let is_first = clients.is_empty() && started.is_empty();
                 let Some(mut client) = self.start_worker(variant, is_first)? else { continue };
                 let load = Load { cpus: vec![cpu], ..self.load(variant) };
-                match client.begin(load, &cpus) {
-                    Ok(()) => started.push(client),
-                    Err(error) => {
-                        drop(client);
-                        self.fail(variant, error)?;
-                    }
-                }
+                let outcome = client.begin(load, &cpus);
+                self.keep(client, outcome, &mut started)?;
             }
             for mut client in started {
-                let variant = client.variant;
-                match self.start_beside_others(fork, &mut client) {
-                    Ok(()) => clients.push(client),
-                    Err(error) => {
-                        drop(client);
-                        self.fail(variant, error)?;
-                    }
-                }
+                let outcome = self.start_beside_others(fork, &mut client);
+                self.keep(client, outcome, &mut clients)?;
             }
         }
         Ok(clients)
+    }
+
+    /// Keeps a worker for the fork, or notes why it is none of it.
+    fn keep(
+        &mut self,
+        client: WorkerClient,
+        outcome: Result<(), ClientError>,
+        clients: &mut Vec<WorkerClient>,
+    ) -> Result<(), Stop> {
+        match outcome {
+            Ok(()) => clients.push(client),
+            Err(error) => {
+                let variant = client.variant;
+                drop(client);
+                self.fail(variant, error)?;
+            }
+        }
+        Ok(())
     }
 
     /// A worker for this variant; none if it can't be started. If not even the `first` of all can, none can.
