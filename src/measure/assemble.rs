@@ -85,6 +85,7 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
         interrupted: raw.interrupted,
         lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
+        starting_ns: raw.starting.and_then(|starting| u64::try_from(starting.as_nanos()).ok()),
         resumed: raw.resumed,
         groups: None,
         looks: raw.looks.clone(),

@@ -105,6 +105,8 @@ pub fn join(mut records: Vec<Record>, planned: usize) -> Option<Record> {
         whole.settings.time_limit_ns += record.settings.time_limit_ns;
         whole.settings.elapsed_ns =
             whole.settings.elapsed_ns.zip(record.settings.elapsed_ns).map(|(a, b)| a + b);
+        whole.settings.starting_ns =
+            whole.settings.starting_ns.zip(record.settings.starting_ns).map(|(a, b)| a + b);
         for warning in record.environment.warnings {
             if !whole.environment.warnings.contains(&warning) {
                 whole.environment.warnings.push(warning);

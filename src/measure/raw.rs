@@ -23,6 +23,8 @@ pub struct Raw {
     pub lost: Option<String>,
     /// Wall time that all of it took.
     pub elapsed: Duration,
+    /// The part of it in which workers were made ready; `None` where forks of before don't tell.
+    pub starting: Option<Duration>,
     /// How often it was resumed.
     pub resumed: usize,
     /// When it was looked whether all is known; `None` where it isn't looked before the end.
@@ -126,7 +128,8 @@ impl RawFork {
 
 impl Raw {
     pub fn new(variants: usize) -> Self {
-        Self { variants: (0..variants).map(|_| RawVariant::default()).collect(), ..Self::default() }
+        let variants = (0..variants).map(|_| RawVariant::default()).collect();
+        Self { variants, starting: Some(Duration::ZERO), ..Self::default() }
     }
 
     /// What a record has already that is to be gone on with. What loads and the survey say is asked for again: it comes
@@ -148,6 +151,7 @@ impl Raw {
             order: record.order.clone(),
             runs_per_turn: u32::try_from(record.settings.runs_per_turn).unwrap_or(1),
             elapsed: Duration::from_nanos(record.settings.elapsed_ns.unwrap_or(0)),
+            starting: record.settings.starting_ns.map(Duration::from_nanos),
             resumed: record.settings.resumed + 1,
             looks: record.settings.looks.clone(),
             taken_up,

@@ -1,6 +1,8 @@
 //! What it takes until the first result: loading, optimisation and first run of fresh processes, and the memory
 //! after each.
 
+use std::time::Duration;
+
 use super::facts;
 use super::grid::{Grid, known};
 use super::section::Section;
@@ -59,7 +61,20 @@ pub fn section(record: &Record) -> Section {
         true => of_processes(record),
         false => "as the session in the app timed them".into(),
     };
-    Section::details("cold start").table(grid).line(format!("cold start: {cold}"))
+    let section = Section::details("cold start").table(grid).line(format!("cold start: {cold}"));
+    section.lines(share_of_the_time(record))
+}
+
+/// How much of the measurement went into making processes ready.
+fn share_of_the_time(record: &Record) -> Option<String> {
+    let (starting, all) = (record.settings.starting_ns?, record.settings.elapsed_ns.filter(|&ns| ns > 0)?);
+    let together = record.variants.iter().flat_map(|v| &v.forks).any(|fork| fork.started_together);
+    let how = if together { "; three of four forks start their processes together" } else { "" };
+    Some(format!(
+        "starting, loading, first runs and warming up took {}% of the {}{how}",
+        units::percent(starting as f64 / all as f64),
+        units::duration(Duration::from_nanos(all))
+    ))
 }
 
 /// How many processes the times are of, and in which state they began.

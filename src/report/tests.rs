@@ -479,6 +479,7 @@ fn cold_starts_and_steadiness_have_their_tables() {
         fork.first_run_ns = 390_000_000;
         (fork.loaded_rss_bytes, fork.first_run_rss_bytes) = (Some(61_000_000), Some(95_000_000));
     }
+    (record.settings.starting_ns, record.settings.elapsed_ns) = (Some(9_000_000_000), Some(40_000_000_000));
     for variant in &mut record.variants {
         // Others that loaded at the same time disturbed it.
         let fork = &mut variant.forks[2];

@@ -143,6 +143,7 @@ impl<'t> Session<'_, 't> {
         if !self.budget.is_first(fork) {
             self.rest();
         }
+        let rested = self.clock.elapsed();
         let mut clients = self.start_workers(fork)?;
         if self.measurement.cold {
             return self.first_runs(fork, began, &mut clients);
@@ -151,6 +152,9 @@ impl<'t> Session<'_, 't> {
             return self.outputs_alone(&mut clients);
         }
         self.warm_up(&mut clients)?;
+        if let Some(starting) = &mut self.raw.starting {
+            *starting += self.clock.elapsed() - rested;
+        }
         self.estimate(fork, self.clock.elapsed() - began);
         if self.measurement.only == Only::Latency {
             let schedule = self.budget.single_fork(self.raw.runs_per_turn);

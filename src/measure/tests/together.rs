@@ -27,6 +27,7 @@ fn as_many_load_at_once_as_there_are_cpus_and_are_marked() {
             assert!(fork.load_ns > 0 && fork.first_run_ns > 0 && fork.warm_up_runs.is_some());
         }
     }
+    assert!(record.settings.starting_ns.is_some_and(|ns| ns > 0 && Some(ns) < record.settings.elapsed_ns));
     assert_eq!(record.variants[1].delta.as_ref().map(|delta| delta.verdict), Some(Verdict::Slower));
 }
 

@@ -151,6 +151,9 @@ pub struct Settings {
     /// Wall time that all of it took.
     #[serde(default)]
     pub elapsed_ns: Option<u64>,
+    /// The part of it in which processes were started, loaded, run first and warmed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_ns: Option<u64>,
     /// How often it was gone on with after it had been cut off.
     #[serde(default)]
     pub resumed: usize,
