@@ -3,6 +3,8 @@
 //! Each variant is a process with one run in it. A record keeps no single run, so this one is made of means: ops in the
 //! engine's order, each as long as its mean over all profiled runs, ops of a site under it. Between ops is what the engine takes
 //! there on average, the same everywhere, so that the run is as long as profiled runs are on average.
+//!
+//! What is known of a slice stands where it ends: speedscope takes what stands where one begins for a part of its name.
 
 use serde_json::{Map, Value, json};
 
@@ -38,8 +40,8 @@ pub fn render(records: &[NamedRecord]) -> Result<String> {
     }))
 }
 
-/// The only thread of each process.
-const THREAD: usize = 1;
+/// The only thread of each process. It is no process's number: Perfetto would call it that one's main thread.
+const THREAD: usize = 1000;
 
 #[derive(Default)]
 struct Trace {
@@ -76,12 +78,22 @@ impl Trace {
             .push(json!({ "name": name, "ph": "M", "pid": self.processes, "tid": THREAD, "args": args }));
     }
 
-    /// Viewers add `dur` to `ts` and compare: the difference of the ends as they are written gives the very end.
-    fn slice(&mut self, name: &str, category: &str, [start, end]: [u64; 2], args: Value) {
+    fn begin(&mut self, name: &str, category: &str, at: u64) {
         self.events.push(json!({
-            "name": name, "cat": category, "ph": "X", "ts": us(start), "dur": us(end) - us(start),
-            "pid": self.processes, "tid": THREAD, "args": args,
+            "name": name, "cat": category, "ph": "B", "ts": us(at), "pid": self.processes, "tid": THREAD,
         }));
+    }
+
+    /// One of no length is told nothing of: speedscope would take its end for another's.
+    fn end(&mut self, name: &str, category: &str, [start, end]: [u64; 2], args: Value) {
+        let args = if start < end { args } else { json!({}) };
+        let mut event = json!({
+            "name": name, "cat": category, "ph": "E", "ts": us(end), "pid": self.processes, "tid": THREAD,
+        });
+        if args.as_object().is_some_and(|args| !args.is_empty()) {
+            event["args"] = args;
+        }
+        self.events.push(event);
     }
 
     fn counter(&mut self, name: &str, at: u64, unit: &str, value: f64) {
@@ -105,7 +117,7 @@ impl Trace {
             add(args, "p50 of unprofiled runs, ms", variant.latency.map(|latency| ms(latency.p50_ns)));
             add(args, "not in any op, ms", variant.profiled.map(|p| ms(p.unaccounted_ns)));
         }
-        self.slice("run", "run", [0, end], args);
+        self.begin("run", "run", 0);
         let mut at = 0;
         while let Some(first) = variant.ops.get(at) {
             let together = match &first.site {
@@ -113,16 +125,25 @@ impl Trace {
                 None => 1,
             };
             let until = at + together;
-            if let Some(site) = &first.site {
+            let title = first.site.as_ref().map(|site| {
                 let activation = variant.sites.iter().find(|known| known.node == *site);
-                let title = activation.map_or(site.clone(), |known| format!("{} {site}", known.to));
-                self.slice(&title, "site", [places[at][0], places[until - 1][1]], json!({ "ops": together }));
+                activation.map_or(site.clone(), |known| format!("{} {site}", known.to))
+            });
+            if let Some(title) = &title {
+                self.begin(title, "site", places[at][0]);
             }
             for (op, place) in variant.ops[at..until].iter().zip(&places[at..until]) {
                 self.op(op, *place);
             }
+            if let Some(title) = &title {
+                self.end(title, "site", [places[at][0], places[until - 1][1]], json!({ "ops": together }));
+            }
             at = until;
         }
+        if variant.ops.iter().any(|op| op.live_bytes.is_some()) {
+            self.live(end, 0);
+        }
+        self.end("run", "run", [0, end], args);
         end
     }
 
@@ -131,10 +152,15 @@ impl Trace {
             Some(node) => format!("{} {node}", op.op),
             None => op.op.clone(),
         };
-        self.slice(&name, "op", place, described(op));
+        self.begin(&name, "op", place[0]);
         if let Some(bytes) = op.live_bytes {
-            self.counter("live memory", place[0], "MB", bytes as f64 / 1e6);
+            self.live(place[0], bytes);
         }
+        self.end(&name, "op", place, described(op));
+    }
+
+    fn live(&mut self, at: u64, bytes: u64) {
+        self.counter("live memory", at, "MB", bytes as f64 / 1e6);
     }
 
     /// How fast and how hot the machine was when the measurement began, and when it ended.

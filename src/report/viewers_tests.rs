@@ -41,6 +41,9 @@ fn sorts() -> Vec<Record> {
         for op in &mut variant.ops {
             (op.output_bytes, op.scratch_bytes, op.live_bytes, op.allocator_ns) = (None, None, None, None);
         }
+        if let Some(op) = variant.ops.first_mut() {
+            op.mean_ns = 0;
+        }
     }
     vec![record(), imported, fixture("1-minidet-silu"), fixture("1-fanout-silu")]
 }
@@ -50,33 +53,31 @@ fn slices_of_a_track_nest_and_a_run_is_as_long_as_profiled_runs_are() {
     for record in sorts() {
         let trace = shown(&record, Format::Trace, &[], None).expect("a trace");
         let events = trace["traceEvents"].as_array().unwrap();
-        let of = |pid: &Value| {
-            let pid = pid.clone();
-            events.iter().filter(move |e| e["ph"] == "X" && e["pid"] == pid)
-        };
-        let mut runs = 0;
+        let mut runs = vec![];
         for process in events.iter().filter(|e| e["name"] == "process_name") {
-            let mut open: Vec<f64> = vec![];
-            for slice in of(&process["pid"]) {
-                let [start, end] =
-                    [0.0, slice["dur"].as_f64().unwrap()].map(|d| slice["ts"].as_f64().unwrap() + d);
-                while open.last().is_some_and(|until| *until <= start && *until < end) {
-                    open.pop();
+            let mut open: Vec<&Value> = vec![];
+            for slice in events.iter().filter(|e| e["pid"] == process["pid"]) {
+                if slice["ph"] == "B" {
+                    open.push(slice);
                 }
-                assert!(
-                    open.last().is_none_or(|until| end <= *until),
-                    "{slice} reaches out of what it is in"
-                );
-                open.push(end);
+                if slice["ph"] == "E" {
+                    let start = open.pop().expect("a slice that is open");
+                    assert_eq!([&start["name"], &start["cat"]], [&slice["name"], &slice["cat"]]);
+                    let length = slice["ts"].as_f64().unwrap() - start["ts"].as_f64().unwrap();
+                    assert!(start.get("args").is_none(), "speedscope takes it for a part of the name: {start}");
+                    assert_eq!(slice.get("args").is_some(), length > 0.0, "{slice}");
+                    if slice["cat"] == "run" {
+                        runs.push(length);
+                    }
+                }
             }
-            runs += of(&process["pid"]).filter(|e| e["cat"] == "run").count();
+            assert!(open.is_empty(), "{open:?}");
         }
         let profiled: Vec<_> = record.variants.iter().filter(|v| v.profiled.is_some()).collect();
-        assert_eq!(runs, profiled.len());
-        for (variant, run) in profiled.iter().zip(events.iter().filter(|e| e["cat"] == "run")) {
+        assert_eq!(runs.len(), profiled.len());
+        for (variant, dur) in profiled.iter().zip(runs) {
             let ops: u64 = variant.ops.iter().map(|op| op.mean_ns).sum();
             let whole = (ops + variant.profiled.unwrap().unaccounted_ns) as f64 / 1e3;
-            let dur = run["dur"].as_f64().unwrap();
             assert!((dur - whole).abs() < 0.002, "{dur} of {whole}");
         }
     }
@@ -90,14 +91,11 @@ fn a_trace_keeps_to_the_rules_of_its_format() {
         let mut last: BTreeMap<String, f64> = BTreeMap::new();
         for event in trace["traceEvents"].as_array().expect("events") {
             assert!(event["name"].is_string() && event["pid"].is_u64(), "{event}");
-            let args = event["args"].as_object().expect("arguments");
             let track = match event["ph"].as_str() {
                 Some("M") => continue,
-                Some("X") => {
-                    assert!(number(&event["dur"]) && event["dur"].as_f64() >= Some(0.0), "{event}");
-                    format!("{} {}", event["pid"], event["tid"])
-                }
+                Some("B" | "E") => format!("{} {}", event["pid"], event["tid"]),
                 Some("C") => {
+                    let args = event["args"].as_object().expect("arguments");
                     assert!(!args.is_empty() && args.values().all(number), "{event}");
                     format!("{} {}", event["pid"], event["name"])
                 }
@@ -116,7 +114,7 @@ fn ops_stand_under_their_site_and_counters_beside_them() {
     let trace = shown(&record(), Format::Trace, &[], None).expect("a trace");
     let events = trace["traceEvents"].as_array().unwrap();
     let names = |category: &str, pid: u64| {
-        let all = events.iter().filter(|e| e["cat"] == category && e["pid"] == pid);
+        let all = events.iter().filter(|e| e["ph"] == "B" && e["cat"] == category && e["pid"] == pid);
         all.map(|e| e["name"].as_str().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(names("site", 2), ["mish /model.0/act/Mul", "mish /model.1/act/Mul"]);
@@ -126,6 +124,10 @@ fn ops_stand_under_their_site_and_counters_beside_them() {
     for counter in ["live memory", "frequency of CPU 1", "temperature of 1 (x86_pkg_temp)"] {
         assert!(counters.contains(&counter), "{counter}: {counters:?}");
     }
+    let live: Vec<&Value> =
+        events.iter().filter(|e| e["pid"] == 2 && e["name"] == "live memory").collect();
+    assert!(live[0]["args"]["MB"].as_f64() > Some(0.0));
+    assert_eq!(live.last().unwrap()["args"]["MB"], 0.0, "nothing is needed any more when a run has ended");
 }
 
 #[test]
