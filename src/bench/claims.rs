@@ -221,8 +221,8 @@ fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 }
 
 fn told(ratio: &Estimate) -> String {
-    let interval = figures::interval(ratio);
-    match interval {
+    match figures::interval(ratio) {
+        Some(interval) if interval[1] < 100.0 => units::ratio(ratio.point, Some(interval)),
         Some([low, high]) => {
             format!("{} [{}, {}]", units::times(ratio.point), units::times(low), units::times(high))
         }

@@ -64,8 +64,11 @@ fn measured<'r>(record: &'r Record, found: &record::Model) -> Result<&'r record:
     all.iter().find(is).ok_or_else(|| {
         let start = |model: &record::Model| model.sha256.chars().take(12).collect::<String>();
         let known: Vec<String> = all.iter().map(|m| format!("{} ({}…)", m.name, start(m))).collect();
+        let own = all.iter().find(|model| model.source == model::BUILT_IN);
+        let remedy =
+            own.map_or("the very file".into(), |own| format!("{}, the built-in model's name", own.name));
         Error::input(format!(
-            "not the model that was measured: its SHA-256 begins with {}, the record has {}; give the very file",
+            "not the model that was measured: its SHA-256 begins with {}, the record has {}; give {remedy}",
             start(found),
             known.join(", ")
         ))

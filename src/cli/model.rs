@@ -53,6 +53,9 @@ impl Chosen {
     }
 }
 
+/// What a record calls the source of a built-in model.
+pub const BUILT_IN: &str = "built in";
+
 /// Finds the model that the user named. A built-in one is made for the shape that `flags` give its input. What
 /// was taken instead of a missing file is told to `note`.
 pub fn resolve(named: &str, flags: &[InputFlag], note: &mut dyn FnMut(&str)) -> Result<Chosen> {
@@ -85,7 +88,7 @@ fn built_in(name: &str, flags: &[InputFlag]) -> Result<Chosen> {
     let shape = flags.iter().find(|flag| flag.name() == input).map(InputFlag::dimensions);
     let model = zoo::build(name, shape.as_deref())?;
     let sha256 = hex(&Sha256::digest(model.encode()));
-    Ok(Chosen { model, name: name.into(), source: "built in".into(), sha256, file: None })
+    Ok(Chosen { model, name: name.into(), source: BUILT_IN.into(), sha256, file: None })
 }
 
 fn read(path: &Path) -> Result<Chosen> {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
 use crate::report::{self, Breakdowns, By, Document, Metric, NamedRecord, OnGraph};
+use crate::search::document::SCHEMA as SEARCH;
 use crate::{files, limits};
 
 #[derive(clap::Args)]
@@ -125,6 +126,18 @@ fn parse(text: &[u8], path: &Path) -> Result<Record> {
         .map_err(|e| refuse(format!("not a record: {e}; `oplat profile --save FILE` writes one")))?;
     if found.schema == bench::SCHEMA {
         return Err(refuse("it is of activations on their own: `oplat report` prints it by itself".into()));
+    }
+    let family = |schema: &str| schema.split('/').next().unwrap_or_default().to_owned();
+    if family(&found.schema) == family(SEARCH) {
+        return Err(refuse(
+            "it is of a search: `oplat search` with the same flags and --resume reports it again".into(),
+        ));
+    }
+    if family(&found.schema) != family(record::SCHEMA) {
+        return Err(refuse(format!(
+            "it is no record but {:?}: give what `oplat profile --save` or --format json wrote",
+            found.schema
+        )));
     }
     if found.schema != record::SCHEMA {
         return Err(refuse(format!(

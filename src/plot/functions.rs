@@ -202,7 +202,7 @@ fn style() -> String {
         let _ = writeln!(css, ".d{i}{{stroke-dasharray:{dashes}}}");
     }
     css.push_str(
-        "@media (prefers-color-scheme:dark){\n.ground{fill:#16191d}\ntext{fill:#e6e9ed}\n.tick{fill:#a4adb8}\n\
+        "@media screen and (prefers-color-scheme:dark){\n.ground{fill:#16191d}\ntext{fill:#e6e9ed}\n.tick{fill:#a4adb8}\n\
          .grid{stroke:#30363d}\n.axis{stroke:#767f8a}\n",
     );
     for (i, (_, dark)) in COLOURS.iter().enumerate() {

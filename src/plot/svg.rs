@@ -204,7 +204,7 @@ pub const CSS: &str = include_str!("plot.css");
 pub fn standing_alone(plot: &str) -> String {
     const LIGHT: &str = "--text:#1f2328;--dim:#59636e;--ground:#fff;--rule:#d8dde3;--axis:#6b7480;--panel:#f6f8fa;--mark:#c2410c;--inside:#fff";
     const DARK: &str = "--text:#e6e9ed;--dim:#a4adb8;--ground:#16191d;--rule:#363d46;--axis:#8b949e;--panel:#1f242a;--mark:#ff9b5e;--inside:#101317";
-    const IN_DARK: &str = "@media (prefers-color-scheme:dark){svg";
+    const IN_DARK: &str = "@media screen and (prefers-color-scheme:dark){svg";
     let style = style("svg", [IN_DARK, IN_DARK]);
     let css = format!("svg{{{LIGHT};background:var(--ground)}}\n{IN_DARK}{{{DARK}}}}}\n{style}{CSS}");
     let rest = plot.strip_prefix("<svg ").unwrap_or(plot);

@@ -23,7 +23,10 @@ pub fn sections(bench: &Bench) -> Vec<Section> {
     sections.push(growth(bench, timed));
     sections.push(in_place(bench, timed));
     if timed {
-        sections.push(claims(bench));
+        let heading = (!bench.claims.is_empty()).then(|| "what the study says, here:".to_owned());
+        let mut told = Section::plain().lines(heading);
+        told.parts.extend(claims(bench).parts);
+        sections.push(told);
     }
     sections.push(left_out(bench));
     sections
@@ -286,10 +289,7 @@ pub fn claims(bench: &Bench) -> Section {
         let engine = in_engine(&claim.engine);
         format!("{} ({}{engine}): {verdict}: {}.", claim.claim, claim.lowering, claim.figures)
     };
-    match bench.claims.is_empty() {
-        true => Section::plain(),
-        false => Section::plain().line("what the study says, here:").lines(bench.claims.iter().map(line)),
-    }
+    Section::plain().lines(bench.claims.iter().map(line))
 }
 
 /// What can't be measured, each reason once.

@@ -57,7 +57,7 @@ pub(crate) mod text;
 mod trace;
 mod tracked;
 mod types;
-mod variants;
+pub mod variants;
 mod verdict;
 #[cfg(test)]
 mod viewers_tests;

@@ -142,8 +142,13 @@ fn figures(record: &Record) -> Section {
     section.warnings(variants::odd_values(record))
 }
 
-/// Where the time goes, of one engine's variants that fit side by side.
+/// Where the time goes, of one engine's variants that fit side by side. Where no difference between them could have been seen, their
+/// operators' would be noise.
 fn time(record: &Record) -> Section {
+    let mut deltas = record.variants.iter().filter_map(|v| v.delta.as_ref()).peekable();
+    if deltas.peek().is_some() && deltas.all(verdict::is_blind) {
+        return Section::plain();
+    }
     let variants: Vec<&Variant> = facts::broken_down(record).filter(|v| facts::profiled(record, v)).collect();
     if facts::has_engines(record) || variants.is_empty() || variants.len() > types::BAND {
         return Section::plain();

@@ -1,6 +1,6 @@
 //! The first screen, kept as files beside this one.
 
-use super::fixture::{delta, record};
+use super::fixture::{MS, delta, record};
 use super::screen::LINES;
 use super::text::{PAGE, width};
 use super::{Breakdowns, Format, render};
@@ -48,6 +48,9 @@ fn what_decides_nothing_says_what_to_do() {
     for variant in &mut record.variants {
         let blind = delta(1.3, 0.1, 90.0, Verdict::Inconclusive);
         variant.delta = variant.delta.take().and(blind);
+        if let Some(cost) = &mut variant.activation_cost {
+            cost.interval = Some([-900 * MS as i64, 900 * MS as i64]);
+        }
     }
     insta::assert_snapshot!(screen(&record));
 }

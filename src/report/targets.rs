@@ -3,6 +3,7 @@
 use super::facts;
 use super::grid::{Grid, UNKNOWN};
 use super::section::Section;
+use super::variants;
 use crate::compare::NamedRecord;
 use crate::escape;
 use crate::record::{Record, Role, Variant};
@@ -62,7 +63,7 @@ fn cell(record: &Record, name: &str) -> String {
         return "emulated".into();
     }
     match (&variant.delta, variant.role, variant.latency) {
-        (Some(delta), ..) => units::ratio(delta.ratio, delta.interval),
+        (Some(delta), ..) => variants::ratio(delta),
         (None, Role::Original, Some(latency)) => units::time(latency.p50_ns),
         _ => UNKNOWN.into(),
     }

@@ -4,7 +4,7 @@ use super::facts;
 use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
 use super::verdict;
-use crate::record::{ActivationCost, Delta, OutputChange, Record, Role, Variant};
+use crate::record::{ActivationCost, Delta, OutputChange, Record, Role, Variant, Verdict};
 use crate::units::{self, Scale};
 
 pub fn section(record: &Record) -> Section {
@@ -62,14 +62,13 @@ pub fn latencies(record: &Record) -> Grid {
         .number("share")
         .number(&format!("peak {}", size.unit));
     for variant in &record.variants {
-        let cost = variant.activation_cost.as_ref();
         grid.row([
             facts::label(record, variant),
             known(variant.latency, |l| time.text(l.p50_ns)),
             known(variant.latency, |l| time.text(l.p90_ns)),
             against(variant),
-            known(cost, |c| with_error(c, time)),
-            known(cost, share),
+            known(cost(variant, time, ""), |cost| cost),
+            known(variant.activation_cost.filter(|c| !verdict::is_blind_cost(c, variant)), |c| share(&c)),
             known(peak_rss(variant), |bytes| size.text(bytes)),
         ]);
     }
@@ -93,23 +92,26 @@ pub fn ratio(delta: &Delta) -> String {
     }
 }
 
-/// The cost and how far it may be off: `56.4 ±1.3`.
-pub fn with_error(cost: &ActivationCost, scale: Scale) -> String {
-    match cost.interval {
+/// What the activations cost and how far that may be off, `56.4 ±1.3`, unless that says nothing.
+pub fn cost(variant: &Variant, scale: Scale, unit: &str) -> Option<String> {
+    let cost = variant.activation_cost.as_ref()?;
+    if verdict::is_blind_cost(cost, variant) {
+        return Some(verdict::word(Verdict::Inconclusive).into());
+    }
+    let figure = match cost.interval {
         Some([low, high]) => {
             units::with_error(cost.ns as f64, (cost.ns - low).max(high - cost.ns).max(0) as f64, scale)
         }
         None => scale.signed(cost.ns as f64),
-    }
+    };
+    Some(figure + unit)
 }
 
 /// The share of it in as many digits as its interval is worth.
 fn share(cost: &ActivationCost) -> String {
-    let of = |ns: i64| cost.share * ns as f64 / cost.ns as f64;
     match cost.interval {
         Some([low, high]) if cost.ns != 0 => {
-            let [share, ..] = units::percents([cost.share, of(low), of(high)]);
-            share + "%"
+            units::share_with_error(cost.share, cost.share / cost.ns as f64 * (high - low) as f64 / 2.0)
         }
         _ => units::share(cost.share),
     }

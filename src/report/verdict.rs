@@ -2,7 +2,7 @@
 
 use super::facts;
 use super::section::{Section, Tone};
-use crate::record::{Delta, Margin, Record, Role, Variant, Verdict};
+use crate::record::{ActivationCost, Delta, Margin, Record, Role, Variant, Verdict};
 use crate::units::{self, percent, ratio};
 
 /// From this ratio on, people say "times as long" and not "per cent slower".
@@ -161,6 +161,12 @@ pub fn is_blind(delta: &Delta) -> bool {
     delta.interval.is_some()
         && delta.verdict == Verdict::Inconclusive
         && delta.resolution.is_none_or(|seen| seen > BLIND)
+}
+
+/// Whether a cost may be off by so much of the variant's own time that it says nothing.
+pub fn is_blind_cost(cost: &ActivationCost, variant: &Variant) -> bool {
+    let (Some([low, high]), Some(latency)) = (cost.interval, variant.latency) else { return false };
+    (high - low) as f64 / 2.0 > BLIND * latency.p50_ns as f64
 }
 
 /// `is 14% slower than silu (11 to 17%)`, `takes 3.4 times as long as silu (3.2 to 3.6)`.

@@ -64,7 +64,10 @@ fn slices_of_a_track_nest_and_a_run_is_as_long_as_profiled_runs_are() {
                     let start = open.pop().expect("a slice that is open");
                     assert_eq!([&start["name"], &start["cat"]], [&slice["name"], &slice["cat"]]);
                     let length = slice["ts"].as_f64().unwrap() - start["ts"].as_f64().unwrap();
-                    assert!(start.get("args").is_none(), "speedscope takes it for a part of the name: {start}");
+                    assert!(
+                        start.get("args").is_none(),
+                        "speedscope takes it for a part of the name: {start}"
+                    );
                     assert_eq!(slice.get("args").is_some(), length > 0.0, "{slice}");
                     if slice["cat"] == "run" {
                         runs.push(length);
@@ -124,8 +127,7 @@ fn ops_stand_under_their_site_and_counters_beside_them() {
     for counter in ["live memory", "frequency of CPU 1", "temperature of 1 (x86_pkg_temp)"] {
         assert!(counters.contains(&counter), "{counter}: {counters:?}");
     }
-    let live: Vec<&Value> =
-        events.iter().filter(|e| e["pid"] == 2 && e["name"] == "live memory").collect();
+    let live: Vec<&Value> = events.iter().filter(|e| e["pid"] == 2 && e["name"] == "live memory").collect();
     assert!(live[0]["args"]["MB"].as_f64() > Some(0.0));
     assert_eq!(live.last().unwrap()["args"]["MB"], 0.0, "nothing is needed any more when a run has ended");
 }

@@ -167,6 +167,11 @@ fn what_is_no_record_is_refused() {
         ("", "not a record"),
         ("[]", "not a record"),
         ("{\"schema\": \"oplat.record/9\"}", "\"oplat.record/9\" and this version reads oplat.record/1"),
+        (
+            "{\"schema\": \"oplat.search/1\"}",
+            "it is of a search: `oplat search` with the same flags and --resume",
+        ),
+        ("{\"schema\": \"oplat.compare/1\"}", "it is no record but \"oplat.compare/1\""),
         ("{\"schema\": \"oplat.record/1\"}", "damaged"),
     ] {
         let path = file(text);

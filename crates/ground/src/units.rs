@@ -236,6 +236,12 @@ pub fn with_error(value: f64, error: f64, scale: Scale) -> String {
     format!("{} ±{}", scale.signed(value), scale.text(error.abs() as u64))
 }
 
+/// A share that may be off by this much: `15.1%`, `8%`.
+pub fn share_with_error(share: f64, error: f64) -> String {
+    let shown = error.abs() * 100.0;
+    decimal(share * 100.0, worth([-shown, shown], f64::NAN, 1)) + "%"
+}
+
 /// A ratio in running text, `4.30`: how many times.
 pub fn times(ratio: f64) -> String {
     decimal(ratio, 2)
@@ -318,6 +324,8 @@ mod tests {
         let ms = Scale::time(374_200_000);
         assert_eq!(with_error(43.64e6, 10.9e6, ms), "44 ±11");
         assert_eq!(with_error(56.41e6, 1.32e6, ms), "56.4 ±1.3");
+        assert_eq!(share_with_error(0.085, 0.076), "8%");
+        assert_eq!(share_with_error(0.1512, 0.013), "15.1%");
     }
 
     #[test]

@@ -17,7 +17,13 @@ const BROKEN_DOWN: usize = 8;
 
 pub fn page(compared: &Comparison, top: usize) -> String {
     let base = &compared.base;
-    let head = Section::plain().line(about("base", base)).warnings(comparison::warnings("base", base));
+    let side = |section: Section, role, run| {
+        section.line(about(role, run)).warnings(comparison::warnings(role, run))
+    };
+    let mut head = side(Section::plain(), "base", base);
+    if let [against] = compared.against.as_slice() {
+        head = side(head, "new", &against.new);
+    }
     let mut page = Page::new(
         format!("{}: what changed", text::shorten(&base.model, 80)),
         sections::section(&head, false),
@@ -32,8 +38,10 @@ pub fn page(compared: &Comparison, top: usize) -> String {
             false => heading.to_owned(),
         };
         let found = sections::section(&findings(compared, against), false);
-        let new = &against.new;
-        let head = Section::plain().line(about("new", new)).warnings(comparison::warnings("new", new));
+        let head = match several {
+            true => side(Section::plain(), "new", &against.new),
+            false => Section::plain(),
+        };
         let introduction = sections::section(&in_one_only(head, against), false);
         page.section(
             &of("What changed"),

@@ -149,7 +149,8 @@
       body.append(...next.map((row, at) => {
         const cells = table.columns.map((column, i) => {
           const text = shown(column, column.values[row]), short = cut(text);
-          const cell = el(i ? "td" : "th", { class: names.includes(column) ? "name" : "number" }, short);
+          const kind = { name: "name", choice: "name choice" }[column.kind] || "number";
+          const cell = el(i ? "td" : "th", { class: kind }, short);
           if (!i) cell.scope = "row";
           if (short !== text) cell.title = text.slice(0, 400);
           return cell;

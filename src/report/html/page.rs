@@ -95,8 +95,8 @@ impl Page {
             plot::style(
                 ":root",
                 [
-                    ":root[data-theme=dark]",
-                    "@media (prefers-color-scheme:dark){:root:not([data-theme=light])"
+                    "@media screen{:root[data-theme=dark]",
+                    "@media screen and (prefers-color-scheme:dark){:root:not([data-theme=light])"
                 ]
             ),
             plot::CSS,

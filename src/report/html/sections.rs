@@ -27,14 +27,28 @@ pub fn sections(all: &[Section], fold: bool) -> Html {
 fn part(part: &Part) -> Html {
     match part {
         Part::Title(record) => said("h2", record),
-        Part::Line(line) => said("p", line),
+        Part::Line(line) => element("p", &[], [prose(line)]),
         Part::Warning(text) => warning(text),
         Part::Table(grid) => table(grid, ""),
     }
 }
 
 pub fn warning(text: &str) -> Html {
-    element("p", &[("class", "warning")], [said("strong", "Warning: "), Html::text(text)])
+    element("p", &[("class", "warning")], [said("strong", "Warning: "), prose(text)])
+}
+
+/// Running text: names of flags are not broken at their hyphens.
+fn prose(text: &str) -> Html {
+    let words = text.split(' ').enumerate().flat_map(|(at, word)| {
+        let space = (at > 0).then(|| Html::text(" "));
+        let is_flag = word.trim_start_matches('(').starts_with("--");
+        let word = match is_flag {
+            true => element("span", &[("class", "flag")], [Html::text(word)]),
+            false => Html::text(word),
+        };
+        space.into_iter().chain([word])
+    });
+    words.collect()
 }
 
 /// A table that scrolls by itself where the page is too narrow.

@@ -60,10 +60,7 @@ fn of_variants(parts: &[Part]) -> Table {
             let word = delta
                 .filter(|delta| delta.interval.is_some())
                 .map_or("", |delta| verdict::word(delta.verdict));
-            let cost = variant
-                .activation_cost
-                .filter(|_| timed)
-                .map_or(String::new(), |c| variants::with_error(&c, time));
+            let cost = variants::cost(variant, time, "").filter(|_| timed).unwrap_or_default();
             let memory = variant.memory.unwrap_or_default();
             let runs = variant.forks.iter().flat_map(|f| &f.rounds).map(Vec::len).sum::<usize>() as u64;
             let times = [
