@@ -273,7 +273,7 @@ mod tests {
         let all = claims(&rows, &[Exported], None, 0.99);
         assert_eq!(all.len(), 4);
         assert!(all.iter().all(|c| c.verdict == Verdict::Confirmed), "{all:#?}");
-        assert!(all[0].figures.starts_with("at 1,152 it takes 1.22 [1.2"), "{}", all[0].figures);
+        assert!(all[0].figures.starts_with("at 1,152 it takes 1.220 [1.2"), "{}", all[0].figures);
         assert!(all[3].figures.starts_with("10.00 at 1,152, 15.00 at 9,216: 1.50"), "{}", all[3].figures);
     }
 

@@ -199,7 +199,7 @@ fn titled(record: &Record, first: &str, variants: &[&Variant]) -> Grid {
     variants.iter().fold(Grid::new().name(first), |grid, variant| {
         let lines = title(&facts::label(record, variant), variant.model.as_deref());
         let lines: Vec<String> = lines.iter().map(|line| shorten(line, TITLE)).collect();
-        grid.number(&lines.join("\n"))
+        grid.number(lines.join("\n").trim_end())
     })
 }
 

@@ -44,6 +44,12 @@ impl Scale {
         Self { decimals: self.decimals.min(decimals), ..self }
     }
 
+    /// The same unit for figures that may be off by this much.
+    fn worth(self, error: f64) -> Self {
+        let shown = error.abs() / self.divisor;
+        self.coarse(worth([-shown, shown], f64::NAN, self.decimals))
+    }
+
     /// What figures are divided by, and how many decimals they have then.
     pub fn parts(&self) -> (f64, usize) {
         (self.divisor, self.decimals)
@@ -231,9 +237,13 @@ pub fn percents(shares: [f64; 3]) -> [String; 3] {
 
 /// A figure that may be off by this much, both in the unit of the scale: `56.4 ±1.3`, `44 ±11`.
 pub fn with_error(value: f64, error: f64, scale: Scale) -> String {
-    let shown = error.abs() / scale.divisor;
-    let scale = scale.coarse(worth([-shown, shown], f64::NAN, scale.decimals));
+    let scale = scale.worth(error);
     format!("{} ±{}", scale.signed(value), scale.text(error.abs() as u64))
+}
+
+/// A figure in as many digits as one that may be off by this much.
+pub fn as_exact(value: f64, error: f64, scale: Scale) -> String {
+    scale.worth(error).signed(value)
 }
 
 /// A share that may be off by this much: `15.1%`, `8%`.

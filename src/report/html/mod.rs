@@ -1,4 +1,4 @@
-//! HTML: one file with all that a record, a comparison or a bench tells, to be opened anywhere, with nothing beside it.
+//! HTML: one file with all that a record, a comparison, a bench or a search tells, to be opened anywhere, with nothing beside it.
 //!
 //! `markup` is the one place where text becomes HTML, `page` what is around a document, `sections` draws what text and Markdown
 //! show too, `data` holds tables of any length for the page's script. What is drawn of a record is in `ratios`, `time`, `run`,

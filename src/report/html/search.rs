@@ -56,9 +56,9 @@ fn all_costs(search: &Search) -> Table {
         .choice("told from 0");
     let Some(scale) = told::scale(search) else { return table };
     for site in told::largest_first(search) {
-        let half = 0.5 * (site.interval[1] - site.interval[0]);
-        let (cost, expected) =
-            (units::with_error(site.cost_ns, half, scale), scale.coarse(2).signed(site.expected_ns));
+        let half = told::half(site);
+        let cost = units::with_error(site.cost_ns, half, scale);
+        let expected = units::as_exact(site.expected_ns, half, scale);
         table.row([
             Cell::Text(&site.node),
             Cell::Text(&site.from),
@@ -69,4 +69,23 @@ fn all_costs(search: &Search) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::checked;
+    use super::*;
+    use crate::report::search::tests::search;
+
+    #[test]
+    fn a_search_has_its_front_and_every_cost_on_a_page() {
+        let mut found = search();
+        found.model.name = "<script>\u{202e}".into();
+        found.sites[0].node = "</script><b>".into();
+        let page = checked(page(&found));
+        assert!(page.contains("<h1>&lt;script&gt;\\u202e: which activation where</h1>"), "{page}");
+        assert!(page.contains("id=\"front-t\"") && page.contains("id=\"costs-t\""), "both are drawn");
+        assert!(page.contains("data-table=\"costs\""));
+        assert!(!page.contains("<b>") && !page.contains("</script><b"));
+    }
 }
