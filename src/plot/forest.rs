@@ -33,7 +33,7 @@ impl Forest<'_> {
         let mut drawing = Drawing::new(bottom + BELOW);
         let axis = self.axis();
         let band = [1.0 - self.margin, 1.0 + self.margin].map(|ratio| axis.within(ratio));
-        drawing.rect("band", [band[0], 8.0, band[1] - band[0], bottom - 8.0], None);
+        drawing.rect("margin", [band[0], 8.0, band[1] - band[0], bottom - 8.0], None);
         drawing.across(&axis, 8.0, bottom, self.axis);
         drawing.line("axis", [axis.at(1.0), 8.0], [axis.at(1.0), bottom]);
         for (at, row) in self.rows.iter().enumerate() {
