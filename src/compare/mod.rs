@@ -11,8 +11,9 @@
 //!
 //! `pool` makes one record of the several of a side, `join` finds which variant, op or site is which, `variants` and
 //! `breakdown` say what is compared of each, `latency` estimates ratios and `limit` judges them, and `differences`
-//! names what else is not the same. `align` puts operators of any number of runs side by side. How a comparison is shown is the business of reports.
+//! names what else is not the same. `across` has what a variant shows on several devices. `align` puts operators of any number of runs side by side. How a comparison is shown is the business of reports.
 
+pub mod across;
 mod align;
 mod breakdown;
 mod differences;

@@ -69,6 +69,13 @@ fn profiled(known: Profiled, steady: &Steady, confidence: f64) -> Option<Profile
     })
 }
 
+/// The logarithm of each variant's ratio to its original.
+pub fn log_ratios(variants: &[Variant]) -> Vec<Option<Mean>> {
+    let steady = steady(variants);
+    let ratio = |at: usize| pairing::log_ratio(&steady[base(variants, at)?], &steady[at]);
+    (0..variants.len()).map(ratio).collect()
+}
+
 /// Every variant against the original of its group.
 pub fn deltas(settings: &Settings, variants: &mut [Variant]) {
     let steady = steady(variants);

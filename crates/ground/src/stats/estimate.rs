@@ -46,11 +46,11 @@ impl Estimate {
 /// A mean, or a difference of two, with what is needed for an interval of any confidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mean {
-    point: f64,
+    pub(super) point: f64,
     /// Standard error of the point.
-    error: f64,
+    pub(super) error: f64,
     /// Degrees of freedom; none where a side has a single replication.
-    df: Option<f64>,
+    pub(super) df: Option<f64>,
 }
 
 /// The normal distribution stays below this with probability 0.8: the power at which a difference counts as one that a
@@ -75,6 +75,11 @@ impl Mean {
         let df = if variance > 0.0 { variance.powi(2) / (freedom(a) + freedom(b)) } else { 1.0 };
         let enough = a.count() > 1 && b.count() > 1;
         Self { point: b.mean() - a.mean(), error: variance.sqrt(), df: enough.then_some(df) }
+    }
+
+    /// The standard error; none where a side has a single replication.
+    pub fn error(&self) -> Option<f64> {
+        self.df.map(|_| self.error)
     }
 
     pub fn estimate(&self, confidence: f64) -> Estimate {

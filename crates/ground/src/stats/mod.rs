@@ -4,6 +4,9 @@
 //! [`Samples`] are what was measured; [`Summary`] and [`Estimate`] are what was derived from them. The two are
 //! never the same type, so a derived figure can't be averaged again by mistake.
 
+pub mod across;
+#[cfg(test)]
+mod across_tests;
 mod estimate;
 mod looks;
 pub mod series;
