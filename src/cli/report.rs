@@ -1,5 +1,6 @@
 //! `oplat report`: saved records again, in any form.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 
 use super::flags::ReportFlags;
 use super::{annotate, kept, output};
-use crate::compare::distinct;
+use crate::compare::{across, distinct};
 use crate::error::{Error, Result};
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
@@ -17,7 +18,8 @@ use crate::{files, limits};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Records, as `--save` or `--format json` wrote them, one of `bench` by itself; or kept measurements: last, last~1, …
+    /// Records, as `--save` or `--format json` wrote them, one of `bench` by itself; a folder of them; or kept measurements:
+    /// last, last~1, …
     #[arg(default_value = kept::LAST, value_name = "RECORD")]
     records: Vec<PathBuf>,
     /// List the measurements that are kept: the last 50, of profile and of bench
@@ -36,6 +38,12 @@ pub struct Args {
     /// Write this model, which must be the one that was measured, to -o with the figures in its nodes' metadata
     #[arg(long, value_name = "MODEL", requires = "output", conflicts_with_all = ["format", "by", "top", "list"])]
     annotate: Option<String>,
+    /// Of records of several devices: only what each variant is over all devices, and on each
+    #[arg(long, conflicts_with_all = ["list", "by", "metric", "variant", "annotate"])]
+    across: bool,
+    /// All devices and all tables, of however many records
+    #[arg(long, conflicts_with = "list")]
+    detail: bool,
     #[command(flatten)]
     show: ReportFlags,
 }
@@ -48,7 +56,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         let file = show.destination(&report::REPORT, &[])?;
         return output::report(file.as_ref(), show.format(), out, kept::list);
     }
-    let files = &args.records.iter().map(|path| kept::named(path)).collect::<Result<Vec<_>>>()?;
+    let files = &files_of(&args.records)?;
     let texts =
         files.iter().map(|path| files::read(path, limits::RECORD_BYTES)).collect::<Result<Vec<_>>>()?;
     if let ([path], [text]) = (files.as_slice(), texts.as_slice())
@@ -61,6 +69,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     }
     let records =
         files.iter().zip(&texts).map(|(path, text)| parse(text, path)).collect::<Result<Vec<_>>>()?;
+    if args.across {
+        return over_devices(&args, files, &records, out);
+    }
     let on_graph = OnGraph { metrics: distinct(args.metric), variant: args.variant };
     if let (Some(model), Some(to)) = (&args.annotate, &show.output) {
         let [record] = records.as_slice() else {
@@ -69,13 +80,51 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         return annotate::run(model, record, &on_graph, to, files, out);
     }
     let file = show.destination(&record::KIND, files)?;
-    let mut breakdowns = Breakdowns { top: show.top, on_graph, ..Breakdowns::default() };
+    let mut breakdowns = Breakdowns { detail: args.detail, top: show.top, on_graph, ..Breakdowns::default() };
     if !args.by.is_empty() {
         breakdowns.by.clone_from(&args.by);
     }
     let names = names(files);
     let records = named(&names, &records);
     output::report(file.as_ref(), show.format(), out, |format| report::records(&records, format, &breakdowns))
+}
+
+/// The files that were named, with those of folders.
+fn files_of(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = vec![];
+    for path in named {
+        let path = kept::named(path)?;
+        if path.is_dir() { files.extend(inside(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
+}
+
+/// The records of a folder, by name. Other files may lie there, too.
+fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
+    let refuse = |why: String| Error::input(format!("{}: {why}", folder.display()));
+    let entries = std::fs::read_dir(folder).map_err(|e| refuse(e.to_string()))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.retain(|path| File::open(path).is_ok_and(|file| (record::KIND.is)(&file)));
+    files.sort();
+    if files.is_empty() {
+        return Err(refuse("no record is in this folder: oplat profile --save FILE.json writes one".into()));
+    }
+    Ok(files)
+}
+
+/// What the records show over their devices.
+fn over_devices(args: &Args, files: &[PathBuf], records: &[Record], out: &mut dyn Write) -> Result<()> {
+    let show = &args.show;
+    show.format().check(Document::Across)?;
+    let names = names(files);
+    let over = across::across(&named(&names, records)).ok_or_else(|| {
+        Error::input(
+            "--across: give records of two devices or more; a device is told by its target, its host name and its CPU",
+        )
+    })?;
+    let file = show.destination(&across::KIND, files)?;
+    output::report(file.as_ref(), show.format(), out, |format| report::across(&over, format, args.detail))
 }
 
 /// Fails where figures of nodes are asked for and none are shown.

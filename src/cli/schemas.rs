@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::{acts, inspect};
+use crate::compare::across::{self, Across};
 use crate::compare::{self, Comparison};
 use crate::record::bench::{self, Bench};
 use crate::record::{self, Record};
@@ -24,11 +25,12 @@ pub fn written<T: JsonSchema>() -> Schema {
 }
 
 /// The schemas by the names that documents have in their field `schema`.
-fn all() -> [(&'static str, Schema); 6] {
+fn all() -> [(&'static str, Schema); 7] {
     [
         (record::SCHEMA, read::<Record>()),
         (bench::SCHEMA, read::<Bench>()),
         (compare::SCHEMA, written::<Comparison>()),
+        (across::SCHEMA, written::<Across>()),
         (inspect::SCHEMA, read::<inspect::Inspection>()),
         (acts::SCHEMA, acts::schema()),
         (document::SCHEMA, read::<Search>()),

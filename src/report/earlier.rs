@@ -5,7 +5,7 @@ use std::io::BufReader;
 
 use serde_json::Value;
 
-use super::{html, model_explorer, netron, tracked};
+use super::{across, html, model_explorer, netron, tracked};
 use crate::files::{Kind, start_of_text};
 
 /// Tables, Markdown, CSV and HTML, of whatever they are.
@@ -72,7 +72,8 @@ fn json(file: &File) -> Option<Value> {
 }
 
 /// The first columns of all CSV files.
-const COLUMNS: [&str; 3] = ["record,started_at,model,", "base,new,row,", "started_at,oplat,engine,"];
+const COLUMNS: [&str; 4] =
+    ["record,started_at,model,", "base,new,row,", "started_at,oplat,engine,", "row,model,model_sha256,engine,"];
 
 /// Tables that stand before the first header, where several records are shown.
 const OVERVIEWS: [&str; 4] = ["new / base ", "| new / base |", "variant ", "| variant |"];
@@ -82,6 +83,9 @@ fn is_report(text: &str) -> bool {
         return true;
     }
     let mut paragraphs = text.split("\n\n").peekable();
+    if paragraphs.peek().is_some_and(|first| first.lines().next().is_some_and(|line| line.contains(across::BEGINS))) {
+        return true;
+    }
     while paragraphs.next_if(|p| OVERVIEWS.iter().any(|o| p.starts_with(o)) || is_note(p)).is_some() {}
     let is_title = |p: &&str| ["record ", "### `"].iter().any(|title| p.starts_with(title));
     let _ = paragraphs.next_if(is_title);
@@ -160,6 +164,8 @@ mod tests {
         let mut texts: Vec<String> = named.chunks(1).map(shown).collect();
         texts.extend([shown(&named[..2]), shown(&named[4..]), shown(&named)]);
         texts.extend([compared(&[&named[4..5]]), compared(&[&named[4..5], &named[4..5]])]);
+        let over = compare::across::across(&named[..2]).unwrap();
+        texts.extend([false, true].map(|detail| super::super::across(&over, format, detail).unwrap()));
         texts.push(bench(&fixture::<Bench>("bench/1-mish-silu"), format).unwrap());
         texts
     }

@@ -285,3 +285,38 @@ fn control() -> Variant {
         ..variant("control", Role::Control, "identity", sites("identity", None))
     }
 }
+
+/// The record as a device of this name and CPU would make it, in 8 forks whose ratios scatter by half a per cent: mish takes
+/// so many times as long as the original there.
+pub fn on_device(host: &str, cpu: &str, mish: f64) -> Record {
+    let mut record = record();
+    record.environment.host = host.into();
+    record.environment.cpu = Some(cpu.into());
+    let mut random = crate::random::SplitMix64::named(host);
+    for (at, ratio) in [1.0, mish, 0.976].into_iter().enumerate() {
+        let mut fork = |number| {
+            let noise = (0..12).map(|_| random.unit(53)).sum::<f64>() - 6.0;
+            let ns = 325.0 * MS as f64 * ratio * (0.0035 * noise).exp();
+            Fork { number: Some(number), rounds: vec![vec![ns as u64]], ..Fork::default() }
+        };
+        record.variants[at].forks = (0..8).map(&mut fork).collect();
+    }
+    crate::figures::make(&mut record);
+    record
+}
+
+/// So many devices of so many CPUs, in turn, that differ by some per cent.
+pub fn lab(devices: usize, cpus: usize) -> Vec<(String, Record)> {
+    let mut random = crate::random::SplitMix64::new(25);
+    let spread: Vec<f64> = (0..devices.max(cpus)).map(|_| random.symmetric()).collect();
+    let device = |at: usize| {
+        let (host, cpu) = (format!("board-{at}"), at % cpus);
+        let mish = 1.12 * (0.05 * spread[cpu] + 0.01 * spread[at]).exp();
+        (format!("{host}.json"), on_device(&host, &format!("Cortex-A7{cpu}"), mish))
+    };
+    (0..devices).map(device).collect()
+}
+
+pub fn named(records: &[(String, Record)]) -> Vec<crate::compare::NamedRecord<'_>> {
+    records.iter().map(|(name, record)| crate::compare::NamedRecord { name, record }).collect()
+}

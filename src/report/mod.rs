@@ -3,14 +3,18 @@
 //!
 //! What people read is a document of sections (`section`), which hold lines, warnings and tables (`grid`). There are
 //! three: `record` (its sections are `header`, `verdict`, `variants`, `networks`, `memory`, `cold_start`, `steadiness`, `machine`,
-//! and the breakdowns `types`, `ops`, `sites` and `activations`; `targets` stands before several records),
+//! and the breakdowns `types`, `ops`, `sites` and `activations`; `across` stands before those of several devices),
 //! `comparison` and `bench`. A format that draws them is a `Writer`, in a file of its own: `text` (`terminal` is the same with
 //! colours), `markdown`. `html` draws them too, and plots beside them.
 //!
-//! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `comparison_csv` and
+//! What programs read is written from the data itself: `json`, CSV (`csv` has what `record_csv`, `across_csv`, `comparison_csv` and
 //! `bench_csv` share), `junit`, `tracked` for services that follow figures, `trace` for viewers of traces, and `netron` and
 //! `model_explorer`, whose figures by node are made in `heat`. `earlier` tells any of them from a file of somebody else's. To add a format for people, write a `Writer` and name it in `draw`.
 
+mod across;
+mod across_csv;
+#[cfg(test)]
+mod across_tests;
 mod activations;
 mod bench;
 mod bench_csv;
@@ -49,7 +53,6 @@ mod search_plot;
 mod section;
 mod sites;
 mod steadiness;
-mod targets;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -63,6 +66,7 @@ mod verdict;
 mod viewers_tests;
 
 use crate::compare::Comparison;
+use crate::compare::across::{Across, across as over_devices};
 use crate::error::{Error, Result};
 use crate::files::Kind;
 use crate::plot;
@@ -112,6 +116,7 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
     Records,
+    Across,
     Comparison,
     Bench,
     Search,
@@ -141,7 +146,7 @@ impl Format {
     pub fn fits(self, document: Document) -> bool {
         match self {
             Self::Table | Self::Terminal | Self::Json | Self::Csv | Self::Markdown | Self::Html => true,
-            Self::Bencher | Self::GithubBenchmark => !matches!(document, Document::Search | Document::List),
+            Self::Bencher | Self::GithubBenchmark => !matches!(document, Document::Across | Document::Search | Document::List),
             Self::Trace | Self::Netron | Self::ModelExplorer => document == Document::Records,
         }
     }
@@ -155,6 +160,11 @@ impl Format {
         let name =
             clap::ValueEnum::to_possible_value(&self).map_or(String::new(), |v| v.get_name().to_owned());
         Error::input(format!("--format {name} is for a record: oplat report RECORD --format {name}"))
+    }
+
+    /// Whether people read it.
+    pub fn is_for_people(self) -> bool {
+        self.is_table() || matches!(self, Self::Markdown | Self::Html)
     }
 
     /// Whether it is text as a terminal shows it.
@@ -183,6 +193,8 @@ pub enum By {
 pub struct Breakdowns {
     /// One screen only, of what people read as text.
     pub at_a_glance: bool,
+    /// Every record's own tables, of however many records.
+    pub detail: bool,
     /// Rows of each; the rest is summed up in one more. CSV has them all.
     pub top: usize,
     /// In order.
@@ -195,6 +207,7 @@ impl Default for Breakdowns {
     fn default() -> Self {
         Self {
             at_a_glance: false,
+            detail: false,
             top: 15,
             by: vec![By::Type, By::Op, By::Site],
             on_graph: OnGraph::default(),
@@ -214,6 +227,11 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
         [one] => json::record(one.record),
         _ => json::document(&records.iter().map(|named| named.record).collect::<Vec<_>>()),
     };
+    let over = if records.len() > 1 { over_devices(records) } else { None };
+    let many = over.as_ref().filter(|_| records.len() > across::MANY && !breakdowns.detail);
+    if let Some(over) = many.filter(|_| format.is_for_people()) {
+        return self::across(over, format, false);
+    }
     let sections = || {
         let one = |named: &NamedRecord| {
             let title = (records.len() > 1).then(|| Section::title(named.name));
@@ -223,10 +241,12 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
             };
             title.into_iter().chain(sections).collect::<Vec<_>>()
         };
-        std::iter::once(targets::section(records)).chain(records.iter().flat_map(one)).collect()
+        let glance = breakdowns.at_a_glance && format.is_table();
+        let over = over.iter().flat_map(|over| across::sections(over, glance));
+        over.chain(records.iter().flat_map(one)).collect()
     };
     if format == Format::Html {
-        return Ok(html::records(records, breakdowns));
+        return Ok(html::records(records, over.as_ref(), breakdowns));
     }
     let other = || match format {
         Format::Trace => trace::render(records),
@@ -235,6 +255,18 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
         _ => tracked::render(tracked::records(records), format),
     };
     draw(format, json, || record_csv::render(records, breakdowns), sections, other)
+}
+
+/// What several devices show together, in this format: on one screen where that is a table, unless all of it is wanted. Fails only
+/// if it can't be written as JSON.
+pub fn across(over: &Across, format: Format, detail: bool) -> Result<String> {
+    if format == Format::Html {
+        return Ok(html::across(over));
+    }
+    let glance = format.is_table() && !detail;
+    let other = || Err(format.unfit());
+    let sections = || across::sections(over, glance);
+    draw(format, || json::document(over), || across_csv::render(over), sections, other)
 }
 
 /// What was found, in a sentence a variant; of several engines with their times side by side. With colours if that is the

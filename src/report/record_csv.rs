@@ -8,13 +8,17 @@
 use super::csv::{columns, ends, known, line, number, role};
 use super::verdict::word;
 use super::{Breakdowns, By, NamedRecord, activations, facts, sites, types};
+use crate::compare::across;
 use crate::record::{Op, Record, Variant};
 use crate::units;
 
 columns! {
     struct RecordRow {
         /// The file; empty for a fresh record.
-        record, started_at, model, model_sha256, target, cpu, engine, denormals,
+        record, started_at, model, model_sha256, target,
+        /// What tells it from the other devices; those of the machine's own.
+        device, host, soc,
+        cpu, engine, denormals,
         /// `variant`, `type`, `op`, `site`, `shape` or `activation`.
         row,
         variant, role, rule, lowering, threads,
@@ -63,17 +67,17 @@ fn engine(record: &Record, variant: &Variant) -> String {
 pub fn render(records: &[NamedRecord], breakdowns: &Breakdowns) -> String {
     let mut out = String::new();
     line(&mut out, RecordRow::HEADER);
-    for named in records {
+    for (named, device) in records.iter().zip(across::device_names(records)) {
         for variant in &named.record.variants {
-            rows(named, variant, breakdowns, &mut out);
+            rows(named, &device, variant, breakdowns, &mut out);
         }
     }
     out
 }
 
-fn rows(named: &NamedRecord, variant: &Variant, breakdowns: &Breakdowns, out: &mut String) {
+fn rows(named: &NamedRecord, device: &str, variant: &Variant, breakdowns: &Breakdowns, out: &mut String) {
     let timed = facts::timed(named.record);
-    let common = common(named.name, named.record, variant);
+    let common = RecordRow { device: device.to_owned(), ..common(named.name, named.record, variant) };
     whole(&common, variant, timed).write(out);
     for by in &breakdowns.by {
         match by {
@@ -95,6 +99,8 @@ fn common(name: &str, record: &Record, variant: &Variant) -> RecordRow {
         model: record.model.name.clone(),
         model_sha256: record.model.sha256.clone(),
         target: record.environment.target.clone(),
+        host: record.environment.host.clone(),
+        soc: across::soc(record).unwrap_or_default(),
         cpu: record.environment.cpu.clone().unwrap_or_default(),
         engine: engine(record, variant),
         denormals: record.settings.denormals.name().to_owned(),

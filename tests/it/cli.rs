@@ -388,3 +388,61 @@ fn colours_are_for_terminals_and_never_in_files_or_in_what_programs_read() {
     assert!(!has_colours(&std::fs::read_to_string(file).expect("written")));
     assert!(has_colours(&printed(&["--color", "always", "compare", RECORD, RECORD])), "it has warnings");
 }
+
+/// Records of devices with these names, in a folder with another file.
+fn lab(hosts: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = format!("{}/tests/fixtures/records/1-fanout-silu.json", env!("CARGO_MANIFEST_DIR"));
+    let record = std::fs::read_to_string(file).expect("a record");
+    for host in hosts {
+        let record = record.replacen("\"host\":\"\"", &format!("\"host\":\"{host}\""), 1);
+        std::fs::write(folder.path().join(format!("{host}.json")), record).expect("written");
+    }
+    std::fs::write(folder.path().join("other.json"), "{\"name\": 1}").expect("written");
+    folder
+}
+
+#[test]
+fn many_records_are_one_csv_with_one_header_and_as_many_fields_in_every_line() {
+    let folder = lab(&["one", "two", "three, \"the third\""]);
+    let out = folder.path().join("all.csv");
+    let (folder, out) = (folder.path().to_str().expect("UTF-8"), out.to_str().expect("UTF-8"));
+    let output = program(&["report", folder, "--format", "csv", "-o", out]).output().expect("oplat runs");
+    assert!(output.status.success(), "{}", text(output.stderr));
+    let all = std::fs::read_to_string(out).expect("written");
+    // Quoted cells have commas, and no line breaks here.
+    let cells = |line: &str| {
+        let mut quoted = false;
+        let commas = line.chars().filter(|&c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        1 + commas.count()
+    };
+    let columns = cells(all.lines().next().expect("a header"));
+    assert!(columns > 40 && all.lines().all(|line| cells(line) == columns), "{all}");
+    assert_eq!(all.matches("started_at").count(), 1, "one header");
+    let header: Vec<&str> = all.lines().next().expect("a header").split(',').collect();
+    for column in ["record", "device", "host", "soc", "cpu", "engine", "started_at", "model", "variant", "row"] {
+        assert!(header.contains(&column), "{column}");
+    }
+    assert_eq!(all.lines().filter(|line| line.contains(",variant,") && line.contains(",two,")).count(), 3);
+}
+
+#[test]
+fn a_folder_of_records_is_told_over_its_devices() {
+    let folder = lab(&["one", "two", "three"]);
+    let path = folder.path().to_str().expect("UTF-8");
+    let found = json(&["report", path, "--across", "--format", "json"]);
+    assert_eq!(found["schema"], "oplat.across/1");
+    assert_eq!((found["devices"].as_array().map(Vec::len), &found["socs"]), (Some(3), &1.into()));
+    let printed = program(&["report", path]).output().expect("oplat runs");
+    assert!(text(printed.stdout).starts_with("3 devices of one SoC, each against its own original."));
+    let one = folder.path().join("one.json");
+    let refused = program(&["report", one.to_str().expect("UTF-8"), "--across"]).output().expect("oplat runs");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(refused.stderr).contains("records of two devices or more"));
+    let empty = tempfile::tempdir().expect("a folder");
+    let refused = program(&["report", empty.path().to_str().expect("UTF-8")]).output().expect("oplat runs");
+    assert!(text(refused.stderr).contains("no record is in this folder"));
+}

@@ -167,6 +167,13 @@ fn workshop() -> TempDir {
     for record in ["base.json", "new.json", "a1.json", "a2.json", "b1.json", "b2.json", "after.json"] {
         copy("tests/fixtures/records/1-fanout-silu.json", record);
     }
+    // Three devices.
+    fs::create_dir(folder.path().join("lab")).expect("a folder");
+    let record = fs::read_to_string(folder.path().join("base.json")).expect("a record");
+    for board in ["one", "two", "phone"] {
+        let record = record.replacen("\"host\":\"\"", &format!("\"host\":\"{board}\""), 1);
+        fs::write(folder.path().join(format!("lab/{board}.json")), record).expect("written");
+    }
     // What README, docs/reading.md (its operators of a type as one) and docs/study.md (two of its sizes) show.
     copy("tests/fixtures/documents/yolov5s.json", "yolov5s.json");
     copy("tests/fixtures/documents/yolo-study.json", "yolo-study.json");

@@ -100,6 +100,21 @@ fn check(document: &Value) -> Vec<String> {
     found
 }
 
+/// What two records of different devices show together.
+fn across(folder: &Path) -> Value {
+    let record = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records/1-fanout-silu.json"),
+    );
+    let record = record.expect("a fixture");
+    let files = ["one", "two"].map(|host| {
+        let file = folder.join(format!("{host}.json"));
+        let text = record.replacen("\"host\":\"\"", &format!("\"host\":\"{host}\""), 1);
+        std::fs::write(&file, text).expect("written");
+        file.display().to_string()
+    });
+    json(&["report", &files[0], &files[1], "--across", "--format", "json"])
+}
+
 #[test]
 fn kept_and_new_documents_are_as_the_schemas_say() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -110,6 +125,7 @@ fn kept_and_new_documents_are_as_the_schemas_say() {
     let mut documents = vec![
         ("a new record", json(&[&profile[..], &["--save", saved]].concat())),
         ("a comparison", json(&["compare", saved, saved, "--format", "json"])),
+        ("devices", across(folder.path())),
         ("a model", json(&["inspect", &model, "--format", "json"])),
         ("activations", json(&["acts", "--format", "json"])),
     ];

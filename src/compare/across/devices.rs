@@ -23,25 +23,25 @@ pub struct Measured<'r> {
 
 pub fn of<'r>(records: &[NamedRecord<'r>]) -> Measured<'r> {
     let mut left_out = vec![];
-    let mut found: Vec<(Vec<&str>, Vec<NamedRecord<'r>>)> = vec![];
-    for &named in records {
-        if let Some(why) = unfit(named.record) {
-            left_out.push(LeftOut { what: named.name.to_owned(), variant: None, why: why.to_owned() });
-            continue;
-        }
-        let key = identity(named.record);
-        match found.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, of_it)) => of_it.push(named),
-            None => found.push((key, vec![named])),
+    let (mut found, mut names_of_found) = (vec![], vec![]);
+    let devices = by_device(records);
+    for (name, of_it) in names(&devices).into_iter().zip(devices) {
+        let (fit, others): (Vec<_>, Vec<_>) =
+            of_it.into_iter().partition(|named| unfit(named.record).is_none());
+        left_out.extend(others.iter().filter_map(|named| {
+            let what = if named.name.is_empty() { &name } else { named.name };
+            Some(LeftOut { what: what.to_owned(), variant: None, why: unfit(named.record)?.to_owned() })
+        }));
+        if !fit.is_empty() {
+            found.push(fit);
+            names_of_found.push(name);
         }
     }
-    let found: Vec<Vec<NamedRecord<'r>>> = found.into_iter().map(|(_, of_it)| of_it).collect();
-    let names = names(&found);
     let socs: Vec<Option<String>> = found.iter().map(|of_it| soc(of_it[0].record)).collect();
     let groups = groups(&socs);
     let mut notes: Vec<String> = vec![];
     let mut all: Vec<(Device, Vec<Cow<Record>>)> = vec![];
-    for (((of_it, name), soc), group) in found.into_iter().zip(names).zip(socs).zip(groups) {
+    for (((of_it, name), soc), group) in found.into_iter().zip(names_of_found).zip(socs).zip(groups) {
         let environment = &of_it[0].record.environment;
         let (pooled, measured, mut older) = newest(&of_it, &name);
         left_out.append(&mut older);
@@ -68,6 +68,28 @@ pub fn of<'r>(records: &[NamedRecord<'r>]) -> Measured<'r> {
     Measured { devices, records, left_out, notes }
 }
 
+/// What each record's device is called.
+pub fn device_names(records: &[NamedRecord]) -> Vec<String> {
+    let devices = by_device(records);
+    let names = names(&devices);
+    let identities: Vec<_> = devices.iter().map(|of_it| identity(of_it[0].record)).collect();
+    let place = |named: &NamedRecord| identities.iter().position(|known| *known == identity(named.record));
+    records.iter().map(|named| place(named).map_or_else(String::new, |at| names[at].clone())).collect()
+}
+
+/// The records of each device.
+fn by_device<'r>(records: &[NamedRecord<'r>]) -> Vec<Vec<NamedRecord<'r>>> {
+    let mut found: Vec<(Vec<&str>, Vec<NamedRecord<'r>>)> = vec![];
+    for &named in records {
+        let key = identity(named.record);
+        match found.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, of_it)) => of_it.push(named),
+            None => found.push((key, vec![named])),
+        }
+    }
+    found.into_iter().map(|(_, of_it)| of_it).collect()
+}
+
 /// Why a record's times say nothing of a device.
 fn unfit(record: &Record) -> Option<&'static str> {
     match record {
@@ -90,7 +112,7 @@ fn identity(record: &Record) -> Vec<&str> {
 }
 
 /// What Android calls the SoC, else the CPU's name.
-fn soc(record: &Record) -> Option<String> {
+pub fn soc(record: &Record) -> Option<String> {
     let environment = &record.environment;
     let soc = environment.android.as_ref().and_then(|android| android.soc.clone());
     soc.or_else(|| environment.cpu.clone()).filter(|name| !name.trim().is_empty())

@@ -17,6 +17,8 @@ use crate::files::{Kind, is_json};
 use crate::record::{Delta, Lowering, Role};
 use devices::Measured;
 
+pub use devices::{device_names, soc};
+
 /// The schema of what is found across devices, as JSON.
 pub const SCHEMA: &str = "oplat.across/1";
 
@@ -101,6 +103,8 @@ pub struct OnDevice {
     pub error: Option<f64>,
     /// Whether it is a part of what is said over devices.
     pub counts: bool,
+    /// Whether it has no figures, since it failed there.
+    pub failed: bool,
 }
 
 /// What independent devices or SoCs say together: factors, as ratios are.

@@ -153,6 +153,7 @@ fn variant(row: &Row, label: String, devices: &[Device], counted: &[Option<Mean>
             delta: found.variant.delta.clone(),
             error: found.ratio.as_ref().and_then(Mean::error),
             counts: counts.is_some(),
+            failed: found.variant.error.is_some() && found.variant.latency.is_none(),
         })
     };
     let groups = groups(devices, counted);

@@ -5,6 +5,7 @@
 //! `memory`, `sites`, `samples` and `convolutions`, its long tables in `tables` and `aligned`; `record`, `compare`, `bench` and `search` put
 //! the pages together. Without its script a page still says all but the long tables.
 
+mod across;
 mod aligned;
 mod bench;
 mod compare;
@@ -27,6 +28,7 @@ mod tables;
 pub(super) mod tests;
 mod time;
 
+pub use across::page as across;
 pub use bench::page as bench;
 pub use compare::page as comparison;
 pub use page::START;

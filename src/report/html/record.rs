@@ -3,20 +3,22 @@
 use super::markup::{Html, element, folded, said};
 use super::page::{Page, beside, paired};
 use super::part::Part;
-use super::{aligned, convolutions, memory, ratios, repeat, run, samples, sections, sites, tables, time};
+use super::{across, aligned, convolutions, memory, ratios, repeat, run, samples, sections, sites, tables, time};
+use crate::compare::across::Across;
 use crate::compare::{NamedRecord, distinct};
 use crate::record::{Record, Role, Variant};
 use crate::report::section::Section;
 use crate::report::{
     Breakdowns, By, activations, cold_start, facts, header, memory as memory_tables, networks,
-    ops as op_tables, sites as site_tables, steadiness, targets, text, types, variants, verdict,
+    ops as op_tables, sites as site_tables, steadiness, text, types, variants, verdict,
 };
 use crate::units;
 
 /// The most variants that are drawn one by one, of one record and of several together.
 const DRAWN: usize = 8;
 
-pub fn page(records: &[NamedRecord], breakdowns: &Breakdowns) -> String {
+/// `over` is what is said over devices, if the records are of several.
+pub fn page(records: &[NamedRecord], over: Option<&Across>, breakdowns: &Breakdowns) -> String {
     let parts = parts(records);
     let mut page = match parts.as_slice() {
         [one] => Page::new(title(&parts), sections::section(&header::section(one.record), false)),
@@ -26,10 +28,8 @@ pub fn page(records: &[NamedRecord], breakdowns: &Breakdowns) -> String {
         ),
     };
     if parts.len() > 1 {
-        page.section(
-            "Side by side",
-            [sections::section(&targets::section(records), false), ratios::across_records(&parts)],
-        );
+        let inside = over.map_or_else(|| ratios::across_records(&parts), across::inside);
+        page.section("Side by side", [inside]);
     }
     for part in &parts {
         add(&mut page, part, parts.len() > 1, breakdowns);
