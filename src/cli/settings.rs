@@ -205,7 +205,12 @@ impl Checked {
             targets,
             resume: args.resume,
             format,
-            breakdowns: Breakdowns { at_a_glance: !args.detail, detail: args.detail, top: args.top, ..Breakdowns::default() },
+            breakdowns: Breakdowns {
+                at_a_glance: !args.detail,
+                detail: args.detail,
+                top: args.top,
+                ..Breakdowns::default()
+            },
             output,
             save,
         })

@@ -34,7 +34,9 @@ pub fn sections(across: &Across, at_a_glance: bool) -> Vec<Section> {
 fn found(across: &Across, at_a_glance: bool) -> Section {
     let devices = match across.socs {
         // The only one may not be known.
-        1 if across.devices.iter().all(|device| device.soc.is_none()) => units::count(across.devices.len(), "device"),
+        1 if across.devices.iter().all(|device| device.soc.is_none()) => {
+            units::count(across.devices.len(), "device")
+        }
         1 => units::count(across.devices.len(), "device") + " of one SoC",
         socs => format!("{} of {}", units::count(across.devices.len(), "device"), units::count(socs, "SoC")),
     };
@@ -89,7 +91,9 @@ fn sentence(label: &str, over: &Over) -> String {
     let over_what = match over.unit {
         Unit::Device => units::count(over.devices, "device"),
         Unit::Soc if over.units == over.devices => units::count(over.devices, "device"),
-        Unit::Soc => format!("{} of {}", units::count(over.devices, "device"), units::count(over.units, "SoC")),
+        Unit::Soc => {
+            format!("{} of {}", units::count(over.devices, "device"), units::count(over.units, "SoC"))
+        }
     };
     let seen = |interval: Option<[f64; 2]>| interval.filter(|[low, high]| high / low < BLIND);
     let average = match seen(over.interval) {
@@ -172,14 +176,17 @@ fn tables(across: &Across, at_a_glance: bool) -> Vec<Section> {
     let mut rest = variants.as_slice();
     let mut tables = vec![];
     while !rest.is_empty() {
-        let fits = (1..=rest.len()).rev().find(|&n| natural(&by_rows(across, &rest[..n], at_a_glance)) <= PAGE);
+        let fits =
+            (1..=rest.len()).rev().find(|&n| natural(&by_rows(across, &rest[..n], at_a_glance)) <= PAGE);
         let (band, more) = rest.split_at(fits.unwrap_or(1));
         let mut section = Section::plain();
         let mut grid = by_rows(across, band, at_a_glance);
         let rows = grid.len();
         if at_a_glance && rows > ROWS {
             grid.truncate(ROWS);
-            section = section.table(grid).line(format!("{}: --detail shows them", units::count(rows - ROWS, "more row")));
+            section = section
+                .table(grid)
+                .line(format!("{}: --detail shows them", units::count(rows - ROWS, "more row")));
         } else {
             section = section.table(grid);
         }
@@ -191,7 +198,9 @@ fn tables(across: &Across, at_a_glance: bool) -> Vec<Section> {
             break;
         }
     }
-    tables.push(Section::plain().line(format!("{key}, ± half of its interval; of a SoC, the mean of its devices")));
+    tables.push(
+        Section::plain().line(format!("{key}, ± half of its interval; of a SoC, the mean of its devices")),
+    );
     tables
 }
 
@@ -298,7 +307,8 @@ fn asides(across: &Across) -> Section {
         format!("left out: {what}{named}{more}: {why}")
     });
     let differ = across.differences.iter().map(|unlike| {
-        let values = unlike.values.iter().map(|(value, n)| format!("{value} ({})", units::count(*n, "record")));
+        let values =
+            unlike.values.iter().map(|(value, n)| format!("{value} ({})", units::count(*n, "record")));
         format!("not the same everywhere: {} is {}", unlike.what, values.collect::<Vec<_>>().join(", "))
     });
     let some = across.variants.iter().filter(|v| v.on.iter().any(Option::is_none)).map(|variant| {

@@ -72,8 +72,12 @@ fn json(file: &File) -> Option<Value> {
 }
 
 /// The first columns of all CSV files.
-const COLUMNS: [&str; 4] =
-    ["record,started_at,model,", "base,new,row,", "started_at,oplat,engine,", "row,model,model_sha256,engine,"];
+const COLUMNS: [&str; 4] = [
+    "record,started_at,model,",
+    "base,new,row,",
+    "started_at,oplat,engine,",
+    "row,model,model_sha256,engine,",
+];
 
 /// Tables that stand before the first header, where several records are shown.
 const OVERVIEWS: [&str; 4] = ["new / base ", "| new / base |", "variant ", "| variant |"];
@@ -83,7 +87,10 @@ fn is_report(text: &str) -> bool {
         return true;
     }
     let mut paragraphs = text.split("\n\n").peekable();
-    if paragraphs.peek().is_some_and(|first| first.lines().next().is_some_and(|line| line.contains(across::BEGINS))) {
+    if paragraphs
+        .peek()
+        .is_some_and(|first| first.lines().next().is_some_and(|line| line.contains(across::BEGINS)))
+    {
         return true;
     }
     while paragraphs.next_if(|p| OVERVIEWS.iter().any(|o| p.starts_with(o)) || is_note(p)).is_some() {}

@@ -11,7 +11,7 @@ use super::{
     Breakdowns, By, Document, Format, Listed, NamedRecord, bench, comparison, fixture, junit, list, records,
     verdict,
 };
-use crate::compare::{self, Options};
+use crate::compare::{self, Options, across};
 use crate::escape;
 use crate::record::bench::Bench;
 use crate::record::{Engine, Record, read};
@@ -49,6 +49,14 @@ fn documents(one: &Record, other: &Record, name: &str, may_lack: bool) -> Vec<(S
         }
         if format.is_table() {
             add("a verdict", format, Ok(verdict(one, format)));
+        }
+    }
+    let mut elsewhere = other.clone();
+    elsewhere.environment.host += " elsewhere";
+    if let Some(over) = across::across(&[named[0], NamedRecord { name, record: &elsewhere }]) {
+        for format in formats(Document::Across) {
+            add("devices", format, super::across(&over, format, true));
+            add("devices at a glance", format, super::across(&over, format, false));
         }
     }
     let options = Options { limit: "5%".parse().ok(), ..Options::default() };

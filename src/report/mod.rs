@@ -146,7 +146,9 @@ impl Format {
     pub fn fits(self, document: Document) -> bool {
         match self {
             Self::Table | Self::Terminal | Self::Json | Self::Csv | Self::Markdown | Self::Html => true,
-            Self::Bencher | Self::GithubBenchmark => !matches!(document, Document::Across | Document::Search | Document::List),
+            Self::Bencher | Self::GithubBenchmark => {
+                !matches!(document, Document::Across | Document::Search | Document::List)
+            }
             Self::Trace | Self::Netron | Self::ModelExplorer => document == Document::Records,
         }
     }

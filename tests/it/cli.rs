@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use oplat::record::Record;
 
-use crate::support::{oplat, program, run};
+use crate::support::{json, oplat, program, run, text};
 
 /// Records of schema 1, kept for ever: what could be read once can be read.
 const RECORDS: &str = "tests/fixtures/records";
@@ -423,7 +423,9 @@ fn many_records_are_one_csv_with_one_header_and_as_many_fields_in_every_line() {
     assert!(columns > 40 && all.lines().all(|line| cells(line) == columns), "{all}");
     assert_eq!(all.matches("started_at").count(), 1, "one header");
     let header: Vec<&str> = all.lines().next().expect("a header").split(',').collect();
-    for column in ["record", "device", "host", "soc", "cpu", "engine", "started_at", "model", "variant", "row"] {
+    for column in
+        ["record", "device", "host", "soc", "cpu", "engine", "started_at", "model", "variant", "row"]
+    {
         assert!(header.contains(&column), "{column}");
     }
     assert_eq!(all.lines().filter(|line| line.contains(",variant,") && line.contains(",two,")).count(), 3);
@@ -439,7 +441,8 @@ fn a_folder_of_records_is_told_over_its_devices() {
     let printed = program(&["report", path]).output().expect("oplat runs");
     assert!(text(printed.stdout).starts_with("3 devices of one SoC, each against its own original."));
     let one = folder.path().join("one.json");
-    let refused = program(&["report", one.to_str().expect("UTF-8"), "--across"]).output().expect("oplat runs");
+    let refused =
+        program(&["report", one.to_str().expect("UTF-8"), "--across"]).output().expect("oplat runs");
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(refused.stderr).contains("records of two devices or more"));
     let empty = tempfile::tempdir().expect("a folder");

@@ -294,9 +294,11 @@ fn several_targets_are_measured_at_once_and_each_has_its_record() {
         assert_eq!(board.record(name).environment.target, target);
     }
     let printed = String::from_utf8_lossy(&output.stdout);
-    let header =
-        printed.lines().find(|l| l.contains("ssh:board") && l.contains("local")).expect("a column a target");
-    assert!(header.trim_start().starts_with("variant"), "{printed}");
+    let lines: Vec<&str> = printed.lines().collect();
+    let names = lines.iter().position(|l| l.contains("ssh:board") && l.contains("local"));
+    let names = names.expect("a column a target");
+    assert!(lines[names - 1].starts_with("variant"), "the SoC stands above: {printed}");
+    assert!(printed.contains("two devices are few"), "{printed}");
     let twice = board.oplat(&["profile", SIREN, "--target", "local", "--target", "local"]);
     assert_eq!(twice.status.code(), Some(2));
 }

@@ -94,7 +94,9 @@ fn by_device<'r>(records: &[NamedRecord<'r>]) -> Vec<Vec<NamedRecord<'r>>> {
 fn unfit(record: &Record) -> Option<&'static str> {
     match record {
         _ if record.environment.emulated => Some("emulated: its times say nothing of a device"),
-        _ if !record.imported.is_empty() => Some("profiled runs of an app, and no others: they give no ratios"),
+        _ if !record.imported.is_empty() => {
+            Some("profiled runs of an app, and no others: they give no ratios")
+        }
         _ => None,
     }
 }
@@ -151,7 +153,8 @@ fn names(devices: &[Vec<NamedRecord>]) -> Vec<String> {
     let all: Vec<[String; 4]> = devices.iter().map(|of_it| candidates(of_it)).collect();
     let own = |at: usize, which: usize| {
         let name = &all[at][which];
-        !name.trim().is_empty() && !all.iter().enumerate().any(|(other, names)| other != at && names.contains(name))
+        !name.trim().is_empty()
+            && !all.iter().enumerate().any(|(other, names)| other != at && names.contains(name))
     };
     let name = |at: usize| {
         let which = (0..4).find(|&which| own(at, which));
@@ -224,7 +227,9 @@ fn newest<'r>(of_it: &[NamedRecord<'r>], device: &str) -> (usize, Vec<Cow<'r, Re
 
 /// Devices that may be one: of the same name and CPU, by different targets.
 fn twins(all: &[(Device, Vec<Cow<Record>>)]) -> Option<String> {
-    let same = |a: &Device, b: &Device| a.target != b.target && !a.host.is_empty() && a.host == b.host && a.soc == b.soc;
+    let same = |a: &Device, b: &Device| {
+        a.target != b.target && !a.host.is_empty() && a.host == b.host && a.soc == b.soc
+    };
     let is_twin = |(at, (device, _)): (usize, &(Device, _))| {
         all.iter().enumerate().any(|(other, (one, _))| other != at && same(device, one))
     };

@@ -22,7 +22,8 @@ fn devices(ratios: &[f64], cpu: impl Fn(usize) -> String) -> Vec<(String, Record
 
 #[test]
 fn three_boards_of_one_kind_and_a_phone_are_two_witnesses() {
-    let mut records = devices(&[1.20, 1.14, 1.15, 1.17], |at| if at == 0 { "Tensor" } else { "BCM2712" }.into());
+    let mut records =
+        devices(&[1.20, 1.14, 1.15, 1.17], |at| if at == 0 { "Tensor" } else { "BCM2712" }.into());
     records[0].1.environment.android = Some(crate::record::Android {
         device: "Google Pixel 8".into(),
         soc: Some("Tensor G3".into()),
@@ -30,7 +31,11 @@ fn three_boards_of_one_kind_and_a_phone_are_two_witnesses() {
     });
     let found = over(&records);
     let told: Vec<_> = found.devices.iter().map(|d| (d.name.as_str(), d.soc.as_deref(), d.group)).collect();
-    assert_eq!(told[0], ("board-1", Some("BCM2712"), 0), "those of one SoC stand together, the largest first");
+    assert_eq!(
+        told[0],
+        ("board-1", Some("BCM2712"), 0),
+        "those of one SoC stand together, the largest first"
+    );
     assert_eq!(told[3], ("Google Pixel 8", Some("Tensor G3"), 1));
     let mish = mish(&found);
     let over = mish.over.expect("four devices");
@@ -67,7 +72,8 @@ fn who_contradicts_the_rest_is_named_and_nobody_else() {
     assert_eq!(named(&ratios), [("board-9".to_owned(), Unit::Device, Why::Opposite)]);
     assert_eq!(named(&ratios[..9]), []);
     // All of a SoC.
-    let ratios: Vec<f64> = (0..16).map(|at| if at < 2 { 1.9 } else { 1.10 + 0.004 * (at % 7) as f64 }).collect();
+    let ratios: Vec<f64> =
+        (0..16).map(|at| if at < 2 { 1.9 } else { 1.10 + 0.004 * (at % 7) as f64 }).collect();
     let found = over(&devices(&ratios, |at| format!("cpu {}", at / 2)));
     let told: Vec<_> = mish(&found).contradictions.iter().map(|c| (c.who.as_str(), c.unit, c.why)).collect();
     assert_eq!(told, [("cpu 0", Unit::Soc, Why::Outside)]);
@@ -88,7 +94,9 @@ fn records_of_one_device_are_one_and_an_older_setup_gives_way() {
     assert_eq!(found.devices[0].records, ["board-0.json", "again.json", "older.json"]);
     assert!(found.notes.iter().any(|note| note.starts_with("board-0: 2 records")), "{:?}", found.notes);
     assert_eq!(found.left_out.len(), 1);
-    assert!(found.left_out[0].what.contains("older.json") && found.left_out[0].why.contains("another engine"));
+    assert!(
+        found.left_out[0].what.contains("older.json") && found.left_out[0].why.contains("another engine")
+    );
     assert!(found.differences.is_empty(), "{:?}", found.differences);
     assert!(across(&named(&records[2..])).is_none(), "one device has nothing to be compared with");
 }
@@ -104,7 +112,8 @@ fn what_is_not_counted_is_said() {
     crate::figures::make(&mut records[2].1);
     records[3].1.settings.threads = 4;
     let found = over(&records);
-    let left: Vec<_> = found.left_out.iter().map(|l| (l.what.as_str(), l.variant.is_some(), l.why.as_str())).collect();
+    let left: Vec<_> =
+        found.left_out.iter().map(|l| (l.what.as_str(), l.variant.is_some(), l.why.as_str())).collect();
     assert_eq!(left[0].0, "board-0.json");
     assert!(left[0].2.starts_with("emulated"));
     assert_eq!(left[1], ("board-1", true, "one fork only has no error"));
@@ -163,6 +172,10 @@ fn devices_are_called_by_what_tells_them_apart() {
     }
     let found = over(&records);
     assert_eq!(found.devices[2].name, "ssh:pi@10.0.0.2");
-    assert!(found.notes[0].starts_with("3 targets have a machine's name and CPU in common"), "{:?}", found.notes);
+    assert!(
+        found.notes[0].starts_with("3 targets have a machine's name and CPU in common"),
+        "{:?}",
+        found.notes
+    );
     assert_eq!(device_names(&named(&records))[1], "ssh:pi@10.0.0.1");
 }

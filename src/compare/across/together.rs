@@ -112,7 +112,9 @@ fn label(record: &Record, variant: &record::Variant) -> String {
     let mut kinds = record.variants.iter().flat_map(|v| &v.sites).map(|site| site.from.as_str());
     let first = kinds.next().filter(|first| kinds.all(|kind| kind == *first));
     match first {
-        Some(kind) if variant.role == Role::Original && variant.model.is_none() && variant.knobs.is_empty() => {
+        Some(kind)
+            if variant.role == Role::Original && variant.model.is_none() && variant.knobs.is_empty() =>
+        {
             format!("{} ({kind})", variant.name)
         }
         _ => variant.name.clone(),
@@ -130,7 +132,9 @@ fn counted(row: &Row, devices: &[Device], label: &str, left_out: &mut Vec<LeftOu
         let why = match (found, ratio) {
             (None, _) => None,
             (Some(found), None) => found.variant.error.as_ref().map(|error| format!("failed: {error}")),
-            (Some(_), Some(ratio)) if ratio.error().is_none() => Some("one fork only has no error".to_owned()),
+            (Some(_), Some(ratio)) if ratio.error().is_none() => {
+                Some("one fork only has no error".to_owned())
+            }
             _ if rough[at] => Some(format!(
                 "measured too roughly: ±{:.0}%, more than three times as much as on most devices",
                 errors[at].map_or(0.0, f64::exp_m1) * 100.0

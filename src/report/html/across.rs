@@ -19,7 +19,8 @@ pub fn page(across: &Across) -> String {
     let mut models: Vec<&str> = across.variants.iter().map(|v| v.model.as_str()).collect();
     models.dedup();
     let title = format!("{} on {}", models.join(" and "), units::count(across.devices.len(), "device"));
-    let head = Section::plain().line("What each variant is over all devices. --detail adds a part for each record.");
+    let head =
+        Section::plain().line("What each variant is over all devices. --detail adds a part for each record.");
     let mut page = Page::new(text::shorten(&title, 90), sections::section(&head, false));
     page.section("Across devices", [inside(across)]);
     page.finish()
@@ -40,7 +41,8 @@ fn forest(across: &Across, variant: &Variant, at: usize) -> Html {
     if across.devices.len() <= DEVICES {
         for (device, on) in across.devices.iter().zip(&variant.on) {
             let Some(delta) = on.as_ref().and_then(|on| on.delta.as_ref()) else { continue };
-            let soc = device.soc.as_ref().map_or(String::new(), |soc| format!(" ({})", text::shorten(soc, 30)));
+            let soc =
+                device.soc.as_ref().map_or(String::new(), |soc| format!(" ({})", text::shorten(soc, 30)));
             rows.push(estimate(format!("{}{soc}", device.name), Some(delta)));
         }
     }
@@ -60,7 +62,12 @@ fn forest(across: &Across, variant: &Variant, at: usize) -> Html {
         units::percent(across.confidence).trim_end_matches(".0"),
         units::percent(Margin::default().0).trim_end_matches(".0"),
     );
-    let plot = Forest { title: &title, axis: "ratio of paired runs, below 1 is faster", rows, margin: Margin::default().0 };
+    let plot = Forest {
+        title: &title,
+        axis: "ratio of paired runs, below 1 is faster",
+        rows,
+        margin: Margin::default().0,
+    };
     figure(plot.svg(&format!("across-{at}")), &caption, Html::default())
 }
 

@@ -3,7 +3,9 @@
 use super::markup::{Html, element, folded, said};
 use super::page::{Page, beside, paired};
 use super::part::Part;
-use super::{across, aligned, convolutions, memory, ratios, repeat, run, samples, sections, sites, tables, time};
+use super::{
+    across, aligned, convolutions, memory, ratios, repeat, run, samples, sections, sites, tables, time,
+};
 use crate::compare::across::Across;
 use crate::compare::{NamedRecord, distinct};
 use crate::record::{Record, Role, Variant};

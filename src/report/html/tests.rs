@@ -199,7 +199,8 @@ fn several_records_stand_side_by_side() {
     let page = page(&[here, there]);
     assert!(
         page.contains(">Side by side</h2>")
-            && page.contains("mish, exported by device: ratio of times to the same device&apos;s own original")
+            && page
+                .contains("mish, exported by device: ratio of times to the same device&apos;s own original")
     );
     let data = data(&page);
     assert_eq!(table(&data, "ops").unwrap()["columns"][0]["title"], "record");

@@ -3,7 +3,8 @@
 //!
 //! A device's value is the mean of its forks' logarithms. Devices of one group (a SoC) are alike, so that what is said of all
 //! groups rests on one number a group, the mean of its devices; of a single group it rests on its devices. These units count
-//! equally: their mean and its interval are Student's, and they hold whatever part of the spread is error of measurement. Weights
+//! equally: their mean and its interval are Student's, and they hold whatever part of the spread is error of measurement; where
+//! units agree better than their errors allow, the errors count. Weights
 //! by the errors (DerSimonian and Laird's, or Paule and Mandel's with the interval of Hartung and Knapp) are the better the more
 //! errors differ, but a device has few forks, and errors known from so few mislead them: with 4 forks a device, where devices do
 //! not differ, such an interval at 95% held the truth in 90% of tries, and that for a further device (Higgins, Thompson and
@@ -52,14 +53,19 @@ impl Across {
         if units.count() < 2 {
             return None;
         }
+        // Units that agree by chance are known no better than they were measured.
+        let errors: f64 = match groups.as_slice() {
+            [_] => again,
+            _ => Samples::new(groups.iter().filter_map(|group| Some(together(group)?.error.powi(2))))?.mean(),
+        };
         let n = units.count() as f64;
-        let spread = units.sd().powi(2);
+        let spread = units.sd().powi(2).max(errors);
         let explained = own.unwrap_or(again) * in_mean;
         let further = spread * (1.0 + 1.0 / n) + own.unwrap_or(0.0) * (1.0 - in_mean);
         Some(Self {
             devices,
             units: units.count(),
-            mean: Mean::of(&units),
+            mean: Mean { point: units.mean(), error: (spread / n).sqrt(), df: Some(n - 1.0) },
             further: further.sqrt(),
             between: (spread - explained).max(0.0).sqrt(),
             within: own.map(|own| (own - again).max(0.0).sqrt()),
@@ -119,7 +125,8 @@ pub fn apart(all: &[Mean], margin: f64) -> Vec<Option<f64>> {
         let rougher = (this.error * this.error - errors.mean()).max(0.0);
         let spread = (points.sd().powi(2) * (1.0 + 1.0 / n) + rougher).sqrt();
         let tail = |error: f64, df: f64| if error > 0.0 { t_tail(distance / error, df) } else { 0.0 };
-        let told = (distance > margin).then(|| tail(spread, n - 1.0).max(tail(this.error, this.df.unwrap_or(0.0))));
+        let told =
+            (distance > margin).then(|| tail(spread, n - 1.0).max(tail(this.error, this.df.unwrap_or(0.0))));
         this.df.map(|_| told.unwrap_or(1.0))
     };
     (0..all.len()).map(tail).collect()
