@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::machine::hashed;
 use crate::record::{Android, BeforeAfter};
 
 /// Runs a command and gives what it prints, if it succeeds.
@@ -14,6 +15,12 @@ type Ask<'a> = &'a dyn Fn(&[&str]) -> Option<String>;
 /// The state of an Android device; `None` if the system under `root` is none.
 pub fn state(root: &Path) -> Option<Android> {
     root.join("system/bin/getprop").exists().then(|| read(&ask))
+}
+
+/// A hash of the device's serial number; `None` if it isn't told, or the system under `root` is no Android.
+pub fn id(root: &Path) -> Option<String> {
+    let asked = || ask(&["getprop", "ro.serialno"]).filter(|serial| !serial.trim().is_empty());
+    root.join("system/bin/getprop").exists().then(asked)?.map(|serial| hashed(serial.trim()))
 }
 
 /// Adds what is seen now to what was seen before.

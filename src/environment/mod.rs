@@ -93,6 +93,7 @@ impl Monitor {
         Environment {
             target: String::new(),
             host: self.machine.host().unwrap_or_default(),
+            id: self.machine.id().or_else(|| android::id(&self.root)),
             arch: std::env::consts::ARCH.into(),
             cpu: self.machine.cpu(),
             isa: self.machine.isa(),
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!((e.cpu, e.steal, e.clusters.len(), e.governor.len()), (None, None, 0, 0));
         assert_eq!((e.isa.as_slice(), e.runner, e.emulated), (&["avx2".to_owned()][..], None, false));
         assert!(e.frequency_khz.is_empty() && e.temperature_mc.is_empty() && e.throttle.is_empty());
-        assert!(e.android.is_none() && e.hypervisor.is_none() && e.huge_pages.is_none());
+        assert!(e.id.is_none() && e.android.is_none() && e.hypervisor.is_none() && e.huge_pages.is_none());
     }
 
     #[test]

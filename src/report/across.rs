@@ -157,8 +157,9 @@ fn contradiction(variant: &Variant, one: &Contradiction) -> String {
             if one.ratio > 1.0 { "slower" } else { "faster" },
         ),
         Why::Outside => format!(
-            "{who} {verb} the rest: there {} takes {here} times as long, on the others {others}, which differ less among themselves",
+            "{who} {verb} the rest: there {} takes {here} times as long, on the others{} {others}, which differ less among themselves",
             variant.label,
+            if one.of_its_soc { " of this SoC" } else { "" },
         ),
     }
 }

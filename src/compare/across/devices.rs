@@ -1,6 +1,6 @@
 //! Which records were made on which device.
 //!
-//! A device is a target, a machine's name and what the machine says of its CPU and maker. Several records of one device are its
+//! A device is a target, a machine's name, what the machine says of its CPU and maker, and its own number where that is known. Several records of one device are its
 //! forks put together if they are of the same model, engine and settings; else the newest counts. Models may differ: a device has
 //! a record of each.
 
@@ -40,16 +40,19 @@ pub fn of<'r>(records: &[NamedRecord<'r>]) -> Measured<'r> {
     let socs: Vec<Option<String>> = found.iter().map(|of_it| soc(of_it[0].record)).collect();
     let groups = groups(&socs);
     let mut notes: Vec<String> = vec![];
-    let mut all: Vec<(Device, Vec<Cow<Record>>)> = vec![];
+    let mut all: Vec<Measurements> = vec![];
     for (((of_it, name), soc), group) in found.into_iter().zip(names_of_found).zip(socs).zip(groups) {
         let environment = &of_it[0].record.environment;
         let (pooled, measured, mut older) = newest(&of_it, &name);
         left_out.append(&mut older);
         if pooled > 1 {
             notes.push(format!(
-                "{name}: {} of this device are put together; boards that have one name are taken for one: give each a host \
-                 name of its own",
-                units::count(pooled, "record")
+                "{name}: {} of this device are put together{}",
+                units::count(pooled, "record"),
+                match environment.id {
+                    Some(_) => "",
+                    None => "; boards that have one name are taken for one: give each a host name of its own",
+                }
             ));
         }
         let device = Device {
@@ -110,6 +113,7 @@ fn identity(record: &Record) -> Vec<&str> {
         &environment.host,
         environment.cpu.as_deref().unwrap_or_default(),
         android.map_or("", |android| &android.device),
+        environment.id.as_deref().unwrap_or_default(),
     ]
 }
 
@@ -117,7 +121,9 @@ fn identity(record: &Record) -> Vec<&str> {
 pub fn soc(record: &Record) -> Option<String> {
     let environment = &record.environment;
     let soc = environment.android.as_ref().and_then(|android| android.soc.clone());
-    soc.or_else(|| environment.cpu.clone()).filter(|name| !name.trim().is_empty())
+    // Boards call themselves by their revision, too: `Raspberry Pi 5 Model B Rev 1.0`.
+    let board = || environment.cpu.as_ref().and_then(|cpu| cpu.split(" Rev ").next()).map(str::to_owned);
+    soc.or_else(board).filter(|name| !name.trim().is_empty())
 }
 
 /// The group of each device, the one with most devices first. What has no known SoC is a group of its own.
@@ -225,15 +231,19 @@ fn newest<'r>(of_it: &[NamedRecord<'r>], device: &str) -> (usize, Vec<Cow<'r, Re
     (most, measured, left_out)
 }
 
+/// A device, and its record of each model.
+type Measurements<'r> = (Device, Vec<Cow<'r, Record>>);
+
 /// Devices that may be one: of the same name and CPU, by different targets.
-fn twins(all: &[(Device, Vec<Cow<Record>>)]) -> Option<String> {
-    let same = |a: &Device, b: &Device| {
-        a.target != b.target && !a.host.is_empty() && a.host == b.host && a.soc == b.soc
+fn twins(all: &[Measurements]) -> Option<String> {
+    // Machines whose own numbers differ are two.
+    let id = |records: &[Cow<Record>]| records.first().and_then(|record| record.environment.id.clone());
+    let same = |(a, of_a): &Measurements, (b, of_b): &Measurements| {
+        let told_apart = id(of_a).zip(id(of_b)).is_some_and(|(a, b)| a != b);
+        a.target != b.target && !a.host.is_empty() && (&a.host, &a.soc) == (&b.host, &b.soc) && !told_apart
     };
-    let is_twin = |(at, (device, _)): (usize, &(Device, _))| {
-        all.iter().enumerate().any(|(other, (one, _))| other != at && same(device, one))
-    };
-    let twins = all.iter().enumerate().filter(|&each| is_twin(each)).count();
+    let is_twin = |at: usize| (0..all.len()).any(|other| other != at && same(&all[at], &all[other]));
+    let twins = (0..all.len()).filter(|&at| is_twin(at)).count();
     (twins > 0).then(|| {
         format!(
             "{twins} targets have a machine's name and CPU in common with another: if they are one machine, they are not \
@@ -251,7 +261,8 @@ pub fn differences(records: &[Vec<Cow<Record>>]) -> Vec<Unlike> {
     };
     let named = |e: &Engine| format!("{} {}", e.name, e.version).trim_end().to_owned();
     let joined = |names: Vec<String>| distinct(names).join(" and ");
-    let looked_at: [(&'static str, &dyn Fn(&Record) -> String); 6] = [
+    type Value<'v> = &'v dyn Fn(&Record) -> String;
+    let looked_at: [(&'static str, Value); 6] = [
         ("engine", &|r| joined(engines(r).iter().map(named).collect())),
         ("threads", &|r| r.settings.threads.to_string()),
         ("denormals", &|r| r.settings.denormals.name().to_owned()),

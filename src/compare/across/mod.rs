@@ -166,6 +166,8 @@ pub struct Contradiction {
     pub ratio: f64,
     /// The mean of those that it contradicts.
     pub others: f64,
+    /// Whether these are the other devices of its SoC, and not all others.
+    pub of_its_soc: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

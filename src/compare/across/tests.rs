@@ -171,6 +171,18 @@ fn devices_are_called_by_what_tells_them_apart() {
         record.environment.target = format!("ssh:pi@10.0.0.{at}");
     }
     let found = over(&records);
+    for (at, (_, record)) in records.iter_mut().enumerate() {
+        record.environment.target = "local".into();
+        record.environment.id = Some(format!("{at:016x}"));
+        record.environment.cpu = Some(format!("Raspberry Pi 5 Model B Rev 1.{at}"));
+    }
+    let same = over(&records);
+    assert_eq!((same.devices.len(), same.socs, same.notes.len()), (3, 1, 0), "{:?}", same.notes);
+    assert_eq!(same.devices[2].name, "board-2.json");
+    for (at, (_, record)) in records.iter_mut().enumerate() {
+        record.environment.target = format!("ssh:pi@10.0.0.{at}");
+        record.environment.id = None;
+    }
     assert_eq!(found.devices[2].name, "ssh:pi@10.0.0.2");
     assert!(
         found.notes[0].starts_with("3 targets have a machine's name and CPU in common"),

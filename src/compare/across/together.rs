@@ -232,17 +232,17 @@ fn contradictions(counted: &[Option<Mean>], devices: &[Device]) -> Vec<(f64, Con
                 Some((who, unit, across::together(&ratios(of_it))?))
             })
             .collect();
-        found.extend(outside(&of_groups));
+        found.extend(outside(&of_groups, false));
     }
     for (_, of_it) in &groups {
         let named = of_it.iter().map(|&(at, ratio)| (devices[at].name.clone(), Unit::Device, ratio));
-        found.extend(outside(&named.collect::<Vec<_>>()));
+        found.extend(outside(&named.collect::<Vec<_>>(), true));
     }
     found
 }
 
 /// Those that lie farther from the others than these differ.
-fn outside(all: &[(String, Unit, Mean)]) -> Vec<(f64, Contradiction)> {
+fn outside(all: &[(String, Unit, Mean)], of_its_soc: bool) -> Vec<(f64, Contradiction)> {
     let ratios: Vec<Mean> = all.iter().map(|(_, _, ratio)| *ratio).collect();
     let tails = across::apart(&ratios, Margin::default().0);
     let sum: f64 = ratios.iter().map(|ratio| ratio.estimate(CONFIDENCE).point).sum();
@@ -255,6 +255,7 @@ fn outside(all: &[(String, Unit, Mean)]) -> Vec<(f64, Contradiction)> {
             why: Why::Outside,
             ratio: ratio.exp(),
             others: others.exp(),
+            of_its_soc,
         };
         Some((tail?, contradiction))
     });
@@ -280,6 +281,7 @@ fn opposite(groups: &[(usize, Vec<(usize, Mean)>)], devices: &[Device]) -> Vec<(
             why: Why::Opposite,
             ratio: point.exp(),
             others: over.ratio,
+            of_its_soc: false,
         };
         Some((ratio.tail_beyond(0.0), contradiction)).filter(|_| point * direction < 0.0)
     });

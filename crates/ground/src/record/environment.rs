@@ -12,6 +12,10 @@ pub struct Environment {
     /// `local`, `ssh:…`, `adb:…`, `cmd:…`.
     pub target: String,
     pub host: String,
+    /// What tells this machine from another of the same name and kind: a hash of its serial number or of the system's own
+    /// identifier, where the system lets it be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     pub arch: String,
     /// The CPU's name as the system gives it.
     pub cpu: Option<String>,
