@@ -37,6 +37,7 @@ pub use manual::program;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -116,6 +117,7 @@ pub fn main() -> ExitCode {
         return crate::worker::serve(leash);
     }
     on_signals();
+    process::open_many_files();
     files::sweep();
     let done = run(command);
     cleanup::unless_ending();
@@ -194,13 +196,22 @@ fn note(line: &str) {
 /// The flag of a command that ends by itself when it is interrupted.
 static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
 
-/// From now on Ctrl-C, or being told to terminate, raises the flag of the command; where it has none yet, or never, the process
-/// ends, and leaves nothing behind.
+/// Signals that come together are one wish: a terminal and a shell may each send one.
+const ONE_WISH: Duration = Duration::from_secs(1);
+
+/// From now on Ctrl-C, or being told to terminate, raises the flag of the command; where it has none yet, or never, or if that
+/// takes too long for who asks again, the process ends, and leaves nothing behind.
 fn on_signals() {
-    let handler = || match INTERRUPT.get() {
-        Some(interrupt) => interrupt.raise(),
-        None => cleanup::end(|| {
-            note("oplat: interrupted");
+    let mut raised: Option<Instant> = None;
+    let handler = move || match (INTERRUPT.get(), raised) {
+        (Some(interrupt), None) => {
+            raised = Some(Instant::now());
+            interrupt.raise();
+        }
+        (Some(_), Some(at)) if at.elapsed() < ONE_WISH => {}
+        (_, before) => cleanup::end(|| {
+            let again = before.map_or("", |_| " again: what was not saved yet is lost");
+            note(&format!("oplat: interrupted{again}"));
             Exit::Lost
         }),
     };

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::at_once::{Failures, at_once};
+use super::at_once::{Failures, at_once, interrupted};
 use super::settings::{Args, Checked};
 use super::targets::TargetSetup;
 use super::tune::Tuning;
@@ -40,17 +40,25 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     drop(measurement);
 
     let mut failures = Failures::new(names.len() > 1);
-    let (mut measured, mut all_kept) = (vec![], true);
+    let (mut measured, mut all_kept, mut complete) = (vec![], true, 0);
     for (name, result) in names.iter().zip(results) {
         let failed = match result {
-            Ok(Done { record, lines, kept, complete }) => {
-                all_kept &= kept;
-                measured.push((name, record, lines));
-                complete.err()
+            Ok(done) => {
+                all_kept &= done.kept;
+                measured.push((name, done.record, done.lines));
+                done.complete.err()
             }
             Err(error) => Some(error),
         };
-        failed.into_iter().for_each(|error| failures.add(name, error));
+        match failed {
+            None => complete += 1,
+            Some(error) if failures.several => failures.add_told(name, error),
+            Some(error) => failures.add(name, error),
+        }
+    }
+    if failures.several && interrupt.is_raised() && complete < names.len() {
+        failures = Failures::new(true);
+        failures.stop(interrupted(complete, measured.len() - complete, names.len()));
     }
     if !measured.is_empty() {
         let records: Vec<NamedRecord> =
@@ -108,9 +116,25 @@ struct Done {
 }
 
 impl Job<'_> {
+    /// What comes of the target is told and on disk when it ends, and not when all do: the others may take long, or never end.
     fn run(mut self) -> Result<Done> {
-        let (record, lines) = if self.tune { self.tuned()? } else { (self.measured()?, vec![]) };
-        // Not when all are done: the others may take long, or never end.
+        let done = self.done();
+        // Otherwise who interrupted knows why it ended.
+        if !self.interrupt.is_raised() {
+            let how = done.as_ref().map_or_else(Err, |done| done.complete.as_ref().map(|_| ()));
+            self.progress.ended(how);
+        }
+        done
+    }
+
+    fn done(&mut self) -> Result<Done> {
+        let earlier = self.earlier()?;
+        if let Some(record) = earlier.as_ref().filter(|record| measure::has_all(record, &self.measurement)) {
+            // It stays the file that it is, and the measurement of then.
+            let complete = measure::complete(record, true);
+            return Ok(Done { record: record.clone(), lines: vec![], kept: false, complete });
+        }
+        let (record, lines) = if self.tune { self.tuned()? } else { (self.measured(earlier)?, vec![]) };
         let json = json::record(&record);
         let kept = json
             .as_ref()
@@ -135,10 +159,15 @@ impl Job<'_> {
         tuning.run(&untuned(super::command_line()))
     }
 
-    fn measured(&mut self) -> Result<Record> {
-        let (target, progress) = (self.setup.target.as_ref(), self.progress.as_mut());
+    /// What an earlier run saved of it.
+    fn earlier(&mut self) -> Result<Option<Record>> {
         let kept = self.file.filter(|_| self.resume);
-        let earlier = kept.map(|file| earlier(file, &self.measurement, progress)).transpose()?.flatten();
+        let earlier = kept.map(|file| earlier(file, &self.measurement, self.progress.as_mut()));
+        Ok(earlier.transpose()?.flatten())
+    }
+
+    fn measured(&mut self, earlier: Option<Record>) -> Result<Record> {
+        let (target, progress) = (self.setup.target.as_ref(), self.progress.as_mut());
         measure::measure(&self.measurement, earlier, target, progress, self.interrupt)
     }
 }

@@ -2,17 +2,22 @@
 //!
 //! Drawn between turns and never by a thread of its own, which would disturb what is measured.
 
+mod lab;
+
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::note;
+use crate::error::Error;
 use crate::escape;
 use crate::measure::{Progress, SoFar};
 use crate::record::Verdict;
 use crate::report::text;
 use crate::units::{self, Scale};
+use lab::{Lab, Many};
 
 /// Steps of the bar.
 const WHOLE: u64 = 1000;
@@ -23,26 +28,53 @@ const LINES: usize = 16;
 /// The bar, or only notes where nobody would see one.
 pub fn on_stderr() -> Box<dyn Progress + Send> {
     if std::io::stderr().is_terminal() {
-        Box::new(Bar::new(String::new(), &drawn(), LINES))
+        Box::new(Bar::new(String::new(), &drawn(), LINES, None))
     } else {
-        Box::new(Notes { name: String::new() })
+        Box::new(Notes { name: String::new(), place: None })
     }
 }
 
-/// As [`on_stderr`], for several targets at once: what each has to say has its name in front.
+/// As [`on_stderr`], for several targets at once: what each has to say has its name in front. More of them than a screen has lines
+/// have one bar together.
 pub fn several(names: &[String]) -> Vec<Box<dyn Progress + Send>> {
     if let [_] = names {
         return vec![on_stderr()];
     }
+    let lab = Arc::new(Lab::new(names));
     let bars = std::io::stderr().is_terminal().then(drawn);
-    let of = |name: &String| -> Box<dyn Progress + Send> {
-        let name = format!("{name}: ");
-        match &bars {
-            Some(bars) => Box::new(Bar::new(name, bars, LINES / names.len())),
-            None => Box::new(Notes { name }),
+    let height = height();
+    let many = bars.as_ref().filter(|_| names.len() + 2 > height).map(|all| Many::new(&lab, all, height));
+    let of = |(number, name): (usize, &String)| -> Box<dyn Progress + Send> {
+        let (name, place) = (format!("{name}: "), Place { lab: lab.clone(), number });
+        match (&many, &bars) {
+            (Some(many), _) => Box::new(many.one(number)),
+            (None, Some(bars)) => Box::new(Bar::new(name, bars, LINES / names.len(), Some(place))),
+            (None, None) => Box::new(Notes { name, place: Some(place) }),
         }
     };
-    names.iter().map(of).collect()
+    names.iter().enumerate().map(of).collect()
+}
+
+/// Lines of the terminal.
+fn height() -> usize {
+    #[cfg(unix)]
+    let known = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_row));
+    #[cfg(not(unix))]
+    let known = None;
+    known.filter(|&lines| lines > 0).unwrap_or(24)
+}
+
+/// Which of several targets it is.
+struct Place {
+    lab: Arc<Lab>,
+    number: usize,
+}
+
+impl Place {
+    /// Notes how it ended; gives the line about it.
+    fn end(&self, how: Result<(), &Error>) -> String {
+        self.lab.end(self.number, how)
+    }
 }
 
 fn drawn() -> MultiProgress {
@@ -52,52 +84,48 @@ fn drawn() -> MultiProgress {
 struct Notes {
     /// In front of every line: nothing where there is only one target.
     name: String,
+    place: Option<Place>,
 }
 
 impl Progress for Notes {
+    fn ended(&mut self, how: Result<(), &Error>) {
+        if let Some(line) = self.place.as_ref().map(|place| place.end(how)) {
+            self.note(&line);
+        }
+    }
+
     fn note(&mut self, message: &str) {
         note(&format!("{}{message}", self.name));
     }
 }
 
-struct Bar {
+/// A bar with lines below it.
+struct Frame {
     all: MultiProgress,
     bar: ProgressBar,
-    /// One for each variant, below the bar.
     lines: Vec<ProgressBar>,
-    most_lines: usize,
-    name: String,
-    fork: String,
-    /// Whether it may end before its plan does.
-    at_most: bool,
-    told: Option<Told>,
 }
 
-impl Bar {
-    fn new(name: String, all: &MultiProgress, most_lines: usize) -> Self {
+impl Frame {
+    fn new(all: &MultiProgress) -> Self {
         let bar = all.add(ProgressBar::new(WHOLE));
         if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
-        let (fork, told, lines, all) = (String::new(), None, vec![], all.clone());
-        Self { all, bar, lines, most_lines, name, fork, at_most: false, told }
+        Self { all: all.clone(), bar, lines: vec![] }
     }
 
-    fn show(&self, what: &str) {
-        let left = self.told.map_or_else(String::new, |told| {
-            let (done, left) = told.after(told.at.elapsed(), self.at_most);
-            self.bar.set_position((done * WHOLE as f64) as u64);
-            left
-        });
-        let parts = [left.as_str(), self.fork.as_str(), what];
-        let told: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let message = format!("{}{}", self.name, told.join(", "));
-        self.bar.set_message(escape::line(&message).into_owned());
+    fn set_done(&self, share: f64) {
+        self.bar.set_position((share * WHOLE as f64) as u64);
+    }
+
+    fn set_message(&self, message: &str) {
+        self.bar.set_message(escape::line(message).into_owned());
     }
 
     /// As many lines as there are to show.
-    fn make_lines(&mut self, count: usize) {
-        while self.lines.len() < count {
+    fn set_lines(&mut self, texts: Vec<String>) {
+        while self.lines.len() < texts.len() {
             let last = self.lines.last().unwrap_or(&self.bar);
             let line = self.all.insert_after(last, ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("  {wide_msg}") {
@@ -105,14 +133,61 @@ impl Bar {
             }
             self.lines.push(line);
         }
-        self.lines.drain(count..).for_each(|line| line.finish_and_clear());
+        self.lines.drain(texts.len()..).for_each(|line| line.finish_and_clear());
+        self.lines.iter().zip(texts).for_each(|(line, text)| line.set_message(text));
     }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.set_lines(vec![]);
+        self.bar.finish_and_clear();
+    }
+}
+
+struct Bar {
+    /// With a line for each variant.
+    frame: Frame,
+    most_lines: usize,
+    name: String,
+    place: Option<Place>,
+    fork: String,
+    /// Whether it may end before its plan does.
+    at_most: bool,
+    told: Option<Told>,
+}
+
+impl Bar {
+    fn new(name: String, all: &MultiProgress, most_lines: usize, place: Option<Place>) -> Self {
+        let (frame, fork) = (Frame::new(all), String::new());
+        Self { frame, most_lines, name, place, fork, at_most: false, told: None }
+    }
+
+    fn show(&self, what: &str) {
+        let left = self.told.map_or_else(String::new, |told| {
+            let (done, left) = told.after(told.at.elapsed(), self.at_most);
+            self.frame.set_done(done);
+            left
+        });
+        self.frame.set_message(&format!("{}{}", self.name, joined(&[&left, &self.fork, what])));
+    }
+}
+
+/// The parts that say something.
+fn joined(parts: &[&str]) -> String {
+    let told: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    told.join(", ")
+}
+
+/// `fork 2 of 24`
+fn fork_of(fork: usize, forks: usize, at_most: bool) -> String {
+    let most = if at_most { " at most" } else { "" };
+    format!("fork {fork} of {forks}{most}")
 }
 
 impl Progress for Bar {
     fn fork(&mut self, fork: usize, forks: usize) {
-        let most = if self.at_most { " at most" } else { "" };
-        self.fork = format!("fork {fork} of {forks}{most}");
+        self.fork = fork_of(fork, forks, self.at_most);
         self.show("");
     }
 
@@ -121,7 +196,7 @@ impl Progress for Bar {
     }
 
     fn advance(&mut self, done: f64, left: Duration) {
-        self.told = Some(Told { at: Instant::now(), done: done.clamp(0.0, 1.0), left });
+        self.told = Some(Told::now(done, left));
     }
 
     fn may_end_early(&mut self) {
@@ -129,26 +204,21 @@ impl Progress for Bar {
     }
 
     fn estimates(&mut self, variants: &[SoFar]) {
-        let texts = lines(variants, self.most_lines);
-        self.make_lines(texts.len());
-        for (line, text) in self.lines.iter().zip(texts) {
-            line.set_message(text);
-        }
+        self.frame.set_lines(lines(variants, self.most_lines));
     }
 
     fn note(&mut self, message: &str) {
-        self.bar.suspend(|| note(&format!("{}{message}", self.name)));
+        self.frame.bar.suspend(|| note(&format!("{}{message}", self.name)));
+    }
+
+    fn ended(&mut self, how: Result<(), &Error>) {
+        if let Some(line) = self.place.as_ref().map(|place| place.end(how)) {
+            self.note(&line);
+        }
     }
 
     fn aside(&mut self, act: &mut dyn FnMut()) {
-        self.bar.suspend(act);
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.make_lines(0);
-        self.bar.finish_and_clear();
+        self.frame.bar.suspend(act);
     }
 }
 
@@ -161,6 +231,10 @@ struct Told {
 }
 
 impl Told {
+    fn now(done: f64, left: Duration) -> Self {
+        Self { at: Instant::now(), done: done.clamp(0.0, 1.0), left }
+    }
+
     /// The share that is done and what is left, so much later: the clock goes on while nothing is told.
     fn after(self, passed: Duration, at_most: bool) -> (f64, String) {
         let left = self.left.saturating_sub(passed);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::at_once::{Failures, at_once};
+use super::at_once::{Failures, at_once, interrupted};
 use super::flags::{check_number, check_time};
 use super::inputs::{DimFlag, InputFlag};
 use super::interrupt;
@@ -74,11 +74,20 @@ pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     let jobs = setups.into_iter().zip(bars).zip(&folders);
     let results = at_once(jobs, "an experiment", |((setup, progress), folder)| {
         let mut lab = OneTarget { shared: &shared, setup, progress };
-        experiment::run(&measurements, folder, args.resume, &mut lab)
+        let done = experiment::run(&measurements, folder, args.resume, &mut lab);
+        // Otherwise who interrupted knows why it ended.
+        if !lab.interrupted() {
+            lab.progress.ended(done.as_ref().map(|_| ()));
+        }
+        done
     });
+    let complete = results.iter().filter(|result| result.is_ok()).count();
+    if shared.several && shared.interrupt.is_raised() && complete < names.len() {
+        return Err(interrupted(complete, 0, names.len()));
+    }
     let mut failures = Failures::new(shared.several);
-    for (name, result) in names.iter().zip(results) {
-        result.err().into_iter().for_each(|error| failures.add(name, error));
+    for (name, error) in names.iter().zip(results).filter_map(|(name, result)| Some((name, result.err()?))) {
+        if shared.several { failures.add_told(name, error) } else { failures.add(name, error) }
     }
     failures.end()
 }

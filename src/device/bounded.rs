@@ -48,6 +48,57 @@ pub fn next_note(pipe: &mut impl BufRead) -> Option<String> {
     }
 }
 
+/// Lines of what comes in parts.
+#[derive(Default)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    /// Where the next line begins, and up to where no end of it was found.
+    start: usize,
+    searched: usize,
+}
+
+impl Lines {
+    pub fn add(&mut self, part: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
+        self.bytes.extend_from_slice(part);
+    }
+
+    /// The next line, of which at most so many bytes are waited for; `None` if more has to come first.
+    pub fn next(&mut self, most: usize) -> Option<Line> {
+        let end = self.bytes.len().min(self.start + most);
+        let found = self.bytes.get(self.searched..end)?.iter().position(|&byte| byte == b'\n');
+        match found {
+            Some(at) => Some(Line::Whole(self.take(self.searched + at + 1))),
+            None if end == self.start + most => Some(Line::Cut(self.take(end))),
+            None => {
+                self.searched = end;
+                None
+            }
+        }
+    }
+
+    /// What comes after the last line's end, if there is anything.
+    pub fn rest(&mut self) -> Option<String> {
+        (self.start < self.bytes.len()).then(|| self.take(self.bytes.len()))
+    }
+
+    /// Drops the rest of a line; false if its end has yet to come.
+    pub fn skip(&mut self) -> bool {
+        let found = self.bytes[self.start..].iter().position(|&byte| byte == b'\n');
+        self.start = found.map_or(self.bytes.len(), |at| self.start + at + 1);
+        self.searched = self.start;
+        found.is_some()
+    }
+
+    fn take(&mut self, end: usize) -> String {
+        let text = String::from_utf8_lossy(&self.bytes[self.start..end]).trim_end().to_owned();
+        (self.start, self.searched) = (end, end);
+        text
+    }
+}
+
 /// All that the pipe has to say to a person, or the end of it.
 pub fn notes(mut pipe: impl Read) -> String {
     let (mut kept, mut part) = (vec![], vec![0; KEPT_NOTES]);
@@ -134,6 +185,27 @@ mod tests {
         // One that never ends is no reason to wait for its end.
         assert_eq!(next_line(&mut std::io::BufReader::new(std::io::repeat(b'x')), 3), cut("xxx"));
         assert_eq!(next_line(&mut &b"\xff\n"[..], 9), whole("\u{fffd}"));
+    }
+
+    #[test]
+    fn lines_that_come_in_parts_are_the_same_lines() {
+        let text = b"four\n\nlonger\nfour";
+        for part in 1..text.len() {
+            let (mut lines, mut found) = (Lines::default(), vec![]);
+            for part in text.chunks(part) {
+                lines.add(part);
+                found.extend(std::iter::from_fn(|| lines.next(5)));
+            }
+            let whole = |text: &str| Line::Whole(text.into());
+            assert_eq!(found, [whole("four"), whole(""), Line::Cut("longe".into()), whole("r")], "{part}");
+            assert_eq!((lines.rest().as_deref(), lines.rest()), (Some("four"), None));
+        }
+        let mut lines = Lines::default();
+        lines.add(b"xxxxx");
+        assert!(matches!(lines.next(2), Some(Line::Cut(_))) && !lines.skip());
+        lines.add(b"xx\nnext\n");
+        assert!(lines.skip());
+        assert_eq!(lines.next(9), Some(Line::Whole("next".into())));
     }
 
     #[test]

@@ -1,18 +1,13 @@
-//! A child process that answers JSON lines: its pipes, its deadline and its end.
-//!
-//! Two threads read what it says and pass it on through one channel, so that waiting needs no polling: a
-//! reply, the end of the child, the deadline and the user's interrupt all end the same wait. A third one writes, so that a
-//! child which doesn't read keeps nobody. None of them holds more than one line, however much the child says.
+//! A child process that answers JSON lines: its deadline and its end. All that it says comes by its [`Pipes`].
 
 use std::collections::VecDeque;
-use std::io::{BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::bounded::{LONGEST_REPLY, Line, is_plausible, next_line, next_note};
+use super::bounded::is_plausible;
+use super::pipes::{Event, Pipes};
 use super::{End, Interrupt, Lost, Worker, shell};
+use crate::cleanup::Guard;
 use crate::protocol::{Reply, Request};
 
 /// How long the pipes of an ended child are read for its last words.
@@ -20,19 +15,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How many lines of stderr are kept.
 const KEPT_LINES: usize = 20;
-
-/// What may come while a connection waits.
-#[derive(Debug)]
-pub(super) enum Event {
-    Reply(String),
-    /// A line of stdout is longer than any reply.
-    TooLong,
-    Said(String),
-    /// stdout is closed: the child is ending.
-    OutEnded,
-    ErrEnded,
-    Interrupted,
-}
 
 /// How the worker at the other end of a client ended, which the end of the client doesn't tell.
 #[derive(Default)]
@@ -43,18 +25,14 @@ struct Remote {
 /// A child and its pipes.
 pub(super) struct Connection {
     child: Child,
-    /// Lines for its stdin; `None` once the child is to end.
-    stdin: Option<Sender<Vec<u8>>>,
-    events: Receiver<Event>,
-    /// Kept so that the interrupt can wake the wait as long as the connection lives.
-    _waker: Arc<SyncSender<Event>>,
+    pipes: Pipes,
     said: VecDeque<String>,
     at: Option<usize>,
     err_ended: bool,
     /// For a client of a device's shell: how that shell said the worker ended.
     remote: Option<Remote>,
-    /// The child has been waited for: its id may be another's by now.
-    reaped: bool,
+    /// Kills the child and all that it started, also where this process ends before; `None` once it has.
+    killer: Option<Guard>,
     interrupt: Interrupt,
 }
 
@@ -65,33 +43,19 @@ impl Connection {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
-        let mut child = command.spawn()?;
-        let (sender, events) = sync_channel(1);
-        if let Some(out) = child.stdout.take() {
-            let mut out = BufReader::new(out);
-            let next = move || match next_line(&mut out, LONGEST_REPLY)? {
-                Line::Whole(line) => Some(Event::Reply(line)),
-                Line::Cut(_) => Some(Event::TooLong),
-            };
-            pass_on(next, sender.clone(), Event::OutEnded)?;
-        }
-        if let Some(err) = child.stderr.take() {
-            let mut err = BufReader::new(err);
-            pass_on(move || next_note(&mut err).map(Event::Said), sender.clone(), Event::ErrEnded)?;
-        }
-        let stdin = child.stdin.take().map(write_to);
-        let waker = Arc::new(sender);
-        interrupt.wake(&waker);
+        let (mut child, killer) = Guard::over(|| {
+            let child = command.spawn()?;
+            let group = child.id();
+            std::io::Result::Ok((child, move || kill_group(group)))
+        })?;
         Ok(Self {
-            stdin,
+            pipes: Pipes::of(&mut child, interrupt)?,
             child,
-            events,
-            _waker: waker,
             said: VecDeque::new(),
             at: None,
             err_ended: false,
             remote: None,
-            reaped: false,
+            killer: Some(killer),
             interrupt: interrupt.clone(),
         })
     }
@@ -105,47 +69,34 @@ impl Connection {
 
     /// Has the request written; `false` once the child is to end. Where it can't be written, the child is ending.
     fn write(&mut self, request: &Request) -> bool {
-        let Some(stdin) = &self.stdin else { return false };
         let mut line = serde_json::to_vec(request).unwrap_or_default();
         line.push(b'\n');
-        let _ = stdin.send(line);
-        true
+        self.pipes.send(line)
     }
 
     /// Waits for the next line of stdout; listens to stderr meanwhile.
     fn receive(&mut self, patience: Duration) -> Result<String, Lost> {
         let deadline = Instant::now() + patience;
         loop {
-            if self.interrupt.is_raised() {
-                return Err(Lost::Interrupted);
-            }
-            match self.next_event(deadline) {
-                Ok(Event::Reply(line)) => return Ok(line),
-                Ok(Event::TooLong) => {
+            match self.pipes.next(deadline, false) {
+                Event::Reply(line) => return Ok(line),
+                Event::TooLong => {
                     self.kill();
                     return Err(self.lost(End::TooLong));
                 }
-                Ok(Event::Said(line)) => self.hear(line),
-                Ok(Event::ErrEnded) => self.err_ended = true,
-                Ok(Event::Interrupted) => return Err(Lost::Interrupted),
-                Ok(Event::OutEnded) | Err(RecvTimeoutError::Disconnected) => {
+                Event::Said(line) => self.hear(line),
+                Event::ErrEnded => self.err_ended = true,
+                Event::Interrupted => return Err(Lost::Interrupted),
+                Event::OutEnded => {
                     let end = self.last_end();
                     return Err(self.lost(end));
                 }
-                Err(RecvTimeoutError::Timeout) => {
+                Event::Late => {
                     self.kill();
                     self.drain();
                     return Err(self.lost(End::Hung(patience)));
                 }
             }
-        }
-    }
-
-    /// What comes next, if it comes before the deadline. A child that never stops talking wins no time by it.
-    fn next_event(&self, deadline: Instant) -> Result<Event, RecvTimeoutError> {
-        match deadline.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(RecvTimeoutError::Timeout),
-            left => self.events.recv_timeout(left),
         }
     }
 
@@ -169,25 +120,22 @@ impl Connection {
     fn drain(&mut self) {
         let deadline = Instant::now() + LAST_WORDS;
         while !self.err_ended {
-            match self.next_event(deadline) {
-                Ok(Event::Said(line)) => self.hear(line),
-                Ok(Event::ErrEnded) => self.err_ended = true,
-                Ok(_) => {}
-                Err(_) => return,
+            match self.pipes.next(deadline, true) {
+                Event::Said(line) => self.hear(line),
+                Event::ErrEnded => self.err_ended = true,
+                Event::Late => return,
+                _ => {}
             }
         }
     }
 
     /// How the child ended. It has closed its stdout, so it ends now by itself, or is made to.
     fn last_end(&mut self) -> End {
-        self.stdin = None;
+        self.pipes.close();
         self.drain();
-        let by_itself = self.child.try_wait();
-        if matches!(by_itself, Ok(None)) {
-            self.kill();
-        }
+        // One that has ended by itself stays so, and what it started ends with it. Until it is waited for, its id is its own.
+        self.kill();
         let status = self.child.wait();
-        self.reaped = true;
         match &self.remote {
             Some(remote) => remote.code.map_or(End::Disconnected, |code| End::Exit(Some(code))),
             None => status.map_or(End::Exit(None), end_of),
@@ -201,16 +149,11 @@ impl Connection {
 
     /// Kills the child, and all that it started, at once.
     fn kill(&mut self) {
-        self.stdin = None;
-        #[cfg(unix)]
-        if let Ok(id) = i32::try_from(self.child.id())
-            && let Some(group) = rustix::process::Pid::from_raw(id)
-        {
-            // Fails only if all of the group are gone.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        self.pipes.close();
+        if self.killer.take().is_some() {
+            // Fails only if the child is gone.
+            let _ = self.child.kill();
         }
-        // Fails only if the child is gone.
-        let _ = self.child.kill();
     }
 }
 
@@ -241,12 +184,23 @@ impl Worker for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if !self.reaped {
-            self.kill();
-            // Nothing is left to be told.
-            let _ = self.child.wait();
-        }
+        self.kill();
+        // Nothing is left to be told.
+        let _ = self.child.wait();
     }
+}
+
+/// Kills a child that was not waited for yet, with all that it started and that is still in its group.
+fn kill_group(id: u32) {
+    #[cfg(unix)]
+    if let Ok(id) = i32::try_from(id)
+        && let Some(group) = rustix::process::Pid::from_raw(id)
+    {
+        // Fails only if all of the group are gone.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    #[cfg(not(unix))]
+    let _ = id;
 }
 
 #[cfg(unix)]
@@ -258,35 +212,6 @@ fn end_of(status: ExitStatus) -> End {
 #[cfg(not(unix))]
 fn end_of(status: ExitStatus) -> End {
     End::Exit(status.code())
-}
-
-/// Passes on what comes from a pipe, from a thread that ends with the pipe or with the connection.
-fn pass_on(
-    mut next: impl FnMut() -> Option<Event> + Send + 'static,
-    events: SyncSender<Event>,
-    end: Event,
-) -> std::io::Result<()> {
-    // Hundreds of workers have two each.
-    std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
-        while let Some(event) = next() {
-            let is_last = matches!(event, Event::TooLong);
-            if events.send(event).is_err() || is_last {
-                return;
-            }
-        }
-        // Nobody may be left to hear it.
-        let _ = events.send(end);
-    })?;
-    Ok(())
-}
-
-/// Writes lines to a pipe, from a thread that ends when there are no more or none can be written.
-fn write_to(mut pipe: impl Write + Send + 'static) -> Sender<Vec<u8>> {
-    let (sender, lines) = channel::<Vec<u8>>();
-    std::thread::spawn(move || {
-        lines.iter().try_for_each(|line| pipe.write_all(&line).and_then(|()| pipe.flush()))
-    });
-    sender
 }
 
 #[cfg(all(test, unix))]

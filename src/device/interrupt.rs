@@ -1,11 +1,9 @@
 //! The user's wish to stop, which must also wake whoever is waiting for a worker.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+#[cfg(unix)]
+use std::io::{PipeReader, PipeWriter};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use super::connection::Event;
 
 /// A flag that is raised once (by the handler of Ctrl-C) and seen by all its clones.
 #[derive(Clone, Debug, Default)]
@@ -13,43 +11,67 @@ pub struct Interrupt(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    raised: AtomicBool,
-    waiting: Mutex<Vec<Weak<SyncSender<Event>>>>,
+    raised: Mutex<bool>,
+    changed: Condvar,
+    /// Something can be read from it once the flag is raised. Nobody does, so it wakes all who wait for that.
+    #[cfg(unix)]
+    pipe: std::sync::OnceLock<(PipeReader, PipeWriter)>,
 }
 
 impl Interrupt {
-    /// Raises the flag and wakes all who wait for a worker. Not for use in a raw signal handler.
+    /// Raises the flag and wakes all who wait. Not for use in a raw signal handler.
     pub fn raise(&self) {
-        self.0.raised.store(true, Ordering::SeqCst);
-        for sender in self.waiting().iter().filter_map(Weak::upgrade) {
-            // A connection that is gone needs no waking, nor one that has something else to hear.
-            let _ = sender.try_send(Event::Interrupted);
+        let was_raised = std::mem::replace(&mut *self.raised(), true);
+        self.0.changed.notify_all();
+        #[cfg(unix)]
+        if let Some((_, pipe)) = self.0.pipe.get().filter(|_| !was_raised) {
+            // It is empty, and its other end is here.
+            let _ = std::io::Write::write_all(&mut &*pipe, b"!");
         }
     }
 
     pub fn is_raised(&self) -> bool {
-        self.0.raised.load(Ordering::SeqCst)
+        *self.raised()
     }
 
     /// Waits so long, or until the flag is raised.
     pub fn wait(&self, time: Duration) {
-        let (sender, receiver) = sync_channel(1);
-        let sender = Arc::new(sender);
-        self.wake(&sender);
-        if !self.is_raised() {
-            // It doesn't matter which of the two ends the wait.
-            let _ = receiver.recv_timeout(time);
+        // It doesn't matter which of the two ends the wait.
+        drop(self.0.changed.wait_timeout_while(self.raised(), time, |raised| !*raised));
+    }
+
+    /// What can be read from as soon as the flag is raised, if it wasn't before. For those who wait for other things, too.
+    #[cfg(unix)]
+    pub(super) fn pipe(&self) -> std::io::Result<&PipeReader> {
+        if let Some((reader, _)) = self.0.pipe.get() {
+            return Ok(reader);
         }
+        let made = std::io::pipe()?;
+        // Another thread may have been quicker.
+        Ok(&self.0.pipe.get_or_init(|| made).0)
     }
 
-    /// Has `sender` told when the flag is raised, as long as it lives.
-    pub(super) fn wake(&self, sender: &Arc<SyncSender<Event>>) {
-        let mut waiting = self.waiting();
-        waiting.retain(|w| w.strong_count() > 0);
-        waiting.push(Arc::downgrade(sender));
+    fn raised(&self) -> MutexGuard<'_, bool> {
+        self.0.raised.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Weak<SyncSender<Event>>>> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_who_wait_are_woken() {
+        let interrupt = Interrupt::default();
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let interrupt = interrupt.clone();
+                std::thread::spawn(move || interrupt.wait(Duration::from_secs(600)))
+            })
+            .collect();
+        interrupt.raise();
+        interrupt.raise();
+        waiting.into_iter().for_each(|thread| thread.join().expect("woken"));
+        interrupt.wait(Duration::from_secs(600));
     }
 }

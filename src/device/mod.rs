@@ -12,6 +12,7 @@ mod launch;
 mod library;
 mod lost;
 mod own;
+mod pipes;
 mod remote;
 mod runner;
 mod shell;

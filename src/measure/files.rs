@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Planned;
 use crate::device::Target;
@@ -11,20 +12,83 @@ use crate::error::{Error, Result};
 use crate::files::Folder;
 use crate::onnx::{Model, external};
 
-/// A temporary folder with all variants; removed when dropped.
+/// All variants where workers read them, and a place for what workers write; removed when dropped.
 pub struct Files {
-    _folder: Folder,
+    written: Arc<Written>,
     /// The folder on the workers' side.
     there: String,
+    /// The folder for what they write, on their side.
+    outputs: String,
+    /// That folder, where workers run here: others read the variants there, too.
+    _own: Option<Folder>,
+}
+
+/// A temporary folder with all variants.
+struct Written {
+    folder: Folder,
     /// Each variant's folder of external data in it, if it has any.
     data: Vec<Option<String>>,
 }
 
+/// Variants that are written for somebody who measures them, and whether for workers that run here.
+type Known = (Weak<Vec<Planned>>, bool, Weak<Written>);
+
+/// Targets that measure the same variants at once, be they a hundred, share one folder: who comes while another writes it waits.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(vec![]);
+
 impl Files {
-    /// Writes the variants and makes their external data reachable.
+    /// Writes the variants, unless they are written already for another target, and makes them reachable.
+    pub fn shared(variants: &Arc<Vec<Planned>>, target: &dyn Target) -> Result<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(.., written)| written.strong_count() > 0);
+        let here = target.is_here();
+        let is_it = |of: &Known| of.0.as_ptr() == Arc::as_ptr(variants) && of.1 == here;
+        let written = known.iter().find(|of| is_it(of)).and_then(|(.., written)| written.upgrade());
+        let written = match written {
+            Some(written) => written,
+            None => {
+                let written = Arc::new(Written::new(variants, here)?);
+                known.push((Arc::downgrade(variants), here, Arc::downgrade(&written)));
+                written
+            }
+        };
+        drop(known);
+        Self::reached(written, target)
+    }
+
+    /// As [`shared`](Self::shared), for variants that nobody else measures.
     pub fn write(variants: &[Planned], target: &dyn Target) -> Result<Self> {
-        let folder = Folder::temporary()?;
-        let put = folder.path().join("put");
+        Self::reached(Arc::new(Written::new(variants, target.is_here())?), target)
+    }
+
+    fn reached(written: Arc<Written>, target: &dyn Target) -> Result<Self> {
+        let there = target.put(&written.put())?;
+        let own = target.is_here().then(Folder::temporary).transpose()?;
+        let outputs = own.as_ref().map_or_else(|| Ok(there.clone()), |own| target.put(own.path()))?;
+        Ok(Self { written, there, outputs, _own: own })
+    }
+
+    /// Path of a variant's model on the workers' side.
+    pub fn model(&self, variant: usize) -> String {
+        format!("{}/{}", self.there, model_name(variant))
+    }
+
+    /// Path of the folder of its external data, if it has any.
+    pub fn data(&self, variant: usize) -> Option<String> {
+        self.written.data[variant].as_ref().map(|data| format!("{}/{data}", self.there))
+    }
+
+    /// Path for a variant's outputs on the workers' side.
+    pub fn outputs(&self, variant: usize) -> String {
+        format!("{}/outputs-{variant}.f64", self.outputs)
+    }
+}
+
+impl Written {
+    /// Writes the variants and makes their external data reachable; `here` says whether workers run here.
+    fn new(variants: &[Planned], here: bool) -> Result<Self> {
+        let mut written = Self { folder: Folder::temporary()?, data: vec![] };
+        let put = written.put();
         make(&put)?;
         for (number, planned) in variants.iter().enumerate() {
             let path = put.join(model_name(number));
@@ -37,29 +101,18 @@ impl Files {
         for subject in subjects {
             let of_it = variants.iter().filter(|planned| planned.subject == subject);
             let of_it: Vec<&Model> = of_it.map(|planned| &planned.variant.model).collect();
-            if reach(&of_it, &put.join(name(subject)), target.is_here())? {
+            if reach(&of_it, &put.join(name(subject)), here)? {
                 with_data.insert(subject);
             }
         }
         let data = |planned: &Planned| with_data.contains(&planned.subject).then(|| name(planned.subject));
-        let data = variants.iter().map(data).collect();
-        let there = target.put(&put)?;
-        Ok(Self { _folder: folder, there, data })
+        written.data = variants.iter().map(data).collect();
+        Ok(written)
     }
 
-    /// Path of a variant's model on the workers' side.
-    pub fn model(&self, variant: usize) -> String {
-        format!("{}/{}", self.there, model_name(variant))
-    }
-
-    /// Path of the folder of its external data, if it has any.
-    pub fn data(&self, variant: usize) -> Option<String> {
-        self.data[variant].as_ref().map(|data| format!("{}/{data}", self.there))
-    }
-
-    /// Path for a variant's outputs on the workers' side.
-    pub fn outputs(&self, variant: usize) -> String {
-        format!("{}/outputs-{variant}.f64", self.there)
+    /// The folder in it that targets are given.
+    fn put(&self) -> PathBuf {
+        self.folder.path().join("put")
     }
 }
 
@@ -136,6 +189,24 @@ mod tests {
         let graph = GraphProto { initializer: vec![tensor], ..Default::default() };
         let proto = ModelProto { graph: Some(graph), ..Default::default() };
         Model { proto, dir: Some(dir.into()) }
+    }
+
+    #[test]
+    fn targets_that_measure_the_same_share_what_they_read_and_not_what_they_write() {
+        use crate::device::Local;
+        use crate::measure::tests::world::planned;
+        let variants = Arc::new(vec![planned("original", crate::record::Role::Original)]);
+        let files = || Files::shared(&variants, &Local).expect("written");
+        let (one, other) = (files(), files());
+        assert_eq!(one.model(0), other.model(0));
+        assert_ne!(one.outputs(0), other.outputs(0));
+        let again = Files::shared(&Arc::new(variants.to_vec()), &Local).expect("written");
+        assert_ne!(one.model(0), again.model(0), "of another measurement");
+        let path = PathBuf::from(one.model(0));
+        drop(one);
+        assert!(path.exists(), "the other reads it");
+        drop(other);
+        assert!(!path.exists());
     }
 
     #[cfg(unix)]

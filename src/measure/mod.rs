@@ -250,9 +250,14 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Result<Record> {
     match earlier {
-        Some(record) if !resume::is_incomplete(&record, measurement) => Ok(record),
+        Some(record) if has_all(&record, measurement) => Ok(record),
         earlier => measure_by(&Instant::now(), measurement, earlier.as_ref(), target, progress, interrupt),
     }
+}
+
+/// Whether a record of the same plan has all that [`measure`] would make of it.
+pub fn has_all(record: &Record, measurement: &Measurement) -> bool {
+    !resume::is_incomplete(record, measurement)
 }
 
 /// What a target is like now, with the CPUs that a measurement of one thread would use.
@@ -494,7 +499,7 @@ fn measure_group(
     clock: &dyn Clock,
 ) -> Result<Raw> {
     progress.phase("bringing the variants to the target");
-    let files = files::Files::write(&group.variants, machine.target())?;
+    let files = files::Files::shared(&group.variants, machine.target())?;
     let mut raw = session::run(group, raw, machine, &files, progress, interrupt, clock)?;
     raw.elapsed += clock.elapsed();
     raw.usable(group)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::record::Verdict;
 
 /// Whoever wants to see how far a measurement is. Called between turns, never during one.
@@ -23,6 +24,9 @@ pub trait Progress {
 
     /// Something that the user should know now: a variant was lost, the time is too short.
     fn note(&mut self, _message: &str) {}
+
+    /// Nothing more comes: all is measured, or why not.
+    fn ended(&mut self, _how: Result<(), &Error>) {}
 
     /// Does something to the terminal that must not be drawn over.
     fn aside(&mut self, act: &mut dyn FnMut()) {

@@ -185,9 +185,13 @@ impl Raw {
         self.drop_partial();
     }
 
-    /// Drops what an interrupt cut off: rounds that not all living variants completed, and forks without any.
+    /// Drops what an interrupt cut off: rounds that not all living variants completed, or of the dead not all, and forks without
+    /// any.
     pub fn drop_partial(&mut self) {
-        let alive = self.alive();
+        let mut alive = self.alive();
+        if alive.is_empty() {
+            alive.extend(0..self.variants.len());
+        }
         if let Some(last) = self.order.len().checked_sub(1) {
             let mut rounds = |v: &usize| self.variants[*v].fork(last).map_or(0, |f| f.fork.rounds.len());
             let complete = alive.iter().map(&mut rounds).min().unwrap_or(0);

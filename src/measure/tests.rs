@@ -8,7 +8,7 @@ mod sequential;
 mod together;
 mod told;
 mod unable;
-mod world;
+pub(super) mod world;
 
 use std::rc::Rc;
 use std::sync::Arc;

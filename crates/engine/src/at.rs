@@ -56,6 +56,7 @@ pub fn panicked(message: &str, file: &str) -> Failure {
         message: one_line(&format!("{whose} panicked: {message}")),
         node: NODE.get().or_else(|| names::decode(message)),
         solo: SOLO.get(),
+        machine: false,
         bug: engine.is_none(),
     }
 }

@@ -11,7 +11,10 @@ use crate::RawOutputs;
 
 /// Writes all outputs, one after another, as little-endian f64. Fails with the file's name.
 pub fn write(outputs: &RawOutputs, file: &Path) -> Result<Outputs, Failure> {
-    let cannot = |e: &std::io::Error| Failure::new(Error::file("write", file, e).message);
+    let cannot = |e: &std::io::Error| Failure {
+        machine: true,
+        ..Failure::new(format!("its outputs can't be kept: {}", Error::file("write", file, e).message))
+    };
     let mut writer = BufWriter::new(File::create(file).map_err(|e| cannot(&e))?);
     let mut elements = vec![];
     for tensor in &outputs.tensors {

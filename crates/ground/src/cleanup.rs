@@ -10,13 +10,14 @@ use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Exit;
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// How long the end of the process waits for actions that other threads are at.
+/// How long the end of the process takes over its actions, and waits for those that other threads are at: of a hundred devices,
+/// many may be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The guards of the process.
@@ -114,7 +115,8 @@ pub fn unless_ending() {
 pub fn end(tell: impl FnOnce() -> Exit) -> ! {
     guards().ending = Some(thread::current().id());
     let exit = tell();
-    loop {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         let latest = guards().actions.pop_last();
         match latest {
             Some((_, action)) => action(),

@@ -237,6 +237,9 @@ pub struct Failure {
     /// Index of the solo that was being made ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solo: Option<usize>,
+    /// The machine is to blame, as by a full disk: it may be done another time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub machine: bool,
     /// A fault of oplat's own: neither the model nor the engine is to blame.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bug: bool,

@@ -3,9 +3,14 @@
 use super::{Session, Stop};
 use crate::device::{End, Lost};
 use crate::error::{Error, Exit};
+use crate::measure::Only;
 use crate::measure::client::{ClientError, WorkerClient};
 use crate::measure::raw::Failed;
 use crate::onnx;
+
+/// Workers in a row that may give no answer before it is the target that is taken to be gone: each is waited for as long as a
+/// measurement may take.
+const MOST_HUNG: usize = 2;
 
 impl Session<'_, '_> {
     /// Notes why a variant is measured no longer; finds the node at which its worker died, if it does so again.
@@ -16,6 +21,9 @@ impl Session<'_, '_> {
         let failed = match error {
             ClientError::Interrupted => return Err(Stop::Interrupted),
             ClientError::Other(message) => Failed { message, exit: Exit::Lost },
+            ClientError::Refused(failure) if failure.machine => {
+                Failed { message: failure.message, exit: Exit::Lost }
+            }
             ClientError::Refused(failure) => {
                 let at =
                     failure.node.map_or_else(String::new, |node| format!(" ({})", self.node(variant, node)));
@@ -28,6 +36,7 @@ impl Session<'_, '_> {
                 Failed { message: error.message, exit: error.exit }
             }
             ClientError::Died(lost) => {
+                self.note_hung(&lost)?;
                 let loaded = self.raw.variants[variant].loaded.is_some();
                 let place = if loaded { self.place(variant)? } else { " while loading".into() };
                 Failed { message: format!("worker {lost}{place}"), exit: Exit::Lost }
@@ -48,6 +57,30 @@ impl Session<'_, '_> {
                 _ => Ok(()),
             },
         }
+    }
+
+    /// Stops if one worker after another hangs.
+    fn note_hung(&mut self, lost: &Lost) -> Result<(), Stop> {
+        let Lost::Died { end: End::Hung(_), .. } = lost else { return Ok(()) };
+        self.hung += 1;
+        if self.hung < MOST_HUNG {
+            return Ok(());
+        }
+        let name = self.target().name();
+        Err(Stop::Lost(Error::lost(format!("target {name}: one worker after another {lost}; check it"))))
+    }
+
+    /// A target on which every worker dies, of variants that all have run there, is lost: the rest can be measured when it is
+    /// back.
+    pub(super) fn lose_if_all_died(&mut self) {
+        let has_run = self.raw.variants.iter().all(|v| v.forks.iter().any(|f| !f.fork.rounds.is_empty()));
+        let died = self.raw.variants.iter().all(|v| v.error.as_ref().is_some_and(|e| e.exit == Exit::Lost));
+        if self.measurement.only != Only::Everything || !has_run || !died {
+            return;
+        }
+        let last = self.raw.variants.iter().rev().find_map(|v| v.error.as_ref());
+        let why = last.map_or_else(String::new, |failed| failed.message.clone());
+        self.raw.lose(format!("target {}: every worker fails: {why}", self.target().name()));
     }
 
     /// Tells which variants failed since it was last told. This waits until one is known to be alive: if all
@@ -76,7 +109,14 @@ impl Session<'_, '_> {
         let Ok(worker) = self.target().start(self.interrupt) else { return Ok(String::new()) };
         let mut client = WorkerClient::new(variant, worker);
         let again = match client.load(self.load(variant), self.patience(variant, 0)) {
-            Ok(_) => client.run(true, patience),
+            Ok(_) => {
+                self.hung = 0;
+                client.run(true, patience)
+            }
+            Err(ClientError::Died(lost)) => {
+                self.note_hung(&lost)?;
+                return Ok(String::new());
+            }
             Err(error) => Err(error),
         };
         match again {

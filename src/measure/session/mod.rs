@@ -49,6 +49,7 @@ pub fn run(
         pace: Pace::new(measurement),
         survey: Survey::new(measurement.subjects.len()),
         untold: vec![],
+        hung: 0,
         forks_planned: measurement.forks,
         verdicts: vec![None; measurement.variants.len()],
         measurement,
@@ -81,6 +82,8 @@ struct Session<'a, 't> {
     survey: Survey,
     /// Variants whose failure the user has not been told of.
     untold: Vec<usize>,
+    /// Workers in a row that gave no answer.
+    hung: usize,
     /// Forks that there will be, as far as is known by now.
     forks_planned: usize,
     /// What the last look found (see [`looks`]).
@@ -110,7 +113,11 @@ impl<'t> Session<'_, 't> {
         loop {
             match self.fork(self.raw.order.len()) {
                 Ok(schedule) if schedule.forks > 1 && !self.is_decided() => {}
-                Ok(_) | Err(Stop::Nobody) => return Ok(()),
+                Ok(_) => return Ok(()),
+                Err(Stop::Nobody) => {
+                    self.lose_if_all_died();
+                    return Ok(());
+                }
                 Err(Stop::Interrupted) => {
                     self.raw.interrupted = true;
                     self.raw.drop_partial();
@@ -251,9 +258,12 @@ impl<'t> Session<'_, 't> {
                 return Err(Stop::Interrupted);
             }
             let Some(at) = clients.iter().position(|client| client.variant == variant) else { continue };
-            if let Err(error) = act(self, &mut clients[at]) {
-                drop(clients.swap_remove(at));
-                self.fail(variant, error)?;
+            match act(self, &mut clients[at]) {
+                Ok(()) => self.hung = 0,
+                Err(error) => {
+                    drop(clients.swap_remove(at));
+                    self.fail(variant, error)?;
+                }
             }
         }
         self.any_alive()

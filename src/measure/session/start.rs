@@ -102,10 +102,15 @@ impl Session<'_, '_> {
                 let outcome = client.begin(load, &cpus);
                 self.keep(client, outcome, &mut started)?;
             }
-            for mut client in started {
-                let outcome = self.start_beside_others(fork, &mut client);
-                self.keep(client, outcome, &mut clients)?;
+            // Every answer of one is heard before the next ones of any: who isn't heard may have to wait before it goes on.
+            let stages = [Self::has_loaded, Self::has_run, Self::has_moved];
+            for stage in stages {
+                for mut client in std::mem::take(&mut started) {
+                    let outcome = stage(self, fork, &mut client);
+                    self.keep(client, outcome, &mut started)?;
+                }
             }
+            clients.extend(started);
         }
         Ok(clients)
     }
@@ -150,14 +155,20 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// What comes of a worker that was told to begin, beside others.
-    fn start_beside_others(&mut self, fork: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
-        let (variant, patience) = (client.variant, self.patience(client.variant, 0));
-        let loaded = client.loaded(patience)?;
-        self.is_loaded(fork, variant, loaded, true)?;
-        let first = client.ran_once(patience)?;
-        self.ran_first(variant, &first);
-        client.pinned(patience)
+    /// What comes of a worker that was told to begin beside others, in this order.
+    fn has_loaded(&mut self, fork: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let loaded = client.loaded(self.patience(client.variant, 0))?;
+        self.is_loaded(fork, client.variant, loaded, true)
+    }
+
+    fn has_run(&mut self, _: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
+        let first = client.ran_once(self.patience(client.variant, 0))?;
+        self.ran_first(client.variant, &first);
+        Ok(())
+    }
+
+    fn has_moved(&mut self, _: usize, client: &mut WorkerClient) -> Result<(), ClientError> {
+        client.pinned(self.patience(client.variant, 0))
     }
 
     /// A worker has loaded its variant, `together` with others or alone: its part of the fork begins.
@@ -187,6 +198,7 @@ impl Session<'_, '_> {
     }
 
     fn ran_first(&mut self, variant: usize, first: &Runs) {
+        self.hung = 0;
         let first_run_ns = first.runs_ns[0];
         self.pace.set_last(variant);
         self.pace.note_first(variant, Duration::from_nanos(first_run_ns));

@@ -18,3 +18,21 @@ pub fn survive_file_size_limit() {
         }
     }
 }
+
+/// Lets this process, and those that it starts, open as many files as the system allows: each worker has three pipes, and a lab
+/// hundreds of workers.
+pub fn open_many_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        // Some systems say that there is no limit, and refuse that.
+        const PLENTY: u64 = 1 << 16;
+        let mut limit = getrlimit(Resource::Nofile);
+        let most = limit.maximum.map_or(PLENTY, |most| most.min(PLENTY));
+        if limit.current.is_some_and(|now| now < most) {
+            limit.current = Some(most);
+            // Fails where that is too many still; then a target says that there are too many.
+            let _ = setrlimit(Resource::Nofile, limit);
+        }
+    }
+}
