@@ -230,6 +230,40 @@ fn a_worker_that_hangs_or_does_not_die_again_is_said_so() {
 }
 
 #[test]
+fn a_target_whose_workers_hang_one_after_the_other_is_lost_and_not_waited_for_again_and_again() {
+    // From the third fork on.
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| match request {
+        Request::Turn { .. } | Request::Load(_) if m.start > 2 => died(End::Hung(Duration::from_secs(60)), None),
+        _ => None,
+    });
+    let record = measured(&world, &Interrupt::default()).expect("two forks are there");
+    assert_eq!(record.settings.forks, 2);
+    let lost = record.settings.lost.expect("lost");
+    assert!(lost.starts_with("target fake: one worker after another hung: no answer for 60 s"), "{lost}");
+    assert!(world.now.get() < 4 * measurement().time, "two were waited for, and not three");
+    // Where not even the first loads, nothing is there to be kept.
+    let world = World::new(&[MS; 3], |_, request| match request {
+        Request::Load(_) => died(End::Hung(Duration::from_secs(60)), None),
+        _ => None,
+    });
+    let error = measured(&world, &Interrupt::default()).expect_err("nothing was measured");
+    assert!(error.exit == Exit::Lost && error.message.contains("nothing was measured yet"), "{error}");
+}
+
+#[test]
+fn a_machine_that_can_keep_no_outputs_is_lost_and_not_the_engines_no() {
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, request| match request {
+        Request::Outputs { .. } => {
+            Some(Ok(Reply::Error(Failure { machine: true, ..Failure::new("the disk is full") })))
+        }
+        _ => None,
+    });
+    let record = measured(&world, &Interrupt::default()).expect("a fork is there");
+    assert_eq!(record.settings.lost.as_deref(), Some("target fake: every worker fails: the disk is full"));
+    assert!(record.variants.iter().all(|v| v.forks.len() == 1 && !v.refused && v.error.is_none()));
+}
+
+#[test]
 fn without_the_original_the_others_are_measured_but_not_compared() {
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| {
         let refused = Failure { node: Some(0), ..Failure::new("no such operator") };
@@ -266,14 +300,22 @@ fn if_all_fail_the_exit_code_says_whether_the_model_or_the_workers_are_to_blame(
 }
 
 #[test]
-fn a_target_that_starts_no_more_workers_costs_only_the_forks_to_come() {
+fn a_target_on_which_every_worker_dies_is_lost_and_is_gone_on_with() {
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
     // One watches the machine.
     world.startable.set(1 + 3 + 1);
     let record = measured(&world, &Interrupt::default()).expect("a fork is there");
-    let forks: Vec<usize> = record.variants.iter().map(|v| v.forks.len()).collect();
-    assert_eq!(forks, [1, 2, 1], "the second fork begins with the second variant");
-    assert_eq!(record.variants[0].error.as_deref(), Some("cannot start"));
+    assert!(record.variants.iter().all(|v| v.forks.len() == 1 && v.error.is_none()));
+    assert_eq!(record.settings.lost.as_deref(), Some("target fake: every worker fails: cannot start"));
+    let error = complete(&record, true).expect_err("forks are missing");
+    assert!(error.message.contains("after 1 of 8 forks") && error.exit == Exit::Lost, "{error}");
+
+    world.startable.set(usize::MAX);
+    let fake = Fake(Rc::clone(&world));
+    let whole = measure_by(&world, &measurement(), Some(&record), &fake, &mut Silent, &Interrupt::default());
+    let whole = whole.expect("measured");
+    assert!(whole.variants.iter().all(|v| v.forks.len() == 8) && complete(&whole, true).is_ok());
+    assert!(has_all(&whole, &measurement()) && !has_all(&record, &measurement()));
 
     world.startable.set(0);
     let error = measured(&world, &Interrupt::default()).expect_err("no worker at all");

@@ -5,7 +5,7 @@ use crate::device::{End, Lost};
 use crate::error::{Error, Exit};
 use crate::measure::Only;
 use crate::measure::client::{ClientError, WorkerClient};
-use crate::measure::raw::Failed;
+use crate::measure::raw::{Failed, RawVariant};
 use crate::onnx;
 
 /// Workers in a row that may give no answer before it is the target that is taken to be gone: each is waited for as long as a
@@ -81,6 +81,10 @@ impl Session<'_, '_> {
         let last = self.raw.variants.iter().rev().find_map(|v| v.error.as_ref());
         let why = last.map_or_else(String::new, |failed| failed.message.clone());
         self.raw.lose(format!("target {}: every worker fails: {why}", self.target().name()));
+        // It isn't those that failed just now.
+        let forks = self.raw.order.len();
+        let has_all = |v: &&mut RawVariant| v.forks.len() == forks;
+        self.raw.variants.iter_mut().filter(has_all).for_each(|v| v.error = None);
     }
 
     /// Tells which variants failed since it was last told. This waits until one is known to be alive: if all
