@@ -26,7 +26,10 @@ pub fn record(
 ) -> Record {
     let settings = settings(measurement, &raw);
     let lost = raw.variants.iter().any(|v| v.error.as_ref().is_some_and(|e| e.exit == Exit::Lost));
-    let missing = raw.interrupted || raw.lost.is_some() || lost;
+    let forks = raw.order.len().min(measurement.forks);
+    let has_all = |v: &RawVariant| v.forks.iter().filter(|f| !f.fork.rounds.is_empty()).count() >= forks;
+    let behind = raw.variants.iter().any(|v| v.error.is_none() && !has_all(v));
+    let missing = raw.interrupted || raw.lost.is_some() || lost || behind;
     let models: Vec<Model> = (0..measurement.subjects.len()).map(|s| model(measurement, s, &raw)).collect();
     let mut variants: Vec<Variant> = measurement
         .variants

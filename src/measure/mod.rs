@@ -251,8 +251,27 @@ pub fn measure(
 ) -> Result<Record> {
     match earlier {
         Some(record) if has_all(&record, measurement) => Ok(record),
-        earlier => measure_by(&Instant::now(), measurement, earlier.as_ref(), target, progress, interrupt),
+        Some(record) => go_on(&Instant::now(), measurement, &record, target, progress, interrupt),
+        None => measure_by(&Instant::now(), measurement, None, target, progress, interrupt),
     }
+}
+
+/// Goes on from a record: first with the forks that all lack, then with those that some had lost before.
+fn go_on(
+    clock: &dyn Clock,
+    measurement: &Measurement,
+    earlier: &Record,
+    target: &dyn Target,
+    progress: &mut dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Record> {
+    let record = measure_by(clock, measurement, Some(earlier), target, progress, interrupt)?;
+    let is_cut_off = record.settings.interrupted || record.settings.lost.is_some();
+    if is_cut_off || record.variants.iter().any(is_lost) || has_all(&record, measurement) {
+        return Ok(record);
+    }
+    let since = Since { clock, start: clock.elapsed() };
+    measure_by(&since, measurement, Some(&record), target, progress, interrupt)
 }
 
 /// Whether a record of the same plan has all that [`measure`] would make of it.

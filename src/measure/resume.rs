@@ -8,7 +8,14 @@ use crate::units;
 
 /// Whether forks of the plan are missing from a record of it, those of lost variants included.
 pub fn is_incomplete(record: &Record, planned: &Measurement) -> bool {
-    is_cut_off(record, planned) || record.variants.iter().any(is_lost)
+    is_cut_off(record, planned) || record.variants.iter().any(|v| is_lost(v) || lacks(record, v, planned) > 0)
+}
+
+/// Forks that a variant has not, of those that were made and planned: it was lost, and taken up when the others went on.
+fn lacks(record: &Record, variant: &Variant, planned: &Measurement) -> usize {
+    let has = variant.forks.iter().filter(|fork| !fork.rounds.is_empty()).count();
+    let may_have = !variant.refused && !variant.bug && record.settings.groups.is_none();
+    if may_have { record.settings.forks.min(planned.forks).saturating_sub(has) } else { 0 }
 }
 
 fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
@@ -21,15 +28,15 @@ pub fn is_lost(variant: &Variant) -> bool {
     raw::failure_of(variant).is_some_and(|failed| failed.exit == Exit::Lost)
 }
 
-/// The variants that a measurement lost which otherwise came to its end. They get as many forks as they lack, beside those
+/// The variants that a measurement lost, be it for some forks, which otherwise came to its end. They get as many forks as they lack, beside those
 /// that they are compared with. None where all variants are to be measured: forks of all are missing, or others are
 /// compared with a lost one.
 pub fn taken_up(record: &Record, planned: &Measurement) -> Vec<TakenUp> {
     if is_cut_off(record, planned) {
         return vec![];
     }
-    let forks = record.settings.forks;
-    let lost: Vec<usize> = (0..record.variants.len()).filter(|&v| is_lost(&record.variants[v])).collect();
+    let is_wanted = |v: &Variant| is_lost(v) || lacks(record, v, planned) > 0;
+    let lost: Vec<usize> = (0..record.variants.len()).filter(|&v| is_wanted(&record.variants[v])).collect();
     let taken_up = lost.iter().map(|&variant| {
         let its = &planned.variants[variant];
         let alike = |v: &Planned| (v.subject, &v.engine, &v.knobs) == (its.subject, &its.engine, &its.knobs);
@@ -48,8 +55,7 @@ pub fn taken_up(record: &Record, planned: &Measurement) -> Vec<TakenUp> {
         } else {
             [0].into_iter().chain(original).chain(counterpart).chain(control).collect()
         };
-        let has = record.variants[variant].forks.iter().filter(|fork| !fork.rounds.is_empty()).count();
-        TakenUp { variant, beside, forks: forks.saturating_sub(has) }
+        TakenUp { variant, beside, forks: lacks(record, &record.variants[variant], planned) }
     });
     taken_up.collect()
 }

@@ -47,6 +47,31 @@ fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
 }
 
 #[test]
+fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
+    // The second variant dies in the third fork, and the user interrupts in the fifth.
+    let interrupt = Interrupt::default();
+    let raised = interrupt.clone();
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| match (m.variant, m.start, request) {
+        (1, 3.., Request::Turn { .. }) => died(End::Signal(9), None),
+        (2, 5, Request::Load(_)) => {
+            raised.raise();
+            Some(Err(Lost::Interrupted))
+        }
+        _ => None,
+    });
+    let cut = kept(&measured(&world, &interrupt).expect("four forks are there"));
+    let runs = |v: &record::Variant| v.forks.iter().filter(|f| !f.rounds.is_empty()).count();
+    assert_eq!((cut.settings.forks, runs(&cut.variants[1])), (4, 2));
+    let well = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    let fake = Fake(Rc::clone(&well));
+    let whole = go_on(&well, &measurement(), &cut, &fake, &mut Silent, &Interrupt::default()).expect("measured");
+    assert!(complete(&whole, true).is_ok() && has_all(&whole, &measurement()));
+    assert_eq!(runs(&whole.variants[1]), 8);
+    assert!(whole.variants.iter().all(|v| runs(v) >= 8 && v.forks.iter().all(|f| f.ops_ns.is_empty())));
+    assert_eq!(whole.variants[1].ops[0].fork_mean_ns.len(), 8);
+}
+
+#[test]
 fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
     let slow = [2000 * MS, 2200 * MS, 1800 * MS];
     let world = World::new(&slow, |m, request| {
