@@ -1,11 +1,13 @@
 //! YAML that a person writes: read strictly, and refused with the line, the key and the nearest key that
 //! would have been right.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Deserializer;
 use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
 use crate::record::Margin;
@@ -93,6 +95,32 @@ pub fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
 /// The same where it may be left out.
 pub fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
     time(text).map(Some)
+}
+
+/// Entries by their names. One that is there twice is refused: nobody could say which one counts.
+pub fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    map: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    struct Entries<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Entries<T> {
+        type Value = BTreeMap<String, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("entries by name")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = BTreeMap::new();
+            while let Some(name) = map.next_key::<String>()? {
+                if entries.contains_key(&name) {
+                    return Err(de::Error::custom(format!("`{name}` is there twice")));
+                }
+                entries.insert(name, map.next_value()?);
+            }
+            Ok(entries)
+        }
+    }
+    map.deserialize_map(Entries(PhantomData))
 }
 
 /// A margin: `2%` or `0.02`.

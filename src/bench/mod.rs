@@ -38,8 +38,8 @@ pub fn measure(
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Bench> {
+    measure::open_target(plan.engines.iter(), target, progress, interrupt)?;
     let (started, began) = (SystemTime::now(), Instant::now());
-    measure::open_target(plan.engines.iter(), target, interrupt)?;
     measure::check_engines(plan.engines.iter(), target, progress, interrupt)?;
     let machine = MachineClient::start(plan.cpus.as_deref(), 1, target, interrupt)?;
     let raw = session::run(plan, machine.cpus(), target, progress, interrupt)?;

@@ -23,11 +23,7 @@ pub const LAST: &str = "last";
 
 /// Where they are kept; `None` where the system doesn't say where the user's files are.
 fn folder() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = set("XDG_STATE_HOME")
-        .or_else(|| Some(set("HOME")?.join(".local/state")))
-        .or_else(|| set("LOCALAPPDATA"))?;
-    Some(state.join("oplat").join("measurements"))
+    Some(files::state_folder()?.join("measurements"))
 }
 
 /// Keeps a record, and lets the oldest go. Gives whether it is kept: there may be no folder for it. Fails where there is one and

@@ -45,7 +45,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         let failed = match result {
             Ok(done) => {
                 all_kept &= done.kept;
-                measured.push((name, done.record, done.lines));
+                measured.push((done.name, done.record, done.lines));
                 done.complete.err()
             }
             Err(error) => Some(error),
@@ -106,6 +106,8 @@ struct Job<'a> {
 
 /// What became of one target.
 struct Done {
+    /// What it is called, with the device that it was of a pool.
+    name: String,
     record: Record,
     /// What tuning has to say.
     lines: Vec<String>,
@@ -132,7 +134,7 @@ impl Job<'_> {
         if let Some(record) = earlier.as_ref().filter(|record| measure::has_all(record, &self.measurement)) {
             // It stays the file that it is, and the measurement of then.
             let complete = measure::complete(record, true);
-            return Ok(Done { record: record.clone(), lines: vec![], kept: false, complete });
+            return Ok(Done { name: self.setup.shown(), record: record.clone(), lines: vec![], kept: false, complete });
         }
         let (record, lines) = if self.tune { self.tuned()? } else { (self.measured(earlier)?, vec![]) };
         let json = json::record(&record);
@@ -146,7 +148,7 @@ impl Job<'_> {
         });
         let saved = self.file.map_or(Ok(()), |file| file.write(json?.as_bytes()));
         let complete = saved.and_then(|()| measure::complete(&record, !self.tune));
-        Ok(Done { record, lines, kept, complete })
+        Ok(Done { name: self.setup.shown(), record, lines, kept, complete })
     }
 
     fn tuned(&mut self) -> Result<(Record, Vec<String>)> {
@@ -168,6 +170,9 @@ impl Job<'_> {
 
     fn measured(&mut self, earlier: Option<Record>) -> Result<Record> {
         let (target, progress) = (self.setup.target.as_ref(), self.progress.as_mut());
+        if let Some(record) = &earlier {
+            target.go_on_at(&record.environment.target);
+        }
         measure::measure(&self.measurement, earlier, target, progress, self.interrupt)
     }
 }
@@ -207,7 +212,7 @@ fn plan(checked: &Checked) -> Result<Measurement> {
             denormals: checked.denormals,
             ..Load::default()
         },
-        target: String::new(),
+        targets: vec![],
         cpus: None,
         forks: checked.forks,
         time: checked.time,
@@ -224,7 +229,7 @@ fn plan(checked: &Checked) -> Result<Measurement> {
 /// The measurement as it is made on one target.
 fn on(setup: &TargetSetup, measurement: &Measurement, cpus: Option<&String>) -> Measurement {
     Measurement {
-        target: setup.target.name(),
+        targets: setup.target.names(),
         cpus: cpus.or(setup.cpus.as_ref()).cloned(),
         time: setup.time.map_or(measurement.time, |limit| limit.min(measurement.time)),
         rest: setup.rest,

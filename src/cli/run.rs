@@ -161,7 +161,7 @@ impl Executor for OneTarget<'_> {
                 denormals: config.denormals,
                 ..Load::default()
             },
-            target: setup.target.name(),
+            targets: setup.target.names(),
             cpus: setup.cpus.clone(),
             forks: config.forks,
             time: setup.time.map_or(config.time, |limit| limit.min(config.time)),
@@ -173,6 +173,10 @@ impl Executor for OneTarget<'_> {
             only: Only::Everything,
             rest: setup.rest,
         })
+    }
+
+    fn go_on(&mut self, record: &Record) {
+        self.setup.target.go_on_at(&record.environment.target);
     }
 
     fn measure(&mut self, measurement: &Measurement, position: Position) -> Result<Record> {

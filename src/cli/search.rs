@@ -194,7 +194,7 @@ fn plan(args: &Args, setup: &super::targets::TargetSetup) -> Result<Plan> {
         subjects: vec![subject],
         variants: vec![].into(),
         load: Load { seed: args.seed, threads: args.threads, denormals: Denormals::Keep, ..Load::default() },
-        target: setup.target.name(),
+        targets: setup.target.names(),
         cpus: args.cpus.clone().or(setup.cpus.clone()),
         forks: FORKS,
         time: setup.time.map_or(args.time, |limit| limit.min(args.time)),

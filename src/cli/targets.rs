@@ -1,12 +1,13 @@
 //! Where workers run: the flags that say so, and `oplat targets`, which says what can be reached.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{note, output};
-use crate::device::{self, Device, Lab, Options, Target};
+use crate::device::{self, Chosen, Device, Lab, Member, Options, Target};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::measure::{self, Interrupt, Rest};
@@ -20,7 +21,8 @@ const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
 #[derive(Default, clap::Args)]
 pub struct TargetFlags {
     /// Where workers run: local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX for a launcher, or a name in
-    /// the lab's file; may be repeated, and all are measured at once
+    /// the lab's file: of a device, of a pool (any free one of it), label=WORD (all that have it); may be repeated, and
+    /// all are measured at once
     #[arg(long, value_name = "TARGET", default_value = "local")]
     pub target: Vec<String>,
     /// The file that names targets [default: configs/lab.yaml or lab.yaml]
@@ -54,6 +56,14 @@ impl TargetSetup {
         let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
         self.name.chars().map(plain).collect()
     }
+
+    /// Its name, with the device that it is of a pool.
+    pub fn shown(&self) -> String {
+        match self.target.member() {
+            Some(member) => format!("{} ({member})", self.name),
+            None => self.name.clone(),
+        }
+    }
 }
 
 impl TargetFlags {
@@ -62,19 +72,53 @@ impl TargetFlags {
         Self { target: vec![target], ..Self::default() }
     }
 
-    /// The targets, in order. Fails if one is named twice or isn't known.
+    /// The targets, in order. Fails if one is named twice or isn't known. Of a pool, there may be as many as it has devices.
     pub fn setups(&self) -> Result<Vec<TargetSetup>> {
         let mut setups: Vec<TargetSetup> = vec![];
-        for name in &self.target {
-            let setup = self.setup(name)?;
-            if setups.iter().any(|known| known.target.name() == setup.target.name()) {
-                return Err(Error::input(format!(
-                    "--target {name}: it is given twice; one job at a time on each"
-                )));
+        for (number, named) in self.target.iter().enumerate() {
+            let twice =
+                || Error::input(format!("--target {named}: it is given twice; one job at a time on each"));
+            for chosen in self.chosen(named)? {
+                let setup = self.setup(self.numbered(number, chosen)?)?;
+                let same = |known: &TargetSetup| {
+                    known.name == setup.name || known.target.name() == setup.target.name()
+                };
+                match setups.iter().any(same) {
+                    // What a label stands for may have been named.
+                    true if Lab::is_label(named) => {}
+                    true => return Err(twice()),
+                    false => setups.push(setup),
+                }
             }
-            setups.push(setup);
         }
         Ok(setups)
+    }
+
+    /// What a word after `--target` stands for.
+    fn chosen(&self, named: &str) -> Result<Vec<Chosen>> {
+        if named == "local" || named == "adb" || named.contains(':') {
+            let device = Device { target: named.into(), ..Device::default() };
+            let devices = vec![(named.to_owned(), device)];
+            return Ok(vec![Chosen { name: named.into(), is_pool: false, devices }]);
+        }
+        let (lab, file) = self.read_lab()?;
+        lab.chosen(named, file)
+    }
+
+    /// A pool that is named several times gets a number at each of them: `pi5-1`, `pi5-2`.
+    fn numbered(&self, at: usize, chosen: Chosen) -> Result<Chosen> {
+        let count = |words: &[String]| words.iter().filter(|word| **word == chosen.name).count();
+        let (times, number) = (count(&self.target), count(&self.target[..=at]));
+        let devices = chosen.devices.len();
+        match chosen.is_pool && times > 1 {
+            true if times > devices => Err(Error::input(format!(
+                "--target {}: it is given {times} times, and the pool has {}",
+                chosen.name,
+                units::count(devices, "device")
+            ))),
+            true => Ok(Chosen { name: format!("{}-{number}", chosen.name), ..chosen }),
+            false => Ok(chosen),
+        }
     }
 
     /// The only target.
@@ -85,30 +129,33 @@ impl TargetFlags {
         }
     }
 
-    fn setup(&self, name: &str) -> Result<TargetSetup> {
-        let plain = name == "local" || name == "adb" || name.contains(':');
-        let device = match plain {
-            true => Device { target: name.into(), ..Device::default() },
-            false => {
-                let (lab, file) = self.read_lab()?;
-                lab.device(name, file)?.clone()
-            }
+    fn setup(&self, chosen: Chosen) -> Result<TargetSetup> {
+        let member = |(name, device)| self.member(name, device);
+        let members: Vec<Member> = chosen.devices.into_iter().map(member).collect();
+        // All of a pool are measured alike.
+        let [Member { device, .. }, ..] = members.as_slice() else {
+            return Err(Error::input("there is no target"));
         };
-        let options = Options {
-            runner: self.runner.clone().or(device.runner),
-            folder: device.folder,
-            keep: self.keep,
-            libraries: device.libraries,
-            fixed_performance: device.fixed_performance,
-        };
+        let (cpus, time) = (device.cpus.clone(), device.time);
         let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
-        Ok(TargetSetup {
-            name: name.into(),
-            target: device::parse(&device.target, &options)?,
-            cpus: device.cpus,
-            time: device.time,
-            rest: Rest { pause: device.cool_down, below_mc },
-        })
+        let rest = Rest { pause: device.cool_down, below_mc };
+        let target = device::target(&chosen.name, chosen.is_pool, members)?;
+        Ok(TargetSetup { name: chosen.name, target, cpus, time, rest })
+    }
+
+    /// A device with what the flags say.
+    fn member(&self, name: String, device: Device) -> Member {
+        let options = Options {
+            runner: self.runner.clone().or(device.runner.clone()),
+            folder: device.folder.clone(),
+            keep: self.keep,
+            libraries: device.libraries.clone(),
+            fixed_performance: device.fixed_performance,
+            adb_server: device.adb_server.clone(),
+            jump: device.jump.clone(),
+            ssh_options: device.ssh_options.clone(),
+        };
+        Member { name, device, options }
     }
 
     /// The lab and its file's name; an empty one where there is no file.
@@ -135,16 +182,23 @@ pub struct Args {
 }
 
 /// Looks at the targets that were named, or at all that there are: this machine, those of the lab and the phones
-/// that adb knows. One that can't be reached is named with the error, which has the remedy.
+/// that adb knows. One that can't be reached is named with the error, which has the remedy. What has to be acquired is
+/// acquired only if it was named; otherwise it is said how that would be done.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let mut flags = args.flags;
     let named = flags.target != ["local"];
+    let (mut shared, mut groups) = (vec![], String::new());
     if !named {
         let (lab, _) = flags.read_lab()?;
         // The file that ships has examples in it, which nobody means.
         if flags.lab.is_some() || *lab != Lab::examples() {
-            let names: Vec<String> = lab.targets.keys().cloned().collect();
-            flags.target.extend(names);
+            groups = groups_of(lab);
+            for (name, device) in lab.targets.clone() {
+                match device.is_leased() {
+                    true => shared.push((name, device)),
+                    false => flags.target.push(name),
+                }
+            }
         }
         match device::phones() {
             Ok(serials) => flags.target.extend(serials.into_iter().map(|serial| format!("adb:{serial}"))),
@@ -152,28 +206,67 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         }
     }
     let interrupt = super::interrupt();
-    let setups = flags.setups()?;
     let mut lost = None;
-    for setup in &setups {
-        let text = match look(setup, &interrupt) {
-            Ok(text) => text,
-            Err(error) => {
-                let text = lines_of(&setup.name, [error.to_string()]);
-                lost.get_or_insert(error);
-                text
-            }
-        };
-        output::print(out, &text)?;
+    let mut tell = |name: &str, looked: Result<String>| {
+        let text = looked.unwrap_or_else(|error| {
+            let text = lines_of(name, [error.to_string()]);
+            lost.get_or_insert(error);
+            text
+        });
+        output::print(out, &text)
+    };
+    for setup in flags.setups()? {
+        tell(&setup.name, look(&setup, &interrupt))?;
     }
+    for (name, device) in shared {
+        tell(&name.clone(), look_at_shared(&flags, name, device, &interrupt))?;
+    }
+    output::print(out, &groups)?;
     match lost {
         Some(error) if named => Err(error),
         _ => Ok(()),
     }
 }
 
+/// The pools and labels of a lab, a line each.
+fn groups_of(lab: &Lab) -> String {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, device) in &lab.targets {
+        let labels = device.labels.iter().map(|label| format!("label={label}"));
+        for group in device.pool.iter().map(|pool| format!("pool {pool}")).chain(labels) {
+            groups.entry(group).or_default().push(name);
+        }
+    }
+    let line = |(group, names): (&String, &Vec<&str>)| format!("{group}: {}\n", names.join(", "));
+    groups.iter().map(line).collect()
+}
+
+/// What is known of a device that one program at a time has: who has it, or how it would be acquired, or what it is like.
+fn look_at_shared(
+    flags: &TargetFlags,
+    name: String,
+    device: Device,
+    interrupt: &Interrupt,
+) -> Result<String> {
+    let member = flags.member(name.clone(), device);
+    if let Some(who) = device::holder(&member)? {
+        return Ok(lines_of(&name, [format!("used by {who}")]));
+    }
+    let Device { acquire: Some(acquire), release, .. } = &member.device else {
+        let devices = vec![(name.clone(), member.device)];
+        return look(&flags.setup(Chosen { name, is_pool: false, devices })?, interrupt);
+    };
+    let how = format!("to be acquired by: {acquire}");
+    let missing =
+        [Some(acquire), release.as_ref()].into_iter().flatten().find_map(|line| device::missing(line));
+    let missing =
+        missing.map(|word| format!("! there is no command {word} here; install it, or give its path"));
+    Ok(lines_of(&name, [Some(how), missing].into_iter().flatten()))
+}
+
 /// What is known of a target that can be reached: a line for each thing, nothing of one that it doesn't tell.
 fn look(setup: &TargetSetup, interrupt: &Interrupt) -> Result<String> {
-    let e = measure::look(setup.target.as_ref(), setup.cpus.as_deref(), interrupt)?;
+    let e = measure::look(setup.target.as_ref(), setup.cpus.as_deref(), &mut |line| note(line), interrupt)?;
     let mut lines = vec![processor(&e), system(&e)];
     lines.extend(e.android.iter().flat_map(phone));
     lines.extend(clusters(&e));

@@ -1,18 +1,25 @@
-//! `lab.yaml`: the devices of a lab by name, each with how it is reached and what it needs to be measured well.
+//! `lab.yaml`: the devices of a lab by name, each with how it is had and reached, and what it needs to be measured well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::variables::has_names;
 use crate::error::{Error, Result};
 use crate::{engines, suggest, yaml};
+
+/// How the user names all devices with a label.
+const LABEL: &str = "label=";
 
 /// The file: devices by name.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lab {
+    /// The adb server of all phones that name none.
+    adb_server: Option<String>,
+    #[serde(deserialize_with = "yaml::by_name")]
     pub targets: BTreeMap<String, Device>,
 }
 
@@ -20,8 +27,29 @@ pub struct Lab {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// As `--target` has it: `ssh:pi@board`, `adb:SERIAL`, `cmd:PREFIX` or `local`.
+    /// As `--target` has it: `ssh:pi@board`, `adb:SERIAL`, `cmd:PREFIX` or `local`; empty where `acquire` prints it.
+    #[serde(default)]
     pub target: String,
+    /// Any free one of the devices with this word is meant by it.
+    pub pool: Option<String>,
+    /// All devices with such a word are meant by `label=WORD`.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// The command that makes the device ours, and the one that gives it back.
+    pub acquire: Option<String>,
+    pub release: Option<String>,
+    /// The longest to wait until it is ours.
+    #[serde(default = "ten_minutes", deserialize_with = "yaml::time")]
+    pub acquire_limit: Duration,
+    /// The longest that giving it back may take.
+    #[serde(default = "half_a_minute", deserialize_with = "yaml::time")]
+    pub release_limit: Duration,
+    /// The adb server that has the phone: `HOST[:PORT]`.
+    pub adb_server: Option<String>,
+    /// The host through which ssh goes: `[user@]host[:port]`.
+    pub jump: Option<String>,
+    /// More words for ssh.
+    pub ssh_options: Option<String>,
     /// CPUs to pin to, as `--cpus` has them, unless that is given.
     pub cpus: Option<String>,
     /// Pause before every fork but the first.
@@ -44,6 +72,23 @@ pub struct Device {
     pub libraries: BTreeMap<String, String>,
 }
 
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// What a name of the user's stands for: a device, or any one of a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    pub name: String,
+    pub is_pool: bool,
+    /// By name; never none.
+    pub devices: Vec<(String, Device)>,
+}
+
 impl Lab {
     /// The devices of the file that comes with the program: examples, which nobody has.
     pub fn examples() -> Self {
@@ -52,34 +97,161 @@ impl Lab {
 
     /// Reads the text of a file; `file` is its name in errors.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
-        let lab: Self = yaml::read(text, file)?;
-        let wrong = |name: &str, what: &str| Err(Error::input(format!("{file}: {name}: {what}")));
-        for (name, device) in &lab.targets {
-            if name.is_empty() || name.contains(':') || ["local", "adb"].contains(&name.as_str()) {
-                return wrong(name, "such a name is a target already: choose another");
+        let mut lab: Self = yaml::read(text, file)?;
+        for (name, device) in &mut lab.targets {
+            if matches!(device.kind(), "adb" | "") {
+                device.adb_server = device.adb_server.take().or(lab.adb_server.clone());
             }
-            if let Some(degrees) = device.hottest {
-                limit_mc("hottest", degrees).map_err(|e| e.context(name).context(file))?;
-            }
-            if device.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
-                return wrong(name, "`folder` is a path on the device and begins with /");
-            }
-            check_libraries(device).map_err(|e| e.context("libraries").context(name).context(file))?;
+            check_name(name).and_then(|()| device.check()).map_err(|e| e.context(name).context(file))?;
+        }
+        for pool in lab.pools() {
+            lab.check_pool(pool).map_err(|e| e.context(format!("pool {pool}")).context(file))?;
         }
         Ok(lab)
     }
 
-    /// The device of this name; it fails with the nearest name if there is none.
-    pub fn device(&self, name: &str, file: &str) -> Result<&Device> {
-        self.targets.get(name).ok_or_else(|| {
-            let near = suggest::nearest(name, self.targets.keys().map(String::as_str));
-            let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
-            Error::input(format!(
-                "unknown target {name:?}: use local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX (a launcher), \
-                 or a name in {file}{near}"
-            ))
-        })
+    /// Whether a word after `--target` stands for all devices that have a label.
+    pub fn is_label(word: &str) -> bool {
+        word.starts_with(LABEL)
     }
+
+    /// The names of the pools.
+    pub fn pools(&self) -> BTreeSet<&str> {
+        self.targets.values().filter_map(|device| device.pool.as_deref()).collect()
+    }
+
+    /// What a name stands for, and each device for itself where it is a label. Fails with the nearest name if there is none.
+    pub fn chosen(&self, name: &str, file: &str) -> Result<Vec<Chosen>> {
+        let of = |name: &str, is_pool, all: &dyn Fn(&str, &Device) -> bool| {
+            let devices = self.targets.iter().filter(|(name, device)| all(name, device));
+            let devices = devices.map(|(name, device)| (name.clone(), device.clone())).collect();
+            Chosen { name: name.into(), is_pool, devices }
+        };
+        if let Some(label) = name.strip_prefix(LABEL) {
+            let all = of(label, false, &|_, device| device.labels.iter().any(|l| l == label)).devices;
+            if all.is_empty() {
+                let labels = self.targets.values().flat_map(|device| &device.labels);
+                let near = did_you_mean(label, labels.map(String::as_str));
+                return Err(Error::input(format!(
+                    "--target {name}: no device in {file} has that label{near}"
+                )));
+            }
+            let each = |(name, device): (String, Device)| Chosen {
+                name: name.clone(),
+                is_pool: false,
+                devices: vec![(name, device)],
+            };
+            return Ok(all.into_iter().map(each).collect());
+        }
+        let found = match self.targets.contains_key(name) {
+            true => of(name, false, &|other, _| other == name),
+            false => of(name, true, &|_, device| device.pool.as_deref() == Some(name)),
+        };
+        if !found.devices.is_empty() {
+            return Ok(vec![found]);
+        }
+        let near = did_you_mean(name, self.targets.keys().map(String::as_str).chain(self.pools()));
+        Err(Error::input(format!(
+            "unknown target {name:?}: use local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX (a launcher), \
+             or a name in {file}{near}"
+        )))
+    }
+
+    /// Fails for a pool whose devices are measured differently, so that it would matter which one is taken.
+    fn check_pool(&self, pool: &str) -> Result<()> {
+        check_name(pool)?;
+        if self.targets.contains_key(pool) {
+            return Err(Error::input("a device has that name: choose another"));
+        }
+        let mut members = self.targets.iter().filter(|(_, device)| device.pool.as_deref() == Some(pool));
+        let Some((first, like)) = members.next() else { return Ok(()) };
+        let mut addresses = BTreeMap::from([(&like.target, first)]);
+        for (name, device) in members {
+            let how = |d: &Device| (d.cpus.clone(), d.cool_down, d.hottest, d.time);
+            if how(device) != how(like) {
+                return Err(Error::input(format!(
+                    "{first} and {name} differ in cpus, cool_down, hottest or time: any one is to do, so give all the same"
+                )));
+            }
+            let is_known = !device.target.is_empty() && !has_names(&device.target);
+            if let Some(other) = addresses.insert(&device.target, name).filter(|_| is_known) {
+                return Err(Error::input(format!(
+                    "{other} and {name} have the same `target`: they are one device"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Device {
+    /// Whether one program at a time has it.
+    pub fn is_leased(&self) -> bool {
+        self.acquire.is_some() || self.pool.is_some()
+    }
+
+    /// How it is reached: `ssh`, `adb`, `cmd`, `local`; nothing where only `acquire` tells.
+    fn kind(&self) -> &str {
+        self.target.split([':', '$']).next().unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |what: &str| Err(Error::input(what));
+        let is = |kinds: &[&str]| self.kind().is_empty() || kinds.contains(&self.kind());
+        match (&self.acquire, &self.release) {
+            (None, _) if self.target.is_empty() => {
+                return wrong(
+                    "missing `target`: give ssh:[user@]host[:port], adb[:serial], cmd:PREFIX or local",
+                );
+            }
+            (Some(_), None) => {
+                return wrong("`acquire` without `release`: nobody else would get it any more");
+            }
+            (None, Some(_)) => return wrong("`release` without `acquire`: there is nothing to give back"),
+            (Some(line), _) | (_, Some(line)) if line.trim().is_empty() => {
+                return wrong("`acquire` is empty: give a command, or leave it out");
+            }
+            _ => {}
+        }
+        if !self.is_leased() && self.acquire_limit != ten_minutes() {
+            return wrong("`acquire_limit` is for devices with `acquire` or `pool`");
+        }
+        if self.acquire.is_none() && self.release_limit != half_a_minute() {
+            return wrong("`release_limit` is for devices with `release`");
+        }
+        if self.adb_server.is_some() && !is(&["adb"]) {
+            return wrong("`adb_server` is for phones (adb:)");
+        }
+        if (self.jump.is_some() || self.ssh_options.is_some()) && !is(&["ssh"]) {
+            return wrong("`jump` and `ssh_options` are for boards (ssh:)");
+        }
+        if let Some(label) = self.labels.iter().find(|label| !is_word(label)) {
+            return wrong(&format!("label {label:?}: use letters, digits, dots, - and _"));
+        }
+        if let Some(degrees) = self.hottest {
+            limit_mc("hottest", degrees)?;
+        }
+        if self.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
+            return wrong("`folder` is a path on the device and begins with /");
+        }
+        check_libraries(self).map_err(|e| e.context("libraries"))
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))
+}
+
+/// Fails for a name that means something else already.
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.contains([':', '=']) || ["local", "adb"].contains(&name) {
+        return Err(Error::input("such a name is a target already: choose another"));
+    }
+    Ok(())
+}
+
+fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    suggest::nearest(word, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
 /// Fails for an engine that is unknown or has no library, and where nothing is pushed.
@@ -116,8 +288,10 @@ mod tests {
         let lab = Lab::examples();
         assert!(lab.targets.len() >= 2, "it is read");
         for (name, device) in &lab.targets {
-            assert!(super::super::parse(&device.target, &Default::default()).is_ok(), "{name}");
+            let is_open = device.target.is_empty() || has_names(&device.target);
+            assert!(is_open || super::super::parse(&device.target, &Default::default()).is_ok(), "{name}");
         }
+        assert!(!lab.pools().is_empty() && lab.targets.values().any(|device| device.acquire.is_some()));
     }
 
     #[test]
@@ -125,10 +299,35 @@ mod tests {
         let text =
             "targets:\n  phone: { target: 'adb:1', cpus: big, cool_down: 20s, hottest: 45, time: 2m }\n";
         let lab = Lab::parse(text, "lab.yaml").expect("valid");
-        let phone = lab.device("phone", "lab.yaml").expect("there");
+        let [chosen] = <[_; 1]>::try_from(lab.chosen("phone", "lab.yaml").expect("there")).expect("one");
+        let (_, phone) = &chosen.devices[0];
         assert_eq!((phone.cool_down.as_secs(), phone.time), (20, Some(Duration::from_secs(120))));
-        let error = lab.device("fone", "lab.yaml").expect_err("unknown");
+        assert_eq!((phone.acquire_limit.as_secs(), phone.release_limit.as_secs()), (600, 30));
+        let error = lab.chosen("fone", "lab.yaml").expect_err("unknown");
         assert!(error.message.contains("did you mean phone?"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_a_device_or_a_pool_and_a_label_is_all_that_have_it() {
+        let text = "adb_server: farm:5038\ntargets:\n  b1: { target: 'ssh:b1', pool: pi5, labels: [arm64] }\n  \
+                    b2: { target: 'ssh:b2', pool: pi5, labels: [arm64, bench] }\n  \
+                    p: { target: adb, labels: [arm64] }\n  q: { target: adb, adb_server: here }\n";
+        let lab = Lab::parse(text, "lab.yaml").expect("valid");
+        let names = |name: &str| -> Vec<(String, bool, Vec<String>)> {
+            let chosen = lab.chosen(name, "lab.yaml").expect(name);
+            let of = |c: Chosen| (c.name, c.is_pool, c.devices.into_iter().map(|(name, _)| name).collect());
+            chosen.into_iter().map(of).collect()
+        };
+        let one = |name: &str| (name.to_owned(), false, vec![name.to_owned()]);
+        assert_eq!(names("pi5"), [("pi5".into(), true, vec!["b1".into(), "b2".into()])]);
+        assert_eq!((names("b2"), names("label=bench")), (vec![one("b2")], vec![one("b2")]));
+        assert_eq!(names("label=arm64"), [one("b1"), one("b2"), one("p")]);
+        for (name, near) in [("pi6", "did you mean pi5?"), ("label=arm46", "did you mean arm64?")] {
+            let error = lab.chosen(name, "lab.yaml").expect_err(name);
+            assert!(error.message.contains(near), "{error}");
+        }
+        let server = |name: &str| lab.targets[name].adb_server.as_deref();
+        assert_eq!([server("b1"), server("p"), server("q")], [None, Some("farm:5038"), Some("here")]);
     }
 
     #[test]
@@ -137,12 +336,30 @@ mod tests {
             ("a: { target: local, hottest: 451 }", "degrees"),
             ("a: { target: local, folder: x }", "begins with /"),
             ("local: { target: local }", "another"),
-            ("a: { target: local, cool: 1s }", "cool_down"),
+            ("a=b: { target: local }", "another"),
+            (
+                "a: { target: local, cooldown: 1s }",
+                "line 2, column 23: unknown key `cooldown` in targets.a; did you mean `cool_down`",
+            ),
             ("a: { cpus: big }", "target"),
             ("a: { target: 'ssh:b', libraries: { tract: x.so } }", "linked in"),
             ("a: { target: 'ssh:b', libraries: { ert: x.so } }", "did you mean ort?"),
             ("a: { target: local, libraries: { ort: x.so } }", "--engine ort=LIBRARY"),
             ("a: { target: local, cool_down: 7 }", ""),
+            ("a: { target: local }\n  a: { target: adb }", "targets: `a` is there twice"),
+            ("a: { acquire: x }", "without `release`"),
+            ("a: { target: local, release: x }", "without `acquire`"),
+            ("a: { acquire: ' ', release: x }", "is empty"),
+            ("a: { target: local, acquire_limit: 1m }", "for devices with `acquire` or `pool`"),
+            ("a: { target: local, pool: x, release_limit: 1m }", "for devices with `release`"),
+            ("a: { target: 'ssh:a', adb_server: x }", "for phones"),
+            ("a: { target: adb, jump: x }", "for boards"),
+            ("a: { target: local, ssh_options: x }", "for boards"),
+            ("a: { target: local, labels: ['a b'] }", "use letters"),
+            ("a: { target: local, pool: b }\n  b: { target: adb }", "a device has that name"),
+            ("a: { target: local, pool: 'x:y' }", "a target already"),
+            ("a: { target: adb, pool: p }\n  b: { target: local, pool: p, cpus: big }", "give all the same"),
+            ("a: { target: adb, pool: p }\n  b: { target: adb, pool: p }", "a and b have the same `target`"),
         ] {
             let error = Lab::parse(&format!("targets:\n  {entry}\n"), "lab.yaml").expect_err(entry);
             assert!(error.message.contains(told), "{error}");

@@ -91,7 +91,7 @@ fn starts_with(path: &Path, start: &str) -> bool {
 }
 
 /// The words of a line; `None` if a quote is left open.
-fn split(line: &str) -> Option<Vec<String>> {
+pub(super) fn split(line: &str) -> Option<Vec<String>> {
     let mut words = vec![];
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;

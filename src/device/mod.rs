@@ -6,10 +6,13 @@
 mod adb;
 mod bounded;
 mod connection;
+mod hook;
 mod interrupt;
 mod lab;
 mod launch;
+mod lease;
 mod library;
+mod lock;
 mod lost;
 mod own;
 mod pipes;
@@ -17,6 +20,8 @@ mod remote;
 mod runner;
 mod shell;
 mod ssh;
+mod ssh_words;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,11 +31,15 @@ use crate::error::{Error, Result};
 use crate::protocol::{EngineChoice, Reply, Request};
 
 pub use adb::phones;
-pub use lab::{Device, Lab, limit_mc};
+pub use hook::missing;
+pub use lab::{Chosen, Device, Lab, limit_mc};
+pub use lease::{Member, holder};
 
 use adb::Adb;
+use lease::Leased;
 use remote::Remote;
 use ssh::Ssh;
+use variables::Printed;
 
 pub use interrupt::Interrupt;
 pub use launch::{Command, Local};
@@ -41,6 +50,19 @@ pub trait Target {
     /// As the user spells it: `local`, `cmd:nice -n 5`.
     fn name(&self) -> String;
 
+    /// What it may be called once it is open; none if that isn't known before.
+    fn names(&self) -> Vec<String> {
+        vec![self.name()]
+    }
+
+    /// Of a pool, the device that it is; known once it is open.
+    fn member(&self) -> Option<String> {
+        None
+    }
+
+    /// What is gone on with was measured on the target of this name: no other will do. To be called before it is open.
+    fn go_on_at(&self, _name: &str) {}
+
     /// Whether the workers' processor is emulated, so that their times say nothing of a device.
     fn emulated(&self) -> bool;
 
@@ -49,9 +71,14 @@ pub trait Target {
         true
     }
 
-    /// Reaches the target and brings it what it needs; `engines` are those that load a library there. To be called before
-    /// all else.
-    fn open(&self, _engines: &[EngineChoice], _interrupt: &Interrupt) -> Result<()> {
+    /// Reaches the target, which may take long where others have it, and brings it what it needs; `engines` are those that load a
+    /// library there. `say` tells the user what goes on. To be called before all else.
+    fn open(
+        &self,
+        _engines: &[EngineChoice],
+        _say: &mut dyn FnMut(&str),
+        _interrupt: &Interrupt,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -116,6 +143,12 @@ pub struct Options {
     pub libraries: BTreeMap<String, String>,
     /// Whether an Android device is put into its mode of fixed performance as long as it is used.
     pub fixed_performance: bool,
+    /// The adb server that has the phone, `HOST[:PORT]`, if it isn't the usual one.
+    pub adb_server: Option<String>,
+    /// A host to go through by ssh.
+    pub jump: Option<String>,
+    /// More words for ssh.
+    pub ssh_options: Option<String>,
 }
 
 /// The target that the user means: `local`, `ssh:[user@]host[:port]`, `adb[:serial]` or `cmd:PREFIX`.
@@ -123,13 +156,25 @@ pub fn parse(text: &str, options: &Options) -> Result<Box<dyn Target + Send>> {
     let options = options.clone();
     match text.split_once(':') {
         None if text == "local" => Ok(Box::new(Local)),
-        None if text == "adb" => Ok(Box::new(Remote::new(Adb::parse(None)?, options))),
+        None if text == "adb" => {
+            Ok(Box::new(Remote::new(Adb::parse(None, options.adb_server.as_deref())?, options)))
+        }
         Some(("cmd", prefix)) => Ok(Box::new(Command::new(prefix)?)),
-        Some(("ssh", place)) => Ok(Box::new(Remote::new(Ssh::parse(place)?, options))),
-        Some(("adb", serial)) => Ok(Box::new(Remote::new(Adb::parse(Some(serial))?, options))),
+        Some(("ssh", place)) => Ok(Box::new(Remote::new(Ssh::parse(place, &options)?, options))),
+        Some(("adb", serial)) => {
+            Ok(Box::new(Remote::new(Adb::parse(Some(serial), options.adb_server.as_deref())?, options)))
+        }
         _ => Err(Error::input(format!(
             "unknown target {text:?}: use local, ssh:[user@]host[:port], adb[:serial] or cmd:PREFIX (a launcher)"
         ))),
+    }
+}
+
+/// A device of the lab, or any free one of several: `is_pool` tells whether their names say more than `name` does.
+pub fn target(name: &str, is_pool: bool, members: Vec<Member>) -> Result<Box<dyn Target + Send>> {
+    match members.as_slice() {
+        [only] if !is_pool && !only.device.is_leased() => only.target(&Printed::default()),
+        _ => Ok(Box::new(Leased::new(name, is_pool, members)?)),
     }
 }
 

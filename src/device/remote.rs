@@ -248,7 +248,12 @@ impl<S: Shell> Target for Remote<S> {
         false
     }
 
-    fn open(&self, engines: &[EngineChoice], interrupt: &Interrupt) -> Result<()> {
+    fn open(
+        &self,
+        engines: &[EngineChoice],
+        _say: &mut dyn FnMut(&str),
+        interrupt: &Interrupt,
+    ) -> Result<()> {
         *self.interrupt.borrow_mut() = interrupt.clone();
         if self.session.borrow().is_none() {
             self.connect(interrupt)?;

@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::Interrupt;
 use super::bounded::next_note;
 use super::shell::{self, Advice, Failed, Shell};
+use super::{Interrupt, Options, ssh_words};
 use crate::error::{Error, Result};
 use crate::files::Folder;
 
@@ -51,6 +51,8 @@ const ADVICE: [Advice; 7] = [
 pub(super) struct Ssh {
     host: String,
     port: Option<u16>,
+    /// More words for the client, which can't change what is ours.
+    words: Vec<String>,
     /// The folder of the connection's socket, readable for us alone.
     sockets: Folder,
     master: Mutex<Option<Child>>,
@@ -58,7 +60,7 @@ pub(super) struct Ssh {
 
 impl Ssh {
     /// Reads what comes after `ssh:`.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: &str, options: &Options) -> Result<Self> {
         let wrong = || {
             Error::input(format!(
                 "target ssh:{text}: give ssh:[user@]host[:port], as ssh:pi@board or ssh:[::1]:2222"
@@ -69,18 +71,24 @@ impl Ssh {
         if host.is_empty() || host.starts_with('-') || host.ends_with('@') || !host.chars().all(plain) {
             return Err(wrong());
         }
-        Ok(Self { host, port, sockets: Folder::temporary()?, master: Mutex::new(None) })
+        let words = ssh_words::read(options.jump.as_deref(), options.ssh_options.as_deref())?;
+        Ok(Self { host, port, words, sockets: Folder::temporary()?, master: Mutex::new(None) })
     }
 
-    fn client(&self) -> Command {
+    /// The client with what is ours first: of an option that is there twice, it takes the first.
+    fn client(&self, is_master: bool) -> Command {
         let mut command = Command::new("ssh");
         command.args(OPTIONS);
+        command.arg(format!("-oControlMaster={}", if is_master { "yes" } else { "no" }));
+        // A client of its own goes to a jump host, and isn't told of batch mode: it is to ask nobody.
+        command.env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
         // The client would expand percent signs.
         let socket = self.sockets.path().join("s").to_string_lossy().replace('%', "%%");
         command.arg(format!("-oControlPath={socket}"));
         if let Some(port) = self.port {
             command.arg(format!("-p{port}"));
         }
+        command.args(&self.words);
         command
     }
 
@@ -116,9 +124,9 @@ impl Shell for Ssh {
 
     fn connect(&self, interrupt: &Interrupt) -> Result<(), Failed> {
         self.let_go();
-        let mut command = self.client();
+        let mut command = self.client(true);
         let script = format!("echo {HERE}; exec cat >/dev/null");
-        command.args(["-oControlMaster=yes", "--", &self.host, &shell::line(&script)]);
+        command.args(["--", &self.host, &shell::line(&script)]);
         let mut child = shell::spawn(command.stdin(Stdio::piped()))?;
         let (sender, lines) = sync_channel(1);
         for pipe in [child.stdout.take().map(boxed), child.stderr.take().map(boxed)].into_iter().flatten() {
@@ -151,8 +159,8 @@ impl Shell for Ssh {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = self.client();
-        command.args(["-oControlMaster=no", "--", &self.host, line]);
+        let mut command = self.client(false);
+        command.args(["--", &self.host, line]);
         command
     }
 
@@ -201,14 +209,17 @@ mod tests {
     #[test]
     fn a_host_that_could_be_an_option_or_more_words_is_refused() {
         for text in ["", "-oProxyCommand=reboot", "a b", "pi@", "board\n", ":22"] {
-            assert!(Ssh::parse(text).is_err(), "{text:?}");
+            assert!(Ssh::parse(text, &Options::default()).is_err(), "{text:?}");
         }
-        assert_eq!(Ssh::parse("pi@board:2222").expect("a board").name(), "ssh:pi@board:2222");
+        assert_eq!(
+            Ssh::parse("pi@board:2222", &Options::default()).expect("a board").name(),
+            "ssh:pi@board:2222"
+        );
     }
 
     #[test]
     fn what_cannot_pass_is_not_tried_again() {
-        let ssh = Ssh::parse("board").expect("a board");
+        let ssh = Ssh::parse("board", &Options::default()).expect("a board");
         assert!(ssh.advice("ssh: connect to host board port 22: Connection refused").again);
         assert!(ssh.advice("kex_exchange_identification: Connection closed by remote host").again);
         for said in ["Host key verification failed.", "pi@board: Permission denied (publickey)."] {

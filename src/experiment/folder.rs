@@ -87,9 +87,10 @@ pub fn planned_otherwise(record: &Record, planned: &Measurement) -> Option<Strin
     if record.oplat.version != version {
         return Some(format!("it was measured by version {}, this is {version}", record.oplat.version));
     }
-    if record.environment.target != planned.target {
-        let now = &planned.target;
-        return Some(format!("it was measured on target {}, this is {now}", record.environment.target));
+    let (was, may) = (&record.environment.target, &planned.targets);
+    if !may.is_empty() && !may.contains(was) {
+        let now = may.join(" or ");
+        return Some(format!("it was measured on target {was}, this is {now}"));
     }
     let cut_off = record.settings.interrupted || record.settings.lost.is_some();
     if (cut_off || record.variants.iter().any(measure::is_lost)) && record.settings.groups.is_some() {

@@ -15,6 +15,9 @@ pub trait Executor {
     /// The measurement that a case comes to. Fails if it can't be made as the experiment says.
     fn prepare(&mut self, case: &Case) -> Result<Measurement>;
 
+    /// A record of an earlier run stands: all else is to be measured where it was.
+    fn go_on(&mut self, _record: &Record) {}
+
     /// Measures; fails if there is nothing to make a record of.
     fn measure(&mut self, measurement: &Measurement, position: Position) -> Result<Record>;
 
@@ -106,6 +109,7 @@ fn earlier(
     match folder.earlier(case, planned) {
         Ok(record) => {
             executor.note(&format!("{name}: measured already"));
+            executor.go_on(&record);
             Some(record)
         }
         Err(why) => {

@@ -63,7 +63,7 @@ pub fn blocks(
     interrupt: &Interrupt,
 ) -> Result<Environment> {
     let clock = Instant::now();
-    open_target(std::iter::once(engine), target, interrupt)?;
+    open_target(std::iter::once(engine), target, progress, interrupt)?;
     let threads = measurement.load.threads;
     let mut machine = MachineClient::start(measurement.cpus.as_deref(), threads, target, interrupt)?;
     check_engines(std::iter::once(engine), target, progress, interrupt)?;

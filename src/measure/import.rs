@@ -39,7 +39,7 @@ pub fn import(import: Import, imported: Imported) -> (Record, String) {
         subjects: vec![subject],
         variants: Arc::new(vec![planned]),
         load: Load { threads: imported.threads.unwrap_or(0), ..Load::default() },
-        target: TARGET.to_owned(),
+        targets: vec![TARGET.to_owned()],
         cpus: None,
         forks,
         time: Duration::ZERO,

@@ -87,8 +87,8 @@ pub struct Measurement {
     /// How to load each variant. What differs is filled in later: the path when it has been written, inputs by model,
     /// CPUs on the target.
     pub load: Load,
-    /// Where it is measured, as the target calls itself.
-    pub target: String,
+    /// Where it may be measured, as the target calls itself; nothing where that isn't known before.
+    pub targets: Vec<String>,
     /// CPUs to pin to, as `--cpus` has them; `None` for the target's default.
     pub cpus: Option<String>,
     /// Processes of each variant: the number of replications.
@@ -280,8 +280,13 @@ pub fn has_all(record: &Record, measurement: &Measurement) -> bool {
 }
 
 /// What a target is like now, with the CPUs that a measurement of one thread would use.
-pub fn look(target: &dyn Target, cpus: Option<&str>, interrupt: &Interrupt) -> Result<record::Environment> {
-    target.open(&[], interrupt)?;
+pub fn look(
+    target: &dyn Target,
+    cpus: Option<&str>,
+    say: &mut dyn FnMut(&str),
+    interrupt: &Interrupt,
+) -> Result<record::Environment> {
+    target.open(&[], say, interrupt)?;
     Ok(MachineClient::start(cpus, 1, target, interrupt)?.finish(&[]))
 }
 
@@ -327,10 +332,10 @@ fn measure_by(
     if measurement.variants.is_empty() {
         return Err(Error::input(format!("{}: there is no variant to measure", measurement.name())));
     }
-    let started = SystemTime::now();
     progress.phase("reaching the target");
     let engines = || measurement.variants.iter().map(|variant| &variant.engine);
-    open_target(engines(), target, interrupt)?;
+    open_target(engines(), target, progress, interrupt)?;
+    let started = SystemTime::now();
     let mut machine =
         MachineClient::start(measurement.cpus.as_deref(), measurement.load.threads, target, interrupt)?;
     if let Some(earlier) = earlier {
@@ -369,11 +374,12 @@ fn measure_by(
 pub fn open_target<'e>(
     engines: impl Iterator<Item = &'e PlannedEngine>,
     target: &dyn Target,
+    progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<()> {
     let engines: Vec<EngineChoice> =
         with_library(engines)?.into_iter().map(|engine| engine.choice.clone()).collect();
-    target.open(&engines, interrupt)
+    target.open(&engines, &mut |line| progress.note(line), interrupt)
 }
 
 /// Fails before anything is measured if an engine's library isn't on the target or can't be loaded; else tells which it is.

@@ -43,7 +43,11 @@ pub fn run(
 ) -> Result<Search> {
     progress.phase("reaching the target");
     let measurement = &plan.measurement;
-    let place = measure::look(target, measurement.cpus.as_deref(), interrupt)?;
+    if let Some(earlier) = &earlier {
+        target.go_on_at(&earlier.environment.target);
+    }
+    let place =
+        measure::look(target, measurement.cpus.as_deref(), &mut |line| progress.note(line), interrupt)?;
     if place.emulated {
         return Err(Error::input(
             "the target is emulated: its times say nothing of a device, and a search is about times",

@@ -14,6 +14,8 @@ mod hostile;
 mod hostile_text;
 mod import;
 mod kept;
+#[cfg(unix)]
+mod lab;
 mod limits;
 mod mixes;
 mod mutants;

@@ -436,7 +436,7 @@ pub fn measurement() -> Measurement {
             planned("control", Role::Control),
         ]),
         load: Load { seed: 3, threads: 1, ..Load::default() },
-        target: "fake".into(),
+        targets: vec!["fake".into()],
         cpus: None,
         forks: 8,
         time: Duration::from_secs(40),

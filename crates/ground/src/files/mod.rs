@@ -19,12 +19,23 @@ mod source;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 pub use destination::Destination;
 pub use folder::{Folder, sweep};
 pub use source::{read, read_text};
+
+/// Where oplat keeps what the user hasn't named a place for, among the user's files (XDG base directories); `None` where the
+/// system doesn't say where those are.
+pub fn state_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = set("XDG_STATE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".local/state")))
+        .or_else(|| set("LOCALAPPDATA"))?;
+    Some(state.join("oplat"))
+}
 
 /// A kind of output.
 #[derive(Debug)]
