@@ -131,7 +131,7 @@ struct Held {
 /// What became of an attempt to have a device.
 enum Taken {
     Held(Held),
-    /// Somebody else has it: who.
+    /// It can't be had now: why.
     Busy(String),
     Failed(Error),
 }
@@ -164,7 +164,7 @@ impl Leased {
                 match self.try_one(member, engines, say, interrupt)? {
                     Taken::Held(held) => return Ok(held),
                     Taken::Busy(who) => {
-                        busy.push(format!("{} is used by {who}", member.name));
+                        busy.push(format!("{} is {who}", member.name));
                         left.push(member);
                     }
                     Taken::Failed(error) => failed = Some(error),
@@ -233,7 +233,7 @@ impl Leased {
     ) -> Result<Taken> {
         let mut lock = match Lock::take(&member.id())? {
             Attempt::Locked(lock) => lock,
-            Attempt::Held(holder) => return Ok(Taken::Busy(describe(holder))),
+            Attempt::Held(holder) => return Ok(Taken::Busy(format!("used by {}", describe(holder)))),
         };
         give_back_left(&mut lock, &member.name, say);
         let lease = Lease::new(lock, member);
@@ -345,7 +345,7 @@ impl Lease {
         };
         match ran.end {
             Ended::Well => Ok(Ok(printed)),
-            Ended::Busy(why) => Ok(Err(Taken::Busy(format!("somebody else: {why}")))),
+            Ended::Busy(why) => Ok(Err(Taken::Busy(format!("not free: {why}")))),
             Ended::Failed(why) | Ended::Cut(why) => failed(why),
             Ended::Interrupted => Err(interrupted()),
         }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use oplat::device::Lab;
 use oplat::record::Record;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -249,15 +250,12 @@ fn a_device_that_somebody_else_has_is_waited_for() {
          short: { target: 'cmd:nice -n 1', acquire: 'echo bob has it >&2; exit 75', release: 'echo r >>@/log', acquire_limit: 1ms }\n",
     );
     let mut running = Running::start(bench.command(&["targets", "--target", "board"]));
-    running.says("waiting for board: board is used by somebody else: ann has it");
+    running.says("waiting for board: board is not free: ann has it");
     fs::write(bench.path("free"), "").expect("written");
     assert_eq!(running.end(), (Some(0), String::new()));
     let (code, printed, _) = bench.look("short");
     assert_eq!(code, Some(3));
-    assert!(
-        printed.contains("it was not free within 1 ms: short is used by somebody else: bob has it"),
-        "{printed}"
-    );
+    assert!(printed.contains("it was not free within 1 ms: short is not free: bob has it"), "{printed}");
     assert_eq!(bench.log(), "", "what was never ours is not given back");
 }
 
@@ -395,4 +393,17 @@ fn what_is_missing_is_told_without_acquiring_anything() {
         "{printed}"
     );
     assert!(printed.contains("! there is no command no-such-release here"), "{printed}");
+}
+
+#[test]
+fn the_labs_of_the_documents_are_ones() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/labs.md");
+    let text = fs::read_to_string(page).expect("the page");
+    let blocks =
+        text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
+    let labs: Vec<Lab> = blocks
+        .filter(|block| block.contains("targets:\n"))
+        .map(|block| Lab::parse(block, "docs/labs.md").expect("a lab"))
+        .collect();
+    assert!(labs.len() >= 4, "{} were found", labs.len());
 }
