@@ -208,8 +208,8 @@ impl Device {
                 return wrong("`acquire` without `release`: nobody else would get it any more");
             }
             (None, Some(_)) => return wrong("`release` without `acquire`: there is nothing to give back"),
-            (Some(line), _) | (_, Some(line)) if line.trim().is_empty() => {
-                return wrong("`acquire` is empty: give a command, or leave it out");
+            (Some(line), _) | (_, Some(line)) if line.trim().is_empty() || line.contains('\0') => {
+                return wrong("`acquire` and `release` are commands for sh: give both, or leave them out");
             }
             _ => {}
         }
@@ -244,7 +244,7 @@ fn is_word(text: &str) -> bool {
 
 /// Fails for a name that means something else already.
 fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.contains([':', '=']) || ["local", "adb"].contains(&name) {
+    if name.is_empty() || name.contains([':', '=', '\0']) || ["local", "adb"].contains(&name) {
         return Err(Error::input("such a name is a target already: choose another"));
     }
     Ok(())
@@ -349,7 +349,7 @@ mod tests {
             ("a: { target: local }\n  a: { target: adb }", "targets: `a` is there twice"),
             ("a: { acquire: x }", "without `release`"),
             ("a: { target: local, release: x }", "without `acquire`"),
-            ("a: { acquire: ' ', release: x }", "is empty"),
+            ("a: { acquire: ' ', release: x }", "are commands"),
             ("a: { target: local, acquire_limit: 1m }", "for devices with `acquire` or `pool`"),
             ("a: { target: local, pool: x, release_limit: 1m }", "for devices with `release`"),
             ("a: { target: 'ssh:a', adb_server: x }", "for phones"),

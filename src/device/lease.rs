@@ -35,7 +35,7 @@ impl Member {
         let fill_in = |text: &str| {
             printed.fill_in(text).map_err(|name| {
                 let by = if self.device.acquire.is_some() { "neither `acquire` nor" } else { "nothing in" };
-                Error::input(format!("{}: {by} the environment says what ${{{name}}} is", self.name))
+                Error::input(format!("{by} the environment says what ${{{name}}} is"))
             })
         };
         let some = |text: &Option<String>| text.as_deref().map(fill_in).transpose();
@@ -53,6 +53,16 @@ impl Member {
         parse(&fill_in(address)?, &options)
     }
 
+    /// The same where nothing has to be acquired before.
+    pub fn at_once(&self) -> Result<Box<dyn Target + Send>> {
+        self.target(&Printed::default()).map_err(|e| if self.is_named() { e.context(&self.name) } else { e })
+    }
+
+    /// Whether it has a name of its own beside its address.
+    fn is_named(&self) -> bool {
+        self.name != self.device.target
+    }
+
     /// Its name once it is open; `None` if only its `acquire` tells.
     fn address(&self) -> Result<Option<String>> {
         let device = &self.device;
@@ -60,7 +70,7 @@ impl Member {
         let is_open = texts.into_iter().flatten().any(|text| has_names(text)) || device.target.is_empty();
         match device.acquire.is_some() && is_open {
             true => Ok(None),
-            false => self.target(&Printed::default()).map(|target| Some(target.name())),
+            false => Ok(Some(self.at_once()?.name())),
         }
     }
 
@@ -243,7 +253,7 @@ impl Leased {
         };
         let target = match member.target(&printed) {
             Ok(target) => target,
-            Err(error) if member.device.acquire.is_none() => return Err(error),
+            Err(error) if member.device.acquire.is_none() => return Err(error.context(&member.name)),
             Err(error) => return Ok(Taken::Failed(no_address(member, &printed, &error))),
         };
         if let Some(wanted) = self.wanted.borrow().as_ref().filter(|wanted| **wanted != target.name()) {
@@ -287,7 +297,7 @@ fn no_address(member: &Member, printed: &Printed, error: &Error) -> Error {
             "target {name}: the last line that `acquire` printed is no address: {last:?}; have it print ssh:… or adb:…, or give \
              `target`"
         ),
-        false => format!("target {error}; have `acquire` print NAME=VALUE"),
+        false => format!("target {name}: {error}; have `acquire` print NAME=VALUE"),
     })
 }
 

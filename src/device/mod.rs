@@ -39,7 +39,6 @@ use adb::Adb;
 use lease::Leased;
 use remote::Remote;
 use ssh::Ssh;
-use variables::Printed;
 
 pub use interrupt::Interrupt;
 pub use launch::{Command, Local};
@@ -173,7 +172,7 @@ pub fn parse(text: &str, options: &Options) -> Result<Box<dyn Target + Send>> {
 /// A device of the lab, or any free one of several: `is_pool` tells whether their names say more than `name` does.
 pub fn target(name: &str, is_pool: bool, members: Vec<Member>) -> Result<Box<dyn Target + Send>> {
     match members.as_slice() {
-        [only] if !is_pool && !only.device.is_leased() => only.target(&Printed::default()),
+        [only] if !is_pool && !only.device.is_leased() => only.at_once(),
         _ => Ok(Box::new(Leased::new(name, is_pool, members)?)),
     }
 }

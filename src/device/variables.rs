@@ -56,7 +56,8 @@ fn is_name(text: &str) -> bool {
 
 fn variable(line: &str) -> Option<(&str, &str)> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-    let (name, value) = line.split_once('=').filter(|(name, _)| is_name(name))?;
+    let (name, value) =
+        line.split_once('=').filter(|(name, value)| is_name(name) && !value.contains('\0'))?;
     let quoted = ['"', '\''].iter().find_map(|&q| value.strip_prefix(q)?.strip_suffix(q));
     Some((name, quoted.unwrap_or(value)))
 }
@@ -67,8 +68,7 @@ mod tests {
 
     #[test]
     fn lines_that_name_values_are_told_from_others() {
-        let text =
-            "acquired place board1\nexport LG_TOKEN=\"AB C\"\n HOST=10.0.0.7\nssh:pi@board\n1x=2\nP='22'\n\n";
+        let text = "acquired place board1\nexport LG_TOKEN=\"AB C\"\n HOST=10.0.0.7\nssh:pi@board\n1x=2\nP='22'\nNUL=\0\n1x=2\n";
         let printed = Printed::read(text);
         let variables: Vec<_> = printed.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(variables, [("HOST", "10.0.0.7"), ("LG_TOKEN", "AB C"), ("P", "22")]);

@@ -226,6 +226,7 @@ fn acquiring_that_goes_wrong_is_one_line_with_its_remedy() {
             "what ${BOARD_HOST_1} is; have `acquire` print",
             "r\n",
         ),
+        ("acquire: 'echo H=-oX', target: 'ssh:${H}'", "target board: target ssh:-oX: give", "r\n"),
         ("acquire: 'echo ssh:-oProxyCommand=x'", "is no address", "r\n"),
         ("acquire: 'cat /dev/zero'", "it said more than 1.000 MB", "r\n"),
     ] {
