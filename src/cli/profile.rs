@@ -134,7 +134,13 @@ impl Job<'_> {
         if let Some(record) = earlier.as_ref().filter(|record| measure::has_all(record, &self.measurement)) {
             // It stays the file that it is, and the measurement of then.
             let complete = measure::complete(record, true);
-            return Ok(Done { name: self.setup.shown(), record: record.clone(), lines: vec![], kept: false, complete });
+            return Ok(Done {
+                name: self.setup.shown(),
+                record: record.clone(),
+                lines: vec![],
+                kept: false,
+                complete,
+            });
         }
         let (record, lines) = if self.tune { self.tuned()? } else { (self.measured(earlier)?, vec![]) };
         let json = json::record(&record);

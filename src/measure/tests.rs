@@ -233,7 +233,9 @@ fn a_worker_that_hangs_or_does_not_die_again_is_said_so() {
 fn a_target_whose_workers_hang_one_after_the_other_is_lost_and_not_waited_for_again_and_again() {
     // From the third fork on.
     let world = World::new(&[10 * MS, 11 * MS, 9 * MS], |m, request| match request {
-        Request::Turn { .. } | Request::Load(_) if m.start > 2 => died(End::Hung(Duration::from_secs(60)), None),
+        Request::Turn { .. } | Request::Load(_) if m.start > 2 => {
+            died(End::Hung(Duration::from_secs(60)), None)
+        }
         _ => None,
     });
     let record = measured(&world, &Interrupt::default()).expect("two forks are there");

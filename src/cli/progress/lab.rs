@@ -71,7 +71,13 @@ impl Lab {
             Err(error) => (State::Failed(error.clone()), format!("{}: {error}", word(error))),
         };
         targets[number].state = state;
-        let left: Vec<&str> = self.names.iter().zip(&*targets).filter(|(_, t)| t.is_awaited()).map(|(n, _)| n.as_str()).collect();
+        let left: Vec<&str> = self
+            .names
+            .iter()
+            .zip(&*targets)
+            .filter(|(_, t)| t.is_awaited())
+            .map(|(n, _)| n.as_str())
+            .collect();
         let awaited = match left.len() {
             1..=FEW => format!("; awaited: {}", left.join(", ")),
             _ => String::new(),
@@ -90,9 +96,15 @@ impl Lab {
         let words = targets.iter().map(One::word);
         let count = |word: &str| words.clone().filter(|one| *one == word).count();
         let counts = ["done", "measuring", "waiting", "lost", "failed"].map(|word| (count(word), word));
-        let counts: Vec<String> =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-        let slowest = targets.iter().zip(&self.names).filter_map(|(one, name)| Some((one.left(now)?, one.at_most, name)));
+        let counts: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        let slowest = targets
+            .iter()
+            .zip(&self.names)
+            .filter_map(|(one, name)| Some((one.left(now)?, one.at_most, name)));
         let left = slowest.max().filter(|(left, ..)| *left >= Duration::from_secs(1));
         let left = left.map_or_else(String::new, |(left, at_most, name)| {
             let about = if at_most { "at most" } else { "about" };
@@ -105,21 +117,26 @@ impl Lab {
     /// A line for each of so many targets: first those that failed, then those that are silent, then those that take longest.
     fn lines(&self, most: usize, now: Instant) -> Vec<String> {
         let targets = self.targets();
-        let silent = |one: &One| Some(now.saturating_duration_since(one.heard)).filter(|silent| *silent >= SILENT);
+        let silent =
+            |one: &One| Some(now.saturating_duration_since(one.heard)).filter(|silent| *silent >= SILENT);
         let failed = targets.iter().enumerate().filter(|(_, one)| matches!(one.state, State::Failed(_)));
-        let mut awaited: Vec<(usize, &One)> = targets.iter().enumerate().filter(|(_, one)| one.is_awaited()).collect();
+        let mut awaited: Vec<(usize, &One)> =
+            targets.iter().enumerate().filter(|(_, one)| one.is_awaited()).collect();
         awaited.sort_by_key(|(_, one)| std::cmp::Reverse((silent(one), one.left(now))));
         // Of many that failed, the last lines are for the others all the same.
         let shares = failed.clone().count().min(most.div_ceil(2).max(most.saturating_sub(awaited.len())));
         let shown: Vec<(usize, &One)> = failed.take(shares).chain(awaited).take(most).collect();
-        let names: Vec<String> = shown.iter().map(|(number, _)| text::shorten(&self.names[*number], 30)).collect();
+        let names: Vec<String> =
+            shown.iter().map(|(number, _)| text::shorten(&self.names[*number], 30)).collect();
         let widest = names.iter().map(|name| text::width(name)).max().unwrap_or(0);
         let line = |((_, one), name): (&(usize, &One), &String)| {
             let what = match (&one.state, silent(one)) {
                 (State::Failed(error), _) => format!("{}: {error}", word(error)),
                 (_, Some(silent)) => format!("nothing new for {}: {}", units::duration(silent), one.doing),
                 (_, None) => {
-                    let left = one.told.map(|told| told.after(now.saturating_duration_since(told.at), one.at_most).1);
+                    let left = one
+                        .told
+                        .map(|told| told.after(now.saturating_duration_since(told.at), one.at_most).1);
                     joined(&[left.as_deref().unwrap_or_default(), &one.doing])
                 }
             };

@@ -116,7 +116,11 @@ impl Pipes {
 
     /// Waits until something can be read or sent, or for so long.
     fn wait(&mut self, left: Duration, uninterrupted: bool) {
-        let stdin = self.stdin.as_ref().filter(|_| !self.unsent.is_empty()).map(|pipe| (pipe.as_fd(), PollFlags::OUT));
+        let stdin = self
+            .stdin
+            .as_ref()
+            .filter(|_| !self.unsent.is_empty())
+            .map(|pipe| (pipe.as_fd(), PollFlags::OUT));
         let read = [&self.out, &self.err].map(|pipe| Some((pipe.file.as_ref()?.as_fd(), PollFlags::IN)));
         let interrupt = self.interrupt.pipe().ok().filter(|_| !uninterrupted);
         let interrupt = interrupt.map(|pipe| (pipe.as_fd(), PollFlags::IN));

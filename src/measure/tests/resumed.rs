@@ -51,20 +51,22 @@ fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
     // The second variant dies in the third fork, and the user interrupts in the fifth.
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
-    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| match (m.variant, m.start, request) {
-        (1, 3.., Request::Turn { .. }) => died(End::Signal(9), None),
-        (2, 5, Request::Load(_)) => {
-            raised.raise();
-            Some(Err(Lost::Interrupted))
-        }
-        _ => None,
-    });
+    let world =
+        World::new(&[10 * MS, 11 * MS, 9 * MS], move |m, request| match (m.variant, m.start, request) {
+            (1, 3.., Request::Turn { .. }) => died(End::Signal(9), None),
+            (2, 5, Request::Load(_)) => {
+                raised.raise();
+                Some(Err(Lost::Interrupted))
+            }
+            _ => None,
+        });
     let cut = kept(&measured(&world, &interrupt).expect("four forks are there"));
     let runs = |v: &record::Variant| v.forks.iter().filter(|f| !f.rounds.is_empty()).count();
     assert_eq!((cut.settings.forks, runs(&cut.variants[1])), (4, 2));
     let well = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
     let fake = Fake(Rc::clone(&well));
-    let whole = go_on(&well, &measurement(), &cut, &fake, &mut Silent, &Interrupt::default()).expect("measured");
+    let whole =
+        go_on(&well, &measurement(), &cut, &fake, &mut Silent, &Interrupt::default()).expect("measured");
     assert!(complete(&whole, true).is_ok() && has_all(&whole, &measurement()));
     assert_eq!(runs(&whole.variants[1]), 8);
     assert!(whole.variants.iter().all(|v| runs(v) >= 8 && v.forks.iter().all(|f| f.ops_ns.is_empty())));
