@@ -46,7 +46,10 @@ fn found(across: &Across, at_a_glance: bool) -> Section {
     for variant in told.iter().take(most) {
         section = match &variant.over {
             Some(over) => section.toned(sentence(&variant.label, over), tone(over)),
-            None => section.line(format!("{}: fewer than two devices have its ratio.", variant.label)),
+            None => section.line(format!(
+                "{}: fewer than two devices count, so that nothing is said over them.",
+                variant.label
+            )),
         };
     }
     if told.len() > most {
@@ -101,7 +104,7 @@ fn sentence(label: &str, over: &Over) -> String {
             let [ratio, low, high] = units::factors([over.ratio, low, high]);
             format!("{ratio} times as long ({low} to {high} on average)")
         }
-        None => format!("{} times as long (no interval that tells anything)", units::times(over.ratio)),
+        None => format!("{} times as long (no interval that tells anything)", units::ratio(over.ratio, None)),
     };
     let few = || format!("two {} are few: nothing is said of another one", plural(over));
     let another = match (over.another, seen(over.another)) {

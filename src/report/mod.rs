@@ -229,9 +229,10 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
         [one] => json::record(one.record),
         _ => json::document(&records.iter().map(|named| named.record).collect::<Vec<_>>()),
     };
-    let over = if records.len() > 1 { over_devices(records) } else { None };
+    let is_told = records.len() > 1 && format.is_for_people();
+    let over = if is_told { over_devices(records) } else { None };
     let many = over.as_ref().filter(|_| records.len() > across::MANY && !breakdowns.detail);
-    if let Some(over) = many.filter(|_| format.is_for_people()) {
+    if let Some(over) = many {
         return self::across(over, format, false);
     }
     let sections = || {
