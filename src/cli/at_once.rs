@@ -71,15 +71,11 @@ impl Failures {
     }
 }
 
-/// That the user interrupted a command on several targets, of which so many have all that was asked for, and of so many a part is
-/// kept.
-pub fn interrupted(complete: usize, part: usize, of: usize) -> Error {
-    let kept = match part {
-        0 => String::new(),
-        part => format!(", and of {part} a part is kept"),
-    };
-    Error::lost(format!(
-        "interrupted: {complete} of {} are complete{kept}; --resume measures the rest",
-        units::count(of, "target")
-    ))
+/// That the user interrupted a command on several targets, of which so many have all that was asked for, and so many a part of it;
+/// `kept` says whether that is in files to go on from.
+pub fn interrupted(complete: usize, part: usize, of: usize, kept: bool) -> Error {
+    let is = if kept { "kept" } else { "reported" };
+    let part = if part > 0 { format!(", and of {part} a part is {is}") } else { String::new() };
+    let rest = if kept { "; --resume measures the rest" } else { "" };
+    Error::lost(format!("interrupted: {complete} of {} are complete{part}{rest}", units::count(of, "target")))
 }

@@ -40,8 +40,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     drop(measurement);
 
     let mut failures = Failures::new(names.len() > 1);
-    let (mut measured, mut all_kept, mut complete) = (vec![], true, 0);
-    for (name, result) in names.iter().zip(results) {
+    let (mut measured, mut all_kept, mut complete, mut part) = (vec![], true, 0, 0);
+    for (number, (name, result)) in names.iter().zip(results).enumerate() {
+        let is_kept = result.is_ok() || resume && save.get(number).is_some_and(|file| file.path().exists());
         let failed = match result {
             Ok(done) => {
                 all_kept &= done.kept;
@@ -50,15 +51,17 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
             }
             Err(error) => Some(error),
         };
+        complete += usize::from(failed.is_none());
+        part += usize::from(failed.is_some() && is_kept);
         match failed {
-            None => complete += 1,
+            None => {}
             Some(error) if failures.several => failures.add_told(name, error),
             Some(error) => failures.add(name, error),
         }
     }
     if failures.several && interrupt.is_raised() && complete < names.len() {
         failures = Failures::new(true);
-        failures.stop(interrupted(complete, measured.len() - complete, names.len()));
+        failures.stop(interrupted(complete, part, names.len(), !save.is_empty()));
     }
     if !measured.is_empty() {
         let records: Vec<NamedRecord> =
@@ -131,16 +134,11 @@ impl Job<'_> {
 
     fn done(&mut self) -> Result<Done> {
         let earlier = self.earlier()?;
-        if let Some(record) = earlier.as_ref().filter(|record| measure::has_all(record, &self.measurement)) {
+        if earlier.as_ref().is_some_and(|record| is_whole(record, &self.measurement)) {
             // It stays the file that it is, and the measurement of then.
-            let complete = measure::complete(record, true);
-            return Ok(Done {
-                name: self.setup.shown(),
-                record: record.clone(),
-                lines: vec![],
-                kept: false,
-                complete,
-            });
+            let record = self.measured(earlier)?;
+            let complete = measure::complete(&record, true);
+            return Ok(Done { name: self.setup.shown(), record, lines: vec![], kept: false, complete });
         }
         let (record, lines) = if self.tune { self.tuned()? } else { (self.measured(earlier)?, vec![]) };
         let json = json::record(&record);
@@ -183,6 +181,11 @@ impl Job<'_> {
     }
 }
 
+/// Whether nothing would change in a record by going on from it.
+fn is_whole(record: &Record, planned: &Measurement) -> bool {
+    measure::has_all(record, planned) && !record.settings.interrupted && record.settings.lost.is_none()
+}
+
 /// The record of the same plan that an earlier run saved, if there is a file. Fails if it is of another plan.
 fn earlier(file: &Destination, planned: &Measurement, progress: &mut dyn Progress) -> Result<Option<Record>> {
     let path = file.path();
@@ -196,8 +199,9 @@ fn earlier(file: &Destination, planned: &Measurement, progress: &mut dyn Progres
             path.display()
         )));
     }
+    let all = if is_whole(&record, planned) { ", and none is missing" } else { "" };
     progress.note(&format!(
-        "{}: {} are there already",
+        "{}: {} are there already{all}",
         path.display(),
         units::count(record.settings.forks, "fork")
     ));

@@ -83,7 +83,7 @@ pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
     });
     let complete = results.iter().filter(|result| result.is_ok()).count();
     if shared.several && shared.interrupt.is_raised() && complete < names.len() {
-        return Err(interrupted(complete, 0, names.len()));
+        return Err(interrupted(complete, 0, names.len(), true));
     }
     let mut failures = Failures::new(shared.several);
     for (name, error) in names.iter().zip(results).filter_map(|(name, result)| Some((name, result.err()?))) {

@@ -250,7 +250,7 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Result<Record> {
     match earlier {
-        Some(record) if has_all(&record, measurement) => Ok(record),
+        Some(record) if has_all(&record, measurement) => Ok(resume::settled(record)),
         Some(record) => go_on(&Instant::now(), measurement, &record, target, progress, interrupt),
         None => measure_by(&Instant::now(), measurement, None, target, progress, interrupt),
     }

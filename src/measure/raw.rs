@@ -185,14 +185,14 @@ impl Raw {
         self.drop_partial();
     }
 
-    /// Drops what an interrupt cut off: rounds that not all living variants completed, or of the dead not all, and forks without
-    /// any.
+    /// Drops what an interrupt cut off: rounds that not all living variants completed, and forks without any. If none lives, it goes
+    /// by those that had begun the last fork.
     pub fn drop_partial(&mut self) {
         let mut alive = self.alive();
-        if alive.is_empty() {
-            alive.extend(0..self.variants.len());
-        }
         if let Some(last) = self.order.len().checked_sub(1) {
+            if alive.is_empty() {
+                alive.extend((0..self.variants.len()).filter(|&v| self.variants[v].fork(last).is_some()));
+            }
             let mut rounds = |v: &usize| self.variants[*v].fork(last).map_or(0, |f| f.fork.rounds.len());
             let complete = alive.iter().map(&mut rounds).min().unwrap_or(0);
             self.order[last].truncate(complete);

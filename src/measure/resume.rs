@@ -1,6 +1,7 @@
 //! Going on from the record of a measurement that was cut off, or that lost a variant.
 
 use super::raw::{self, TakenUp};
+use super::warnings;
 use super::{Measurement, Planned};
 use crate::error::{Error, Exit, Result};
 use crate::record::{Memory, Op, Record, Role, Variant};
@@ -20,7 +21,21 @@ fn lacks(record: &Record, variant: &Variant, planned: &Measurement) -> usize {
 
 fn is_cut_off(record: &Record, planned: &Measurement) -> bool {
     let settings = &record.settings;
-    (settings.interrupted || settings.lost.is_some()) && settings.forks < planned.forks
+    let surveyed = |v: &Variant| v.refused || v.bug || v.memory.is_some();
+    (settings.interrupted || settings.lost.is_some())
+        && (settings.forks < planned.forks || !record.variants.iter().all(surveyed))
+}
+
+/// A record that has all, as it would be had it not been cut off at its very end.
+pub fn settled(mut record: Record) -> Record {
+    let before = warnings::cut_short(&record.settings);
+    (record.settings.interrupted, record.settings.lost) = (false, None);
+    if let Some(at) = record.environment.warnings.iter().position(|w| Some(w) == before.as_ref()) {
+        let now = warnings::cut_short(&record.settings);
+        record.environment.warnings.splice(at..=at, now);
+    }
+    record.variants.iter_mut().flat_map(|v| &mut v.forks).for_each(|fork| fork.ops_ns.clear());
+    record
 }
 
 /// Whether another try may end otherwise.

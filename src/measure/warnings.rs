@@ -32,7 +32,7 @@ pub fn warnings(settings: &Settings, variants: &[Variant]) -> Vec<String> {
 }
 
 /// Too few forks, and why.
-fn cut_short(settings: &Settings) -> Option<String> {
+pub fn cut_short(settings: &Settings) -> Option<String> {
     let forks = units::count(settings.forks, "fork");
     if let Some(lost) = &settings.lost {
         Some(format!("incomplete, only {forks}: {lost}"))

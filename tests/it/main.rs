@@ -16,6 +16,7 @@ mod import;
 mod kept;
 #[cfg(unix)]
 mod lab;
+mod many_targets;
 mod limits;
 mod mixes;
 mod mutants;

@@ -70,10 +70,9 @@ impl Session<'_, '_> {
         Err(Stop::Lost(Error::lost(format!("target {name}: one worker after another {lost}; check it"))))
     }
 
-    /// A target on which every worker dies, of variants that all have run there, is lost: the rest can be measured when it is
-    /// back.
+    /// A target on which every worker dies at last, when some have run there, is lost: the rest can be measured when it is back.
     pub(super) fn lose_if_all_died(&mut self) {
-        let has_run = self.raw.variants.iter().all(|v| v.forks.iter().any(|f| !f.fork.rounds.is_empty()));
+        let has_run = self.raw.variants.iter().any(|v| v.forks.iter().any(|f| !f.fork.rounds.is_empty()));
         let died = self.raw.variants.iter().all(|v| v.error.as_ref().is_some_and(|e| e.exit == Exit::Lost));
         if self.measurement.only != Only::Everything || !has_run || !died {
             return;

@@ -74,6 +74,30 @@ fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
 }
 
 #[test]
+fn what_was_interrupted_when_it_had_all_its_forks_is_complete_when_it_is_gone_on_with() {
+    let cut = cut_off_after_two_forks();
+    // Its survey is made again when all forks are there.
+    let interrupt = Interrupt::default();
+    let (raised, three) = (interrupt.clone(), Measurement { forks: 3, ..measurement() });
+    let world = World::new(&[10 * MS, 11 * MS, 9 * MS], move |_, request| match request {
+        Request::Memory => {
+            raised.raise();
+            Some(Err(Lost::Interrupted))
+        }
+        _ => None,
+    });
+    let fake = Fake(Rc::clone(&world));
+    let all = measure_by(&world, &three, Some(&cut), &fake, &mut Silent, &interrupt)
+        .expect("three forks are there");
+    assert!(all.settings.forks == 3 && all.settings.interrupted && complete(&all, true).is_err());
+    world.startable.set(0);
+    let whole = measure(&three, Some(kept(&all)), &fake, &mut Silent, &Interrupt::default())
+        .expect("nothing is started");
+    assert!(complete(&whole, true).is_ok() && has_all(&whole, &three));
+    assert!(whole.variants.iter().all(|v| v.forks.len() == 3 && v.forks.iter().all(|f| f.ops_ns.is_empty())));
+}
+
+#[test]
 fn short_ops_are_known_by_the_forks_before_where_one_has_no_profiled_run() {
     let slow = [2000 * MS, 2200 * MS, 1800 * MS];
     let world = World::new(&slow, |m, request| {
