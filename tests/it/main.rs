@@ -16,8 +16,8 @@ mod import;
 mod kept;
 #[cfg(unix)]
 mod lab;
-mod many_targets;
 mod limits;
+mod many_targets;
 mod mixes;
 mod mutants;
 mod mutate;
