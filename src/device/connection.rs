@@ -268,6 +268,14 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_takes_nothing_is_heard_to_its_end() {
+        let mut worker = child("exec <&-; echo '{\"reply\":\"unable\"}'; echo noise", &Interrupt::default());
+        assert_eq!(worker.ask(&Request::Memory, PLENTY), Ok(Reply::Unable));
+        let (end, ..) = died(worker.ask(&Request::Memory, PLENTY));
+        assert_eq!(end, End::Garbled("noise".into()));
+    }
+
+    #[test]
     fn a_child_that_hangs_is_ended_at_the_deadline() {
         let mut worker = child("echo at 5 >&2; read again", &Interrupt::default());
         let (end, ..) = died(worker.ask(&Request::Memory, Duration::from_millis(1)));

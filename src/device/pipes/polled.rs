@@ -18,6 +18,8 @@ pub struct Pipes {
     stdin: Option<File>,
     /// What the child has not taken yet.
     unsent: Vec<u8>,
+    /// Whether it takes nothing any more: it has closed its stdin, or is ending.
+    is_deaf: bool,
     out: Pipe,
     err: Pipe,
     /// Whether what comes from stderr is the rest of a line that was cut.
@@ -46,6 +48,7 @@ impl Pipes {
         Ok(Self {
             stdin,
             unsent: vec![],
+            is_deaf: false,
             out: Pipe::new(child.stdout.take().map(OwnedFd::from)),
             err: Pipe::new(child.stderr.take().map(OwnedFd::from)),
             is_cut: false,
@@ -53,10 +56,12 @@ impl Pipes {
         })
     }
 
-    /// Has bytes sent; false once the child is to end.
+    /// Has bytes sent, as far as the child takes them; false once it is to end.
     pub fn send(&mut self, bytes: Vec<u8>) -> bool {
-        self.unsent.extend(bytes);
-        self.write();
+        if !self.is_deaf {
+            self.unsent.extend(bytes);
+            self.write();
+        }
         self.stdin.is_some()
     }
 
@@ -153,8 +158,9 @@ impl Pipes {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => {
-                    self.stdin = None;
-                    break;
+                    // What it says, and how it ends, is still to be heard.
+                    self.is_deaf = true;
+                    sent = self.unsent.len();
                 }
             }
         }
