@@ -265,13 +265,21 @@ fn go_on(
     progress: &mut dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Record> {
-    let record = measure_by(clock, measurement, Some(earlier), target, progress, interrupt)?;
+    let mut record = measure_by(clock, measurement, Some(earlier), target, progress, interrupt)?;
     let is_cut_off = record.settings.interrupted || record.settings.lost.is_some();
     if is_cut_off || record.variants.iter().any(is_lost) || has_all(&record, measurement) {
         return Ok(record);
     }
     let since = Since { clock, start: clock.elapsed() };
-    measure_by(&since, measurement, Some(&record), target, progress, interrupt)
+    match measure_by(&since, measurement, Some(&record), target, progress, interrupt) {
+        // What was measured first stays.
+        Err(error) if error.exit == Exit::Lost => {
+            record.settings.interrupted = interrupt.is_raised();
+            record.settings.lost = Some(error.message).filter(|_| !record.settings.interrupted);
+            Ok(record)
+        }
+        done => done,
+    }
 }
 
 /// Whether a record of the same plan has all that [`measure`] would make of it.

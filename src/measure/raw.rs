@@ -174,6 +174,12 @@ impl Raw {
         self.taken_up.iter().map(|t| self.order.len() + t.forks).max().unwrap_or(planned)
     }
 
+    /// Whether the workers of this fork started at the same time.
+    pub fn started_together(&self, number: usize) -> bool {
+        let mut newest = self.variants.iter().filter_map(|v| v.forks.last()).map(|f| &f.fork);
+        newest.any(|fork| fork.number == Some(number) && fork.started_together)
+    }
+
     /// The fork of a variant that is being measured.
     pub fn newest_fork(&mut self, variant: usize) -> Option<&mut RawFork> {
         self.variants[variant].forks.last_mut()

@@ -19,7 +19,7 @@ use super::client::{ClientError, WorkerClient};
 use super::files::Files;
 use super::machine::MachineClient;
 use super::plan::Schedule;
-use super::raw::{Raw, RawVariant};
+use super::raw::Raw;
 use super::{Clock, Interrupt, Measurement, Only, Progress};
 use crate::device::Target;
 use crate::error::{Error, Result};
@@ -207,8 +207,7 @@ impl<'t> Session<'_, 't> {
 
     /// Works out what forks and rounds will cost; fixes the runs of a turn in the first fork.
     fn estimate(&mut self, fork: usize, took: Duration) {
-        let together = |raw: &RawVariant| raw.forks.last().is_some_and(|last| last.fork.started_together);
-        self.budget.note_start(fork, took, self.raw.variants.iter().any(together));
+        self.budget.note_start(fork, took, self.raw.started_together(fork));
         if !self.budget.is_first(fork) {
             return;
         }

@@ -46,9 +46,8 @@ fn a_target_that_is_lost_keeps_its_forks_and_is_gone_on_with() {
     assert!(complete(&whole, true).is_ok());
 }
 
-#[test]
-fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
-    // The second variant dies in the third fork, and the user interrupts in the fifth.
+/// The second variant died in the third fork, and the user interrupted in the fifth.
+fn lost_and_interrupted() -> Record {
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
     let world =
@@ -60,8 +59,17 @@ fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
             }
             _ => None,
         });
-    let cut = kept(&measured(&world, &interrupt).expect("four forks are there"));
-    let runs = |v: &record::Variant| v.forks.iter().filter(|f| !f.rounds.is_empty()).count();
+    kept(&measured(&world, &interrupt).expect("four forks are there"))
+}
+
+/// Forks in which it has run.
+fn runs(v: &record::Variant) -> usize {
+    v.forks.iter().filter(|f| !f.rounds.is_empty()).count()
+}
+
+#[test]
+fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
+    let cut = lost_and_interrupted();
     assert_eq!((cut.settings.forks, runs(&cut.variants[1])), (4, 2));
     let well = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
     let fake = Fake(Rc::clone(&well));
@@ -71,6 +79,22 @@ fn a_variant_that_was_lost_before_an_interrupt_gets_all_its_forks() {
     assert_eq!(runs(&whole.variants[1]), 8);
     assert!(whole.variants.iter().all(|v| runs(v) >= 8 && v.forks.iter().all(|f| f.ops_ns.is_empty())));
     assert_eq!(whole.variants[1].ops[0].fork_mean_ns.len(), 8);
+}
+
+#[test]
+fn forks_of_all_stay_when_those_that_one_lacks_cannot_be_made() {
+    let well = World::new(&[10 * MS, 11 * MS, 9 * MS], |_, _| None);
+    // One that watches, and those of four forks.
+    well.startable.set(1 + 4 * 3);
+    let fake = Fake(Rc::clone(&well));
+    let cut = lost_and_interrupted();
+    let part = go_on(&well, &measurement(), &cut, &fake, &mut Silent, &Interrupt::default());
+    let part = kept(&part.expect("what was measured first"));
+    assert_eq!((part.settings.forks, runs(&part.variants[1])), (8, 6));
+    assert!(complete(&part, true).is_err_and(|e| e.exit == Exit::Lost && e.message.contains("cannot start")));
+    well.startable.set(usize::MAX);
+    let whole = measure(&measurement(), Some(part), &fake, &mut Silent, &Interrupt::default());
+    assert_eq!(runs(&whole.expect("measured").variants[1]), 8);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Forks whose workers are made ready at the same time.
 
 use super::*;
+use crate::measure::raw::{Raw, RawFork};
 
 /// The record, and the most workers that were loading at once.
 fn with_cpus(ready_on: &[usize], world: Rc<World>, measurement: &Measurement) -> (Record, usize) {
@@ -61,4 +62,23 @@ fn a_variant_that_fails_beside_others_is_the_only_one_to_end() {
     let forks = |v: usize| record.variants[v].forks.iter().filter(|fork| !fork.rounds.is_empty()).count();
     assert!(record.variants[1].error.as_ref().is_some_and(|e| e.contains("signal 9")));
     assert!(forks(0) > 4 && forks(2) == forks(0) && forks(1) == 1);
+}
+
+#[test]
+fn a_cold_measurement_does_not_say_that_starting_took_no_time() {
+    let measurement = Measurement { cold: true, ..measurement() };
+    assert_eq!(with_cpus(&[1], usual(), &measurement).0.settings.starting_ns, None);
+}
+
+#[test]
+fn how_a_fork_began_is_told_by_those_that_are_in_it() {
+    let fork = |number, started_together| RawFork {
+        fork: record::Fork { number: Some(number), started_together, ..Default::default() },
+        ..RawFork::default()
+    };
+    let mut raw = Raw::new(2);
+    raw.variants[0].forks = vec![fork(2, true), fork(4, false)];
+    // It died in the third fork.
+    raw.variants[1].forks = vec![fork(2, true)];
+    assert_eq!([2, 4].map(|number| raw.started_together(number)), [true, false]);
 }
