@@ -1,14 +1,15 @@
 //! Which records were made on which device.
 //!
-//! A device is a target, a machine's name, what the machine says of its CPU and maker, and its own number where that is known. Several records of one device are its
-//! forks put together if they are of the same model, engine and settings; else the newest counts. Models may differ: a device has
-//! a record of each.
+//! A device is a target, a machine's name, what the machine says of its CPU and maker, and its own number where that is known.
+//! Several records of one device are its forks put together if they are of the same model, inputs, engine and settings; else the
+//! newest counts. Models may differ: a device has a record of each.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::{Device, LeftOut, Unlike};
 use crate::compare::{NamedRecord, distinct, pool};
-use crate::record::{Engine, Model, Record};
+use crate::record::{Engine, Environment, Input, Model, Record};
 use crate::units;
 
 /// The devices, with the records of each.
@@ -75,22 +76,24 @@ pub fn of<'r>(records: &[NamedRecord<'r>]) -> Measured<'r> {
 pub fn device_names(records: &[NamedRecord]) -> Vec<String> {
     let devices = by_device(records);
     let names = names(&devices);
-    let identities: Vec<_> = devices.iter().map(|of_it| identity(of_it[0].record)).collect();
-    let place = |named: &NamedRecord| identities.iter().position(|known| *known == identity(named.record));
+    let has = |of_it: &[NamedRecord], named: &NamedRecord| {
+        of_it.iter().any(|known| std::ptr::eq(known.record, named.record))
+    };
+    let place = |named: &NamedRecord| devices.iter().position(|of_it| has(of_it, named));
     records.iter().map(|named| place(named).map_or_else(String::new, |at| names[at].clone())).collect()
 }
 
 /// The records of each device.
 fn by_device<'r>(records: &[NamedRecord<'r>]) -> Vec<Vec<NamedRecord<'r>>> {
-    let mut found: Vec<(Vec<&str>, Vec<NamedRecord<'r>>)> = vec![];
+    let mut found: Vec<Vec<NamedRecord<'r>>> = vec![];
     for &named in records {
-        let key = identity(named.record);
-        match found.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, of_it)) => of_it.push(named),
-            None => found.push((key, vec![named])),
+        let is_it = |of_it: &&mut Vec<NamedRecord>| of_it.iter().all(|known| is_one(known.record, named.record));
+        match found.iter_mut().find(is_it) {
+            Some(of_it) => of_it.push(named),
+            None => found.push(vec![named]),
         }
     }
-    found.into_iter().map(|(_, of_it)| of_it).collect()
+    found
 }
 
 /// Why a record's times say nothing of a device.
@@ -104,17 +107,12 @@ fn unfit(record: &Record) -> Option<&'static str> {
     }
 }
 
-/// What two records have in common that are of one device.
-fn identity(record: &Record) -> Vec<&str> {
-    let environment = &record.environment;
-    let android = environment.android.as_ref();
-    vec![
-        &environment.target,
-        &environment.host,
-        environment.cpu.as_deref().unwrap_or_default(),
-        android.map_or("", |android| &android.device),
-        environment.id.as_deref().unwrap_or_default(),
-    ]
+/// Whether two records are of one device. Older ones don't have its number.
+fn is_one(a: &Record, b: &Record) -> bool {
+    let (a, b) = (&a.environment, &b.environment);
+    let phone = |e: &Environment| e.android.as_ref().map(|android| android.device.clone());
+    (&a.target, &a.host, &a.cpu, phone(a)) == (&b.target, &b.host, &b.cpu, phone(b))
+        && a.id.as_ref().zip(b.id.as_ref()).is_none_or(|(a, b)| a == b)
 }
 
 /// What Android calls the SoC, else the CPU's name.
@@ -173,6 +171,9 @@ fn names(devices: &[Vec<NamedRecord>]) -> Vec<String> {
 #[derive(PartialEq)]
 struct Setup<'r> {
     models: Vec<(&'r str, &'r str)>,
+    inputs: Vec<&'r [Input]>,
+    /// Those of the first variant: more of them tell a record's variants apart.
+    knobs: Option<&'r BTreeMap<String, String>>,
     engines: Vec<(&'r str, &'r str)>,
     threads: usize,
     denormals: crate::record::Denormals,
@@ -184,6 +185,8 @@ impl<'r> Setup<'r> {
     fn of(record: &'r Record) -> Self {
         Self {
             models: models(record).iter().map(|m| (m.name.as_str(), m.sha256.as_str())).collect(),
+            inputs: models(record).iter().map(|m| m.inputs.as_slice()).collect(),
+            knobs: record.variants.first().map(|v| &v.knobs),
             engines: engines(record).iter().map(|e| (e.name.as_str(), e.version.as_str())).collect(),
             threads: record.settings.threads,
             denormals: record.settings.denormals,
@@ -213,18 +216,22 @@ fn newest<'r>(of_it: &[NamedRecord<'r>], device: &str) -> (usize, Vec<Cow<'r, Re
             rest.into_iter().partition(|named| Setup::of(named.record).models == setup.models);
         let (alike, older): (Vec<_>, Vec<_>) =
             of_models.into_iter().partition(|named| Setup::of(named.record) == setup);
-        let why = "an older record of the same device, with another engine or other settings";
-        left_out.extend(older.iter().map(|named| LeftOut {
+        let unused = |named: &NamedRecord, why: &str| LeftOut {
             what: format!("{device} ({})", named.name),
             variant: None,
-            why: why.into(),
-        }));
+            why: why.to_owned(),
+        };
+        let why = "an older record of the same device, with another engine, other inputs or other settings";
+        left_out.extend(older.iter().map(|named| unused(named, why)));
         match pool::pool(&alike) {
             Ok(pooled) => {
                 most = most.max(alike.len());
                 measured.push(pooled);
             }
-            Err(_) => measured.push(Cow::Borrowed(first.record)),
+            Err(error) => {
+                left_out.extend(alike.iter().skip(1).map(|named| unused(named, &error.message)));
+                measured.push(Cow::Borrowed(first.record));
+            }
         }
         rest = others;
     }

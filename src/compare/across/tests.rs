@@ -102,6 +102,40 @@ fn records_of_one_device_are_one_and_an_older_setup_gives_way() {
 }
 
 #[test]
+fn runs_on_other_inputs_or_with_other_knobs_are_not_put_together() {
+    let changes: [fn(&mut Record); 2] = [
+        |record| record.model.inputs[0].shape = vec![1, 3, 64, 64],
+        |record| record.variants.iter_mut().for_each(|v| v.knobs = [("a.b".to_owned(), "1".to_owned())].into()),
+    ];
+    for change in changes {
+        let mut records = devices(&[1.1, 1.2], |_| "one".into());
+        let mut older = on_device("board-0", "one", 1.9);
+        older.started_at = "2025-01-01T00:00:00Z".into();
+        change(&mut older);
+        records.push(("older.json".into(), older));
+        let found = over(&records);
+        assert_eq!(found.notes, [""; 0]);
+        assert!(found.left_out[0].what.contains("older.json"), "{:?}", found.left_out);
+    }
+}
+
+#[test]
+fn a_record_without_the_machines_number_is_of_the_machine_that_is_alike_in_all_else() {
+    let mut records = devices(&[1.1, 1.2], |_| "one".into());
+    records.push(("again.json".into(), on_device("board-0", "one", 1.1)));
+    records.iter_mut().take(2).for_each(|(name, record)| record.environment.id = Some(name.clone()));
+    for _ in 0..2 {
+        let found = over(&records);
+        assert_eq!(found.devices.len(), 2, "{:?}", found.devices);
+        assert!(found.devices.iter().any(|d| d.name == "board-0" && d.records.len() == 2));
+        let mut names = device_names(&named(&records));
+        names.sort();
+        assert_eq!(names, ["board-0", "board-0", "board-1"]);
+        records.reverse();
+    }
+}
+
+#[test]
 fn what_is_not_counted_is_said() {
     let mut records = devices(&[1.1, 1.2, 1.15, 1.12, 1.11], |at| format!("cpu {at}"));
     records[0].1.environment.emulated = true;
