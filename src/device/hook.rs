@@ -38,6 +38,8 @@ pub struct Hook<'h> {
     pub device: &'h str,
     pub variables: &'h BTreeMap<String, String>,
     pub limit: Duration,
+    /// Whether it ends where this program does before: what gives a device back goes on.
+    pub ends_with_us: bool,
 }
 
 /// How a command ended, with what it printed.
@@ -75,17 +77,21 @@ impl Hook<'_> {
         // Ctrl-C in the terminal is for this program alone, which ends the command.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let (mut child, end_with_us) = Guard::over(|| -> std::io::Result<_> {
-            let child = command.spawn()?;
-            let id = child.id();
-            Ok((child, move || signal(id, Signal::Kill)))
-        })?;
+        let (mut child, end_with_us) = match self.ends_with_us {
+            true => Guard::over(|| -> std::io::Result<_> {
+                let child = command.spawn()?;
+                let id = child.id();
+                Ok((child, move || signal(id, Signal::Kill)))
+            })
+            .map(|(child, guard)| (child, Some(guard)))?,
+            false => (command.spawn()?, None),
+        };
         let cut = self.wait(&mut child, [&out, &err], say, interrupt);
         if cut.is_some() {
             end(&mut child);
         }
         let status = child.wait();
-        end_with_us.disarm();
+        end_with_us.into_iter().for_each(Guard::disarm);
         out.rewind()?;
         err.rewind()?;
         let printed = bounded::read_all(out, MOST, |_| {}).unwrap_or_default();
@@ -183,7 +189,8 @@ pub struct Release {
 impl Release {
     /// Fails with the reason.
     pub fn run(&self, device: &str) -> Result<(), String> {
-        let hook = Hook { line: &self.line, device, variables: &self.variables, limit: self.limit };
+        let (line, variables, limit) = (&self.line, &self.variables, self.limit);
+        let hook = Hook { line, device, variables, limit, ends_with_us: false };
         match hook.run(&mut |_| {}, &Interrupt::default()).end {
             Ended::Well => Ok(()),
             Ended::Busy(why) | Ended::Failed(why) | Ended::Cut(why) => Err(why),
@@ -213,7 +220,7 @@ mod tests {
 
     fn run(line: &str, limit: Duration, interrupt: &Interrupt) -> Ran {
         let variables = BTreeMap::from([("TOKEN".to_owned(), "t 1".to_owned())]);
-        Hook { line, device: "board1", variables: &variables, limit }.run(&mut |_| {}, interrupt)
+        Hook { line, device: "board1", variables: &variables, limit, ends_with_us: true }.run(&mut |_| {}, interrupt)
     }
 
     #[test]

@@ -341,7 +341,8 @@ impl Lease {
         // It may be ended at any moment, and have the device by then.
         of(&self.debt, |debt| debt.owe(Some(release.clone())));
         let none = Default::default();
-        let hook = Hook { line, device: &member.name, variables: &none, limit: *acquire_limit };
+        let (device, limit) = (&member.name, *acquire_limit);
+        let hook = Hook { line, device, variables: &none, limit, ends_with_us: true };
         let ran = hook.run(say, interrupt);
         let printed = Printed::read(&ran.printed);
         let is_undone = matches!(ran.end, Ended::Busy(_) | Ended::Failed(_));

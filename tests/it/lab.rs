@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oplat::device::Lab;
 use oplat::record::Record;
@@ -169,6 +170,32 @@ fn ctrl_c_and_sigterm_release_it_in_the_middle_of_a_measurement_and_of_acquiring
             assert!(said.contains("interrupted"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_release_that_has_begun_is_not_cut_off_by_who_interrupts_then() {
+    let bench = Bench::new(
+        "  board: { target: cmd:nice, acquire: 'true', release: 'echo >@/begun; until [ -e @/go ]; do :; done; echo r >>@/log' }\n",
+    );
+    let begun = bench.fifo("begun");
+    let mut running = Running::start(bench.command(&["targets", "--target", "board"]));
+    wait_for(&begun);
+    // The first asks for an end, one that comes a while later for an end at once.
+    let id = Pid::from_child(&running.child);
+    let is_heard = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_heard.load(Ordering::SeqCst) {
+                kill_process(id, Signal::INT).expect("it runs");
+                std::thread::yield_now();
+            }
+        });
+        running.says("interrupted again");
+        is_heard.store(true, Ordering::SeqCst);
+    });
+    fs::write(bench.path("go"), "").expect("written");
+    let (code, said) = running.end();
+    assert_eq!((code, bench.log().as_str()), (Some(3), "r\n"), "{said}");
 }
 
 #[test]
