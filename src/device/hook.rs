@@ -220,7 +220,8 @@ mod tests {
 
     fn run(line: &str, limit: Duration, interrupt: &Interrupt) -> Ran {
         let variables = BTreeMap::from([("TOKEN".to_owned(), "t 1".to_owned())]);
-        Hook { line, device: "board1", variables: &variables, limit, ends_with_us: true }.run(&mut |_| {}, interrupt)
+        Hook { line, device: "board1", variables: &variables, limit, ends_with_us: true }
+            .run(&mut |_| {}, interrupt)
     }
 
     #[test]

@@ -89,7 +89,10 @@ fn settings(measurement: &Measurement, raw: &Raw) -> Settings {
         lost: raw.lost.clone(),
         elapsed_ns: u64::try_from(raw.elapsed.as_nanos()).ok(),
         // Where it wasn't looked at, as in a measurement that is nothing but cold starts, it is 0.
-        starting_ns: raw.starting.and_then(|starting| u64::try_from(starting.as_nanos()).ok()).filter(|&ns| ns > 0),
+        starting_ns: raw
+            .starting
+            .and_then(|starting| u64::try_from(starting.as_nanos()).ok())
+            .filter(|&ns| ns > 0),
         resumed: raw.resumed,
         groups: None,
         looks: raw.looks.clone(),

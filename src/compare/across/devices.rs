@@ -87,7 +87,8 @@ pub fn device_names(records: &[NamedRecord]) -> Vec<String> {
 fn by_device<'r>(records: &[NamedRecord<'r>]) -> Vec<Vec<NamedRecord<'r>>> {
     let mut found: Vec<Vec<NamedRecord<'r>>> = vec![];
     for &named in records {
-        let is_it = |of_it: &&mut Vec<NamedRecord>| of_it.iter().all(|known| is_one(known.record, named.record));
+        let is_it =
+            |of_it: &&mut Vec<NamedRecord>| of_it.iter().all(|known| is_one(known.record, named.record));
         match found.iter_mut().find(is_it) {
             Some(of_it) => of_it.push(named),
             None => found.push(vec![named]),

@@ -105,7 +105,9 @@ fn records_of_one_device_are_one_and_an_older_setup_gives_way() {
 fn runs_on_other_inputs_or_with_other_knobs_are_not_put_together() {
     let changes: [fn(&mut Record); 2] = [
         |record| record.model.inputs[0].shape = vec![1, 3, 64, 64],
-        |record| record.variants.iter_mut().for_each(|v| v.knobs = [("a.b".to_owned(), "1".to_owned())].into()),
+        |record| {
+            record.variants.iter_mut().for_each(|v| v.knobs = [("a.b".to_owned(), "1".to_owned())].into())
+        },
     ];
     for change in changes {
         let mut records = devices(&[1.1, 1.2], |_| "one".into());
