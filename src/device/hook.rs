@@ -127,7 +127,10 @@ impl Hook<'_> {
                 return Some(Ended::Interrupted);
             }
             if began.elapsed() >= self.limit {
-                return Some(Ended::Cut(format!("it was ended after {}", units::duration(self.limit))));
+                return Some(Ended::Cut(format!(
+                    "it was ended after {}, its limit",
+                    units::duration(self.limit)
+                )));
             }
             if said.iter().any(|file| file.metadata().is_ok_and(|file| file.len() > MOST)) {
                 return Some(Ended::Cut(format!("it said more than {}", units::bytes(MOST))));

@@ -367,6 +367,17 @@ fn of(debt: &Mutex<Debt>, act: impl FnOnce(&mut Debt)) {
     act(&mut debt.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
+impl Release {
+    /// Runs it. A program that is ended meanwhile, because somebody will not wait for that, says that it didn't come to its end.
+    fn run_or_tell(&self, device: &str) -> Result<(), String> {
+        let cut = format!("{device}: `release` was cut short; release it by hand: {}", self.line);
+        let if_ended = Guard::new(move || tell(&cut));
+        let done = self.run(device);
+        if_ended.disarm();
+        done
+    }
+}
+
 impl Debt {
     fn owe(&mut self, release: Option<Release>) {
         self.holder.release = release;
@@ -376,7 +387,7 @@ impl Debt {
     /// Gives the device back. Where that fails, the next program that wants it tries again.
     fn pay(&mut self) {
         let device = &self.holder.device;
-        match self.holder.release.take().map(|release| (release.run(device), release)) {
+        match self.holder.release.take().map(|release| (release.run_or_tell(device), release)) {
             Some((Err(why), release)) => {
                 tell(&format!("{device}: `release` failed: {why}; release it by hand: {}", release.line));
             }
