@@ -86,7 +86,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     check_number("--forks", config.forks.unwrap_or(1), limits::FORKS)?;
     check_time("--time", config.time.unwrap_or(Duration::from_secs(1)))?;
     let named = config.target.clone().unwrap_or_else(|| "local".into());
-    let setup = TargetFlags::of(named).only()?;
+    let setup = TargetFlags::of(named).only("a bench")?;
     let config = Config { cpus: config.cpus.clone().or(setup.cpus), ..config };
     if let Some(text) = config.cpus.as_ref().filter(|_| setup.target.is_here()) {
         environment::parse_cpus(text)?;

@@ -108,7 +108,16 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
     files.retain(|path| File::open(path).is_ok_and(|file| (record::KIND.is)(&file)));
     files.sort();
     if files.is_empty() {
-        return Err(refuse("no record is in this folder: oplat profile --save FILE.json writes one".into()));
+        // What `oplat run` writes of several targets.
+        let deeper = folder.join("*").join("*.json").display().to_string();
+        let has_folders =
+            std::fs::read_dir(folder).is_ok_and(|all| all.flatten().any(|entry| entry.path().is_dir()));
+        return Err(refuse(match has_folders {
+            true => format!(
+                "no record is in this folder; there are folders in it: give their records, as {deeper}"
+            ),
+            false => "no record is in this folder: oplat profile --save FILE.json writes one".into(),
+        }));
     }
     Ok(files)
 }

@@ -105,9 +105,7 @@ pub struct Args {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let format = flags::format(args.format, args.output.as_deref());
     let files = Files::of(&args, format)?;
-    let setup = args.targets.setups()?;
-    let [setup] = <[_; 1]>::try_from(setup)
-        .map_err(|_| Error::input("a search is made on one target at a time: give one --target"))?;
+    let setup = args.targets.only("a search")?;
     let plan = plan(&args, &setup)?;
     let earlier = match (&files.save, args.resume) {
         (Some(file), true) if file.path().exists() => Some(read(file.path())?),

@@ -76,18 +76,16 @@ impl TargetFlags {
     pub fn setups(&self) -> Result<Vec<TargetSetup>> {
         let mut setups: Vec<TargetSetup> = vec![];
         for (number, named) in self.target.iter().enumerate() {
-            let twice =
-                || Error::input(format!("--target {named}: it is given twice; one job at a time on each"));
             for chosen in self.chosen(named)? {
                 let setup = self.setup(self.numbered(number, chosen)?)?;
-                let same = |known: &TargetSetup| {
+                let same = |known: &&TargetSetup| {
                     known.name == setup.name || known.target.name() == setup.target.name()
                 };
-                match setups.iter().any(same) {
+                match setups.iter().find(same) {
+                    None => setups.push(setup),
                     // What a label stands for may have been named.
-                    true if Lab::is_label(named) => {}
-                    true => return Err(twice()),
-                    false => setups.push(setup),
+                    Some(known) if Lab::is_label(named) && known.name == setup.name => {}
+                    Some(known) => return Err(twice(named, &known.name, &setup.name)),
                 }
             }
         }
@@ -121,12 +119,15 @@ impl TargetFlags {
         }
     }
 
-    /// The only target.
-    pub fn only(&self) -> Result<TargetSetup> {
-        match self.setups()?.pop() {
-            Some(setup) => Ok(setup),
-            None => Err(Error::input("there is no target")),
-        }
+    /// The only target; `what` is made on one.
+    pub fn only(&self, what: &str) -> Result<TargetSetup> {
+        let several = |_| {
+            Error::input(format!(
+                "{what} is made on one target at a time: give one --target, and no label of several"
+            ))
+        };
+        let [setup] = <[_; 1]>::try_from(self.setups()?).map_err(several)?;
+        Ok(setup)
     }
 
     fn setup(&self, chosen: Chosen) -> Result<TargetSetup> {
@@ -174,6 +175,17 @@ impl TargetFlags {
     }
 }
 
+/// What was named by `named` is there by then, under the same name or another.
+fn twice(named: &str, known: &str, name: &str) -> Error {
+    let what = match known == name {
+        true => "it is given twice".to_owned(),
+        false => format!("{known} and {name} are one device"),
+    };
+    Error::input(format!(
+        "--target {named}: {what}; one job at a time on each: measure them one after the other"
+    ))
+}
+
 /// What the user typed after `oplat targets`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -187,21 +199,20 @@ pub struct Args {
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let mut flags = args.flags;
     let named = flags.target != ["local"];
-    let (mut shared, mut groups) = (vec![], String::new());
+    let (mut devices, mut groups) = (BTreeMap::new(), String::new());
     if !named {
         let (lab, _) = flags.read_lab()?;
         // The file that ships has examples in it, which nobody means.
         if flags.lab.is_some() || *lab != Lab::examples() {
-            groups = groups_of(lab);
-            for (name, device) in lab.targets.clone() {
-                match device.is_leased() {
-                    true => shared.push((name, device)),
-                    false => flags.target.push(name),
-                }
-            }
+            (groups, devices) = (groups_of(lab), lab.targets.clone());
         }
+        // One that the lab names is looked at by that name.
+        let is_new = |phone: &String| devices.values().all(|device: &Device| device.target != *phone);
         match device::phones() {
-            Ok(serials) => flags.target.extend(serials.into_iter().map(|serial| format!("adb:{serial}"))),
+            Ok(serials) => {
+                let phones = serials.into_iter().map(|serial| format!("adb:{serial}"));
+                flags.target.extend(phones.filter(is_new));
+            }
             Err(why) => note(&format!("phones: {why}")),
         }
     }
@@ -218,8 +229,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     for setup in flags.setups()? {
         tell(&setup.name, look(&setup, &interrupt))?;
     }
-    for (name, device) in shared {
-        tell(&name.clone(), look_at_shared(&flags, name, device, &interrupt))?;
+    for (name, device) in devices {
+        tell(&name.clone(), look_at_device(&flags, name, device, &interrupt))?;
     }
     output::print(out, &groups)?;
     match lost {
@@ -241,16 +252,19 @@ fn groups_of(lab: &Lab) -> String {
     groups.iter().map(line).collect()
 }
 
-/// What is known of a device that one program at a time has: who has it, or how it would be acquired, or what it is like.
-fn look_at_shared(
+/// What is known of a device of the lab: who has it, if one program at a time has it, or how it would be acquired, or what it
+/// is like.
+fn look_at_device(
     flags: &TargetFlags,
     name: String,
     device: Device,
     interrupt: &Interrupt,
 ) -> Result<String> {
     let member = flags.member(name.clone(), device);
-    if let Some(who) = device::holder(&member)? {
-        return Ok(lines_of(&name, [format!("used by {who}")]));
+    if member.device.is_leased() {
+        if let Some(who) = device::holder(&member)? {
+            return Ok(lines_of(&name, [format!("used by {who}")]));
+        }
     }
     let Device { acquire: Some(acquire), release, .. } = &member.device else {
         let devices = vec![(name.clone(), member.device)];

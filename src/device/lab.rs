@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Options;
 use super::variables::has_names;
 use crate::error::{Error, Result};
 use crate::{engines, suggest, yaml};
@@ -120,6 +121,10 @@ impl Lab {
         self.targets.values().filter_map(|device| device.pool.as_deref()).collect()
     }
 
+    fn labels(&self) -> impl Iterator<Item = &str> {
+        self.targets.values().flat_map(|device| device.labels.iter().map(String::as_str))
+    }
+
     /// What a name stands for, and each device for itself where it is a label. Fails with the nearest name if there is none.
     pub fn chosen(&self, name: &str, file: &str) -> Result<Vec<Chosen>> {
         let of = |name: &str, is_pool, all: &dyn Fn(&str, &Device) -> bool| {
@@ -130,8 +135,10 @@ impl Lab {
         if let Some(label) = name.strip_prefix(LABEL) {
             let all = of(label, false, &|_, device| device.labels.iter().any(|l| l == label)).devices;
             if all.is_empty() {
-                let labels = self.targets.values().flat_map(|device| &device.labels);
-                let near = did_you_mean(label, labels.map(String::as_str));
+                let near = match self.targets.contains_key(label) || self.pools().contains(label) {
+                    true => format!("; did you mean --target {label}?"),
+                    false => did_you_mean(label, self.labels()),
+                };
                 return Err(Error::input(format!(
                     "--target {name}: no device in {file} has that label{near}"
                 )));
@@ -150,7 +157,10 @@ impl Lab {
         if !found.devices.is_empty() {
             return Ok(vec![found]);
         }
-        let near = did_you_mean(name, self.targets.keys().map(String::as_str).chain(self.pools()));
+        let near = match self.labels().any(|label| label == name) {
+            true => format!("; did you mean {LABEL}{name}?"),
+            false => did_you_mean(name, self.targets.keys().map(String::as_str).chain(self.pools())),
+        };
         Err(Error::input(format!(
             "unknown target {name:?}: use local, ssh:[user@]host[:port], adb[:serial], cmd:PREFIX (a launcher), \
              or a name in {file}{near}"
@@ -234,7 +244,21 @@ impl Device {
         if self.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
             return wrong("`folder` is a path on the device and begins with /");
         }
+        self.check_address()?;
         check_libraries(self).map_err(|e| e.context("libraries"))
+    }
+
+    /// Fails where it can't be as it is described, as far as that is known before it is acquired.
+    fn check_address(&self) -> Result<()> {
+        let (adb_server, jump) = (self.adb_server.clone(), self.jump.clone());
+        let options =
+            Options { adb_server, jump, ssh_options: self.ssh_options.clone(), ..Options::default() };
+        let more = [&options.adb_server, &options.jump, &options.ssh_options];
+        let is_open = self.target.is_empty() || has_names(&self.target);
+        if !is_open && !more.into_iter().flatten().any(|text| has_names(text)) {
+            super::parse(&self.target, &options)?;
+        }
+        Ok(())
     }
 }
 
@@ -322,7 +346,13 @@ mod tests {
         assert_eq!(names("pi5"), [("pi5".into(), true, vec!["b1".into(), "b2".into()])]);
         assert_eq!((names("b2"), names("label=bench")), (vec![one("b2")], vec![one("b2")]));
         assert_eq!(names("label=arm64"), [one("b1"), one("b2"), one("p")]);
-        for (name, near) in [("pi6", "did you mean pi5?"), ("label=arm46", "did you mean arm64?")] {
+        for (name, near) in [
+            ("pi6", "did you mean pi5?"),
+            ("label=arm46", "did you mean arm64?"),
+            ("arm64", "did you mean label=arm64?"),
+            ("label=pi5", "did you mean --target pi5?"),
+            ("label=b1", "did you mean --target b1?"),
+        ] {
             let error = lab.chosen(name, "lab.yaml").expect_err(name);
             assert!(error.message.contains(near), "{error}");
         }
@@ -354,6 +384,9 @@ mod tests {
             ("a: { target: local, pool: x, release_limit: 1m }", "for devices with `release`"),
             ("a: { target: 'ssh:a', adb_server: x }", "for phones"),
             ("a: { target: adb, jump: x }", "for boards"),
+            ("a: { target: loca }", "lab.yaml: a: unknown target"),
+            ("a: { target: 'ssh:a', jump: '-x' }", "lab.yaml: a: jump"),
+            ("a: { target: adb, adb_server: 'h:0' }", "lab.yaml: a: adb_server"),
             ("a: { target: local, ssh_options: x }", "for boards"),
             ("a: { target: local, labels: ['a b'] }", "use letters"),
             ("a: { target: local, pool: b }\n  b: { target: adb }", "a device has that name"),

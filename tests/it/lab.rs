@@ -371,6 +371,48 @@ fn a_label_is_all_devices_that_have_it() {
 }
 
 #[test]
+fn one_device_under_several_names_is_looked_at_by_each_and_measured_by_one() {
+    let bench = Bench::new(
+        "  big: { target: cmd:nice, labels: [all] }\n  here: { target: local }\n  had: { target: cmd:true, pool: p }\n  \
+         little: { target: cmd:nice, labels: [all] }\n",
+    );
+    let (code, printed, said) = bench.run(&["targets"]);
+    let names: Vec<&str> = printed.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(
+        names,
+        ["local", "big", "had", "here", "little", "label=all: big, little", "pool p: had"],
+        "{said}"
+    );
+    assert_eq!(code, Some(0));
+    for (targets, told) in [
+        (&["--target", "label=all"][..], "--target label=all: big and little are one device"),
+        (&["--target", "big", "--target", "little"], "--target little: big and little are one device"),
+        (&["--target", "big", "--target", "big"], "--target big: it is given twice"),
+    ] {
+        let (code, _, said) = bench.run(&[&["targets"], targets].concat());
+        assert!(code == Some(2) && said.contains(told), "{said}");
+    }
+    assert_eq!(
+        bench.run(&["targets", "--target", "big", "--target", "label=all", "--target", "little"]).0,
+        Some(2)
+    );
+}
+
+#[test]
+fn a_bench_and_a_search_refuse_a_label_of_several_devices() {
+    let lab = TempDir::new().expect("temp");
+    let text = "targets:\n  a: { target: cmd:nice, labels: [all] }\n  b: { target: 'cmd:nice -n 1', labels: [all] }\n";
+    fs::write(lab.path().join("lab.yaml"), text).expect("written");
+    let siren = fs::canonicalize(SIREN).expect("there");
+    let siren = siren.to_str().expect("UTF-8");
+    for arguments in [&["bench", "--act", "relu"][..], &["search", siren, "--among", "relu"]] {
+        let mut command = program(&[arguments, &["--target", "label=all"]].concat());
+        let (code, _, said) = ended(command.current_dir(lab.path()).output().expect("oplat runs"));
+        assert!(code == Some(2) && said.contains("is made on one target at a time"), "{said}");
+    }
+}
+
+#[test]
 fn where_one_of_a_pool_will_not_do_the_next_is_taken() {
     let bench = Bench::new(
         "  a: { target: cmd:false, pool: some }\n  b: { target: cmd:nice, pool: some, acquire: 'echo broken; exit 1', release: \
