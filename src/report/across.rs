@@ -69,7 +69,7 @@ fn rests_on(across: &Across) -> String {
         }
         _ => "",
     };
-    format!("{confidence}% sure of each interval.{unit}")
+    format!("{confidence}% sure of each interval over devices.{unit}")
 }
 
 /// Variants that are worth a sentence: not the control, and not what has nothing to be compared with.
@@ -277,9 +277,10 @@ fn original(on: &Option<OnDevice>) -> String {
 
 /// `1.15 ±0.01`
 fn with_half(ratio: f64, interval: Option<[f64; 2]>) -> String {
-    let Some([low, high]) = interval.filter(|[low, high]| high / low < BLIND) else {
-        return format!("{} ±?", units::times(ratio));
-    };
+    let Some([low, high]) = interval else { return format!("{} ±?", units::times(ratio)) };
+    if high / low >= BLIND {
+        return "inconclusive".into();
+    }
     let [text, ..] = units::factors([ratio, low, high]);
     let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     format!("{text} ±{:.decimals$}", (high - low) / 2.0)
@@ -319,5 +320,19 @@ fn asides(across: &Across) -> Section {
         let on = variant.on.iter().flatten().count();
         format!("{} is on {} of {} devices only", variant.label, on, variant.on.len())
     });
-    Section::plain().lines(left_out.chain(some)).warnings(differ.chain(across.notes.iter().cloned()))
+    // First what may make all of it untrue.
+    let notes = across.notes.iter().cloned();
+    Section::plain().warnings(notes).lines(left_out.chain(some)).warnings(differ)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_half;
+
+    #[test]
+    fn what_says_nothing_has_no_digits() {
+        assert_eq!(with_half(1.15, Some([1.14, 1.16])), "1.15 ±0.01");
+        assert_eq!(with_half(0.004, Some([0.0001, 0.16])), "inconclusive");
+        assert_eq!(with_half(1.15, None), "1.15 ±?");
+    }
 }

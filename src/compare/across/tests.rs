@@ -152,7 +152,7 @@ fn what_is_not_counted_is_said() {
         found.left_out.iter().map(|l| (l.what.as_str(), l.variant.is_some(), l.why.as_str())).collect();
     assert_eq!(left[0].0, "board-0.json");
     assert!(left[0].2.starts_with("emulated"));
-    assert_eq!(left[1], ("board-1", true, "one fork only has no error"));
+    assert_eq!(left[1], ("board-1", true, "a single fork gives no interval"));
     assert_eq!(left[2], ("board-2", true, "failed: out of memory"));
     assert_eq!(left.len(), 3);
     assert_eq!(mish(&found).over.expect("two").devices, 2);

@@ -133,7 +133,7 @@ fn counted(row: &Row, devices: &[Device], label: &str, left_out: &mut Vec<LeftOu
             (None, _) => None,
             (Some(found), None) => found.variant.error.as_ref().map(|error| format!("failed: {error}")),
             (Some(_), Some(ratio)) if ratio.error().is_none() => {
-                Some("one fork only has no error".to_owned())
+                Some("a single fork gives no interval".to_owned())
             }
             _ if rough[at] => Some(format!(
                 "measured too roughly: ±{:.0}%, more than three times as much as on most devices",
