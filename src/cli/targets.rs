@@ -261,10 +261,10 @@ fn look_at_device(
     interrupt: &Interrupt,
 ) -> Result<String> {
     let member = flags.member(name.clone(), device);
-    if member.device.is_leased() {
-        if let Some(who) = device::holder(&member)? {
-            return Ok(lines_of(&name, [format!("used by {who}")]));
-        }
+    if member.device.is_leased()
+        && let Some(who) = device::holder(&member)?
+    {
+        return Ok(lines_of(&name, [format!("used by {who}")]));
     }
     let Device { acquire: Some(acquire), release, .. } = &member.device else {
         let devices = vec![(name.clone(), member.device)];
