@@ -40,12 +40,17 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     drop(measurement);
 
     let mut failures = Failures::new(names.len() > 1);
+    let is_interrupted = failures.several && interrupt.is_raised();
     let (mut measured, mut all_kept, mut complete, mut part) = (vec![], true, 0, 0);
     for (number, (name, result)) in names.iter().zip(results).enumerate() {
-        let is_kept = result.is_ok() || resume && save.get(number).is_some_and(|file| file.path().exists());
+        let was_kept = || resume && save.get(number).is_some_and(|file| file.path().exists());
+        let is_kept = result.as_ref().map_or_else(|_| was_kept(), |done| done.is_saved);
         let failed = match result {
             Ok(done) => {
                 all_kept &= done.kept;
+                if let (true, false, Err(error)) = (is_interrupted, done.is_saved, &done.complete) {
+                    note(&format!("oplat: {name}: {error}"));
+                }
                 measured.push((done.name, done.record, done.lines));
                 done.complete.err()
             }
@@ -59,7 +64,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
             Some(error) => failures.add(name, error),
         }
     }
-    if failures.several && interrupt.is_raised() && complete < names.len() {
+    if is_interrupted && complete < names.len() {
         failures = Failures::new(true);
         failures.stop(interrupted(complete, part, names.len(), !save.is_empty()));
     }
@@ -116,7 +121,9 @@ struct Done {
     lines: Vec<String>,
     /// Whether `oplat report` finds it.
     kept: bool,
-    /// Whether all was measured, and the record saved where it was to be.
+    /// Whether the record is where it was to be saved, if anywhere.
+    is_saved: bool,
+    /// Whether all was measured and saved.
     complete: Result<()>,
 }
 
@@ -138,7 +145,14 @@ impl Job<'_> {
             // It stays the file that it is, and the measurement of then.
             let record = self.measured(earlier)?;
             let complete = measure::complete(&record, true);
-            return Ok(Done { name: self.setup.shown(), record, lines: vec![], kept: false, complete });
+            return Ok(Done {
+                name: self.setup.shown(),
+                record,
+                lines: vec![],
+                kept: false,
+                is_saved: true,
+                complete,
+            });
         }
         let (record, lines) = if self.tune { self.tuned()? } else { (self.measured(earlier)?, vec![]) };
         let json = json::record(&record);
@@ -151,8 +165,9 @@ impl Job<'_> {
             false
         });
         let saved = self.file.map_or(Ok(()), |file| file.write(json?.as_bytes()));
+        let is_saved = saved.is_ok();
         let complete = saved.and_then(|()| measure::complete(&record, !self.tune));
-        Ok(Done { name: self.setup.shown(), record, lines, kept, complete })
+        Ok(Done { name: self.setup.shown(), record, lines, kept, is_saved, complete })
     }
 
     fn tuned(&mut self) -> Result<(Record, Vec<String>)> {
