@@ -216,7 +216,7 @@ fn earlier(file: &Destination, planned: &Measurement, progress: &mut dyn Progres
     }
     let all = if is_whole(&record, planned) { ", and none is missing" } else { "" };
     progress.note(&format!(
-        "{}: {} are there already{all}",
+        "{}: {} there already{all}",
         path.display(),
         units::count(record.settings.forks, "fork")
     ));

@@ -275,7 +275,7 @@ fn original(on: &Option<OnDevice>) -> String {
     }
 }
 
-/// `1.15 ±0.01`
+/// `1.15 ±0.10`
 fn with_half(ratio: f64, interval: Option<[f64; 2]>) -> String {
     let Some([low, high]) = interval else { return format!("{} ±?", units::times(ratio)) };
     if high / low >= BLIND {
@@ -331,7 +331,8 @@ mod tests {
 
     #[test]
     fn what_says_nothing_has_no_digits() {
-        assert!(with_half(1.15, Some([1.14, 1.16])).starts_with("1.15"));
+        assert_eq!(with_half(1.15, Some([1.14, 1.16])), "1.150 ±0.010");
+        assert_eq!(with_half(1.15, Some([1.05, 1.25])), "1.15 ±0.10");
         assert_eq!(with_half(0.004, Some([0.0001, 0.16])), "inconclusive");
         assert_eq!(with_half(1.15, None), "1.15 ±?");
     }

@@ -12,6 +12,9 @@ use crate::units::{self, Scale};
 /// Sites whose costs are shown; CSV has them all.
 const SITES: usize = 15;
 
+/// An interval whose ends are so many times apart says nothing.
+const BLIND: f64 = 10.0;
+
 pub fn sections(search: &Search) -> Vec<Section> {
     let mut all = vec![head(search), found(search), front(search)];
     if let Some(additivity) = &search.additivity {
@@ -91,6 +94,9 @@ fn verdict(search: &Search, point: &Point) -> String {
             format!(
                 "{what} takes {more}% more time than the original ({least} to {most}): the prediction was wrong here."
             )
+        }
+        Some((_, [low, high])) if high >= BLIND * low => {
+            format!("{what} is expected to be the fastest: too little was measured to say whether it is.")
         }
         Some((ratio, interval)) => {
             let told = units::ratio(ratio, Some(interval));
@@ -454,6 +460,7 @@ pub(super) mod tests {
             drawn(&found, Format::Table).replace("\n  ", " ")
         };
         assert!(measured(0.99, [0.97, 1.01]).contains("too little was measured to tell them apart"));
+        assert!(measured(0.01, [0.0, 99.0]).contains("too little was measured to say whether it is."));
         assert!(measured(0.93, [0.92, 0.96]).contains("which the measurement doesn't decide"));
         assert!(measured(0.93, [0.92, 0.94]).contains("and it surely does"));
         let slower = measured(1.05, [1.03, 1.07]);

@@ -64,7 +64,7 @@ pub fn run(
         if is_answer(&earlier, &search) {
             return Ok(earlier);
         }
-        progress.note(&format!("{} are there already", units::count(earlier.blocks.len(), "block")));
+        progress.note(&format!("{} there already", units::count(earlier.blocks.len(), "block")));
         search = taken_up(search, earlier);
     }
     let mut ask = Ask { plan, target, progress, interrupt, keep };

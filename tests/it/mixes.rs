@@ -150,7 +150,7 @@ fn a_mix_is_measured_named_kept_and_gone_on_with() {
     // The record is complete: it is printed, and not measured again.
     let (code, table, said) = run(&arguments);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("2 forks are there already"), "{said}");
+    assert!(said.contains("2 forks there already"), "{said}");
     assert!(table.lines().any(|line| line == named), "{table}");
     let other = format!("fast: relu, {first}=gelu");
     let arguments: Vec<&str> = arguments.iter().map(|&a| if a == named { &other } else { a }).collect();

@@ -85,7 +85,7 @@ fn a_search_that_was_cut_off_goes_on_with_its_blocks() {
     fs::write(&save, search.to_string()).unwrap();
     let (code, _, said) = searched(&["--save", &name, "--resume"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("3 blocks are there already"), "{said}");
+    assert!(said.contains("3 blocks there already"), "{said}");
     let whole: Value = serde_json::from_str(&fs::read_to_string(&save).unwrap()).unwrap();
     let all = whole["blocks"].as_array().unwrap();
     assert!(all.len() >= 4 && all[..3] == blocks[..] && all[3]["number"] == 3);
