@@ -43,9 +43,8 @@ pub fn is_lost(variant: &Variant) -> bool {
     raw::failure_of(variant).is_some_and(|failed| failed.exit == Exit::Lost)
 }
 
-/// The variants that a measurement lost, be it for some forks, which otherwise came to its end. They get as many forks as they lack, beside those
-/// that they are compared with. None where all variants are to be measured: forks of all are missing, or others are
-/// compared with a lost one.
+/// The variants that a measurement lost, be it for some forks, which otherwise came to its end. They get as many forks as they
+/// lack, beside those that they are compared with. None where forks of all variants are missing.
 pub fn taken_up(record: &Record, planned: &Measurement) -> Vec<TakenUp> {
     if is_cut_off(record, planned) {
         return vec![];

@@ -130,12 +130,11 @@ fn spread(over: &Over) -> String {
         share => format!("by {}%", units::percent(share)),
     };
     let within = over.within.map_or(String::new(), |within| format!(", devices of one SoC {}", by(within)));
-    format!(
-        "{} differ {}{within}, repeated measurements on one by {}%",
-        plural(over),
-        by(over.between),
-        units::percent(over.again.max(0.0005))
-    )
+    let again = match over.again {
+        none if none < 0.0005 => "less than 0.05".to_owned(),
+        share => units::percent(share),
+    };
+    format!("{} differ {}{within}, repeated measurements on one by {again}%", plural(over), by(over.between))
 }
 
 /// What is independent.
