@@ -46,6 +46,9 @@ impl Quantity {
         if is_far(shown) {
             return label(shown);
         }
+        if self == Self::Number && shown.abs() >= 1e6 {
+            return power(shown);
+        }
         let decimals =
             if shown.abs() >= 100.0 || shown == 0.0 { 0 } else { 2 - shown.abs().log10().floor() as i32 };
         let step = 10f64.powi(decimals.clamp(0, 9));
@@ -221,10 +224,15 @@ fn is_far(value: f64) -> bool {
 /// A tick's number without the digits that rounding leaves behind, and with a real minus.
 pub fn label(value: f64) -> String {
     let text = match value {
-        _ if is_far(value) => format!("{value:.2e}").replace(".00e", "e"),
+        _ if is_far(value) => return power(value),
         _ => ((value * 1e9).round() / 1e9 + 0.0).to_string(),
     };
     text.replace('-', "\u{2212}")
+}
+
+/// A number with a power of ten.
+fn power(value: f64) -> String {
+    format!("{value:.2e}").replace(".00e", "e").replace('-', "\u{2212}")
 }
 
 #[cfg(test)]
@@ -315,6 +323,10 @@ mod tests {
             ["1k", "2k", "5k", "10k", "20k"]
         );
         assert!(!Axis::spread(Quantity::Time, [5.0, 7.0], 0.0, 1.0).log);
+        assert_eq!(
+            labels(&Axis::spread(Quantity::Number, [0.5, 1e11], 0.0, 1.0)),
+            ["1", "10", "100", "1000", "10000", "100000", "1e6", "1e7", "1e8", "1e9", "1e10", "1e11"]
+        );
     }
 
     #[test]
