@@ -145,7 +145,7 @@ impl<'r> Table<'r> {
         Some(Finding {
             verdict: all_above(&ratios),
             figure: format!(
-                "at {} the cheapest of the others, {}, takes {} of the dearer one's time",
+                "at {} the cheapest of the others, {}, takes {} times as long as the dearer of the two",
                 integer(size.elements),
                 next.activation,
                 told(ratio)
@@ -165,7 +165,7 @@ impl<'r> Table<'r> {
         let [then, now] = [self.ratio(mish, relu)?, self.ratio(large_mish, large_relu)?];
         let verdict = all_above(&[(*mish, change)]);
         let figure = format!(
-            "{} at {}, {} at {}: {} times",
+            "{} at {}, {} at {}: {} times as much",
             units::times(then.point),
             integer(*from),
             units::times(now.point),

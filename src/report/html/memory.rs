@@ -82,7 +82,7 @@ pub fn against_latency(part: &Part) -> Html {
     let plot =
         Points { title: "Latency against memory", description: &description, axes, series, spread: false };
     let caption = format!(
-        "Median time of unprofiled runs against {what}: lower and further left is better. Axes don't begin at 0."
+        "Median time of unprofiled runs against {what}: lower and further left is better. Axes may begin above 0."
     );
     figure(plot.svg(&format!("{}-latency-memory", part.id)), &caption, Html::default())
 }

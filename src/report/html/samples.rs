@@ -40,7 +40,7 @@ fn runs(part: &Part, at: usize, variant: &Variant) -> Html {
     let plot = Runs { title: &title, description: &description, forks, median };
     let mut caption = format!(
         "{title}. {description} A dot a run; short lines are the processes' own medians, the long one is that of all. Runs that climb \
-         or fall within a process drift. The axis doesn't begin at 0."
+         or fall within a process drift. The axis may begin above 0."
     );
     if plot.every() > 1 {
         caption += &format!(" One of {} runs is drawn.", plot.every());
