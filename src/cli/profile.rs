@@ -76,6 +76,13 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         })?;
         if breakdowns.at_a_glance && format == Format::Table && output.is_none() {
             output::print_line(out, "")?;
+            if failures.several && records.len() < 2 {
+                let of = names.len();
+                output::print_line(
+                    out,
+                    &format!("No table over devices: only one of {of} targets was measured."),
+                )?;
+            }
             output::print_line(out, more(all_kept, records.len()))?;
         }
     }

@@ -127,10 +127,15 @@ fn over_devices(args: &Args, files: &[PathBuf], records: &[Record], out: &mut dy
     let show = &args.show;
     show.format().check(Document::Across)?;
     let names = names(files);
-    let over = across::across(&named(&names, records)).ok_or_else(|| {
-        Error::input(
-            "--across: give records of two devices or more; a device is told by its target, its host name and its CPU",
-        )
+    let named = named(&names, records);
+    let over = across::across(&named).ok_or_else(|| {
+        Error::input(across::why_not(&named).map_or_else(
+            || {
+                "--across: give records of two devices or more; a device is told by its target, its host name and its CPU"
+                    .to_owned()
+            },
+            |why| format!("--across: {why}"),
+        ))
     })?;
     let file = show.destination(&across::KIND, files)?;
     output::report(file.as_ref(), show.format(), out, |format| report::across(&over, format, args.detail))

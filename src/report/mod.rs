@@ -66,7 +66,7 @@ mod verdict;
 mod viewers_tests;
 
 use crate::compare::Comparison;
-use crate::compare::across::{Across, across as over_devices};
+use crate::compare::across::{Across, across as over_devices, why_not};
 use crate::error::{Error, Result};
 use crate::files::Kind;
 use crate::plot;
@@ -245,8 +245,10 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
             title.into_iter().chain(sections).collect::<Vec<_>>()
         };
         let glance = breakdowns.at_a_glance && format.is_table();
+        let why = if is_told && over.is_none() { why_not(records) } else { None };
+        let why = why.map(|why| Section::plain().line(why));
         let over = over.iter().flat_map(|over| across::sections(over, glance));
-        over.chain(records.iter().flat_map(one)).collect()
+        why.into_iter().chain(over).chain(records.iter().flat_map(one)).collect()
     };
     if format == Format::Html {
         return Ok(html::records(records, over.as_ref(), breakdowns));

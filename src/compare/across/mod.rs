@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::NamedRecord;
+use super::{NamedRecord, distinct};
 use crate::files::{Kind, is_json};
 use crate::record::{Delta, Lowering, Role};
 use devices::Measured;
@@ -197,6 +197,28 @@ pub struct Unlike {
     pub what: &'static str,
     /// Each value, and on how many devices, the most frequent first.
     pub values: Vec<(String, usize)>,
+}
+
+/// Devices that are named where nothing can be said over them.
+const NAMED: usize = 3;
+
+/// Why the records of several devices show nothing over them; `None` if they do, or are all of one device.
+pub fn why_not(records: &[NamedRecord]) -> Option<String> {
+    let of = distinct(device_names(records)).len();
+    let Measured { devices, left_out, .. } = devices::of(records);
+    if of < 2 || devices.len() > 1 {
+        return None;
+    }
+    let mut whole: Vec<String> =
+        left_out.iter().map(|left| format!("{} ({})", left.what, left.why)).collect();
+    if whole.len() > NAMED {
+        let more = whole.split_off(NAMED).len();
+        whole.push(format!("{more} more"));
+    }
+    Some(format!(
+        "No table over devices, since fewer than two of {of} can be compared. Left out: {}.",
+        whole.join(", ")
+    ))
 }
 
 /// What the records show over the devices that they were made on; `None` unless these are two or more.

@@ -99,6 +99,22 @@ fn records_of_one_device_are_one_and_an_older_setup_gives_way() {
     );
     assert!(found.differences.is_empty(), "{:?}", found.differences);
     assert!(across(&named(&records[2..])).is_none(), "one device has nothing to be compared with");
+    assert_eq!(why_not(&named(&records[2..])), None, "nobody waits for a table over one device");
+}
+
+#[test]
+fn where_fewer_than_two_devices_can_be_compared_it_is_said_why() {
+    let mut records = devices(&[1.1, 1.2, 1.3], |_| "one".into());
+    assert_eq!(why_not(&named(&records)), None);
+    for (_, record) in &mut records[1..] {
+        record.environment.emulated = true;
+    }
+    assert!(across(&named(&records)).is_none());
+    let why = why_not(&named(&records)).expect("a reason");
+    assert!(why.starts_with("No table over devices, since fewer than two of 3 can be compared."), "{why}");
+    assert!(why.contains("board-1.json (emulated") && !why.contains("board-0"), "{why}");
+    let text = crate::report::records(&named(&records), crate::report::Format::Table, &Default::default());
+    assert!(text.expect("a report").starts_with("No table over devices"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::part::Part;
 use super::{
     across, aligned, convolutions, memory, ratios, repeat, run, samples, sections, sites, tables, time,
 };
-use crate::compare::across::Across;
+use crate::compare::across::{Across, why_not};
 use crate::compare::{NamedRecord, distinct};
 use crate::record::{Record, Role, Variant};
 use crate::report::section::Section;
@@ -31,7 +31,9 @@ pub fn page(records: &[NamedRecord], over: Option<&Across>, breakdowns: &Breakdo
     };
     if parts.len() > 1 {
         let inside = over.map_or_else(|| ratios::across_records(&parts), across::inside);
-        page.section("Side by side", [inside]);
+        let why = if over.is_none() { why_not(records) } else { None };
+        let why = why.map_or_else(Html::default, |why| said("p", &why));
+        page.section("Side by side", [why, inside]);
     }
     for part in &parts {
         add(&mut page, part, parts.len() > 1, breakdowns);
