@@ -1,11 +1,11 @@
 //! Activations by kind: how many sites have it, how many of them the engine merged into other ops, and how
 //! long the ops of the others take.
 
+use super::digits::Mean;
 use super::facts;
 use super::grid::{Grid, known};
 use super::section::Section;
 use super::sites;
-use super::types;
 use crate::record::{Record, Variant};
 use crate::units::{self, Scale};
 
@@ -17,7 +17,13 @@ pub struct ActivationTotal<'r> {
     /// Sites without an op of their own: their time is inside another op's.
     pub folded: usize,
     /// Mean time of the ops that compute nothing else; `None` if there are none.
-    pub ns: Option<u64>,
+    pub mean: Option<Mean>,
+}
+
+impl ActivationTotal<'_> {
+    pub fn ns(&self) -> Option<u64> {
+        self.mean.as_ref().map(|mean| mean.ns)
+    }
 }
 
 pub fn totals(variant: &Variant) -> Vec<ActivationTotal<'_>> {
@@ -27,19 +33,19 @@ pub fn totals(variant: &Variant) -> Vec<ActivationTotal<'_>> {
             kinds.push(ActivationTotal { name: &site.to, ..ActivationTotal::default() });
             kinds.len() - 1
         });
-        let (kind, ns) = (&mut kinds[at], sites::time(variant, site).ns);
+        let (kind, mean) = (&mut kinds[at], sites::time(variant, site).mean);
         kind.sites += 1;
         kind.folded += usize::from(site.folded_into.is_some());
-        kind.ns = kind.ns.into_iter().chain(ns).reduce(|a, b| a + b);
+        kind.mean = kind.mean.take().into_iter().chain(mean).reduce(|a, b| [a, b].into_iter().collect());
     }
-    kinds.sort_by_key(|kind| std::cmp::Reverse((kind.ns, kind.sites)));
+    kinds.sort_by_key(|kind| std::cmp::Reverse((kind.ns(), kind.sites)));
     kinds
 }
 
 pub fn sections(record: &Record) -> Vec<Section> {
     let timed = facts::timed(record);
     let variants = || facts::broken_down(record).filter(|v| !v.sites.is_empty());
-    let scale = Scale::time(variants().flat_map(totals).filter_map(|kind| kind.ns).max().unwrap_or(0));
+    let scale = Scale::time(variants().flat_map(totals).filter_map(|kind| kind.ns()).max().unwrap_or(0));
     let mut grid = Grid::new().name("activations").name("of variant").number("sites").number("folded");
     if timed {
         grid = grid.number(&format!("mean {}", scale.unit)).number("share");
@@ -52,9 +58,9 @@ pub fn sections(record: &Record) -> Vec<Section> {
             let mut cells = vec![kind.name.to_owned(), facts::label(record, variant)];
             cells.extend([count(kind.sites), count(kind.folded)]);
             if timed {
-                cells.push(known(kind.ns, |ns| scale.of_some(ns)));
-                let share = kind.ns.and_then(|ns| types::share(variant, ns));
-                cells.push(known(share, units::share));
+                cells.push(known(kind.mean.as_ref(), |mean| mean.text(record, scale)));
+                let share = kind.mean.as_ref().and_then(|mean| mean.share(record, variant));
+                cells.push(known(share, |share| share));
             }
             grid.row(cells);
         }

@@ -164,8 +164,8 @@ pub fn interval_in_short(record: &Record) -> String {
     match confidence(record) {
         None => String::new(),
         Some((percent, together)) => {
-            let all = if together { "all together" } else { "each" };
-            format!(" [the true ratio is in between: {percent}% sure of {all}]")
+            let within = if together { "all true ratios lie within" } else { "the true ratio lies within" };
+            format!(" [{within}: {percent}% sure]")
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Networks with their times in every engine, side by side: the variants with the same model, activation, lowering and knobs.
 
+use super::digits;
 use super::facts;
 use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
@@ -29,18 +30,20 @@ fn side_by_side(record: &Record, first: &Engine, others: &[Engine]) -> Section {
         grid = grid.number(&format!("{} against {}", engine.id, first.id));
     }
     let networks = distinct(record.variants.iter().map(|v| network(record, v)));
+    let latencies = digits::latencies(record, time);
     for name in networks {
         let of = |engine: &Engine| {
-            record.variants.iter().find(|v| v.engine == engine.id && network(record, v) == name)
+            let mut variants = record.variants.iter().zip(&latencies);
+            variants.find(|(v, _)| v.engine == engine.id && network(record, v) == name)
         };
         let mut row = vec![name.clone()];
         for engine in std::iter::once(first).chain(others) {
             let variant = of(engine);
-            row.push(known(variant.and_then(|v| v.latency), |l| time.text(l.p50_ns)));
-            row.push(variant.map_or_else(|| UNKNOWN.to_owned(), variants::against));
+            row.push(known(variant.and_then(|(_, latency)| latency.as_ref()), |[p50, _]| p50.clone()));
+            row.push(variant.map_or_else(|| UNKNOWN.to_owned(), |(v, _)| variants::against(v)));
         }
         for engine in others {
-            let across = of(engine).and_then(|v| v.across.as_ref());
+            let across = of(engine).and_then(|(v, _)| v.across.as_ref());
             row.push(known(across, variants::ratio));
         }
         grid.row(row);

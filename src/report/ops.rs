@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 
+use super::digits::Mean;
 use super::facts;
 use super::grid::{Grid, known};
 use super::section::Section;
-use super::types;
 use crate::record::{Environment, Op, Record, Variant};
 use crate::units::{self, Scale};
 
@@ -41,6 +41,7 @@ const GENERIC: &str = "generic kernel: portable code without this processor's ve
 
 /// The columns that a variant's ops need.
 struct OpsTable<'r> {
+    record: &'r Record,
     variant: &'r Variant,
     /// The finest that the clock of the ops can tell, ns.
     reading_ns: u64,
@@ -60,6 +61,7 @@ impl<'r> OpsTable<'r> {
         let longest = ops.iter().map(|o| o.mean_ns).max().unwrap_or(0);
         let largest = ops.iter().flat_map(sizes).flatten().max().unwrap_or(0);
         Self {
+            record,
             variant,
             reading_ns: record.environment.reading_ns(Some(facts::engine(record, variant))),
             timed: facts::profiled(record, variant),
@@ -104,8 +106,8 @@ impl<'r> OpsTable<'r> {
         let mut cells = vec![what(self.variant, op), op.node.clone()];
         if self.timed {
             cells.extend([
-                mean(self.reading_ns, op, &self.time),
-                units::share(op.share),
+                self.mean(op),
+                Mean::of([op]).part(self.record, op.share),
                 self.memory(op.allocator_ns, &self.time),
             ]);
         }
@@ -116,13 +118,25 @@ impl<'r> OpsTable<'r> {
         cells
     }
 
+    /// The mean, with its mark where the clock can hardly time it.
+    fn mean(&self, op: &Op) -> String {
+        let mark = mark(self.reading_ns, op);
+        let text = match op.batched_ns.filter(|_| mark == Some(BATCH)) {
+            Some(ns) => self.time.of_some(ns),
+            None => Mean::of([op]).text(self.record, self.time),
+        };
+        // `<0.001` needs no second mark.
+        let mark = mark.filter(|_| !text.starts_with('<'));
+        mark.map_or_else(|| text.clone(), |mark| format!("{mark}{text}"))
+    }
+
     /// The ops that are not shown, as one row.
     fn rest(&self, rest: &[&Op]) -> Vec<String> {
-        let mean = rest.iter().map(|op| op.mean_ns).sum::<u64>();
+        let mean = Mean::of(rest.iter().copied());
         let allocator = rest.iter().map(|op| op.allocator_ns).sum::<Option<u64>>();
-        let share = known(types::share(self.variant, mean), units::share);
+        let share = known(mean.share(self.record, self.variant), |share| share);
         let mut cells = vec![units::count(rest.len(), "more op"), String::new()];
-        cells.extend([self.time.text(mean), share, self.memory(allocator, &self.time)]);
+        cells.extend([mean.text(self.record, self.time), share, self.memory(allocator, &self.time)]);
         if self.faulting {
             cells.push(units::integer(rest.iter().filter_map(|o| o.minor_faults).sum()));
         }
@@ -179,14 +193,6 @@ pub fn mark(reading_ns: u64, op: &Op) -> Option<char> {
         Some(_) => Some(BATCH),
         None => (op.mean_ns > 0).then_some(WITHIN),
     }
-}
-
-fn mean(reading_ns: u64, op: &Op, time: &Scale) -> String {
-    let mark = mark(reading_ns, op);
-    let text = time.of_some(op.batched_ns.filter(|_| mark == Some(BATCH)).unwrap_or(op.mean_ns));
-    // `<0.001` needs no second mark.
-    let mark = mark.filter(|_| !text.starts_with('<'));
-    mark.map_or_else(|| text.clone(), |mark| format!("{mark}{text}"))
 }
 
 /// The op, its kernel, and the activation that it computes or that was folded into it.

@@ -218,7 +218,7 @@ fn grouped(common: &RecordRow, variant: &Variant, group: types::Group, timed: bo
             "shape" => row.shape = name.to_owned(),
             _ => row.op = name.to_owned(),
         }
-        timing(&mut row, variant, total.ns, timed);
+        timing(&mut row, variant, total.ns(), timed);
         row.write(out);
     }
 }
@@ -226,6 +226,7 @@ fn grouped(common: &RecordRow, variant: &Variant, group: types::Group, timed: bo
 fn site_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut String) {
     for site in &variant.sites {
         let found = sites::time(variant, site);
+        let ns = found.ns();
         let mut row = RecordRow {
             row: "site".into(),
             op: found.place,
@@ -236,7 +237,7 @@ fn site_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut Strin
             folded: u8::from(site.folded_into.is_some()).to_string(),
             ..common.clone()
         };
-        timing(&mut row, variant, found.ns, timed);
+        timing(&mut row, variant, ns, timed);
         row.write(out);
     }
 }
@@ -250,7 +251,7 @@ fn kind_rows(common: &RecordRow, variant: &Variant, timed: bool, out: &mut Strin
             folded: kind.folded.to_string(),
             ..common.clone()
         };
-        timing(&mut row, variant, kind.ns, timed);
+        timing(&mut row, variant, kind.ns(), timed);
         row.write(out);
     }
 }

@@ -118,7 +118,7 @@ fn remedy(record: &Record, resolution: f64) -> String {
             let most = record.settings.forks_wanted.unwrap_or(record.settings.forks) as f64;
             let of_forks = if forks > most { format!(" --forks {forks}") } else { String::new() };
             format!(
-                "About --time {minutes}m{of_forks} finds a difference of {percent}% in four of five measurements."
+                "With about --time {minutes}m{of_forks}, four of five measurements find a difference of {percent}%."
             )
         }
         None => {
@@ -145,7 +145,8 @@ fn figures(record: &Record) -> Section {
 /// Where the time goes, of one engine's variants that fit side by side. Where no difference between them could have been seen, their
 /// operators' would be noise.
 fn time(record: &Record) -> Section {
-    let mut deltas = record.variants.iter().filter_map(|v| v.delta.as_ref()).peekable();
+    let compared = record.variants.iter().filter(|v| verdict::is_compared(v));
+    let mut deltas = compared.filter_map(|v| v.delta.as_ref()).peekable();
     if deltas.peek().is_some() && deltas.all(verdict::is_blind) {
         return Section::plain();
     }

@@ -3,9 +3,9 @@
 use super::fixture::{MS, delta, record};
 use super::screen::LINES;
 use super::text::{PAGE, width};
-use super::{Breakdowns, Format, render};
+use super::{Breakdowns, By, Format, render};
 use crate::random::SplitMix64;
-use crate::record::{Engine, Lowering, Record, Role, Variant, Verdict, read};
+use crate::record::{Engine, Fork, Lowering, Op, Record, Role, Variant, Verdict, read};
 
 fn screen(record: &Record) -> String {
     let text = render(record, Format::Table, &Breakdowns { at_a_glance: true, ..Breakdowns::default() });
@@ -53,6 +53,72 @@ fn what_decides_nothing_says_what_to_do() {
         }
     }
     insta::assert_snapshot!(screen(&record));
+}
+
+#[test]
+fn a_control_that_differs_does_not_make_noise_worth_a_table() {
+    let mut record = main_job();
+    for variant in record.variants.iter_mut().filter(|v| v.role == Role::Swap) {
+        variant.delta = delta(1.3, 0.1, 90.0, Verdict::Inconclusive);
+    }
+    assert!(record.variants.iter().any(|v| v.role == Role::Control && v.delta.is_some()));
+    assert!(!screen(&record).contains("by type"), "operators of variants that can't be told apart");
+}
+
+#[test]
+fn means_that_are_far_above_the_medians_beside_them_are_explained() {
+    let mut record = main_job();
+    assert!(!screen(&record).contains("held up"));
+    for op in &mut record.variants[1].ops {
+        op.mean_ns *= 3;
+    }
+    let text = screen(&record);
+    assert!(text.contains("up to 3.0 times the medians above: means count runs that were held up"), "{text}");
+}
+
+/// Forks of two runs each that take so long in ms.
+fn forks(of: &[f64]) -> Vec<Fork> {
+    let run = |ms: &f64| vec![(ms * MS as f64) as u64; 2];
+    let fork = |(at, ms)| Fork { number: Some(at), rounds: vec![run(ms)], ..Fork::default() };
+    of.iter().enumerate().map(fork).collect()
+}
+
+#[test]
+fn times_have_the_digits_that_the_forks_agree_in() {
+    let mut record = main_job();
+    let median = record.variants[0].latency.expect("measured").p50_ns as f64 / MS as f64;
+    let cell = |record: &Record| {
+        let text = screen(record);
+        let line = text.lines().find(|line| line.starts_with("original (silu)")).expect("its row");
+        line.split_whitespace().nth(2).expect("p50").to_owned()
+    };
+    record.variants[0].forks = forks(&[median - 0.1, median, median + 0.1]);
+    assert_eq!(cell(&record), format!("{median:.1}"));
+    record.variants[0].forks = forks(&[median - 20.0, median, median + 20.0]);
+    assert_eq!(cell(&record), format!("{median:.0}"));
+}
+
+#[test]
+fn operators_have_the_digits_that_the_forks_agree_in() {
+    let mut record = main_job();
+    let ops = &mut record.variants[0].ops;
+    ops.retain(|op| op.op != "OptMatMul" || op.index == 0);
+    let ms = |ops: &[Op]| ops[0].mean_ns as f64 / MS as f64;
+    let mean = ms(ops);
+    let shown = |record: &Record| {
+        let text = screen(record);
+        let line = text.lines().find(|line| line.starts_with("OptMatMul")).expect("its type");
+        line.split_whitespace().nth(1).expect("a mean").to_owned()
+    };
+    assert_eq!(shown(&record), format!("{mean:.1}"));
+    let far = [mean - 20.0, mean, mean + 20.0].map(|ms| (ms * MS as f64) as u64);
+    record.variants[0].ops[0].fork_mean_ns = far.to_vec();
+    assert_eq!(shown(&record), format!("{mean:.0}"));
+    let whole = Breakdowns { by: vec![By::Op], ..Breakdowns::default() };
+    let text = render(&record, Format::Table, &whole).expect("a report");
+    let row = text.lines().find(|line| line.starts_with("OptMatMul")).expect("its row");
+    let share = row.split_whitespace().find(|word| word.ends_with('%')).expect("a share");
+    assert!(!share.contains('.'), "{row}");
 }
 
 #[test]

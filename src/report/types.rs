@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::digits::Mean;
 use super::facts;
 use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
@@ -55,7 +56,7 @@ pub fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
     for variant in variants {
         for (name, total) in totals(variant, group) {
             let most = most.entry(name).or_default();
-            *most = total.ns.unwrap_or(0).max(*most);
+            *most = total.ns().unwrap_or(0).max(*most);
         }
     }
     let mut names: Vec<(&str, u64)> = most.into_iter().collect();
@@ -64,25 +65,32 @@ pub fn by_time<'r>(variants: &[&'r Variant], group: Group) -> Vec<&'r str> {
 }
 
 /// All ops of a group.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Total {
     pub ops: usize,
-    /// Sum of the ops' means; `None` if the variant was not profiled.
-    pub ns: Option<u64>,
+    /// `None` if the variant was not profiled.
+    pub mean: Option<Mean>,
+}
+
+impl Total {
+    pub fn ns(&self) -> Option<u64> {
+        self.mean.as_ref().map(|mean| mean.ns)
+    }
 }
 
 pub fn totals(variant: &Variant, group: Group) -> Totals<'_> {
-    let mut totals = Totals::new();
+    let mut ops: BTreeMap<&str, Vec<&Op>> = BTreeMap::new();
     for op in &variant.ops {
-        let total = totals.entry((group.of)(op)).or_default();
-        total.ops += 1;
-        total.ns = variant.profiled.map(|_| total.ns.unwrap_or(0) + op.mean_ns);
+        ops.entry((group.of)(op)).or_default().push(op);
     }
-    totals
+    let total = |ops: Vec<&Op>| Total { ops: ops.len(), mean: variant.profiled.map(|_| Mean::of(ops)) };
+    ops.into_iter().map(|(name, ops)| (name, total(ops))).collect()
 }
 
 /// From this ratio on, profiled runs are told to take longer.
 const LONGER: f64 = 1.005;
+/// From this ratio on, a mean run is told to be longer than the median one beside it, beyond what observing costs.
+const HELD_UP: f64 = 1.2;
 
 /// Where the time goes in so many rows, the last of which is all the rest.
 pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
@@ -90,16 +98,28 @@ pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
     let (mut grid, scale, all) = begun(record, TYPE, variants);
     let shown = if names.len() < rows { &names[..] } else { &names[..rows - 1] };
     for name in shown {
-        grid.row(row(name, &all, scale));
+        grid.row(row(record, name, &all, scale));
     }
-    let rest = variants.iter().zip(&all).map(|(variant, all)| {
-        let told: u64 = shown.iter().filter_map(|name| all.get(name)?.ns).sum();
-        known(profiled_run(variant), |run| scale.text(run.saturating_sub(told)))
+    let rest = variants.iter().map(|variant| {
+        let ops = variant.ops.iter().filter(|op| !shown.contains(&(TYPE.of)(op)));
+        known(variant.profiled, |p| Mean::of(ops).and(p.unaccounted_ns).text(record, scale))
     });
     grid.row(std::iter::once("all else".to_owned()).chain(rest));
     let overheads = variants.iter().filter_map(|v| v.profiled?.overhead_ratio);
     let section = Section::plain().table(grid);
-    match overheads.reduce(f64::max) {
+    let overhead = overheads.reduce(f64::max);
+    let means = variants
+        .iter()
+        .filter_map(|v| Some(profiled_run(v)? as f64 / (v.latency.filter(|l| l.p50_ns > 0)?.p50_ns as f64)));
+    match means.reduce(f64::max) {
+        Some(most) if most > HELD_UP * overhead.unwrap_or(1.0).max(1.0) => {
+            return section.line(format!(
+                "means of profiled runs, up to {most:.1} times the medians above: means count runs that were held up"
+            ));
+        }
+        _ => {}
+    }
+    match overhead {
         Some(most) if most < LONGER => {
             section.line("means of profiled runs, which take no longer than the unprofiled ones above")
         }
@@ -122,20 +142,26 @@ fn begun<'r>(record: &Record, group: Group, variants: &[&'r Variant]) -> (Grid, 
 }
 
 /// A group's name and what it takes in each variant.
-fn row(name: &str, all: &[Totals], scale: Scale) -> Vec<String> {
-    let figure = |totals: &Totals| known(totals.get(name).and_then(|total| total.ns), |ns| scale.of_some(ns));
+fn row(record: &Record, name: &str, all: &[Totals], scale: Scale) -> Vec<String> {
+    let figure = |totals: &Totals| {
+        known(totals.get(name).and_then(|total| total.mean.as_ref()), |mean| mean.text(record, scale))
+    };
     std::iter::once(name.to_owned()).chain(all.iter().map(figure)).collect()
 }
 
 fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], top: usize) -> Section {
     let (mut grid, scale, all) = begun(record, group, variants);
-    let figure = |ns: Option<u64>| known(ns, |ns| scale.text(ns));
     let (shown, rest) = rows.split_at(top.min(rows.len()));
     for name in shown {
-        grid.row(row(name, &all, scale));
+        grid.row(row(record, name, &all, scale));
     }
     if !rest.is_empty() {
-        let sum = |t: &Totals| figure(rest.iter().filter_map(|name| t.get(name)?.ns).reduce(|a, b| a + b));
+        let sum = |totals: &Totals| {
+            let means: Vec<&Mean> = rest.iter().filter_map(|name| totals.get(name)?.mean.as_ref()).collect();
+            known((!means.is_empty()).then(|| means.into_iter().collect::<Mean>()), |sum| {
+                sum.text(record, scale)
+            })
+        };
         let more = units::count(rest.len(), &format!("more {}", group.name));
         grid.row(std::iter::once(more).chain(all.iter().map(sum)));
     }
@@ -144,7 +170,9 @@ fn times(record: &Record, group: Group, variants: &[&Variant], rows: &[&str], to
     };
     let unaccounted = profiled(&|v| v.profiled.map(|p| scale.text(p.unaccounted_ns)));
     grid.row(std::iter::once("unaccounted".to_string()).chain(unaccounted));
-    let runs = variants.iter().map(|v| figure(profiled_run(v)));
+    let run =
+        |v: &&Variant| known(v.profiled, |p| Mean::of(&v.ops).and(p.unaccounted_ns).text(record, scale));
+    let runs = variants.iter().map(run);
     grid.row(std::iter::once("profiled run".to_string()).chain(runs));
     Section::details(format!("mean {} by {}", scale.unit, group.name)).table(grid)
 }

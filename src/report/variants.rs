@@ -1,5 +1,6 @@
 //! The variants one below another: times of whole, unprofiled runs, and what they cost.
 
+use super::digits;
 use super::facts;
 use super::grid::{Grid, UNKNOWN, known};
 use super::section::Section;
@@ -61,11 +62,12 @@ pub fn latencies(record: &Record) -> Grid {
         .number(&format!("activation {}", time.unit))
         .number("share")
         .number(&format!("peak {}", size.unit));
-    for variant in &record.variants {
+    for (variant, latency) in record.variants.iter().zip(digits::latencies(record, time)) {
+        let [p50, p90] = latency.unwrap_or_else(|| [UNKNOWN, UNKNOWN].map(str::to_owned));
         grid.row([
             facts::label(record, variant),
-            known(variant.latency, |l| time.text(l.p50_ns)),
-            known(variant.latency, |l| time.text(l.p90_ns)),
+            p50,
+            p90,
             against(variant),
             known(cost(variant, time, ""), |cost| cost),
             known(variant.activation_cost.filter(|c| !verdict::is_blind_cost(c, variant)), |c| share(&c)),
@@ -195,8 +197,9 @@ fn key(record: &Record) -> String {
     }
     if record.variants.iter().any(|v| v.activation_cost.is_some()) {
         let own = if record.models.is_empty() { "" } else { "model's " };
-        parts
-            .push(format!("activation: paired difference to the {own}control, where the sites are identity"));
+        parts.push(format!(
+            "activation: paired difference to the {own}control, the network without activations"
+        ));
     }
     if record.variants.iter().any(|v| peak_rss(v).is_some()) {
         parts.push("peak: resident memory of the variant's process".into());

@@ -17,7 +17,7 @@ pub const EMULATED: &str = "The target is emulated: the emulator's times say not
 
 pub fn section(record: &Record) -> Section {
     let timed = facts::timed(record);
-    let mut section = Section::plain();
+    let (mut section, mut blind) = (Section::plain(), vec![]);
     if !timed {
         section = section.line(EMULATED);
     }
@@ -25,12 +25,22 @@ pub fn section(record: &Record) -> Section {
         if let Some(failure) = failure(record, variant) {
             section = section.toned(failure, Some(Tone::Bad));
         }
-        if timed && is_compared(variant) {
-            let tone = variant.delta.as_ref().and_then(tone);
-            section = section.toned(sentence(record, variant), tone);
+        match &variant.delta {
+            _ if !timed || !is_compared(variant) => {}
+            Some(delta) if is_blind(delta) => blind.push(facts::phrase(record, variant)),
+            delta => section = section.toned(sentence(record, variant), delta.as_ref().and_then(tone)),
         }
     }
-    section
+    if blind.is_empty() {
+        return section;
+    }
+    let most = (BLIND * 100.0).round();
+    let line = format!(
+        "Inconclusive: {}. This measurement would hardly find even a difference of {most}%: it was too short or too disturbed. \
+         Give more --time or --forks, and an idle machine.",
+        blind.join(", ")
+    );
+    section.toned(line, Some(Tone::Open))
 }
 
 fn sentence(record: &Record, variant: &Variant) -> String {
@@ -208,7 +218,7 @@ fn aside(claims: Claims) -> String {
 
 /// Which difference such a measurement finds.
 fn found(seen: f64) -> String {
-    format!("One of {}% is found in four of five such measurements.", percent(seen))
+    format!("Four of five such measurements find a difference of {}%.", percent(seen))
 }
 
 fn trimmed(share: f64) -> String {

@@ -188,7 +188,7 @@ pub fn share(share: f64) -> String {
 /// interval just the ratio.
 pub fn ratio(ratio: f64, interval: Option<[f64; 2]>) -> String {
     match interval {
-        None => factor(ratio, 3),
+        None => factor(ratio, 3, false),
         Some([low, high]) => {
             let [ratio, low, high] = factors([ratio, low, high]);
             format!("{ratio} [{low}, {high}]")
@@ -199,15 +199,19 @@ pub fn ratio(ratio: f64, interval: Option<[f64; 2]>) -> String {
 /// Ratios in as many digits as an interval from the second to the third is worth.
 pub fn factors([ratio, low, high]: [f64; 3]) -> [String; 3] {
     let decimals = worth([low, high], 1.0, 3).max(1);
-    [ratio, low, high].map(|ratio| factor(ratio, decimals))
+    let vague = high > 10.0 * low;
+    [ratio, low, high].map(|ratio| factor(ratio, decimals, vague))
 }
 
-/// A ratio in so many digits. An interval over few forks can end anywhere: beyond 100 it only says that nothing is known.
-fn factor(ratio: f64, decimals: usize) -> String {
+/// A ratio in so many digits. An interval over few forks can end anywhere: where it is `vague`, an end beyond 100 only says that
+/// nothing is known.
+fn factor(ratio: f64, decimals: usize, vague: bool) -> String {
     match ratio {
         known if known < 10.0 => decimal(known, decimals),
         large if large < 100.0 => decimal(large, decimals.min(1)),
-        _ => ">99".into(),
+        _ if vague => ">99".into(),
+        vast if vast < 1e6 => decimal(vast, 0),
+        _ => magnitude(ratio),
     }
 }
 
@@ -244,6 +248,26 @@ pub fn with_error(value: f64, error: f64, scale: Scale) -> String {
 /// A figure in as many digits as one that may be off by this much.
 pub fn as_exact(value: f64, error: f64, scale: Scale) -> String {
     scale.worth(error).signed(value)
+}
+
+/// A figure in as many digits as one is worth that may be off by this much, though two at least: `305`, `1.3`.
+pub fn known_to(value: u64, error: Option<f64>, scale: Scale) -> String {
+    let Some(error) = error else { return scale.text(value) };
+    let shown = value as f64 / scale.divisor;
+    let two = if shown > 0.0 { 1.0 - shown.log10().floor() } else { 0.0 };
+    let decimals = scale.worth(error).decimals.max(two.max(0.0) as usize);
+    scale.coarse(decimals).text(value)
+}
+
+/// A part as a percentage that may be off by this much: `64%`, `2.4%`, and never `0%` of what took some.
+pub fn part_known_to(part: f64, error: Option<f64>) -> String {
+    let Some(error) = error else { return share(part) };
+    match share_with_error(part, error) {
+        zero if part > 0.0 && !zero.contains(|c| matches!(c, '1'..='9')) => {
+            format!("<{}", zero.replace("0.0", "0.1").replace("0%", "1%"))
+        }
+        text => text,
+    }
 }
 
 /// A share that may be off by this much: `15.1%`, `8%`.
@@ -336,6 +360,22 @@ mod tests {
         assert_eq!(with_error(56.41e6, 1.32e6, ms), "56.4 ±1.3");
         assert_eq!(share_with_error(0.085, 0.076), "8%");
         assert_eq!(share_with_error(0.1512, 0.013), "15.1%");
+        let known = |ns: f64, error: f64| known_to((ns * 1e6) as u64, Some(error * 1e6), ms);
+        assert_eq!((known(304.64, 11.0), known(304.64, 0.4)), ("305".into(), "304.6".into()));
+        assert_eq!(known_to(304_642_936, None, ms), "304.6", "nothing says how exact it is");
+        let fine = Scale::time(1_600_000);
+        assert_eq!(known_to(1_251_000, Some(9e6), fine), "1.3", "two digits, whatever the error");
+        assert_eq!(known_to(0, Some(9e6), fine), "0");
+        assert_eq!(part_known_to(0.6436, Some(0.024)), "64%");
+        assert_eq!(part_known_to(0.0238, Some(0.0004)), "2.4%");
+        assert_eq!(
+            (part_known_to(0.002, Some(0.03)), part_known_to(0.0002, Some(0.0001))),
+            ("<1%".into(), "<0.1%".into())
+        );
+        assert_eq!(
+            (part_known_to(0.0, Some(0.03)), part_known_to(0.6436, None)),
+            ("0%".into(), "64.4%".into())
+        );
     }
 
     #[test]
@@ -372,6 +412,8 @@ mod tests {
         assert_eq!(ratio(0.9764, None), "0.976");
         assert_eq!(ratio(0.713, Some([0.0, 3254.4])), "0.7 [0.0, >99]");
         assert_eq!(ratio(12.34, Some([9.9, 15.0])), "12.3 [9.9, 15.0]");
+        assert_eq!(ratio(1243.4, Some([1199.6, 1288.0])), "1,243 [1,200, 1,288]");
+        assert_eq!((ratio(120.4, None), ratio(2.5e9, None)), ("120".into(), "2.5e9".into()));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn series(part: &Part, variant: &Variant) -> Series {
     let name = facts::label(part.record, variant);
     let point = |site: &Site| {
         let elements = elements(site)?;
-        let ns = sites::time(variant, site).ns?;
+        let ns = sites::time(variant, site).ns()?;
         let node = text::shorten(&site.node, 60);
         let told = format!("{name}, {node}: {} elements, {}", units::integer(elements), units::time(ns));
         Some(Point { x: elements as f64, y: ns as f64, told, name: String::new() })

@@ -103,7 +103,7 @@ fn of_types(parts: &[Part]) -> Table {
         for (variant, label, profiled) in broken_down(part) {
             table.cut();
             for (name, total) in types::totals(variant, types::TYPE) {
-                let ns = total.ns.filter(|_| profiled);
+                let ns = total.ns().filter(|_| profiled);
                 let of_run = ns.and_then(|ns| types::share(variant, ns)).and_then(share);
                 let cells = [
                     Cell::Text(name),
@@ -134,7 +134,7 @@ fn of_sites(parts: &[Part]) -> Table {
             table.cut();
             for site in &variant.sites {
                 let found = sites::time(variant, site);
-                let ns = found.ns.filter(|_| profiled);
+                let ns = found.ns().filter(|_| profiled);
                 let change = if site.from == site.to {
                     site.from.clone()
                 } else {

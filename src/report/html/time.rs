@@ -6,8 +6,9 @@ use super::part::Part;
 use crate::compare::distinct;
 use crate::plot::{Bar, Bars, Quantity};
 use crate::record::Variant;
+use crate::report::digits::{self, Mean};
 use crate::report::{facts, types};
-use crate::units;
+use crate::units::Scale;
 
 /// Types that have a part of their own.
 const TYPES: usize = 6;
@@ -31,22 +32,29 @@ fn bars(part: &Part, at: usize, engine: &str, variants: &[&Variant], reach: f64)
     let shown = &variants[..variants.len().min(BARS)];
     let names = types::by_time(shown, types::TYPE);
     let names = &names[..names.len().min(TYPES)];
+    let scale = Scale::time(reach as u64);
+    let medians = digits::latencies(record, scale);
+    let median = |variant: &Variant| {
+        let at = record.variants.iter().position(|known| std::ptr::eq(known, variant))?;
+        Some(medians[at].as_ref()?[0].clone())
+    };
     let bar = |variant: &&Variant| {
         let totals = types::totals(variant, types::TYPE);
-        let ns = |name: &str| totals.get(name).and_then(|total| total.ns);
+        let ns = |name: &str| totals.get(name).and_then(|total| total.ns());
         let own: Vec<Option<u64>> = names.iter().map(|name| ns(name)).collect();
-        let told: u64 = own.iter().flatten().sum();
+        let drawn: u64 = own.iter().flatten().sum();
         let unaccounted = variant.profiled.map_or(0, |p| p.unaccounted_ns);
         let run = types::profiled_run(variant).unwrap_or(0);
-        let rest = [Some(run.saturating_sub(told + unaccounted)), Some(unaccounted)];
-        let p50 = variant.latency.map(|l| l.p50_ns);
+        let rest = [Some(run.saturating_sub(drawn + unaccounted)), Some(unaccounted)];
+        let unit = scale.unit;
         let plain =
-            p50.map_or("no unprofiled runs".into(), |ns| format!("unprofiled p50 {}", units::time(ns)));
+            median(variant).map_or("no unprofiled runs".into(), |p50| format!("unprofiled p50 {p50} {unit}"));
+        let told = Mean::of(&variant.ops).and(unaccounted).text(record, scale);
         Bar {
             name: facts::label(record, variant),
             parts: own.into_iter().chain(rest).map(|ns| Some(ns? as f64)).collect(),
-            mark: p50.map(|ns| ns as f64),
-            told: format!("profiled run {}, {plain}", units::time(run)),
+            mark: variant.latency.map(|l| l.p50_ns as f64),
+            told: format!("profiled run {told} {unit}, {plain}"),
         }
     };
     let title = match facts::has_engines(record) {
