@@ -22,7 +22,7 @@ mod cold_start;
 mod comparison;
 mod comparison_csv;
 mod csv;
-mod digits;
+pub(crate) mod digits;
 mod earlier;
 #[cfg(test)]
 mod every_tests;

@@ -40,7 +40,7 @@ fn side_by_side(record: &Record, first: &Engine, others: &[Engine]) -> Section {
         for engine in std::iter::once(first).chain(others) {
             let variant = of(engine);
             row.push(known(variant.and_then(|(_, latency)| latency.as_ref()), |[p50, _]| p50.clone()));
-            row.push(variant.map_or_else(|| UNKNOWN.to_owned(), |(v, _)| variants::against(v)));
+            row.push(variant.map_or_else(|| UNKNOWN.to_owned(), |(v, _)| variants::against(record, v)));
         }
         for engine in others {
             let across = of(engine).and_then(|(v, _)| v.across.as_ref());

@@ -68,7 +68,7 @@ pub fn latencies(record: &Record) -> Grid {
             facts::label(record, variant),
             p50,
             p90,
-            against(variant),
+            against(record, variant),
             known(cost(variant, time, ""), |cost| cost),
             known(variant.activation_cost.filter(|c| !verdict::is_blind_cost(c, variant)), |c| share(&c)),
             known(peak_rss(variant), |bytes| size.text(bytes)),
@@ -77,11 +77,12 @@ pub fn latencies(record: &Record) -> Grid {
     grid
 }
 
-/// A variant's ratio to what it is compared with; that is 1 for what others are compared with.
-pub fn against(variant: &Variant) -> String {
+/// A variant's ratio to what it is compared with; that is 1 for what others are compared with, if any are.
+pub fn against(record: &Record, variant: &Variant) -> String {
+    let compared = || record.variants.iter().any(|v| v.delta.is_some());
     match (&variant.delta, variant.role) {
         (Some(delta), _) => ratio(delta),
-        (None, Role::Original) if variant.latency.is_some() => "1".into(),
+        (None, Role::Original) if variant.latency.is_some() && compared() => "1".into(),
         _ => UNKNOWN.into(),
     }
 }
