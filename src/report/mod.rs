@@ -247,7 +247,7 @@ pub fn records(records: &[NamedRecord], format: Format, breakdowns: &Breakdowns)
         };
         let glance = breakdowns.at_a_glance && format.is_table();
         let why = if is_told && over.is_none() { why_not(records) } else { None };
-        let why = why.map(|why| Section::plain().line(why));
+        let why = why.map(|why| Section::plain().line(format!("No table over devices: {why}.")));
         let over = over.iter().flat_map(|over| across::sections(over, glance));
         why.into_iter().chain(over).chain(records.iter().flat_map(one)).collect()
     };

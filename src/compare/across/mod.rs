@@ -215,10 +215,8 @@ pub fn why_not(records: &[NamedRecord]) -> Option<String> {
         let more = whole.split_off(NAMED).len();
         whole.push(format!("{more} more"));
     }
-    Some(format!(
-        "No table over devices, since fewer than two of {of} can be compared. Left out: {}.",
-        whole.join(", ")
-    ))
+    let few = if devices.is_empty() { "none" } else { "only one" };
+    Some(format!("{few} of {of} devices can be compared; left out: {}", whole.join(", ")))
 }
 
 /// What the records show over the devices that they were made on; `None` unless these are two or more.

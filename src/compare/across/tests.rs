@@ -111,10 +111,10 @@ fn where_fewer_than_two_devices_can_be_compared_it_is_said_why() {
     }
     assert!(across(&named(&records)).is_none());
     let why = why_not(&named(&records)).expect("a reason");
-    assert!(why.starts_with("No table over devices, since fewer than two of 3 can be compared."), "{why}");
+    assert!(why.starts_with("only one of 3 devices can be compared; left out: "), "{why}");
     assert!(why.contains("board-1.json (emulated") && !why.contains("board-0"), "{why}");
     let text = crate::report::records(&named(&records), crate::report::Format::Table, &Default::default());
-    assert!(text.expect("a report").starts_with("No table over devices"));
+    assert!(text.expect("a report").starts_with("No table over devices: only one of 3"));
 }
 
 #[test]

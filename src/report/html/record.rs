@@ -32,7 +32,7 @@ pub fn page(records: &[NamedRecord], over: Option<&Across>, breakdowns: &Breakdo
     if parts.len() > 1 {
         let inside = over.map_or_else(|| ratios::across_records(&parts), across::inside);
         let why = if over.is_none() { why_not(records) } else { None };
-        let why = why.map_or_else(Html::default, |why| said("p", &why));
+        let why = why.map_or_else(Html::default, |why| said("p", &format!("No table over devices: {why}.")));
         page.section("Side by side", [why, inside]);
     }
     for part in &parts {
