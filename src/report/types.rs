@@ -111,13 +111,11 @@ pub fn glance(record: &Record, variants: &[&Variant], rows: usize) -> Section {
     let means = variants
         .iter()
         .filter_map(|v| Some(profiled_run(v)? as f64 / (v.latency.filter(|l| l.p50_ns > 0)?.p50_ns as f64)));
-    match means.reduce(f64::max) {
-        Some(most) if most > HELD_UP * overhead.unwrap_or(1.0).max(1.0) => {
-            return section.line(format!(
-                "means of profiled runs, up to {most:.1} times the medians above: means count runs that were held up"
-            ));
-        }
-        _ => {}
+    let expected = overhead.unwrap_or(1.0).max(1.0);
+    if let Some(most) = means.reduce(f64::max).filter(|most| *most > HELD_UP * expected) {
+        return section.line(format!(
+            "means of profiled runs, up to {most:.1} times the medians above: means count runs that were held up"
+        ));
     }
     match overhead {
         Some(most) if most < LONGER => {
