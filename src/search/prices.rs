@@ -4,6 +4,7 @@ use super::document::{Levels, Price};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::suggest::nearest;
+use crate::units;
 
 /// Prices by site and level, level 0 included, which is free. Without any price each change is worth one.
 pub fn table(levels: &[Levels], prices: &[Price]) -> Vec<Vec<f64>> {
@@ -22,12 +23,13 @@ pub fn table(levels: &[Levels], prices: &[Price]) -> Vec<Vec<f64>> {
 
 /// Reads a file of prices: CSV with the columns `node`, `drop` (in accuracy, or whatever is lost) and, unless it is the same for all,
 /// `activation`. A drop below zero counts as none; a site of the model (`has`) or an activation that is not in question is passed over.
-/// Fails for a change without a price or with two, and for what is no site or no activation.
+/// Fails for a change without a price or with two, for what is no site or no activation, and for a line with too few cells or too
+/// many: in `/a,relu,0,5` the comma of 0,5 would end the number.
 pub fn read(text: &str, levels: &[Levels], has: &dyn Fn(&str) -> bool) -> Result<Vec<Price>> {
     let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let header = lines.next().map(|(_, line)| cells(line)).unwrap_or_default();
-    let column = |name: &str| header.iter().position(|title| title.trim() == name);
+    let header = lines.next().map(|(_, line)| cells(line)).transpose()?.unwrap_or_default();
+    let column = |name: &str| header.iter().position(|title| title.trim().eq_ignore_ascii_case(name));
     let (Some(node), Some(drop)) = (column("node"), column("drop")) else {
         return Err(Error::input("the first line must name the columns: node, activation, drop"));
     };
@@ -35,8 +37,14 @@ pub fn read(text: &str, levels: &[Levels], has: &dyn Fn(&str) -> bool) -> Result
     let mut prices: Vec<Price> = vec![];
     for (number, line) in lines {
         let at = |e: Error| e.context(format!("line {}", number + 1));
-        let cells = cells(line);
-        let cell = |column: usize| cells.get(column).map_or("", |cell| cell.trim());
+        let cells = cells(line).map_err(at)?;
+        if cells.len() != header.len() {
+            let (here, first) = (units::count(cells.len(), "cell"), header.len());
+            return Err(at(Error::input(format!(
+                "it has {here}, and the first line {first}: write 0.5 with a point, and a name with a comma in double quotes"
+            ))));
+        }
+        let cell = |column: usize| cells[column].trim();
         let price = cell(drop).parse::<f64>().ok().filter(|price| price.is_finite());
         let price =
             price.ok_or_else(|| at(Error::input(format!("drop {:?} is no number", cell(drop)))))?.max(0.0);
@@ -77,7 +85,7 @@ fn site<'l>(levels: &'l [Levels], name: &str, has: &dyn Fn(&str) -> bool) -> Res
 }
 
 /// The cells of a line of CSV: those with commas stand in quotes, in which a quote is written twice.
-fn cells(line: &str) -> Vec<String> {
+fn cells(line: &str) -> Result<Vec<String>> {
     let (mut cells, mut quoted) = (vec![String::new()], false);
     let mut characters = line.trim_end_matches('\r').chars().peekable();
     while let Some(c) = characters.next() {
@@ -91,7 +99,10 @@ fn cells(line: &str) -> Vec<String> {
             (c, _) => cells.last_mut().into_iter().for_each(|cell| cell.push(c)),
         }
     }
-    cells
+    match quoted {
+        true => Err(Error::input("a quote is open: close it, and write a quote in a name twice")),
+        false => Ok(cells),
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +122,7 @@ mod tests {
         let text = "node,activation,drop\n/a,relu,0.5\n/a,hard_swish,0.25\n\"/b, c\",relu,-0.1\n\"/b, c\",hard_swish,1\n";
         let prices = read(text, &levels(), &|_| false).unwrap();
         assert_eq!(table(&levels(), &prices), [[0.0, 0.5, 0.25], [0.0, 0.0, 1.0]]);
-        let short = "drop,node\r\n2,/a\r\n3,\"/b, c\"\r\n";
+        let short = "Drop,Node\r\n2,/a\r\n3,\"/b, c\"\r\n";
         assert_eq!(
             table(&levels(), &read(short, &levels(), &|_| false).unwrap()),
             [[0.0, 2.0, 2.0], [0.0, 3.0, 3.0]]
@@ -132,5 +143,9 @@ mod tests {
         assert!(wrong("node,activation,drop\n/a,rleu,1\n").contains("did you mean relu"));
         assert!(wrong("node,drop\n/a,much\n").contains("line 2: drop \"much\" is no number"));
         assert!(wrong("node,drop\n/a,NaN\n").contains("is no number"));
+        let cut = "node,activation,drop\n/a,relu,0,5\n";
+        assert!(wrong(cut).contains("line 2: it has 4 cells, and the first line 3: write 0.5 with a point"));
+        assert!(wrong("node,activation,drop\n/a,relu\n").contains("line 2: it has 2 cells"));
+        assert!(wrong("node,drop\n\"/a,1\n").contains("line 2: a quote is open"));
     }
 }
