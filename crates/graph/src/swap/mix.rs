@@ -75,6 +75,11 @@ impl Mix {
                     let to = activation(part.to).map_err(|e| e.context(&pattern))?;
                     mix.rules.push(Rule { pattern, to });
                 }
+                None if part.to.is_empty() && !(first && behind.is_empty()) => {
+                    return Err(Error::input(
+                        "there is nothing between two commas: give SITE=ACTIVATION, or leave one out",
+                    ));
+                }
                 None if first => mix.base = activation(part.to).map_err(|e| with_hint(e, part.to, name))?,
                 None => {
                     return Err(Error::input(format!(
@@ -243,15 +248,25 @@ fn is_name(word: &str) -> bool {
 }
 
 fn activation(text: &str) -> Result<Option<Activation>> {
-    if text == KEEP { Ok(None) } else { Activation::parse(text).map(Some) }
+    match text {
+        "" => {
+            Err(Error::input(format!("nothing is said of what they become: give an activation, or `{KEEP}`")))
+        }
+        KEEP => Ok(None),
+        name => Activation::parse(name).map(Some),
+    }
 }
 
 /// Says how a name is written where what can't be read looks like one.
 fn with_hint(error: Error, part: &str, name: Option<&str>) -> Error {
-    match part.split_once(':') {
-        Some((word, rest)) if name.is_none() && is_name(word) && Activation::parse(word).is_err() => {
-            error.context(format!("the name of a mix has a space behind its colon (`{word}: {rest}`)"))
-        }
+    match part.split_once(':').map(|(word, rest)| (word.trim(), rest.trim())) {
+        Some((word, "")) if name.is_none() && is_name(word) => Error::input(format!(
+            "nothing stands behind the name {word}: give an activation, or SITE=ACTIVATION"
+        )),
+        Some((word, rest)) if name.is_none() && is_name(word) && Activation::parse(word).is_err() => error
+            .context(format!(
+                "the name of a mix has its colon right behind it, and then a space (`{word}: {rest}`)"
+            )),
         _ => error,
     }
 }

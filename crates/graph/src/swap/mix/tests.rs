@@ -65,16 +65,18 @@ fn a_name_has_a_space_behind_its_colon_and_parameters_have_none() {
 #[test]
 fn what_cannot_be_read_is_refused_with_the_remedy() {
     for (text, told) in [
-        ("", "unknown activation"),
+        ("", "nothing is said of what they become"),
+        ("/a=", "/a: nothing is said of what they become"),
+        ("fast : silu", "`fast: silu`"),
         ("keep", "give an activation"),
-        ("fast: ", "unknown activation"),
+        ("fast: ", "nothing stands behind the name fast"),
         ("fast:silu", "`fast: silu`"),
         ("leaky_relu: 0.1", "a mix can't be called leaky_relu"),
         ("Swish: relu", "a mix can't be called Swish"),
         ("original: relu", "a mix can't be called original"),
         ("relu, silu", "`silu` is for no site"),
         ("/a=relu, silu", "`silu` is for no site"),
-        ("relu,, /a=silu", "`` is for no site"),
+        ("relu,, /a=silu", "nothing between two commas"),
         ("=relu", "no site is named before the `=`"),
         ("\"\"=relu", "no site is named before the `=`"),
         ("/a=rleu", "/a: unknown activation `rleu`: did you mean relu"),
