@@ -3,7 +3,7 @@
 //! A site is never silently missing: it has ops of its own, or it was merged into another op (folded). Only one that
 //! the engine dropped (an identity) has neither, and one inside a function that the model brings along.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::onnx;
 use crate::protocol::{self, Loaded};
@@ -16,8 +16,9 @@ pub fn attribute(variant: &Variant, loaded: &Loaded) -> (Vec<Op>, Vec<Site>) {
     let engine_ops = &loaded.ops;
     let mut ops: Vec<Op> =
         engine_ops.iter().enumerate().map(|(index, op)| named(index, op, &names)).collect();
+    let by_node = by_node(engine_ops);
     let place = |site: &VariantSite| {
-        let mut placed = place(site, engine_ops, &mut ops);
+        let mut placed = place(site, engine_ops, &by_node, &mut ops);
         // The engine's ops may see the same elements in another shape than the model does.
         let shape = site.nodes.last().and_then(|&node| loaded.shapes.get(node)?.clone());
         placed.shape = shape.unwrap_or(placed.shape);
@@ -81,18 +82,33 @@ pub fn unplaced(site: &VariantSite) -> Site {
     }
 }
 
+/// Which ops compute each node.
+fn by_node(ops: &[protocol::Op]) -> HashMap<usize, Vec<usize>> {
+    let mut by_node: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (index, op) in ops.iter().enumerate() {
+        op.onnx.iter().for_each(|&node| by_node.entry(node).or_default().push(index));
+    }
+    by_node
+}
+
 /// Finds the ops of a site and marks them.
-fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Site {
+fn place(
+    site: &VariantSite,
+    engine_ops: &[protocol::Op],
+    by_node: &HashMap<usize, Vec<usize>>,
+    ops: &mut [Op],
+) -> Site {
     let nodes: HashSet<usize> = site.nodes.iter().copied().collect();
-    let all = |op: &protocol::Op| !op.onnx.is_empty() && op.onnx.iter().all(|node| nodes.contains(node));
     // What is a part of something larger has no op of its own that can be told.
-    let own = |op: &protocol::Op| !site.is_part && all(op);
+    let own = |&op: &usize| !site.is_part && engine_ops[op].onnx.iter().all(|node| nodes.contains(node));
+    let of_node = |node: &usize| by_node.get(node).into_iter().flatten().copied();
     // The op that puts out the site's value, but computes other nodes too.
-    let host_by = |node: &usize| engine_ops.iter().position(|op| op.onnx.contains(node) && !own(op));
+    let host_by = |node: &usize| of_node(node).find(|op| !own(op));
     let (mut last_own, mut found) = (None, unplaced(site));
-    for (index, op) in engine_ops.iter().enumerate().filter(|(_, op)| own(op)) {
-        ops[index].site = Some(site.node.clone());
-        last_own = Some((index, op));
+    let touching: BTreeSet<usize> = site.nodes.iter().flat_map(of_node).collect();
+    for op in touching.into_iter().filter(own) {
+        ops[op].site = Some(site.node.clone());
+        last_own = Some(&engine_ops[op]);
     }
     let host = site.nodes.last().and_then(host_by);
     // The engine may have rewritten the node of the value itself: then any other node of the site tells.
@@ -101,7 +117,7 @@ fn place(site: &VariantSite, engine_ops: &[protocol::Op], ops: &mut [Op]) -> Sit
         ops[host].folded.push(site.node.clone());
     }
     match last_own {
-        Some((_, op)) => found.shape = shape(op),
+        Some(op) => found.shape = shape(op),
         None => {
             found.folded_into = host;
             found.shape = host.map(|host| shape(&engine_ops[host])).unwrap_or_default();
