@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::distinct;
 use crate::record::{BeforeAfter, Engine, Input, Model, Record, Variant};
 use crate::units;
 
@@ -39,8 +40,8 @@ const ASPECTS: &[(&str, TextOf<Record>)] = &[
     ("machine: emulated", |r| yes(r.environment.emulated)),
     ("engine", engines),
     ("engine: instruction sets", |r| sorted(&r.engine.isa)),
-    ("engine: libc", |r| r.engine.libc.clone()),
-    ("engine: allocator", |r| r.engine.allocator.clone()),
+    ("engine: libc", |r| of_engines(r, |e| e.libc.clone())),
+    ("engine: allocator", |r| of_engines(r, |e| e.allocator.clone())),
     ("oplat: version", |r| r.oplat.version.clone()),
     ("oplat: build profile", |r| r.oplat.profile.clone()),
     ("oplat: debug assertions", |r| yes(r.oplat.debug_assertions)),
@@ -116,8 +117,13 @@ fn name(engine: &Engine) -> String {
 
 /// All of a record.
 fn engines(record: &Record) -> String {
+    of_engines(record, name)
+}
+
+/// The same of all engines of a record, or each one's.
+fn of_engines(record: &Record, text: TextOf<Engine>) -> String {
     let all = if record.engines.is_empty() { std::slice::from_ref(&record.engine) } else { &record.engines };
-    all.iter().map(name).collect::<Vec<_>>().join(" and ")
+    distinct(all.iter().map(text).filter(|text| !text.is_empty())).join(" and ")
 }
 
 fn yes(is: bool) -> String {

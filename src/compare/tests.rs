@@ -365,6 +365,22 @@ fn everything_that_differs_is_named() {
     );
 }
 
+#[test]
+fn of_several_engines_each_ones_allocator_is_looked_at() {
+    let (mut base, mut new) = (record(vec![]), record(vec![]));
+    let with = |record: &mut Record, allocator: &str| {
+        let other = crate::record::Engine { allocator: allocator.into(), ..record.engine.clone() };
+        record.engines = vec![record.engine.clone(), other];
+    };
+    with(&mut base, "mimalloc");
+    with(&mut new, "mimalloc");
+    assert_eq!(differences::all(&base, &new), []);
+    with(&mut new, "jemalloc");
+    let told: Vec<_> = differences::all(&base, &new).into_iter().map(|d| (d.what, d.base, d.new)).collect();
+    let both = |second: &str| format!("system and {second}");
+    assert_eq!(told, [("engine: allocator", both("mimalloc"), both("jemalloc"))]);
+}
+
 fn op(node: &str, op: &str, shape: &str, mean_ns: u64) -> Op {
     Op {
         op: op.into(),
