@@ -4,6 +4,7 @@
 //!
 //! - `mod`: what is to be measured ([`Measurement`]), and [`measure`], which goes from there to the record
 //! - `machine`: the worker that says what its machine is and how it fares, from before the first fork to after the last
+//! - `engines`: the engines that run variants: whether they can be loaded on the target, and what they say of themselves
 //! - `resume`: what the record of a measurement that was cut off is good for: checked here, completed at the end
 //! - `groups`: a measurement of its own for each group of variants that fit into memory together
 //! - `files`: the variants as files that workers can read
@@ -33,6 +34,7 @@ mod assemble;
 mod attribute;
 mod blocks;
 mod client;
+mod engines;
 mod files;
 mod groups;
 mod import;
@@ -51,16 +53,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::device::{Lost, Target};
-use crate::engines;
+use crate::device::Target;
 use crate::error::{Error, Exit, Result};
 use crate::figures;
-use crate::protocol::{EngineChoice, Input, Load, Reply, Request};
+use crate::protocol::{EngineChoice, Input, Load};
 use crate::record::{self, Lowering, Margin, Record, Role};
 use crate::swap;
 pub use attribute::folded;
 pub use blocks::{Answer, Blocks, Step, Told, blocks};
 pub use client::{ClientError, WorkerClient};
+pub use engines::{check_engines, open_target};
+use engines::{check_knobs, engines_of};
 pub use files::reach;
 pub use import::{Import, import};
 pub use machine::MachineClient;
@@ -376,110 +379,6 @@ fn measure_by(
     let warnings = warnings::warnings(&record.settings, &record.variants);
     record.environment.warnings.extend(warnings);
     Ok(record)
-}
-
-/// Makes ready for workers what they need on the target, libraries of engines among it.
-pub fn open_target<'e>(
-    engines: impl Iterator<Item = &'e PlannedEngine>,
-    target: &dyn Target,
-    progress: &mut dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<()> {
-    let engines: Vec<EngineChoice> =
-        with_library(engines)?.into_iter().map(|engine| engine.choice.clone()).collect();
-    target.open(&engines, &mut |line| progress.note(line), interrupt)
-}
-
-/// Fails before anything is measured if an engine's library isn't on the target or can't be loaded; else tells which it is.
-pub fn check_engines<'e>(
-    engines: impl Iterator<Item = &'e PlannedEngine>,
-    target: &dyn Target,
-    progress: &mut dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Vec<(&'e PlannedEngine, record::Engine)>> {
-    let mut checked = vec![];
-    for engine in with_library(engines)? {
-        let failed = |what: String| Error::input(format!("engine {}: {what}", engine.label));
-        let mut worker = target.start(interrupt)?;
-        match worker.ask(&Request::Engine(target.engine(&engine.choice)), LOADING) {
-            Ok(Reply::Engine(found)) => {
-                let library = found.library.clone().map(|there| target.library(there)).unwrap_or_default();
-                let sha256: String = found.sha256.iter().flat_map(|hash| hash.chars()).take(12).collect();
-                let (label, name, version) = (&engine.label, &found.name, &found.version);
-                progress.note(&format!("{label} is {name} {version}: {library} (SHA-256 {sha256}…)"));
-                checked.push((engine, found));
-            }
-            Ok(Reply::Error(failure)) => return Err(failed(failure.message)),
-            Ok(_) => {
-                return Err(failed(
-                    "the worker knows no such engine: use the same oplat on both sides".into(),
-                ));
-            }
-            Err(Lost::Interrupted) => return Err(Error::lost("interrupted before anything was measured")),
-            Err(lost) => {
-                let library = engine.choice.library.as_deref().unwrap_or("its library");
-                return Err(failed(format!(
-                    "{library} can't be loaded: worker {lost}; give another library"
-                )));
-            }
-        }
-    }
-    Ok(checked)
-}
-
-/// Fails before anything is measured if an engine, as it was found, can't have the settings of a variant.
-fn check_knobs(measurement: &Measurement, found: &[(&PlannedEngine, record::Engine)]) -> Result<()> {
-    let with_knobs = measurement.variants.iter().filter(|variant| !variant.knobs.is_empty());
-    for variant in with_knobs {
-        let engine = found.iter().find(|(engine, _)| **engine == variant.engine);
-        if let Some((engine, found)) = engine {
-            let backend = engines::named(&engine.choice.name)?;
-            backend
-                .check(found, &variant.knobs)
-                .map_err(|e| e.context(format!("engine {}", engine.label)))?;
-        }
-    }
-    Ok(())
-}
-
-/// The engines that load a library, each once.
-fn with_library<'e>(engines: impl Iterator<Item = &'e PlannedEngine>) -> Result<Vec<&'e PlannedEngine>> {
-    let mut all: Vec<&PlannedEngine> = vec![];
-    for engine in engines {
-        if !all.contains(&engine) && engines::named(&engine.choice.name)?.has_library() {
-            all.push(engine);
-        }
-    }
-    Ok(all)
-}
-
-/// How long a library may take to be loaded.
-const LOADING: Duration = Duration::from_secs(60);
-
-/// The engines as they described themselves, in the order in which variants have them; those that ran nothing this time as
-/// an earlier record has them.
-fn engines_of(groups: &[Measurement], measured: &[Raw], earlier: Option<&Record>) -> Vec<record::Engine> {
-    let mut engines: Vec<record::Engine> = vec![];
-    let variants =
-        groups.iter().zip(measured).flat_map(|(group, raw)| group.variants.iter().zip(&raw.variants));
-    for (planned, raw) in variants {
-        let label = &planned.engine.label;
-        if engines.iter().any(|e| e.id == *label) {
-            continue;
-        }
-        let before = || {
-            let earlier = earlier?;
-            let all = earlier.engines.iter().find(|e| e.id == *label);
-            Some(all.unwrap_or(&earlier.engine).clone())
-        };
-        if let Some(engine) = raw.loaded.as_ref().map(|l| l.engine.clone()).or_else(before) {
-            engines.push(record::Engine { id: label.clone(), ..engine });
-        }
-    }
-    if let [only] = engines.as_mut_slice() {
-        only.id.clear();
-    }
-    engines
 }
 
 /// Measures the groups in order, until the target is lost or the user interrupts: what was measured of each, and why
