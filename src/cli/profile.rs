@@ -13,7 +13,7 @@ use crate::experiment;
 use crate::files::Destination;
 use crate::measure::{self, Interrupt, Measurement, Only, Progress, Rest};
 use crate::protocol::Load;
-use crate::record::Record;
+use crate::record::{Record, Role};
 use crate::report::{self, Format, NamedRecord, json};
 use crate::units;
 
@@ -24,6 +24,12 @@ pub(super) const CONFIDENCE: f64 = 0.99;
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let checked = Checked::new(args)?;
     let measurement = plan(&checked)?;
+    let compared = measurement.variants.iter().filter(|variant| variant.role != Role::Control).count();
+    if checked.limit.is_some() && compared < 2 {
+        return Err(Error::input(
+            "--max-regression: there is nothing to compare: give a second model, --act or --mix",
+        ));
+    }
     let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, limit, .. } = checked;
     let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
     let (bars, interrupt) = (progress::several(&names), interrupt());

@@ -77,7 +77,7 @@ pub fn in_one_only(section: Section, against: &Against) -> Section {
 /// What failed and what changed, in a sentence a variant.
 pub fn findings(comparison: &Comparison, against: &Against) -> Section {
     let section = Section::plain().warnings(against.no_latency.clone());
-    let claims = Claims { margin: comparison.margin, drift: against.drift };
+    let claims = Claims { margin: comparison.margin, drift: against.drift, limit: None };
     let mut blind: Vec<(&str, &Delta)> = vec![];
     let section = against.variants.iter().fold(section, |section, matched| {
         let section = section.warnings(failures(matched));

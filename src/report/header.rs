@@ -161,7 +161,7 @@ fn refusal(reason: &str) -> &'static str {
     }
 }
 
-/// Warnings about the machine that a screen has room for beside times.
+/// Warnings about the machine, and mixes, that a screen has room for beside times.
 const ROOM: usize = 2;
 
 /// As [`section`], with as many warnings as a screen has room for.
@@ -171,8 +171,13 @@ pub fn at_a_glance(record: &Record) -> Section {
         let more = shown.split_off(ROOM - 1).len();
         shown.push(format!("{more} more warnings: oplat report shows them"));
     }
+    let mut mixes = facts::mixes(record);
+    if mixes.len() > ROOM {
+        let more = mixes.split_off(ROOM - 1).len();
+        mixes.push(format!("{more} more mixes: oplat report shows them"));
+    }
     let section = Section::plain().line(setting(record)).lines(sites_lines(record));
-    section.lines(facts::mixes(record)).warnings(shown).warnings(not_retrained(record))
+    section.lines(mixes).warnings(shown).warnings(not_retrained(record))
 }
 
 fn warnings(record: &Record) -> Vec<String> {

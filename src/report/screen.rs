@@ -83,6 +83,7 @@ fn findings(record: &Record) -> (Section, Option<String>) {
                 open.extend(delta.resolution);
                 section = section.toned(line, verdict::tone(delta));
             }
+            Finding::Kept(line) => section = section.line(line),
             Finding::Change(line) | Finding::None(line) | Finding::Unknown(line) => {
                 section = section.toned(line, verdict::tone(delta));
             }

@@ -122,6 +122,38 @@ fn operators_have_the_digits_that_the_forks_agree_in() {
 }
 
 #[test]
+fn what_keeps_the_limit_that_was_asked_for_is_not_inconclusive() {
+    let mut record = main_job();
+    record.variants.truncate(2);
+    record.variants[1].delta = delta(1.02, 0.5, 1.6, Verdict::Inconclusive);
+    record.settings.max_regression = Some(1.0);
+    let text = screen(&record);
+    assert!(text.contains("mish as exported is not slower than silu by more than 100%"), "{text}");
+    assert!(!text.contains("Inconclusive") && !text.contains("Give more"), "{text}");
+    record.settings.max_regression = Some(0.05);
+    assert!(screen(&record).contains("Inconclusive, since"), "the limit is open");
+}
+
+#[test]
+fn many_mixes_push_no_warning_off_the_screen() {
+    let mut record = main_job();
+    let swap = record.variants[1].clone();
+    record.variants.truncate(1);
+    record.environment.warnings = vec!["busy machine".into()];
+    record.variants.extend((1..7).map(|n| {
+        let rule = format!("front-{n}: relu, {}", format!("/model.{n}/cv1/act/Mul=silu, ").repeat(8));
+        Variant {
+            name: format!("front-{n}, exported"),
+            rule: rule.trim_end_matches(", ").into(),
+            ..swap.clone()
+        }
+    }));
+    let text = screen(&record);
+    assert!(text.contains("5 more mixes: oplat report shows them"), "{text}");
+    assert!(text.contains("! busy machine") && text.contains("accuracy does not"), "{text}");
+}
+
+#[test]
 fn engines_stand_side_by_side() {
     let mut record = main_job();
     let in_engine = |variant: &Variant, id: &str| {

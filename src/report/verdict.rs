@@ -53,7 +53,7 @@ fn sentence(record: &Record, variant: &Variant) -> String {
 
 /// What verdicts of a record claim: its runs are paired.
 pub fn claims(record: &Record) -> Claims {
-    Claims { margin: record.settings.margin, drift: 0.0 }
+    Claims { margin: record.settings.margin, drift: 0.0, limit: record.settings.max_regression }
 }
 
 /// What a variant is compared with, in running text.
@@ -106,13 +106,15 @@ pub struct Claims {
     pub margin: Margin,
     /// What the machine itself may differ by, where runs are not paired; else 0.
     pub drift: f64,
+    /// How much slower it may be, as a share, if that is what was asked.
+    pub limit: Option<f64>,
 }
 
 /// What a comparison found, and what it could have found.
 pub fn told(subject: &str, base: &str, delta: &Delta, claims: Claims) -> String {
     let could = delta.resolution.map_or_else(String::new, |seen| format!(" {}", found(seen)));
     match finding(subject, base, delta, claims) {
-        Finding::Change(line) | Finding::Unknown(line) => line,
+        Finding::Change(line) | Finding::Unknown(line) | Finding::Kept(line) => line,
         Finding::None(line) => line + &could,
         Finding::Open(line) => format!(
             "{line} There may be a difference of {}% or more, or none.{could} More --time or --forks find a smaller one.",
@@ -132,6 +134,8 @@ pub enum Finding {
     Change(String),
     /// No difference that matters.
     None(String),
+    /// No slower than the limit that was asked for; more was not asked.
+    Kept(String),
     /// Inconclusive: the interval says how much it may be.
     Open(String),
     /// Inconclusive, and the interval says nothing.
@@ -155,6 +159,13 @@ pub fn finding(subject: &str, base: &str, delta: &Delta, claims: Claims) -> Find
             between(delta.ratio, low, high),
             aside(claims)
         )),
+        Verdict::Inconclusive if claims.limit.is_some_and(|limit| delta.keeps(limit) == Some(true)) => {
+            Finding::Kept(format!(
+                "{subject} is not slower than {base} by more than {}% ({}).",
+                trimmed(claims.limit.unwrap_or_default()),
+                between(delta.ratio, low, high)
+            ))
+        }
         Verdict::Inconclusive if is_blind(delta) => Finding::Blind,
         Verdict::Inconclusive => Finding::Open(format!(
             "{subject} against {base}: inconclusive ({}).",

@@ -73,6 +73,10 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         ),
         (vec!["profile", "x", "--mix", "a: relu", "--mix", "a: silu"], "two mixes are called a"),
         (vec!["profile", "x", "--mix", "@no/such.yaml"], "no/such.yaml"),
+        (
+            vec!["profile", "tests/models/minidet_silu.onnx", "--max-regression", "5%"],
+            "there is nothing to compare: give a second model",
+        ),
         (vec!["swap", "x", "-o", "y"], "--mix"),
         (vec!["swap", "x", "-o", "y", "--act", "relu", "--mix", "relu, /a=silu"], "cannot be used with"),
         (vec!["profile", "x", "--input", "images=1x3xA"], "no size"),
