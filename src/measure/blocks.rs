@@ -20,6 +20,10 @@ pub trait Blocks {
     /// began.
     fn next(&mut self, elapsed: Duration) -> Result<Option<Step>>;
 
+    /// Memory has room for so many variants at once, and not for those of the last step, which was not measured: the next one is
+    /// asked for in its place. Gives whether there is one that is small enough.
+    fn at_most(&mut self, variants: usize) -> bool;
+
     /// What came of the block, and the time since the first began.
     fn took(&mut self, told: Told, elapsed: Duration) -> Result<()>;
 }
@@ -70,7 +74,11 @@ pub fn blocks(
     let mut isa = vec![];
     while let Some(step) = blocks.next(clock.elapsed())? {
         let block = Measurement { variants: step.variants.into(), forks: 1, ..measurement.clone() };
-        if groups::split(&block, machine.available_bytes()).len() > 1 {
+        let room = groups::room(&block, machine.available_bytes());
+        if room < block.variants.len() {
+            if blocks.at_most(room) {
+                continue;
+            }
             let variants = units::count(block.variants.len(), "variant");
             return Err(Error::input(format!(
                 "{}: memory is too small for {variants} at once: ask for fewer activations, or a smaller model",

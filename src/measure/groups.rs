@@ -22,7 +22,7 @@ const SHARE: f64 = 0.7;
 /// The measurement as one or several, of variants that fit into so many bytes together; unknown memory fits all. The
 /// time is shared by number of variants.
 pub fn split(measurement: &Measurement, available: Option<u64>) -> Vec<Measurement> {
-    let budget = available.map_or(u64::MAX, |bytes| (bytes as f64 * SHARE) as u64);
+    let budget = within(available);
     let fits = need(measurement, &measurement.variants) <= budget;
     let groups = if fits { vec![] } else { grouped(measurement, budget) };
     if groups.len() < 2 {
@@ -42,6 +42,18 @@ pub fn split(measurement: &Measurement, available: Option<u64>) -> Vec<Measureme
         Measurement { variants: variants.into(), time, until: Until::End, ..measurement.clone() }
     };
     groups.into_iter().enumerate().map(of).collect()
+}
+
+/// How many of the variants fit into so many bytes together.
+pub fn room(measurement: &Measurement, available: Option<u64>) -> usize {
+    let budget = within(available);
+    let fits = |&n: &usize| need(measurement, &measurement.variants[..n]) <= budget;
+    (1..=measurement.variants.len()).take_while(fits).count()
+}
+
+/// Of available bytes, what may be used.
+fn within(available: Option<u64>) -> u64 {
+    available.map_or(u64::MAX, |bytes| (bytes as f64 * SHARE) as u64)
 }
 
 /// The variants in groups that each need no more than `budget` bytes, or are as small as a group can be: one variant

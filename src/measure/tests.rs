@@ -41,7 +41,7 @@ const MS: u64 = 1_000_000;
 pub(crate) mod scripted {
     use super::*;
 
-    pub(crate) use super::world::measurement;
+    pub(crate) use super::world::{Fake, Moment, World, measurement};
 
     /// Workers by the book, or ones whose user interrupts them in their third fork.
     pub(crate) fn measured(measurement: &Measurement, interrupted: bool) -> Result<Record> {

@@ -13,7 +13,7 @@ use crate::units::{self, Scale};
 const SITES: usize = 15;
 
 /// An interval whose ends are so many times apart says nothing.
-const BLIND: f64 = 10.0;
+const BLIND: f64 = 2.0;
 
 pub fn sections(search: &Search) -> Vec<Section> {
     let mut all = vec![head(search), found(search), front(search)];
@@ -63,11 +63,14 @@ pub fn found(search: &Search) -> Section {
             true => "Too little was measured to tell what any activation costs at any site.".to_owned(),
             false => format!("No site is expected to be faster with {}.", search.settings.among.join(" or ")),
         };
-        return section.toned(why, Some(Tone::Open));
+        return with_budget(section.toned(why, Some(Tone::Open)), search);
     };
-    let section = section.toned(verdict(search, last), tone(last));
-    let Some(budget) = search.settings.budget else { return section };
-    section.lines(in_budget(search, budget))
+    with_budget(section.toned(verdict(search, last), tone(last)), search)
+}
+
+fn with_budget(section: Section, search: &Search) -> Section {
+    let budget = search.settings.budget.filter(|_| !search.sites.is_empty());
+    section.lines(budget.and_then(|budget| in_budget(search, budget)))
 }
 
 fn tone(point: &Point) -> Option<Tone> {
@@ -79,6 +82,18 @@ fn tone(point: &Point) -> Option<Tone> {
     } else {
         Tone::Open
     })
+}
+
+fn is_blind([low, high]: [f64; 2]) -> bool {
+    high >= BLIND * low
+}
+
+/// A ratio to the original with its interval, unless that says nothing.
+fn against(measured: Measured) -> String {
+    match measured.interval {
+        Some(interval) if is_blind(interval) => "inconclusive".into(),
+        interval => units::ratio(measured.ratio, interval),
+    }
 }
 
 /// `34 of 57 sites changed (front-6): takes 6.1% less time than the original (5.2 to 7.0).`
@@ -95,7 +110,7 @@ fn verdict(search: &Search, point: &Point) -> String {
                 "{what} takes {more}% more time than the original ({least} to {most}): the prediction was wrong here."
             )
         }
-        Some((_, [low, high])) if high >= BLIND * low => {
+        Some((_, interval)) if is_blind(interval) => {
             format!("{what} is expected to be the fastest: too little was measured to say whether it is.")
         }
         Some((ratio, interval)) => {
@@ -103,6 +118,9 @@ fn verdict(search: &Search, point: &Point) -> String {
             format!(
                 "{what} takes {told} times as long as the original: too little was measured to tell them apart."
             )
+        }
+        None if point.measured.is_some() => {
+            format!("{what} is expected to be the fastest: too little was measured to say whether it is.")
         }
         None => format!("{what} is the fastest that is expected; it was not measured."),
     }
@@ -168,7 +186,7 @@ pub fn front(search: &Search) -> Section {
         let cells = [Some(name.to_owned()), Some(changed.to_string()), weight(price)];
         let ratio = match is_original {
             true => "1".to_owned(),
-            false => known(measured, |m| units::ratio(m.ratio, m.interval)),
+            false => known(measured, against),
         };
         let rest = [
             Some(if is_original { String::new() } else { scale.signed(predicted) }),
@@ -202,7 +220,7 @@ pub fn at_once(search: &Search, additivity: &Additivity) -> Section {
             row.activation.clone(),
             scale.signed(row.predicted_ns - original),
             units::times(row.predicted_ns / original),
-            known(row.measured, |m| units::ratio(m.ratio, m.interval)),
+            known(row.measured, against),
         ]);
     }
     Section::headed("One activation at all sites at once").table(grid)
@@ -217,7 +235,7 @@ pub fn adds_up(search: &Search, additivity: &Additivity) -> Section {
         false => "each taken by itself, as that is surer here than all at once",
     };
     let mut lines =
-        vec![format!("{} costs from {} different designs, {fitted}.", additivity.costs, additivity.designs)];
+        vec![format!("{} costs from {} designs, {fitted}.", additivity.costs, additivity.designs)];
     let residual = share(additivity.residual_ns);
     let scatter =
         format!("Designs scatter by {residual} of the latency around the sum of their sites' costs");
@@ -428,6 +446,7 @@ pub(super) mod tests {
                 point("front-1", 1, 3.73e7, Some((0.932, [0.921, 0.944]))),
                 point("front-2", 2, 3.71e7, None),
             ],
+            cut_off: None,
             warnings: vec!["busy machine".into()],
         }
     }
@@ -461,6 +480,11 @@ pub(super) mod tests {
         };
         assert!(measured(0.99, [0.97, 1.01]).contains("too little was measured to tell them apart"));
         assert!(measured(0.01, [0.0, 99.0]).contains("too little was measured to say whether it is."));
+        let wide = measured(0.9, [0.5, 1.6]);
+        assert!(
+            wide.contains("too little was measured to say whether it is.") && wide.contains("inconclusive"),
+            "{wide}"
+        );
         assert!(measured(0.93, [0.92, 0.96]).contains("which the measurement doesn't decide"));
         assert!(measured(0.93, [0.92, 0.94]).contains("and it surely does"));
         let slower = measured(1.05, [1.03, 1.07]);
@@ -468,9 +492,13 @@ pub(super) mod tests {
             slower.contains("takes 5% more time") && slower.contains("but measured it takes more"),
             "{slower}"
         );
+        found.front[0].measured = Some(Measured { p50_ns: 4e7, ratio: 0.9, interval: None });
+        let one_fork = drawn(&found, Format::Table).replace("\n  ", " ");
+        assert!(one_fork.contains("too little was measured to say whether it is."), "{one_fork}");
         found.front.clear();
         let none = drawn(&found, Format::Table);
         assert!(none.contains("No site is expected to be faster with relu."), "{none}");
+        assert!(none.contains("No design is expected to take 38.00 ms or less"), "{none}");
         found.sites.clear();
         assert!(drawn(&found, Format::Table).contains("Too little was measured"));
     }

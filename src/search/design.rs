@@ -18,8 +18,19 @@ const REPEATED: usize = 4;
 
 /// Designs of a block, for sites with so many levels each.
 pub fn size(levels: &[usize]) -> usize {
-    let most = levels.iter().copied().max().unwrap_or(1).max(1);
+    let most = most(levels);
     most * LEAST.div_ceil(most)
+}
+
+/// The largest block of `at_most` designs in which each level of a site stands as often as any other; `None` if not even each once
+/// has room.
+pub fn size_within(levels: &[usize], at_most: usize) -> Option<usize> {
+    let most = most(levels);
+    Some(at_most.min(size(levels)) / most * most).filter(|&size| size > 1)
+}
+
+fn most(levels: &[usize]) -> usize {
+    levels.iter().copied().max().unwrap_or(1).max(1)
 }
 
 /// Whether this block repeats the one before it.
@@ -27,11 +38,11 @@ pub fn repeats(block: usize) -> bool {
     block % REPEATED == REPEATED - 1
 }
 
-/// The designs of a block: the same for the same seed.
-pub fn block(levels: &[usize], seed: u64, block: usize) -> Vec<Design> {
+/// The designs of a block of this size: the same for the same seed.
+pub fn block(levels: &[usize], seed: u64, block: usize, size: usize) -> Vec<Design> {
     let block = if repeats(block) { block - 1 } else { block };
     let mut random = SplitMix64::new(seed ^ mix(block as u64 + 1));
-    let mut designs = vec![vec![0; levels.len()]; size(levels)];
+    let mut designs = vec![vec![0; levels.len()]; size];
     for (site, &levels) in levels.iter().enumerate() {
         // Where they don't divide, another level comes first in each block.
         let first = (random.bits() % levels.max(1) as u64) as usize;
@@ -50,7 +61,7 @@ mod tests {
     fn every_level_of_a_site_is_as_frequent_in_a_block() {
         let levels = [3, 2, 3, 1, 4];
         for number in 0..40 {
-            let designs = block(&levels, 7, number);
+            let designs = block(&levels, 7, number, size(&levels));
             assert_eq!(designs.len(), 8);
             for (site, &levels) in levels.iter().enumerate() {
                 let count = |level: usize| designs.iter().filter(|d| d[site] == level).count();
@@ -63,13 +74,26 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_has_less_room_is_balanced_too() {
+        assert_eq!(
+            [9, 6, 5, 3, 2].map(|room| size_within(&[3, 2], room)),
+            [6, 6, 3, 3, 0].map(|n| Some(n).filter(|&n| n > 0))
+        );
+        assert_eq!([5, 2, 1].map(|room| size_within(&[2; 40], room)), [Some(4), Some(2), None]);
+        for design in 0..3 {
+            let designs = block(&[3; 9], 1, design, 3);
+            assert!((0..9).all(|site| (0..3).all(|level| designs.iter().any(|d| d[site] == level))));
+        }
+    }
+
+    #[test]
     fn blocks_differ_but_for_those_that_repeat_one_and_the_seed_fixes_them() {
         let levels = vec![3; 20];
-        let all: Vec<_> = (0..8).map(|number| block(&levels, 1, number)).collect();
+        let all: Vec<_> = (0..8).map(|number| block(&levels, 1, number, 6)).collect();
         assert_eq!(all[3], all[2]);
         assert_eq!(all[7], all[6]);
         assert!(all[0] != all[1] && all[1] != all[2] && all[2] != all[4]);
-        assert_ne!(all[0], block(&levels, 2, 0));
+        assert_ne!(all[0], block(&levels, 2, 0, 6));
         let pairs = |a: usize, b: usize| {
             let same = |d: &&Design| d[a] == d[b];
             all.iter().flatten().filter(same).count() as f64 / (8 * 6) as f64

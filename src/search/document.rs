@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::design::{self, Design};
 use crate::files::{Kind, is_json};
-use crate::record::{Engine, Environment, Lowering, Model, Oplat};
+use crate::record::{Engine, Environment, Lowering, Model, Oplat, Record};
 
 pub const SCHEMA: &str = "oplat.search/1";
 
@@ -37,6 +37,10 @@ pub struct Search {
     /// The original as it was measured beside the front; before that, what the fit says of it.
     pub original_ns: Option<f64>,
     pub front: Vec<Point>,
+    /// What was measured of the front if that was cut off, to go on with: an `oplat.record/1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>"))]
+    pub cut_off: Option<Box<Record>>,
     pub warnings: Vec<String>,
 }
 
@@ -227,7 +231,12 @@ impl Search {
         }
         let is_time = |ns: &f64| *ns > 0.0 && *ns < LONGEST_NS;
         for (at, block) in self.blocks.iter().enumerate() {
-            if block.number != at || block.designs != design::block(&levels, self.settings.seed, at) {
+            let size = block.designs.len();
+            let is_whole = design::size_within(&levels, size) == Some(size);
+            if block.number != at
+                || !is_whole
+                || block.designs != design::block(&levels, self.settings.seed, at, size)
+            {
                 return Err(format!("block {at} has designs that are not its own"));
             }
             if block.ns.len() != block.designs.len() || !block.ns.iter().flatten().all(is_time) {

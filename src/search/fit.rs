@@ -3,7 +3,7 @@
 //! A design's latency is taken for the sum of its block's mean, of what each of its sites costs, and of noise (a process's own, for
 //! the most part). With many more designs than costs these are fitted all at once, by least squares; with fewer each is the
 //! difference of the designs that have the level and those that have not, in which the other sites are noise, since they go by
-//! themselves. Of the two ways, the one is taken whose errors are smaller.
+//! themselves. That is done where it is clearly surer: all at once tells whether costs add up, too.
 
 use crate::stats::{Samples, t_quantile};
 
@@ -41,6 +41,9 @@ pub struct Fit {
 /// The most costs that are fitted at once: the work grows with their third power.
 const MOST_AT_ONCE: usize = 600;
 
+/// How many times as large as one by one errors may be at once.
+const HARDLY_LARGER: f64 = 1.1;
+
 impl Fit {
     /// Fits costs to what was measured, of sites with so many levels each. `None` if there are too few designs to tell errors.
     pub fn of(levels: &[usize], observed: &[Observation]) -> Option<Self> {
@@ -50,7 +53,7 @@ impl Fit {
         let by_itself = one_by_one(&columns, &centred, observed, free)?;
         let at_once = (columns.count <= MOST_AT_ONCE).then(|| joint(&columns, &centred, free)).flatten();
         let error = |costs: &[Cost]| costs.iter().map(|cost| cost.error).sum::<f64>();
-        let at_once = at_once.filter(|(costs, ..)| error(costs) <= error(&by_itself.0));
+        let at_once = at_once.filter(|(costs, ..)| error(costs) <= HARDLY_LARGER * error(&by_itself.0));
         let joint = at_once.is_some();
         let (values, freedom, residual_ns) = at_once.unwrap_or(by_itself);
         let base_ns = centred.mean_ns
@@ -255,7 +258,9 @@ mod tests {
         seed: u64,
         noise: &mut dyn FnMut() -> f64,
     ) -> Vec<Observation> {
-        let of_block = |block: usize| design::block(levels, seed, block).into_iter().map(move |d| (block, d));
+        let of_block = |block: usize| {
+            design::block(levels, seed, block, design::size(levels)).into_iter().map(move |d| (block, d))
+        };
         let cost = |design: &[usize]| -> f64 {
             design
                 .iter()
@@ -310,6 +315,15 @@ mod tests {
             assert!(joint && held >= 0.98, "together: {held}");
             let (held, joint) = coverage(noise, 4);
             assert!(!joint && held >= 0.98, "one by one: {held}");
+        }
+    }
+
+    #[test]
+    fn where_one_by_one_is_hardly_surer_costs_are_fitted_at_once_which_tells_whether_they_add_up() {
+        let mut random = SplitMix64::new(6);
+        for seed in 0..20 {
+            let observed = observe(&[2], &[vec![1e3]], 3, seed, &mut || 1e5 * normal(&mut random));
+            assert!(Fit::of(&[2], &observed).expect("enough").joint, "{seed}");
         }
     }
 

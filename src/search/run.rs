@@ -20,7 +20,7 @@ use crate::units;
 /// The share of the time that goes into blocks; the rest is for the front.
 pub const SHARE_OF_BLOCKS: f64 = 0.7;
 
-/// Blocks that are measured whatever they take.
+/// Blocks, or as many designs as they have where memory makes them smaller, that are measured whatever they take.
 const LEAST_BLOCKS: usize = 4;
 
 /// Designs of the front that are measured again.
@@ -71,7 +71,8 @@ pub fn run(
     if search.settings.against == Against::Outputs {
         ask.outputs(&mut search)?;
     }
-    if !interrupt.is_raised() {
+    // A front that was begun is of the blocks that there are.
+    if !interrupt.is_raised() && search.cut_off.is_none() {
         let done = ask.blocks(&mut search);
         kept_if_lost(&mut search, done, interrupt)?;
     }
@@ -119,6 +120,7 @@ fn untold(search: &Search) -> Error {
 
 /// What was measured of an earlier search, for what is asked for now.
 fn taken_up(asked: Search, earlier: Search) -> Search {
+    let cut_off = earlier.cut_off.clone().filter(|_| is_same_front(&earlier, &asked));
     let prices = if asked.prices.is_empty() { earlier.prices } else { asked.prices };
     let settings = Settings {
         blocks_ns: earlier.settings.blocks_ns,
@@ -130,8 +132,10 @@ fn taken_up(asked: Search, earlier: Search) -> Search {
         blocks: earlier.blocks,
         model: earlier.model,
         engine: earlier.engine,
+        environment: earlier.environment,
         prices,
         settings,
+        cut_off,
         ..asked
     }
 }
@@ -151,10 +155,16 @@ pub fn complete(search: &Search, resumable: bool) -> Result<()> {
 
 /// Whether an earlier search is all that is asked for now.
 fn is_answer(earlier: &Search, asked: &Search) -> bool {
-    let (was, is) = (&earlier.settings, &asked.settings);
+    let was = &earlier.settings;
     let whole = !was.interrupted && was.lost.is_none() && earlier.additivity.is_some();
+    whole && is_same_front(earlier, asked)
+}
+
+/// Whether what is asked for now has the same front.
+fn is_same_front(earlier: &Search, asked: &Search) -> bool {
+    let (was, is) = (&earlier.settings, &asked.settings);
     let same_prices = is.against != Against::File || earlier.prices == asked.prices;
-    whole && same_prices && was.budget == is.budget && is.time_limit_ns <= was.time_limit_ns
+    same_prices && was.budget == is.budget && is.time_limit_ns <= was.time_limit_ns
 }
 
 /// A search of which nothing is measured.
@@ -190,6 +200,7 @@ fn begun(plan: &Plan) -> Search {
         additivity: None,
         original_ns: None,
         front: vec![],
+        cut_off: None,
         warnings: vec![],
     }
 }
@@ -204,7 +215,13 @@ fn fed(measurement: &Measurement) -> Vec<String> {
 /// Fills in what the costs say, and gives the designs of the points of the front, which are not measured yet.
 fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Result<Vec<Design>> {
     search.sites = costs::by_site(&search.levels, found, search.settings.confidence);
-    let mut additivity = costs::additivity(&search.levels, &search.blocks, &found.fit);
+    let mut additivity = costs::additivity(&search.levels, found);
+    if found.odd > 0 {
+        let odd = units::count(found.odd, "design");
+        search.warnings.push(format!(
+            "{odd} ran far slower than their sites explain, as a few processes do, and are left out"
+        ));
+    }
     let base = found.fit.base_ns;
     additivity.at_once = plan
         .among
@@ -271,7 +288,8 @@ impl Ask<'_> {
         let changes = units::count(left.len(), "change");
         self.progress
             .note(&format!("how far {changes} move the outputs is measured first; --time begins after it"));
-        let mut outputs = Outputs { plan: self.plan, left, asked: vec![], search, keep: self.keep };
+        let (plan, keep) = (self.plan, &mut *self.keep);
+        let mut outputs = Outputs { plan, left, most: OUTPUTS_AT_ONCE, asked: vec![], search, keep };
         let measurement = Measurement { only: Only::Outputs, ..self.plan.measurement.clone() };
         let engine = &self.plan.engine;
         blocks(&measurement, engine, &mut outputs, self.target, self.progress, self.interrupt)?;
@@ -291,8 +309,8 @@ impl Ask<'_> {
             before: Duration::from_nanos(search.settings.blocks_ns),
             until: measurement.time.mul_f64(SHARE_OF_BLOCKS),
             whole: measurement.time,
+            size: design::size(&costs::counts(&search.levels)),
             pending: None,
-            measured: 0,
             search,
             keep: self.keep,
         };
@@ -325,12 +343,22 @@ impl Ask<'_> {
             Measurement { variants: variants.into(), time, forks: FORKS, ..plan.measurement.clone() };
         let mut part =
             Part::new(self.progress, "the front", SHARE_OF_BLOCKS, 1.0 - SHARE_OF_BLOCKS, Duration::ZERO);
-        let record = measure::measure(&measurement, None, self.target, &mut part, self.interrupt)?;
+        let cut_off =
+            search.cut_off.take().filter(|record| is_of(record, &measurement)).map(|record| *record);
+        let record = measure::measure(&measurement, cut_off, self.target, &mut part, self.interrupt)?;
         search.settings.elapsed_ns =
             search.settings.blocks_ns + record.settings.elapsed_ns.unwrap_or(nanos(time));
         fill_in(search, found, &record, points, &everywhere);
+        let is_cut_off = self.interrupt.is_raised() || search.settings.lost.is_some();
+        search.cut_off = is_cut_off.then(|| Box::new(record));
         Ok(())
     }
+}
+
+/// Whether a record is of these variants, so that it can be gone on with.
+fn is_of(record: &Record, measurement: &Measurement) -> bool {
+    let its = record.variants.iter().map(|variant| (&variant.name, &variant.rule));
+    record.settings.looks.is_none() && its.eq(measurement.variants.iter().map(|v| (&v.name, &v.rule)))
 }
 
 /// Puts into the document what was measured of the front.
@@ -359,8 +387,10 @@ fn fill_in(search: &mut Search, found: &Costs, record: &Record, points: &[Design
         at_once.predicted_ns = scaled(at_once.predicted_ns);
     }
     search.warnings.extend(record.environment.warnings.iter().cloned());
-    search.settings.lost =
-        measure::complete(record, true).err().filter(|e| e.exit == Exit::Lost).map(|e| e.message);
+    search.settings.lost = measure::complete(record, true)
+        .err()
+        .filter(|e| e.exit == Exit::Lost && !record.settings.interrupted)
+        .map(|e| e.message);
     for variant in record.variants.iter().filter(|variant| variant.error.is_some()) {
         let why = variant.error.as_deref().unwrap_or_default();
         search.warnings.push(format!("{} was not measured: {why}", variant.name));
@@ -374,8 +404,9 @@ struct Designs<'a> {
     before: Duration,
     until: Duration,
     whole: Duration,
+    /// Designs of a block that doesn't repeat another.
+    size: usize,
     pending: Option<Block>,
-    measured: usize,
     search: &'a mut Search,
     keep: &'a mut dyn FnMut(&Search) -> Result<()>,
 }
@@ -383,14 +414,17 @@ struct Designs<'a> {
 impl Blocks for Designs<'_> {
     fn next(&mut self, elapsed: Duration) -> Result<Option<Step>> {
         let spent = self.before + elapsed;
-        let number = self.search.blocks.last().map_or(0, |block| block.number + 1);
+        let number = self.search.blocks.len();
+        let levels = costs::counts(&self.search.levels);
         // As long as another one takes, by those before.
-        let one = elapsed / u32::try_from(self.measured.max(1)).unwrap_or(u32::MAX);
-        if spent + one > self.until && number >= LEAST_BLOCKS {
+        let one = spent / u32::try_from(number.max(1)).unwrap_or(u32::MAX);
+        let measured: usize = self.search.blocks.iter().map(|block| block.designs.len()).sum();
+        if spent + one > self.until && measured >= LEAST_BLOCKS * design::size(&levels) {
             return Ok(None);
         }
-        let levels = costs::counts(&self.search.levels);
-        let designs = design::block(&levels, self.search.settings.seed, number);
+        let before = self.search.blocks.last().filter(|_| design::repeats(number));
+        let size = before.map_or(self.size, |before| before.designs.len());
+        let designs = design::block(&levels, self.search.settings.seed, number, size);
         let variants = designs
             .iter()
             .enumerate()
@@ -398,7 +432,7 @@ impl Blocks for Designs<'_> {
         let variants = variants.collect::<Result<Vec<Planned>>>()?;
         self.pending = Some(Block { number, designs, ns: vec![] });
         let share = |time: Duration| time.as_secs_f64() / self.whole.as_secs_f64().max(1e-9);
-        let one = if self.measured == 0 { self.until / 20 } else { one };
+        let one = if number == 0 { self.until / 20 } else { one };
         Ok(Some(Step {
             variants,
             name: format!("block {}", number + 1),
@@ -408,10 +442,24 @@ impl Blocks for Designs<'_> {
         }))
     }
 
+    fn at_most(&mut self, variants: usize) -> bool {
+        let repeats = self.pending.take().is_some_and(|block| design::repeats(block.number));
+        let fitting = design::size_within(&costs::counts(&self.search.levels), variants);
+        self.size = fitting.unwrap_or(self.size);
+        fitting.is_some() && !repeats
+    }
+
     fn took(&mut self, told: Told, elapsed: Duration) -> Result<()> {
         let Told { answers, loaded } = told;
         let Some(mut block) = self.pending.take() else { return Ok(()) };
         if let Some((engine, inputs)) = loaded {
+            let (was, is) = (&self.search.engine.version, &engine.version);
+            if !was.is_empty() && was != is {
+                return Err(Error::input(format!(
+                    "--resume: it was measured with {} {was}, and would go on with {is}: search anew",
+                    engine.name
+                )));
+            }
             self.search.engine = Engine { id: self.plan.engine.label.clone(), ..engine };
             self.search.model.inputs = inputs;
         }
@@ -428,7 +476,6 @@ impl Blocks for Designs<'_> {
         }
         block.ns = answers.into_iter().map(|answer| answer.p50_ns).collect();
         self.search.blocks.push(block);
-        self.measured += 1;
         self.search.settings.blocks_ns = nanos(self.before + elapsed);
         self.search.settings.elapsed_ns = self.search.settings.blocks_ns;
         self.search.settings.interrupted = true;
@@ -441,6 +488,8 @@ struct Outputs<'a> {
     plan: &'a Plan,
     /// Sites and levels.
     left: Vec<(usize, usize)>,
+    /// Variants that are alive at once beside the original.
+    most: usize,
     asked: Vec<(usize, usize)>,
     search: &'a mut Search,
     keep: &'a mut dyn FnMut(&Search) -> Result<()>,
@@ -451,7 +500,7 @@ impl Blocks for Outputs<'_> {
         if self.left.is_empty() {
             return Ok(None);
         }
-        let most = OUTPUTS_AT_ONCE.min(self.left.len());
+        let most = self.most.min(self.left.len());
         self.asked = self.left.drain(..most).collect();
         let mut variants = vec![self.plan.original()];
         for &(site, level) in &self.asked {
@@ -464,6 +513,12 @@ impl Blocks for Outputs<'_> {
         let name = format!("outputs, {} left", units::count(self.left.len() + most, "change"));
         let rest = self.plan.measurement.time;
         Ok(Some(Step { variants, name, before: 0.0, share: 0.0, rest }))
+    }
+
+    fn at_most(&mut self, variants: usize) -> bool {
+        self.left.splice(0..0, self.asked.drain(..));
+        self.most = variants.saturating_sub(1);
+        self.most > 0
     }
 
     fn took(&mut self, told: Told, _: Duration) -> Result<()> {
