@@ -234,8 +234,11 @@ pub fn adds_up(search: &Search, additivity: &Additivity) -> Section {
         true => "fitted all at once",
         false => "each taken by itself, as that is surer here than all at once",
     };
-    let mut lines =
-        vec![format!("{} costs from {} designs, {fitted}.", additivity.costs, additivity.designs)];
+    let mut lines = vec![format!(
+        "{} from {} designs, {fitted}.",
+        units::count(additivity.costs, "cost"),
+        additivity.designs
+    )];
     let residual = share(additivity.residual_ns);
     let scatter =
         format!("Designs scatter by {residual} of the latency around the sum of their sites' costs");
