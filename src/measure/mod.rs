@@ -67,7 +67,7 @@ use engines::{check_knobs, engines_of};
 pub use files::reach;
 pub use import::{Import, import};
 pub use machine::MachineClient;
-pub use progress::{Part, Progress, Silent, SoFar};
+pub use progress::{Once, Part, Progress, Silent, SoFar};
 use raw::Raw;
 
 pub use crate::device::Interrupt;

@@ -1,5 +1,6 @@
 //! How far a measurement is, for whoever looks on.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -53,6 +54,54 @@ pub struct Silent;
 
 impl Progress for Silent {}
 
+/// Says no note twice: parts of something longer find the same.
+pub struct Once<'w> {
+    whole: &'w mut dyn Progress,
+    said: HashSet<String>,
+}
+
+impl<'w> Once<'w> {
+    pub fn new(whole: &'w mut dyn Progress) -> Self {
+        Self { whole, said: HashSet::new() }
+    }
+}
+
+impl Progress for Once<'_> {
+    fn fork(&mut self, fork: usize, forks: usize) {
+        self.whole.fork(fork, forks);
+    }
+
+    fn phase(&mut self, what: &str) {
+        self.whole.phase(what);
+    }
+
+    fn advance(&mut self, done: f64, left: Duration) {
+        self.whole.advance(done, left);
+    }
+
+    fn may_end_early(&mut self) {
+        self.whole.may_end_early();
+    }
+
+    fn estimates(&mut self, variants: &[SoFar]) {
+        self.whole.estimates(variants);
+    }
+
+    fn note(&mut self, message: &str) {
+        if self.said.insert(message.to_owned()) {
+            self.whole.note(message);
+        }
+    }
+
+    fn ended(&mut self, how: Result<(), &Error>) {
+        self.whole.ended(how);
+    }
+
+    fn aside(&mut self, act: &mut dyn FnMut()) {
+        self.whole.aside(act);
+    }
+}
+
 /// A measurement that is a part of something longer: shares and times are those of the whole.
 pub struct Part<'w> {
     whole: &'w mut dyn Progress,
@@ -104,5 +153,24 @@ impl Progress for Part<'_> {
 
     fn aside(&mut self, act: &mut dyn FnMut()) {
         self.whole.aside(act);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_note_is_said_twice() {
+        struct Notes(Vec<String>);
+        impl Progress for Notes {
+            fn note(&mut self, message: &str) {
+                self.0.push(message.into());
+            }
+        }
+        let mut notes = Notes(vec![]);
+        let mut once = Once::new(&mut notes);
+        ["a", "b", "a"].iter().for_each(|note| once.note(note));
+        assert_eq!(notes.0, ["a", "b"]);
     }
 }

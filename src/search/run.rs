@@ -12,7 +12,7 @@ use crate::device::Target;
 use crate::environment;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{
-    self, Blocks, FORKS, Interrupt, Measurement, Only, Part, Planned, Progress, Step, Told, blocks,
+    self, Blocks, FORKS, Interrupt, Measurement, Once, Only, Part, Planned, Progress, Step, Told, blocks,
 };
 use crate::record::{Engine, Record};
 use crate::units;
@@ -67,7 +67,8 @@ pub fn run(
         progress.note(&format!("{} there already", units::count(earlier.blocks.len(), "block")));
         search = taken_up(search, earlier);
     }
-    let mut ask = Ask { plan, target, progress, interrupt, keep };
+    let mut once = Once::new(progress);
+    let mut ask = Ask { plan, target, progress: &mut once, interrupt, keep };
     if search.settings.against == Against::Outputs {
         ask.outputs(&mut search)?;
     }
