@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Options;
-use super::variables::has_names;
+use super::adb::Adb;
+use super::variables::{has_names, no_name, unclosed};
 use crate::error::{Error, Result};
-use crate::{engines, suggest, yaml};
+use crate::{engines, environment, limits, suggest, yaml};
 
 /// How the user names all devices with a label.
 const LABEL: &str = "label=";
@@ -19,8 +20,9 @@ const LABEL: &str = "label=";
 #[serde(deny_unknown_fields)]
 pub struct Lab {
     /// The adb server of all phones that name none.
+    #[serde(default, deserialize_with = "adb_server")]
     adb_server: Option<String>,
-    #[serde(deserialize_with = "yaml::by_name")]
+    #[serde(deserialize_with = "devices")]
     pub targets: BTreeMap<String, Device>,
 }
 
@@ -73,6 +75,22 @@ pub struct Device {
     pub libraries: BTreeMap<String, String>,
 }
 
+/// Devices by name, each of which can be as it is described.
+fn devices<'de, D: Deserializer<'de>>(map: D) -> Result<BTreeMap<String, Device>, D::Error> {
+    yaml::by_name(map, "what it is, as in { target: \"ssh:pi@board\" }", |name, device: &Device| {
+        check_name(name)?;
+        device.check()
+    })
+}
+
+fn adb_server<'de, D: Deserializer<'de>>(server: D) -> Result<Option<String>, D::Error> {
+    let parse = |server: &str| match Adb::parse(None, Some(server)) {
+        Ok(_) => Ok(Some(server.to_owned())),
+        Err(error) => Err(error.message),
+    };
+    server.deserialize_str(yaml::Word { what: "the server's HOST or HOST:PORT", parse })
+}
+
 fn ten_minutes() -> Duration {
     Duration::from_secs(600)
 }
@@ -99,11 +117,8 @@ impl Lab {
     /// Reads the text of a file; `file` is its name in errors.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         let mut lab: Self = yaml::read(text, file)?;
-        for (name, device) in &mut lab.targets {
-            if matches!(device.kind(), "adb" | "") {
-                device.adb_server = device.adb_server.take().or(lab.adb_server.clone());
-            }
-            check_name(name).and_then(|()| device.check()).map_err(|e| e.context(name).context(file))?;
+        for device in lab.targets.values_mut().filter(|device| matches!(device.kind(), "adb" | "")) {
+            device.adb_server = device.adb_server.take().or(lab.adb_server.clone());
         }
         for pool in lab.pools() {
             lab.check_pool(pool).map_err(|e| e.context(format!("pool {pool}")).context(file))?;
@@ -238,14 +253,53 @@ impl Device {
         if let Some(label) = self.labels.iter().find(|label| !is_word(label)) {
             return wrong(&format!("label {label:?}: use letters, digits, dots, - and _"));
         }
+        if let Some(cpus) = self.cpus.as_ref().filter(|cpus| !environment::are_cpus(cpus)) {
+            return wrong(&format!("cpus {cpus:?}: give numbers, as \"0,2-3\", or big or little"));
+        }
+        let times = [
+            ("acquire_limit", Some(self.acquire_limit)),
+            ("release_limit", Some(self.release_limit)),
+            ("time", self.time),
+        ];
+        for (key, time) in times {
+            if time.is_some_and(|time| time.is_zero() || time > limits::TIME) {
+                return wrong(&format!(
+                    "{key}: give more than nothing and at most a day, as in 40s, 2m or 500ms"
+                ));
+            }
+        }
+        if self.cool_down > limits::TIME {
+            return wrong("cool_down: give at most a day, as in 40s, 2m or 500ms");
+        }
         if let Some(degrees) = self.hottest {
             limit_mc("hottest", degrees)?;
         }
         if self.folder.as_ref().is_some_and(|folder| !folder.starts_with('/')) {
             return wrong("`folder` is a path on the device and begins with /");
         }
+        self.check_names()?;
         self.check_address()?;
         check_libraries(self).map_err(|e| e.context("libraries"))
+    }
+
+    /// Fails for a `$` by which nothing is put in. What a shell reads may have others, if they are closed.
+    fn check_names(&self) -> Result<()> {
+        let is_for_shells = !["ssh", "adb"].contains(&self.kind());
+        let texts = [
+            ("target", Some(&self.target), is_for_shells),
+            ("adb_server", self.adb_server.as_ref(), false),
+            ("jump", self.jump.as_ref(), false),
+            ("ssh_options", self.ssh_options.as_ref(), true),
+        ];
+        for (key, text, is_for_shells) in texts {
+            let odd = text.and_then(|text| if is_for_shells { unclosed(text) } else { no_name(text) });
+            if let Some(odd) = odd {
+                return Err(Error::input(format!(
+                    "{key}: {odd:?} names nothing to put there: write ${{NAME}}, closed, with letters, digits and _"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Fails where it can't be as it is described, as far as that is known before it is acquired.
@@ -268,7 +322,10 @@ fn is_word(text: &str) -> bool {
 
 /// Fails for a name that means something else already.
 fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.contains([':', '=', '\0']) || ["local", "adb"].contains(&name) {
+    if name.trim().is_empty() {
+        return Err(Error::input("a name is empty: give it one"));
+    }
+    if name.contains([':', '=', '\0']) || ["local", "adb"].contains(&name) {
         return Err(Error::input("such a name is a target already: choose another"));
     }
     Ok(())
@@ -332,6 +389,18 @@ mod tests {
     }
 
     #[test]
+    fn a_shell_may_have_other_signs_than_names() {
+        let text = "targets:\n  a: { target: 'cmd:sh -c ''exec $X ${Y:-z}''' }\n  b: { target: 'ssh:${HOST}:${PORT}', ssh_options: \
+                    '-o ProxyCommand=\"nc ${H:-gate} $P\"' }\n";
+        assert_eq!(Lab::parse(text, "lab.yaml").map(|lab| lab.targets.len()), Ok(2));
+        let error = Lab::parse("adb_server: 'h:0'\ntargets: {}\n", "lab.yaml").expect_err("no port");
+        assert!(
+            error.message.starts_with("lab.yaml, line 1, column 13: adb_server: adb_server h:0: give"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn a_name_is_a_device_or_a_pool_and_a_label_is_all_that_have_it() {
         let text = "adb_server: farm:5038\ntargets:\n  b1: { target: 'ssh:b1', pool: pi5, labels: [arm64] }\n  \
                     b2: { target: 'ssh:b2', pool: pi5, labels: [arm64, bench] }\n  \
@@ -372,11 +441,34 @@ mod tests {
                 "line 2, column 23: unknown key `cooldown` in targets.a; did you mean `cool_down`",
             ),
             ("a: { cpus: big }", "target"),
+            ("'': { target: local }", "a name is empty"),
+            ("a:", "line 2, column 5: targets.a: missing `target`: give ssh"),
+            (
+                "a: ssh:pi@board",
+                "line 2, column 6: targets.a: give what it is, as in { target: \"ssh:pi@board\" }, not the text",
+            ),
+            ("- { target: local }", "line 2, column 3: targets: give names, each with what it is"),
+            ("a: { target: local, hottest: hot }", "targets.a.hottest: give a number, not the text \"hot\""),
+            (
+                "a: { target: local, labels: arm64 }",
+                "targets.a.labels: give a list, as in [a, b], not the text \"arm64\"",
+            ),
+            ("a: { target: local, fixed_performance: yes }", "give true or false, not the text"),
+            ("a: { target: local, cpus: bigg }", "targets.a: cpus \"bigg\": give numbers"),
+            ("a: { target: local, pool: p, acquire_limit: 0s }", "acquire_limit: give more than nothing"),
+            ("a: { target: local, time: 25h }", "time: give more than nothing and at most a day"),
+            ("a: { target: 'ssh:${X' }", "targets.a: target: \"${X\" names nothing to put there"),
+            ("a: { target: 'adb:$X' }", "target: \"$X\" names nothing"),
+            ("a: { target: 'cmd:a ${X' }", "target: \"${X\" names nothing"),
+            ("a: { target: 'ssh:b', jump: '${X:-y}' }", "jump: \"${X:-y}\" names nothing"),
             ("a: { target: 'ssh:b', libraries: { tract: x.so } }", "linked in"),
             ("a: { target: 'ssh:b', libraries: { ert: x.so } }", "did you mean ort?"),
             ("a: { target: local, libraries: { ort: x.so } }", "--engine ort=LIBRARY"),
-            ("a: { target: local, cool_down: 7 }", ""),
-            ("a: { target: local }\n  a: { target: adb }", "targets: `a` is there twice"),
+            (
+                "a: { target: local, cool_down: 7 }",
+                "line 2, column 34: targets.a.cool_down: give a number and a unit",
+            ),
+            ("a: { target: local }\n  a: { target: adb }", "line 3, column 3: targets: `a` is there twice"),
             ("a: { acquire: x }", "without `release`"),
             ("a: { target: local, release: x }", "without `acquire`"),
             ("a: { acquire: ' ', release: x }", "are commands"),
@@ -384,9 +476,9 @@ mod tests {
             ("a: { target: local, pool: x, release_limit: 1m }", "for devices with `release`"),
             ("a: { target: 'ssh:a', adb_server: x }", "for phones"),
             ("a: { target: adb, jump: x }", "for boards"),
-            ("a: { target: loca }", "lab.yaml: a: unknown target"),
-            ("a: { target: 'ssh:a', jump: '-x' }", "lab.yaml: a: jump"),
-            ("a: { target: adb, adb_server: 'h:0' }", "lab.yaml: a: adb_server"),
+            ("a: { target: loca }", "lab.yaml, line 2, column 6: targets.a: unknown target"),
+            ("a: { target: 'ssh:a', jump: '-x' }", "line 2, column 6: targets.a: jump"),
+            ("a: { target: adb, adb_server: 'h:0' }", "line 2, column 6: targets.a: adb_server"),
             ("a: { target: local, ssh_options: x }", "for boards"),
             ("a: { target: local, labels: ['a b'] }", "use letters"),
             ("a: { target: local, pool: b }\n  b: { target: adb }", "a device has that name"),

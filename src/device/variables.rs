@@ -41,6 +41,20 @@ pub fn has_names(text: &str) -> bool {
     next(text).is_some()
 }
 
+/// The first `$`, with all that comes after it, that begins no `${NAME}`.
+pub fn no_name(text: &str) -> Option<&str> {
+    let names = |rest: &str| {
+        let name = rest.strip_prefix("${").and_then(|rest| rest.split_once('}'));
+        name.is_some_and(|(name, _)| is_name(name))
+    };
+    text.match_indices('$').map(|(at, _)| &text[at..]).find(|rest| !names(rest))
+}
+
+/// The first `${`, with all that comes after it, that nothing closes.
+pub fn unclosed(text: &str) -> Option<&str> {
+    text.match_indices("${").map(|(at, _)| &text[at..]).find(|rest| !rest.contains('}'))
+}
+
 /// The first `${NAME}`: what stands before it, the name, and what comes after it. A shell's other forms stay as they are.
 fn next(text: &str) -> Option<(&str, &str, &str)> {
     text.match_indices("${").find_map(|(at, sign)| {

@@ -13,6 +13,11 @@ pub fn default_cpus(threads: usize) -> Vec<usize> {
     choose(&machine, &allowed(&machine), threads)
 }
 
+/// Whether a text can mean CPUs, whichever a machine has.
+pub fn are_cpus(text: &str) -> bool {
+    ["big", "little"].contains(&text.trim()) || parse_list(text).is_some()
+}
+
 /// The CPUs that the user means: `0,2-3`, `big` or `little`. Fails if one isn't there or may not be used.
 pub fn parse_cpus(text: &str) -> Result<Vec<usize>> {
     let machine = Machine::new(Path::new("/"));

@@ -21,7 +21,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::protocol;
 use crate::record::{Android, BeforeAfter, Environment, Oplat, Throttle};
 
-pub use cpus::{default_cpus, like, parse_cpus};
+pub use cpus::{are_cpus, default_cpus, like, parse_cpus};
 use machine::Machine;
 use own_processes::OwnProcesses;
 use state::State;

@@ -196,7 +196,7 @@ fn as_exported() -> Vec<Lowering> {
 
 /// A value as it is written: `1`, `true`, `-avx512f`.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "give a word, a whole number, true or false")]
 enum Value {
     Bool(bool),
     Number(u64),
@@ -352,9 +352,12 @@ mod tests {
             ),
             (
                 "about: x\nmixes: [relu]\nmodels: []\n",
-                "line 2, column 8: mixes: invalid type: sequence, expected names of mixes",
+                "line 2, column 8: mixes: give names of mixes, each with what it puts where, as in `fast: relu, /model.24*=silu`, not a list",
             ),
-            ("about: x\nmixes:\n  fast: [relu]\nmodels: []\n", "expected what the mix puts where"),
+            (
+                "about: x\nmixes:\n  fast: [relu]\nmodels: []\n",
+                "mixes.fast: give what the mix puts where, as in `relu, /model.24*=silu`, not a list",
+            ),
             ("about: x\nmodels:\n- model: a\n  mixes: { a: relu, a: silu }\n", "two mixes are called a"),
             ("about: x\nmodels:\n- model: a\n  inputs: { images: [1, -3] }\n", "line 4"),
         ] {

@@ -293,7 +293,7 @@ fn mistakes_in_a_description_name_their_line_and_the_remedy() {
             "one kind, and this one has two",
         ),
         ("- concat: [", "- from: back8\n    concat: [", "line 32", "leave out `from`"),
-        ("{ out: 64, kernel: 6, stride: 2, pad: 2 }", "{ kernel: 6 }", "line 14", "missing field `out`"),
+        ("{ out: 64, kernel: 6, stride: 2, pad: 2 }", "{ kernel: 6 }", "line 14", "`out` is missing"),
     ];
     for (right, wrong, line, remedy) in rows {
         let text = good.replacen(right, wrong, 1);

@@ -1,71 +1,24 @@
 //! YAML that a person writes: read strictly, and refused with the line, the key and the nearest key that
 //! would have been right.
 
+mod explain;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::de::{self, DeserializeOwned};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeOwned, DeserializeSeed};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
 use crate::record::Margin;
-use crate::suggest::nearest;
 use crate::units;
 
 /// Reads a document. `name` is what the user knows it as, a file's name as a rule. The error names the line
 /// and, for a key or word that isn't known, those that are.
 pub fn read<T: DeserializeOwned>(text: &str, name: &str) -> Result<T> {
-    serde_yaml::from_str(text).map_err(|error| Error::input(explain(&error, name)))
-}
-
-fn explain(error: &serde_yaml::Error, name: &str) -> String {
-    let place = match error.location() {
-        Some(at) => format!("{name}, line {}, column {}", at.line(), at.column()),
-        None => name.to_owned(),
-    };
-    // The message ends with the position, which stands in front already.
-    let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
-    match Unknown::parse(message) {
-        Some(unknown) => format!("{place}: {unknown}"),
-        None => format!("{place}: {message}"),
-    }
-}
-
-/// What serde says of a key (or of the word for a choice) that is none of the expected ones.
-struct Unknown<'m> {
-    /// Where in the document: `backbone[0].conv`, or nothing at the top.
-    path: &'m str,
-    what: &'static str,
-    word: &'m str,
-    known: Vec<&'m str>,
-}
-
-impl<'m> Unknown<'m> {
-    fn parse(message: &'m str) -> Option<Self> {
-        let (what, (path, rest)) = [("key", "unknown field `"), ("word", "unknown variant `")]
-            .into_iter()
-            .find_map(|(what, sign)| Some((what, message.split_once(sign)?)))?;
-        let (word, rest) = rest.split_once('`')?;
-        let known = rest.split('`').skip(1).step_by(2).collect();
-        Some(Self { path: path.trim_end_matches(": "), what, word, known })
-    }
-}
-
-impl fmt::Display for Unknown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown {} `{}`", self.what, self.word)?;
-        if !self.path.is_empty() {
-            write!(f, " in {}", self.path)?;
-        }
-        match nearest(self.word, self.known.iter().copied()) {
-            Some(near) => write!(f, "; did you mean `{near}`? Known here: {}", self.known.join(", ")),
-            None if self.known.is_empty() => write!(f, "; nothing is expected here"),
-            None => write!(f, "; known here: {}", self.known.join(", ")),
-        }
-    }
+    serde_yaml::from_str(text).map_err(|error| Error::input(explain::explain(&error, text, name)))
 }
 
 /// Reads a word with a meaning. What is wrong with it is said while it is read, so that the error has its line.
@@ -97,30 +50,86 @@ pub fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>,
     time(text).map(Some)
 }
 
-/// Entries by their names. One that is there twice is refused: nobody could say which one counts.
+/// Entries by their names, each of which makes sense by itself; `what` is what one is. A name that is there twice is refused:
+/// nobody could say which one counts. What is wrong is said while it is read, so that the error has its line.
 pub fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     map: D,
+    what: &'static str,
+    check: fn(&str, &T) -> Result<()>,
 ) -> Result<BTreeMap<String, T>, D::Error> {
-    struct Entries<T>(PhantomData<T>);
+    struct Entries<T>(&'static str, fn(&str, &T) -> Result<()>);
     impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Entries<T> {
         type Value = BTreeMap<String, T>;
 
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("entries by name")
+            write!(f, "names, each with {}", self.0)
         }
 
         fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut entries = BTreeMap::new();
-            while let Some(name) = map.next_key::<String>()? {
-                if entries.contains_key(&name) {
-                    return Err(de::Error::custom(format!("`{name}` is there twice")));
-                }
-                entries.insert(name, map.next_value()?);
+            while let Some(name) = map.next_key_seed(New(&entries))? {
+                let value = map.next_value_seed(Entry { name: &name, what: self.0, check: self.1 })?;
+                entries.insert(name, value);
             }
             Ok(entries)
         }
     }
-    map.deserialize_map(Entries(PhantomData))
+    map.deserialize_map(Entries(what, check))
+}
+
+/// A name that is none of those that were there before.
+struct New<'m, T>(&'m BTreeMap<String, T>);
+
+impl<'de, T> DeserializeSeed<'de> for New<'_, T> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<String, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl<T> de::Visitor<'_> for New<'_, T> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<String, E> {
+        match self.0.contains_key(name) {
+            true => Err(E::custom(format!("`{name}{}", explain::TWICE))),
+            false => Ok(name.to_owned()),
+        }
+    }
+}
+
+/// The value of a name.
+struct Entry<'n, T> {
+    name: &'n str,
+    what: &'static str,
+    check: fn(&str, &T) -> Result<()>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Entry<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, entry: D) -> Result<T, D::Error> {
+        entry.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Entry<'_, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        let value = T::deserialize(MapAccessDeserializer::new(map))?;
+        (self.check)(self.name, &value).map_err(|e| de::Error::custom(e.message))?;
+        Ok(value)
+    }
 }
 
 /// A margin: `2%` or `0.02`.
@@ -226,9 +235,26 @@ mod tests {
     fn wrong_types_missing_and_double_keys_name_their_line() {
         for (text, expected) in [
             ("layers:\n- { kernel: many }\n", "line 2"),
-            ("layers:\n- { mode: cubic }\n", "missing field `kernel`"),
-            ("layers: []\nlayers: []\n", "duplicate field `layers`"),
-            ("layers: [\n", "line 2"),
+            (
+                "layers:\n- { kernel: -1 }\n",
+                "layers[0].kernel: give a whole number that is not negative, not -1",
+            ),
+            ("layers: yes\n", "layers: give a list, as in [a, b], not the text \"yes\""),
+            ("layers: { kernel: 3 }\n", "layers: give a list, as in [a, b], not keys with values"),
+            ("layers: [3]\n", "layers[0]: give keys with values, as in `key: value`, not 3"),
+            ("[]\n", "line 1, column 1: give keys with values, as in `key: value`, not a list"),
+            ("layers:\n- { mode: cubic }\n", "layers[0]: `kernel` is missing: add it"),
+            ("", "line 1, column 1: `layers` is missing: add it"),
+            ("layers: []\nlayers: []\n", "`layers` is there twice: keep one"),
+            ("layers: [\n", "line 2, column 1: it is not YAML: did not find expected"),
+            ("layers: *x\n", "line 1, column 9: `*` repeats a value that nothing before it names"),
+            ("layers:\n\t- 1\n", "line 2, column 1: here is a character that can't begin a value, as a tab"),
+            ("layers: x: y\n", "line 1, column 10: a colon is too much here"),
+            ("layers: []\n---\nlayers: []\n", "net.yaml: there are several documents"),
+            (
+                "layers:\n- &a { kernel: 3 }\n- { <<: *a }\n",
+                "line 3, column 5: unknown key `<<` in layers[1]; entries are not",
+            ),
         ] {
             let message = error(text);
             assert!(message.starts_with("net.yaml") && message.contains(expected), "{text:?}: {message}");
