@@ -33,7 +33,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, limit, .. } = checked;
     let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
     let (bars, interrupt) = (progress::several(&names), interrupt());
-    let jobs = targets.into_iter().zip(bars).enumerate().map(|(number, (setup, progress))| Job {
+    let job = |(number, (setup, progress))| Job {
         measurement: on(&setup, &measurement, cpus.as_ref()),
         setup,
         progress,
@@ -41,8 +41,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         resume,
         tune,
         interrupt: &interrupt,
-    });
-    let results = at_once(jobs, "a measurement", Job::run);
+    };
+    let mut jobs: Vec<Job> = targets.into_iter().zip(bars).enumerate().map(job).collect();
+    // All are read before any is measured: of a pool, nobody takes the device that another target goes on with.
+    let earlier = at_once(&mut jobs, "reading a record", Job::earlier);
+    let results = at_once(jobs.into_iter().zip(earlier), "a measurement", |(job, earlier)| job.run(earlier));
     drop(measurement);
 
     let mut failures = Failures::new(names.len() > 1);
@@ -142,8 +145,8 @@ struct Done {
 
 impl Job<'_> {
     /// What comes of the target is told and on disk when it ends, and not when all do: the others may take long, or never end.
-    fn run(mut self) -> Result<Done> {
-        let done = self.done();
+    fn run(mut self, earlier: Result<Option<Record>>) -> Result<Done> {
+        let done = earlier.and_then(|earlier| self.done(earlier));
         // Otherwise who interrupted knows why it ended.
         if !self.interrupt.is_raised() {
             let how = done.as_ref().map_or_else(Err, |done| done.complete.as_ref().map(|_| ()));
@@ -152,8 +155,7 @@ impl Job<'_> {
         done
     }
 
-    fn done(&mut self) -> Result<Done> {
-        let earlier = self.earlier()?;
+    fn done(&mut self, earlier: Option<Record>) -> Result<Done> {
         if earlier.as_ref().is_some_and(|record| is_whole(record, &self.measurement)) {
             // It stays the file that it is, and the measurement of then.
             let record = self.measured(earlier)?;
@@ -193,18 +195,17 @@ impl Job<'_> {
         tuning.run(&untuned(super::command_line()))
     }
 
-    /// What an earlier run saved of it.
+    /// What an earlier run saved of it, which is gone on with where that was measured.
     fn earlier(&mut self) -> Result<Option<Record>> {
         let kept = self.file.filter(|_| self.resume);
         let earlier = kept.map(|file| earlier(file, &self.measurement, self.progress.as_mut()));
-        Ok(earlier.transpose()?.flatten())
+        let earlier = earlier.transpose()?.flatten();
+        earlier.iter().for_each(|record| self.setup.target.go_on_at(&record.environment.target));
+        Ok(earlier)
     }
 
     fn measured(&mut self, earlier: Option<Record>) -> Result<Record> {
         let (target, progress) = (self.setup.target.as_ref(), self.progress.as_mut());
-        if let Some(record) = &earlier {
-            target.go_on_at(&record.environment.target);
-        }
         measure::measure(&self.measurement, earlier, target, progress, self.interrupt)
     }
 }

@@ -71,10 +71,15 @@ pub fn run(args: Args, out: &mut (dyn Write + Send)) -> Result<()> {
         several: setups.len() > 1,
         terminal: Mutex::new(Terminal { out, said: BTreeSet::new() }),
     };
-    let jobs = setups.into_iter().zip(bars).zip(&folders);
-    let results = at_once(jobs, "an experiment", |((setup, progress), folder)| {
-        let mut lab = OneTarget { shared: &shared, setup, progress };
-        let done = experiment::run(&measurements, folder, args.resume, &mut lab);
+    let lab = |(setup, progress)| OneTarget { shared: &shared, setup, progress };
+    let mut labs: Vec<OneTarget> = setups.into_iter().zip(bars).map(lab).collect();
+    // All are read before any is measured: of a pool, nobody takes the device that another target goes on with.
+    let begun = at_once(labs.iter_mut().zip(&folders), "reading records", |(lab, folder)| {
+        experiment::begin(&measurements, folder, args.resume, lab)
+    });
+    let jobs = labs.into_iter().zip(&folders).zip(begun);
+    let results = at_once(jobs, "an experiment", |((mut lab, folder), begun)| {
+        let done = begun.and_then(|begun| experiment::finish(&measurements, folder, begun, &mut lab));
         // Otherwise who interrupted knows why it ended.
         if !lab.interrupted() {
             lab.progress.ended(done.as_ref().map(|_| ()));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{note, output};
-use crate::device::{self, Chosen, Device, Lab, Member, Options, Target};
+use crate::device::{self, Chosen, Claims, Device, Lab, Member, Options, Target};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::measure::{self, Interrupt, Rest};
@@ -72,24 +72,37 @@ impl TargetFlags {
         Self { target: vec![target], ..Self::default() }
     }
 
-    /// The targets, in order. Fails if one is named twice or isn't known. Of a pool, there may be as many as it has devices.
+    /// The targets, in order. Fails if one is named twice or isn't known. Of a pool, there may be as many as it has devices that
+    /// aren't named by themselves, too.
     pub fn setups(&self) -> Result<Vec<TargetSetup>> {
-        let mut setups: Vec<TargetSetup> = vec![];
-        for (number, named) in self.target.iter().enumerate() {
-            for chosen in self.chosen(named)? {
-                let setup = self.setup(self.numbered(number, chosen)?)?;
-                let same = |known: &&TargetSetup| {
-                    known.name == setup.name || known.target.name() == setup.target.name()
-                };
-                match setups.iter().find(same) {
-                    None => setups.push(setup),
+        let mut asked = vec![];
+        for word in &self.target {
+            for one in self.asked(word)? {
+                let known = asked.iter().find(|known: &&Asked| known.is(&one));
+                match known {
+                    None => asked.push(one),
                     // What a label stands for may have been named.
-                    Some(known) if Lab::is_label(named) && known.name == setup.name => {}
-                    Some(known) => return Err(twice(named, &known.name, &setup.name)),
+                    Some(known) if Lab::is_label(word) && known.name == one.name => {}
+                    Some(known) => return Err(twice(word, &known.name, &one.name)),
                 }
             }
         }
-        Ok(setups)
+        let alone: Vec<Member> = asked.iter().filter_map(Asked::alone).cloned().collect();
+        for pool in asked.iter_mut().filter(|asked| asked.is_pool) {
+            pool.members.retain(|member| !alone.iter().any(|named| named.is(member)));
+        }
+        let numbered = (0..asked.len()).map(|at| numbered(&asked, at)).collect::<Result<Vec<_>>>()?;
+        let claims = Claims::default();
+        asked.into_iter().zip(numbered).map(|(one, name)| setup(name, one, &claims)).collect()
+    }
+
+    /// What a word after `--target` stands for, each with its devices as they are reached.
+    fn asked(&self, word: &str) -> Result<Vec<Asked>> {
+        let asked = |chosen: Chosen| {
+            let members = chosen.devices.into_iter().map(|(name, device)| self.member(name, device));
+            Ok(Asked { name: chosen.name, is_pool: chosen.is_pool, members: members.collect::<Result<_>>()? })
+        };
+        self.chosen(word)?.into_iter().map(asked).collect()
     }
 
     /// What a word after `--target` stands for.
@@ -103,22 +116,6 @@ impl TargetFlags {
         lab.chosen(named, file)
     }
 
-    /// A pool that is named several times gets a number at each of them: `pi5-1`, `pi5-2`.
-    fn numbered(&self, at: usize, chosen: Chosen) -> Result<Chosen> {
-        let count = |words: &[String]| words.iter().filter(|word| **word == chosen.name).count();
-        let (times, number) = (count(&self.target), count(&self.target[..=at]));
-        let devices = chosen.devices.len();
-        match chosen.is_pool && times > 1 {
-            true if times > devices => Err(Error::input(format!(
-                "--target {}: it is given {times} times, and the pool has {}",
-                chosen.name,
-                units::count(devices, "device")
-            ))),
-            true => Ok(Chosen { name: format!("{}-{number}", chosen.name), ..chosen }),
-            false => Ok(chosen),
-        }
-    }
-
     /// The only target; `what` is made on one.
     pub fn only(&self, what: &str) -> Result<TargetSetup> {
         let several = |_| {
@@ -130,22 +127,8 @@ impl TargetFlags {
         Ok(setup)
     }
 
-    fn setup(&self, chosen: Chosen) -> Result<TargetSetup> {
-        let member = |(name, device)| self.member(name, device);
-        let members: Vec<Member> = chosen.devices.into_iter().map(member).collect();
-        // All of a pool are measured alike.
-        let [Member { device, .. }, ..] = members.as_slice() else {
-            return Err(Error::input("there is no target"));
-        };
-        let (cpus, time) = (device.cpus.clone(), device.time);
-        let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
-        let rest = Rest { pause: device.cool_down, below_mc };
-        let target = device::target(&chosen.name, chosen.is_pool, members)?;
-        Ok(TargetSetup { name: chosen.name, target, cpus, time, rest })
-    }
-
     /// A device with what the flags say.
-    fn member(&self, name: String, device: Device) -> Member {
+    fn member(&self, name: String, device: Device) -> Result<Member> {
         let options = Options {
             runner: self.runner.clone().or(device.runner.clone()),
             folder: device.folder.clone(),
@@ -156,7 +139,7 @@ impl TargetFlags {
             jump: device.jump.clone(),
             ssh_options: device.ssh_options.clone(),
         };
-        Member { name, device, options }
+        Member::new(name, device, options)
     }
 
     /// The lab and its file's name; an empty one where there is no file.
@@ -173,6 +156,55 @@ impl TargetFlags {
         let lab = Lab::parse(&text, &name)?;
         Ok(self.read.get_or_init(|| (lab, name)))
     }
+}
+
+/// A target that was asked for, and the devices by which it may be had.
+struct Asked {
+    name: String,
+    is_pool: bool,
+    members: Vec<Member>,
+}
+
+impl Asked {
+    /// The device that it is, unless it is any one of a pool.
+    fn alone(&self) -> Option<&Member> {
+        self.members.first().filter(|_| !self.is_pool)
+    }
+
+    /// Whether both are one device.
+    fn is(&self, other: &Self) -> bool {
+        self.alone().zip(other.alone()).is_some_and(|(a, b)| a.is(b))
+    }
+}
+
+/// The name of one of these. A pool that is there several times gets a number at each of them: `pi5-1`, `pi5-2`. Fails if it hasn't
+/// as many devices.
+fn numbered(asked: &[Asked], at: usize) -> Result<String> {
+    let Asked { name, is_pool, members } = &asked[at];
+    let count = |asked: &[Asked]| asked.iter().filter(|one| one.is_pool && one.name == *name).count();
+    let (times, devices) = (count(asked), members.len());
+    match is_pool {
+        true if times > devices => Err(Error::input(format!(
+            "--target {name}: it is given {}, and the pool has {} that no other --target names",
+            units::count(times, "time"),
+            units::count(devices, "device")
+        ))),
+        true if times > 1 => Ok(format!("{name}-{}", count(&asked[..=at]))),
+        _ => Ok(name.clone()),
+    }
+}
+
+/// What is measured, by the name, on the target that was asked for.
+fn setup(name: String, asked: Asked, claims: &Claims) -> Result<TargetSetup> {
+    // All of a pool are measured alike.
+    let [Member { device, .. }, ..] = asked.members.as_slice() else {
+        return Err(Error::input("there is no target"));
+    };
+    let (cpus, time) = (device.cpus.clone(), device.time);
+    let below_mc = device.hottest.map(|degrees| (1000.0 * degrees) as i64);
+    let rest = Rest { pause: device.cool_down, below_mc };
+    let target = device::target(&name, asked.is_pool, asked.members, claims)?;
+    Ok(TargetSetup { name, target, cpus, time, rest })
 }
 
 /// What was named by `named` is there by then, under the same name or another.
@@ -260,15 +292,15 @@ fn look_at_device(
     device: Device,
     interrupt: &Interrupt,
 ) -> Result<String> {
-    let member = flags.member(name.clone(), device);
+    let member = flags.member(name.clone(), device)?;
     if member.device.is_leased()
-        && let Some(who) = device::holder(&member)?
+        && let Some(who) = device::holder(&member, interrupt)?
     {
         return Ok(lines_of(&name, [format!("used by {who}")]));
     }
     let Device { acquire: Some(acquire), release, .. } = &member.device else {
-        let devices = vec![(name.clone(), member.device)];
-        return look(&flags.setup(Chosen { name, is_pool: false, devices })?, interrupt);
+        let asked = Asked { name: name.clone(), is_pool: false, members: vec![member] };
+        return look(&setup(name, asked, &Claims::default())?, interrupt);
     };
     let how = format!("to be acquired by: {acquire}");
     let missing =

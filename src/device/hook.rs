@@ -72,7 +72,8 @@ impl Hook<'_> {
     fn try_run(&self, say: &mut dyn FnMut(&str), interrupt: &Interrupt) -> std::io::Result<Ran> {
         let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let mut command = Command::new("sh");
-        command.args(["-c", self.line]).envs(self.variables).env("OPLAT_TARGET", self.device);
+        let variables = self.variables.iter().filter(|(name, _)| !is_of_the_system(name));
+        command.args(["-c", self.line]).envs(variables).env("OPLAT_TARGET", self.device);
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
         // Ctrl-C in the terminal is for this program alone, which ends the command.
         #[cfg(unix)]
@@ -149,6 +150,12 @@ impl Hook<'_> {
     }
 }
 
+/// Whether a variable says how programs are found and started: those of one command would keep another from its own.
+fn is_of_the_system(name: &str) -> bool {
+    ["PATH", "HOME", "IFS", "ENV", "BASH_ENV", "SHELLOPTS"].contains(&name)
+        || ["LD_", "DYLD_"].iter().any(|start| name.starts_with(start))
+}
+
 /// Tells a command and all that it started to end, and after a while makes them.
 fn end(child: &mut Child) {
     let deadline = Instant::now() + GRACE;
@@ -191,10 +198,10 @@ pub struct Release {
 
 impl Release {
     /// Fails with the reason.
-    pub fn run(&self, device: &str) -> Result<(), String> {
+    pub fn run(&self, device: &str, interrupt: &Interrupt) -> Result<(), String> {
         let (line, variables, limit) = (&self.line, &self.variables, self.limit);
         let hook = Hook { line, device, variables, limit, ends_with_us: false };
-        match hook.run(&mut |_| {}, &Interrupt::default()).end {
+        match hook.run(&mut |_| {}, interrupt).end {
             Ended::Well => Ok(()),
             Ended::Busy(why) | Ended::Failed(why) | Ended::Cut(why) => Err(why),
             Ended::Interrupted => Err("interrupted".into()),
@@ -236,6 +243,18 @@ mod tests {
         assert_eq!(ran("echo no; exit 3").end, Ended::Failed("no (code 3)".into()));
         assert!(matches!(ran("no-such-command").end, Ended::Failed(why) if why.contains("install it")));
         assert_eq!(ran("kill -9 $$").end, Ended::Cut("it was killed".into()));
+    }
+
+    #[test]
+    fn what_a_command_printed_does_not_change_how_another_finds_its_programs() {
+        let names = ["PATH", "IFS", "LD_PRELOAD", "HOME", "BASH_ENV", "OPLAT_TARGET"];
+        let variables = BTreeMap::from(names.map(|name| (name.to_owned(), "/nowhere".to_owned())));
+        let line = "sh -c 'echo $OPLAT_TARGET'";
+        let hook = Hook { line, device: "board1", variables: &variables, limit: PLENTY, ends_with_us: true };
+        let ran = hook.run(&mut |_| {}, &Interrupt::default());
+        assert_eq!((ran.end, ran.printed.as_str()), (Ended::Well, "board1\n"));
+        let home = Hook { line: "echo \"$HOME$LD_PRELOAD\"", ..hook }.run(&mut |_| {}, &Interrupt::default());
+        assert!(!home.printed.contains("nowhere"), "{}", home.printed);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::claims::Claims;
 use super::hook::{Ended, Hook, Release};
 use super::lock::{Attempt, Holder, Lock};
 use super::variables::{Printed, has_names};
@@ -27,9 +28,29 @@ pub struct Member {
     pub name: String,
     pub device: Device,
     pub options: Options,
+    /// What it is called once it is open; `None` if only its `acquire` tells.
+    address: Option<String>,
 }
 
 impl Member {
+    /// Fails if it can't be as it is described.
+    pub fn new(name: String, device: Device, options: Options) -> Result<Self> {
+        let mut member = Self { name, device, options, address: None };
+        let device = &member.device;
+        let texts = [Some(&device.target), member.options.adb_server.as_ref(), member.options.jump.as_ref()];
+        let is_open = device.target.is_empty() || texts.into_iter().flatten().any(|text| has_names(text));
+        if !(device.acquire.is_some() && is_open) {
+            member.address = Some(member.at_once()?.name());
+        }
+        Ok(member)
+    }
+
+    /// Whether two of them are known to be one device. An address may lead to another one after each `acquire`.
+    pub fn is(&self, other: &Self) -> bool {
+        let place = |member: &Self| member.address.clone().filter(|_| member.device.acquire.is_none());
+        self.name == other.name || place(self).is_some_and(|at| place(other).is_some_and(|it| it == at))
+    }
+
     /// Where it is, with what is known of it by now.
     pub fn target(&self, printed: &Printed) -> Result<Box<dyn Target + Send>> {
         let fill_in = |text: &str| {
@@ -63,32 +84,18 @@ impl Member {
         self.name != self.device.target
     }
 
-    /// Its name once it is open; `None` if only its `acquire` tells.
-    fn address(&self) -> Result<Option<String>> {
-        let device = &self.device;
-        let texts = [Some(&device.target), self.options.adb_server.as_ref(), self.options.jump.as_ref()];
-        let is_open = texts.into_iter().flatten().any(|text| has_names(text)) || device.target.is_empty();
-        match device.acquire.is_some() && is_open {
-            true => Ok(None),
-            false => Ok(Some(self.at_once()?.name())),
-        }
-    }
-
     /// By what a device is known on this machine, whatever a lab calls it; one whose address isn't known by its name.
     fn id(&self) -> String {
-        match self.device.target.as_str() {
-            target if target.is_empty() || has_names(target) => format!("{} {target}", self.name),
-            target => target.to_owned(),
-        }
+        self.address.clone().unwrap_or_else(|| format!("{} {}", self.name, self.device.target))
     }
 }
 
 /// Who has a device now, if anybody; what a killed program left is given back.
-pub fn holder(member: &Member) -> Result<Option<String>> {
+pub fn holder(member: &Member, interrupt: &Interrupt) -> Result<Option<String>> {
     match Lock::take(&member.id())? {
         Attempt::Held(holder) => Ok(Some(describe(holder))),
         Attempt::Locked(mut lock) => {
-            give_back_left(&mut lock, &member.name, &mut tell);
+            give_back_left(&mut lock, &member.name, &mut tell, interrupt)?;
             Ok(None)
         }
     }
@@ -98,18 +105,28 @@ fn describe(holder: Option<Holder>) -> String {
     holder.map_or_else(|| "another oplat".into(), |holder| holder.describe())
 }
 
-/// Gives back what a program left that was killed. It is tried once.
-fn give_back_left(lock: &mut Lock, name: &str, say: &mut dyn FnMut(&str)) {
+/// Gives back what a program left that was killed. It is tried once, and left to the next program by who interrupts.
+fn give_back_left(
+    lock: &mut Lock,
+    name: &str,
+    say: &mut dyn FnMut(&str),
+    interrupt: &Interrupt,
+) -> Result<()> {
     let Some((holder, release)) = lock.left().and_then(|mut left| left.release.take().map(|r| (left, r)))
     else {
-        return;
+        return Ok(());
     };
-    let done = match release.run(&holder.device) {
+    let released = release.run(&holder.device, interrupt);
+    if released.is_err() && interrupt.is_raised() {
+        return Err(interrupted());
+    }
+    let done = match released {
         Ok(()) => "it is released now".to_owned(),
         Err(why) => format!("releasing it now failed: {why}; release it by hand: {}", release.line),
     };
     say(&format!("{name} was not released by {}; {done}", holder.describe()));
     let _ = lock.clear();
+    Ok(())
 }
 
 /// A line for the person at the terminal, where nobody else can tell it any more.
@@ -124,8 +141,8 @@ pub struct Leased {
     /// Whether it is one of a pool.
     is_pool: bool,
     members: Vec<Member>,
-    /// What each is called once it is open, where that is known.
-    addresses: Vec<Option<String>>,
+    /// What the command's targets have.
+    claims: Claims,
     /// The only one that will do.
     wanted: RefCell<Option<String>>,
     held: RefCell<Option<Held>>,
@@ -147,12 +164,10 @@ enum Taken {
 }
 
 impl Leased {
-    /// One of the `members`; `is_pool` tells whether their names say more than its own does. Fails if one of them can't be as it
-    /// is described.
-    pub fn new(name: &str, is_pool: bool, members: Vec<Member>) -> Result<Self> {
-        let addresses = members.iter().map(Member::address).collect::<Result<_>>()?;
+    /// One of the `members`; `is_pool` tells whether their names say more than its own does.
+    pub fn new(name: &str, is_pool: bool, members: Vec<Member>, claims: Claims) -> Self {
         let (wanted, held) = (RefCell::default(), RefCell::default());
-        Ok(Self { name: name.into(), is_pool, members, addresses, wanted, held })
+        Self { name: name.into(), is_pool, members, claims, wanted, held }
     }
 
     fn take(
@@ -210,12 +225,11 @@ impl Leased {
     /// Those that may be taken.
     fn candidates(&self) -> Result<Vec<&Member>> {
         let wanted = self.wanted.borrow();
-        let may = |address: &Option<String>| match (address, wanted.as_ref()) {
+        let may = |member: &&Member| match (&member.address, wanted.as_ref()) {
             (Some(address), Some(wanted)) => address == wanted,
             _ => true,
         };
-        let some: Vec<&Member> =
-            self.members.iter().zip(&self.addresses).filter(|(_, a)| may(a)).map(|(m, _)| m).collect();
+        let some: Vec<&Member> = self.members.iter().filter(may).collect();
         match (some.is_empty(), wanted.as_ref()) {
             (true, Some(wanted)) => {
                 Err(Error::input(format!("target {}: {wanted} is none of it", self.name)))
@@ -241,11 +255,17 @@ impl Leased {
         say: &mut dyn FnMut(&str),
         interrupt: &Interrupt,
     ) -> Result<Taken> {
-        let mut lock = match Lock::take(&member.id())? {
+        let attempt = Lock::take(&member.id())?;
+        // Who had it before the lock was free has noted that by now.
+        if let Some(error) = member.address.as_ref().and_then(|address| self.had_by_another(member, address))
+        {
+            return Ok(Taken::Failed(error));
+        }
+        let mut lock = match attempt {
             Attempt::Locked(lock) => lock,
             Attempt::Held(holder) => return Ok(Taken::Busy(format!("used by {}", describe(holder)))),
         };
-        give_back_left(&mut lock, &member.name, say);
+        give_back_left(&mut lock, &member.name, say, interrupt)?;
         let lease = Lease::new(lock, member);
         let printed = match lease.acquire(member, say, interrupt)? {
             Ok(printed) => printed,
@@ -261,6 +281,9 @@ impl Leased {
             let why = format!("{name} is {is}, and the record is of {wanted}; measure anew without --resume");
             return Ok(Taken::Failed(Error::input(why)));
         }
+        if let Some(error) = self.had_by_another(member, &target.name()) {
+            return Ok(Taken::Failed(error));
+        }
         match target.open(engines, say, interrupt) {
             Ok(()) => {}
             Err(error) if error.exit == Exit::Lost && !interrupt.is_raised() => {
@@ -268,10 +291,17 @@ impl Leased {
             }
             Err(error) => return Err(error),
         }
+        self.claims.note(&target.name(), &self.name);
         if self.is_pool {
             say(&format!("{} is {} ({})", self.name, member.name, target.name()));
         }
         Ok(Taken::Held(Held { target, member: member.name.clone(), _lease: lease }))
+    }
+
+    /// That another target of this command measures the device, of a pool that has it, too.
+    fn had_by_another(&self, member: &Member, address: &str) -> Option<Error> {
+        let other = self.claims.other(address, &self.name).filter(|_| self.is_pool)?;
+        Some(Error::lost(format!("target {}: it is measured as {other} already", member.name)))
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&dyn Target) -> T) -> Option<T> {
@@ -345,7 +375,12 @@ impl Lease {
         let hook = Hook { line, device, variables: &none, limit, ends_with_us: true };
         let ran = hook.run(say, interrupt);
         let printed = Printed::read(&ran.printed);
-        let is_undone = matches!(ran.end, Ended::Busy(_) | Ended::Failed(_));
+        // One that fails after it said what it got has something to give back.
+        let is_undone = match ran.end {
+            Ended::Busy(_) => true,
+            Ended::Failed(_) => printed.variables.is_empty(),
+            _ => false,
+        };
         let variables = printed.variables.clone();
         of(&self.debt, |debt| debt.owe((!is_undone).then_some(Release { variables, ..release })));
         let failed = |why: String| {
@@ -372,7 +407,7 @@ impl Release {
     fn run_or_tell(&self, device: &str) -> Result<(), String> {
         let cut = format!("{device}: `release` was cut short; release it by hand: {}", self.line);
         let if_ended = Guard::new(move || tell(&cut));
-        let done = self.run(device);
+        let done = self.run(device, &Interrupt::default());
         if_ended.disarm();
         done
     }
@@ -406,7 +441,7 @@ impl Target for Leased {
     fn names(&self) -> Vec<String> {
         match self.with(|target| target.names()) {
             Some(names) => names,
-            None => self.addresses.iter().cloned().collect::<Option<_>>().unwrap_or_default(),
+            None => self.members.iter().map(|m| m.address.clone()).collect::<Option<_>>().unwrap_or_default(),
         }
     }
 
@@ -415,6 +450,7 @@ impl Target for Leased {
     }
 
     fn go_on_at(&self, name: &str) {
+        self.claims.note(name, &self.name);
         *self.wanted.borrow_mut() = Some(name.into());
     }
 

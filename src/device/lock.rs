@@ -93,11 +93,12 @@ impl Lock {
         read(&mut self.file).filter(|holder| holder.release.is_some())
     }
 
-    /// Says who has it.
+    /// Says who has it. What was said before stands until the new is there: this program may be killed at any moment.
     pub fn note(&mut self, holder: &Holder) {
-        // Whoever asks isn't told then; the device is ours all the same.
         let text = serde_json::to_vec_pretty(holder).unwrap_or_default();
-        let _ = self.clear().and_then(|()| self.file.write_all(&text));
+        let written = self.file.rewind().and_then(|()| self.file.write_all(&text));
+        // Whoever asks isn't told then; the device is ours all the same.
+        let _ = written.and_then(|()| self.file.set_len(text.len() as u64));
     }
 
     /// Says that nobody has it.
@@ -123,11 +124,34 @@ fn read(file: &mut File) -> Option<Holder> {
     let mut text = vec![];
     file.rewind().ok()?;
     file.take(LONGEST).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    // The end of an older note may stand after it.
+    serde_json::Deserializer::from_slice(&text).into_iter().next()?.ok()
 }
 
 fn path(id: &str) -> Result<PathBuf> {
     let unknown = || Error::input("nothing says where to note who has a device: set XDG_STATE_HOME or HOME");
     let hash: String = Sha256::digest(id).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Ok(files::state_folder().ok_or_else(unknown)?.join("devices").join(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_an_older_note_is_none_of_the_new_one() {
+        let (mut lock, other) = (Lock { file: tempfile::tempfile().expect("temp") }, "x".repeat(500));
+        let (older, newer) = (Holder::here(&other, Some(Release::default())), Holder::here("b", None));
+        lock.note(&older);
+        // As it is before the file is cut to its length.
+        let text = serde_json::to_vec_pretty(&newer).expect("text");
+        lock.file.rewind().and_then(|()| lock.file.write_all(&text)).expect("written");
+        assert_eq!(read(&mut lock.file).as_ref(), Some(&newer));
+        lock.note(&older);
+        assert_eq!(lock.left().as_ref(), Some(&older));
+        lock.note(&newer);
+        assert_eq!((read(&mut lock.file).as_ref(), lock.left()), (Some(&newer), None));
+        let length = lock.file.metadata().expect("there").len();
+        assert_eq!(length, text.len() as u64, "nothing of the older one is left");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod adb;
 mod bounded;
+mod claims;
 mod connection;
 mod hook;
 mod interrupt;
@@ -31,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::protocol::{EngineChoice, Reply, Request};
 
 pub use adb::phones;
+pub use claims::Claims;
 pub use hook::missing;
 pub use lab::{Chosen, Device, Lab, limit_mc};
 pub use lease::{Member, holder};
@@ -169,11 +171,17 @@ pub fn parse(text: &str, options: &Options) -> Result<Box<dyn Target + Send>> {
     }
 }
 
-/// A device of the lab, or any free one of several: `is_pool` tells whether their names say more than `name` does.
-pub fn target(name: &str, is_pool: bool, members: Vec<Member>) -> Result<Box<dyn Target + Send>> {
+/// A device of the lab, or any free one of several: `is_pool` tells whether their names say more than `name` does. `claims` are
+/// those of all targets of a command.
+pub fn target(
+    name: &str,
+    is_pool: bool,
+    members: Vec<Member>,
+    claims: &Claims,
+) -> Result<Box<dyn Target + Send>> {
     match members.as_slice() {
         [only] if !is_pool && !only.device.is_leased() => only.at_once(),
-        _ => Ok(Box::new(Leased::new(name, is_pool, members)?)),
+        _ => Ok(Box::new(Leased::new(name, is_pool, members, claims.clone()))),
     }
 }
 

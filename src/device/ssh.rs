@@ -51,6 +51,8 @@ const ADVICE: [Advice; 7] = [
 pub(super) struct Ssh {
     host: String,
     port: Option<u16>,
+    /// The host to go through.
+    jump: Option<String>,
     /// More words for the client, which can't change what is ours.
     words: Vec<String>,
     /// The folder of the connection's socket, readable for us alone.
@@ -72,7 +74,8 @@ impl Ssh {
             return Err(wrong());
         }
         let words = ssh_words::read(options.jump.as_deref(), options.ssh_options.as_deref())?;
-        Ok(Self { host, port, words, sockets: Folder::temporary()?, master: Mutex::new(None) })
+        let jump = options.jump.clone();
+        Ok(Self { host, port, jump, words, sockets: Folder::temporary()?, master: Mutex::new(None) })
     }
 
     /// The client with what is ours first: of an option that is there twice, it takes the first.
@@ -112,10 +115,10 @@ impl Drop for Ssh {
 
 impl Shell for Ssh {
     fn name(&self) -> String {
-        match self.port {
-            Some(port) => format!("ssh:{}:{port}", self.host),
-            None => format!("ssh:{}", self.host),
-        }
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        // Boards behind different hosts may have one address.
+        let jump = self.jump.as_ref().map_or_else(String::new, |jump| format!(" through {jump}"));
+        format!("ssh:{}{port}{jump}", self.host)
     }
 
     fn folder(&self) -> &'static str {
@@ -215,6 +218,15 @@ mod tests {
             Ssh::parse("pi@board:2222", &Options::default()).expect("a board").name(),
             "ssh:pi@board:2222"
         );
+    }
+
+    #[test]
+    fn boards_of_one_address_behind_different_hosts_are_two() {
+        let name = |jump: &str| {
+            let options = Options { jump: Some(jump.into()), ..Options::default() };
+            Ssh::parse("10.0.0.2", &options).expect("a board").name()
+        };
+        assert_eq!([name("a"), name("b")], ["ssh:10.0.0.2 through a", "ssh:10.0.0.2 through b"]);
     }
 
     #[test]

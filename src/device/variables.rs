@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// The longest line that names a value: no program can be given one of more than 128 kB.
+const LONGEST: usize = 100_000;
+
 /// What a command printed as lines `NAME=VALUE`, with or without `export`, and the last line that is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Printed {
@@ -70,8 +73,9 @@ fn is_name(text: &str) -> bool {
 
 fn variable(line: &str) -> Option<(&str, &str)> {
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-    let (name, value) =
-        line.split_once('=').filter(|(name, value)| is_name(name) && !value.contains('\0'))?;
+    let (name, value) = line
+        .split_once('=')
+        .filter(|(name, value)| is_name(name) && !value.contains('\0') && line.len() < LONGEST)?;
     let quoted = ['"', '\''].iter().find_map(|&q| value.strip_prefix(q)?.strip_suffix(q));
     Some((name, quoted.unwrap_or(value)))
 }
@@ -87,6 +91,12 @@ mod tests {
         let variables: Vec<_> = printed.variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(variables, [("HOST", "10.0.0.7"), ("LG_TOKEN", "AB C"), ("P", "22")]);
         assert_eq!(printed.last.as_deref(), Some("1x=2"));
+    }
+
+    #[test]
+    fn a_value_that_no_program_could_be_given_is_none() {
+        let printed = Printed::read(&format!("A={}\nB=b\n", "a".repeat(200_000)));
+        assert_eq!(printed.variables.keys().collect::<Vec<_>>(), ["B"]);
     }
 
     #[test]

@@ -15,5 +15,5 @@ mod variants;
 
 pub use config::{Case, Config, Entry};
 pub use folder::{Folder, planned_otherwise};
-pub use run::{Executor, Position, keep_worst, run};
+pub use run::{Begun, Executor, Position, begin, finish, keep_worst};
 pub use variants::{Swaps, combinations, planned_engines, tell_apart, variants};

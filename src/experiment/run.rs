@@ -50,21 +50,31 @@ impl Position {
     }
 }
 
-/// Measures all cases in order, or with `resume` those that have no good record yet, and keeps each record
-/// as soon as it is there. A case that fails, or whose record can't be written, doesn't stop the others.
-///
-/// Fails at once if a case can't be prepared; at the end if something was not measured or not kept.
-pub fn run(cases: &[Case], folder: &Folder, resume: bool, executor: &mut dyn Executor) -> Result<()> {
-    let mut done: Vec<Option<Record>> = vec![];
-    let mut times = vec![];
+/// An experiment of which it is known what was measured before.
+pub struct Begun {
+    done: Vec<Option<Record>>,
+    /// How long each case takes.
+    times: Vec<Duration>,
+}
+
+/// Looks, with `resume`, which cases have a good record already. Fails if a case can't be prepared.
+pub fn begin(cases: &[Case], folder: &Folder, resume: bool, executor: &mut dyn Executor) -> Result<Begun> {
+    let mut begun = Begun { done: vec![], times: vec![] };
     for case in cases {
         if executor.interrupted() {
             return Err(Error::lost("interrupted before anything was measured"));
         }
         let planned = executor.prepare(case)?;
-        times.push(planned.time);
-        done.push(if resume { earlier(case, folder, &planned, executor) } else { None });
+        begun.times.push(planned.time);
+        begun.done.push(if resume { earlier(case, folder, &planned, executor) } else { None });
     }
+    Ok(begun)
+}
+
+/// Measures all other cases in order, and keeps each record as soon as it is there. A case that fails, or whose record can't be
+/// written, doesn't stop the others: it fails at the end if something was not measured or not kept.
+pub fn finish(cases: &[Case], folder: &Folder, begun: Begun, executor: &mut dyn Executor) -> Result<()> {
+    let Begun { mut done, times } = begun;
     let mut failed: Option<Error> = None;
     for (i, case) in cases.iter().enumerate().filter(|(i, _)| done[*i].is_none()).collect::<Vec<_>>() {
         let rest =

@@ -41,7 +41,9 @@ impl Fake {
 
     fn run(&mut self, folder: &Path, resume: bool) -> Result<()> {
         let cases = Config::parse(CONFIG, "test.yaml")?.cases()?;
-        run(&cases, &Folder::open(folder, &cases, resume)?, resume, self)
+        let folder = Folder::open(folder, &cases, resume)?;
+        let begun = begin(&cases, &folder, resume, self)?;
+        finish(&cases, &folder, begun, self)
     }
 }
 
