@@ -14,8 +14,8 @@ use crate::measure::{self, Interrupt, Rest};
 use crate::record::{Android, Cluster, Environment};
 use crate::{files, limits, units};
 
-/// The files in which names are looked up: the first that exists.
-const LABS: [&str; 2] = ["configs/lab.yaml", "lab.yaml"];
+/// The files in which names are looked up: the first that exists. The second comes with the program's source, as an example.
+const LABS: [&str; 2] = ["lab.yaml", "configs/lab.yaml"];
 
 /// The flags of every command that runs workers.
 #[derive(Default, clap::Args)]
@@ -25,7 +25,7 @@ pub struct TargetFlags {
     /// all are measured at once
     #[arg(long, value_name = "TARGET", default_value = "local")]
     pub target: Vec<String>,
-    /// The file that names targets [default: configs/lab.yaml or lab.yaml]
+    /// The file that names targets [default: lab.yaml or configs/lab.yaml]
     #[arg(long, value_name = "FILE")]
     pub lab: Option<PathBuf>,
     /// The program to push to devices [default: one that was built for them]
@@ -258,17 +258,46 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         });
         output::print(out, &text)
     };
+    let mut looks: Vec<(String, Look)> = vec![];
     for setup in flags.setups()? {
-        tell(&setup.name, look(&setup, &interrupt))?;
+        looks.push((setup.name.clone(), Box::new(|| look(setup, &interrupt))));
     }
     for (name, device) in devices {
-        tell(&name.clone(), look_at_device(&flags, name, device, &interrupt))?;
+        let member = flags.member(name.clone(), device);
+        looks.push((name, Box::new(|| look_at_device(member?, &interrupt))));
+    }
+    while !looks.is_empty() {
+        let some = looks.drain(..looks.len().min(AT_ONCE)).collect();
+        at_once_in_order(some, &mut tell).inspect_err(|_| interrupt.raise())?;
+    }
+    if interrupt.is_raised() {
+        return Err(Error::lost("interrupted: not all targets were looked at"));
     }
     output::print(out, &groups)?;
     match lost {
         Some(error) if named => Err(error),
         _ => Ok(()),
     }
+}
+
+/// How many targets are looked at at the same time: one that gives no answer holds few others up.
+const AT_ONCE: usize = 64;
+
+/// A look at a target.
+type Look<'a> = Box<dyn FnOnce() -> Result<String> + Send + 'a>;
+
+/// Takes all looks at once, and tells what comes of each as soon as those before it are told.
+fn at_once_in_order(
+    looks: Vec<(String, Look)>,
+    tell: &mut dyn FnMut(&str, Result<String>) -> Result<()>,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = looks.into_iter().map(|(name, look)| (name, scope.spawn(look))).collect();
+        looks.into_iter().try_for_each(|(name, look)| {
+            let looked = look.join().unwrap_or_else(|_| Err(Error::bug("a look at a target panicked")));
+            tell(&name, looked)
+        })
+    })
 }
 
 /// The pools and labels of a lab, a line each.
@@ -286,13 +315,8 @@ fn groups_of(lab: &Lab) -> String {
 
 /// What is known of a device of the lab: who has it, if one program at a time has it, or how it would be acquired, or what it
 /// is like.
-fn look_at_device(
-    flags: &TargetFlags,
-    name: String,
-    device: Device,
-    interrupt: &Interrupt,
-) -> Result<String> {
-    let member = flags.member(name.clone(), device)?;
+fn look_at_device(member: Member, interrupt: &Interrupt) -> Result<String> {
+    let name = member.name.clone();
     if member.device.is_leased()
         && let Some(who) = device::holder(&member, interrupt)?
     {
@@ -300,7 +324,7 @@ fn look_at_device(
     }
     let Device { acquire: Some(acquire), release, .. } = &member.device else {
         let asked = Asked { name: name.clone(), is_pool: false, members: vec![member] };
-        return look(&setup(name, asked, &Claims::default())?, interrupt);
+        return look(setup(name, asked, &Claims::default())?, interrupt);
     };
     let how = format!("to be acquired by: {acquire}");
     let missing =
@@ -311,7 +335,7 @@ fn look_at_device(
 }
 
 /// What is known of a target that can be reached: a line for each thing, nothing of one that it doesn't tell.
-fn look(setup: &TargetSetup, interrupt: &Interrupt) -> Result<String> {
+fn look(setup: TargetSetup, interrupt: &Interrupt) -> Result<String> {
     let e = measure::look(setup.target.as_ref(), setup.cpus.as_deref(), &mut |line| note(line), interrupt)?;
     let mut lines = vec![processor(&e), system(&e)];
     lines.extend(e.android.iter().flat_map(phone));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Seek;
+use std::io::{Seek, SeekFrom, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -93,6 +93,7 @@ impl Hook<'_> {
         }
         let status = child.wait();
         end_with_us.into_iter().for_each(Guard::disarm);
+        let full = [&mut out, &mut err].into_iter().find_map(|file| check_room(file).err());
         out.rewind()?;
         err.rewind()?;
         let printed = bounded::read_all(out, MOST, |_| {}).unwrap_or_default();
@@ -104,6 +105,12 @@ impl Hook<'_> {
         let end = match (cut, status?.code()) {
             (Some(cut), _) => cut,
             (None, Some(0)) => Ended::Well,
+            // It may have failed by that alone.
+            (None, Some(_)) if full.is_some() => Ended::Cut(format!(
+                "what it says can't be kept: {}; make room in {}",
+                full.map_or_else(String::new, |error| error.to_string()),
+                std::env::temp_dir().display()
+            )),
             (None, Some(BUSY)) => Ended::Busy(words),
             (None, Some(code @ (126 | 127))) => {
                 Ended::Failed(format!("{words} (code {code}); install it, or give its path"))
@@ -148,6 +155,12 @@ impl Hook<'_> {
         }
         None
     }
+}
+
+/// Fails where a file can't take more, so that it may not have all that was said.
+fn check_room(file: &mut File) -> std::io::Result<()> {
+    let end = file.seek(SeekFrom::End(0))?;
+    file.write_all(&[0; 4096]).and_then(|()| file.set_len(end))
 }
 
 /// Whether a variable says how programs are found and started: those of one command would keep another from its own.
@@ -291,6 +304,17 @@ mod tests {
         assert!(matches!(ran.end, Ended::Cut(why) if why.contains("ended after 1 ms")));
         let ran = run("cat /dev/zero", PLENTY, &Interrupt::default());
         assert!(matches!(ran.end, Ended::Cut(why) if why.contains("1.000 MB")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_known_by_what_cannot_be_written_any_more() {
+        let mut full = File::options().write(true).open("/dev/full").expect("there");
+        assert_eq!(check_room(&mut full).map_err(|e| e.kind()), Err(std::io::ErrorKind::StorageFull));
+        let mut file = tempfile::tempfile().expect("temp");
+        file.write_all(b"said").expect("written");
+        check_room(&mut file).expect("room");
+        assert_eq!(file.metadata().expect("there").len(), 4);
     }
 
     #[test]

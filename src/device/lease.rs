@@ -160,6 +160,8 @@ enum Taken {
     Held(Held),
     /// It can't be had now: why.
     Busy(String),
+    /// It is another target's of this command: whose.
+    Gone(String),
     Failed(Error),
 }
 
@@ -180,7 +182,7 @@ impl Leased {
         let deadline = Instant::now() + limit;
         let (mut left, mut failed) = (self.candidates()?, None);
         let mut pause = PAUSES[0];
-        let mut told = String::new();
+        let (mut told, mut gone) = (String::new(), vec![]);
         loop {
             let mut busy = vec![];
             for member in std::mem::take(&mut left) {
@@ -192,16 +194,15 @@ impl Leased {
                         busy.push(format!("{} is {who}", member.name));
                         left.push(member);
                     }
+                    Taken::Gone(other) => gone.push(format!("{} is measured as {other}", member.name)),
                     Taken::Failed(error) => failed = Some(error),
                 }
             }
-            let busy = busy.join(", ");
-            if let Some(error) = failed.take() {
-                if left.is_empty() {
-                    return Err(self.none(error));
-                }
-                say(&error.message);
+            if left.is_empty() {
+                return Err(self.none(failed, &gone));
             }
+            failed.take().iter().for_each(|error| say(&error.message));
+            let busy = busy.join(", ");
             let now = Instant::now();
             if now >= deadline {
                 return Err(Error::lost(format!(
@@ -238,13 +239,17 @@ impl Leased {
         }
     }
 
-    fn none(&self, last: Error) -> Error {
-        match self.members.len() {
-            1 => last,
-            n => Error {
-                message: format!("pool {}: none of its {n} devices will do: {last}", self.name),
-                ..last
-            },
+    /// None is left: the last one that failed, and those that are `gone` to others.
+    fn none(&self, last: Option<Error>, gone: &[String]) -> Error {
+        let exit = last.as_ref().map_or(Exit::Lost, |last| last.exit);
+        match (self.members.len(), last) {
+            (1, Some(last)) => last,
+            (n, last) => {
+                let why: Vec<String> =
+                    last.map(|last| last.message).into_iter().chain(gone.to_vec()).collect();
+                let (pool, why) = (&self.name, why.join("; "));
+                Error { message: format!("pool {pool}: none of its {n} devices will do: {why}"), exit }
+            }
         }
     }
 
@@ -257,9 +262,8 @@ impl Leased {
     ) -> Result<Taken> {
         let attempt = Lock::take(&member.id())?;
         // Who had it before the lock was free has noted that by now.
-        if let Some(error) = member.address.as_ref().and_then(|address| self.had_by_another(member, address))
-        {
-            return Ok(Taken::Failed(error));
+        if let Some(other) = member.address.as_ref().and_then(|address| self.had_by_another(address)) {
+            return Ok(Taken::Gone(other));
         }
         let mut lock = match attempt {
             Attempt::Locked(lock) => lock,
@@ -281,8 +285,8 @@ impl Leased {
             let why = format!("{name} is {is}, and the record is of {wanted}; measure anew without --resume");
             return Ok(Taken::Failed(Error::input(why)));
         }
-        if let Some(error) = self.had_by_another(member, &target.name()) {
-            return Ok(Taken::Failed(error));
+        if let Some(other) = self.had_by_another(&target.name()) {
+            return Ok(Taken::Gone(other));
         }
         match target.open(engines, say, interrupt) {
             Ok(()) => {}
@@ -298,10 +302,9 @@ impl Leased {
         Ok(Taken::Held(Held { target, member: member.name.clone(), _lease: lease }))
     }
 
-    /// That another target of this command measures the device, of a pool that has it, too.
-    fn had_by_another(&self, member: &Member, address: &str) -> Option<Error> {
-        let other = self.claims.other(address, &self.name).filter(|_| self.is_pool)?;
-        Some(Error::lost(format!("target {}: it is measured as {other} already", member.name)))
+    /// The other target of this command that measures this device of the pool.
+    fn had_by_another(&self, address: &str) -> Option<String> {
+        self.claims.other(address, &self.name).filter(|_| self.is_pool)
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&dyn Target) -> T) -> Option<T> {

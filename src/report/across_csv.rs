@@ -3,7 +3,7 @@
 
 use super::csv::{columns, ends, known, line, number, role};
 use super::verdict::word;
-use crate::compare::across::{Across, Over, Variant};
+use crate::compare::across::{Across, Over, Unit, Variant};
 
 columns! {
     struct AcrossRow {
@@ -45,8 +45,9 @@ fn rows(across: &Across, variant: &Variant, out: &mut String) {
         role: role(variant.role),
         ..AcrossRow::default()
     };
-    let contradicts = |who: &str| {
-        let found = variant.contradictions.iter().find(|c| c.who == who);
+    // A board may be called as its SoC is.
+    let contradicts = |who: &str, unit: Unit| {
+        let found = variant.contradictions.iter().find(|c| c.who == who && c.unit == unit);
         let json = found.and_then(|c| serde_json::to_value(c.why).ok());
         json.as_ref().and_then(|json| json.as_str()).unwrap_or_default().to_owned()
     };
@@ -57,7 +58,7 @@ fn rows(across: &Across, variant: &Variant, out: &mut String) {
         AcrossRow {
             row: "soc".into(),
             soc: of_soc.soc.clone(),
-            contradicts: contradicts(&of_soc.soc),
+            contradicts: contradicts(&of_soc.soc, Unit::Soc),
             ..of(&common, &of_soc.over, across.confidence)
         }
         .write(out);
@@ -73,7 +74,7 @@ fn rows(across: &Across, variant: &Variant, out: &mut String) {
             p50_ns: known(on.p50_ns),
             again: on.error.map_or(String::new(), |error| number(error.exp_m1())),
             counts: u8::from(on.counts).to_string(),
-            contradicts: contradicts(&device.name),
+            contradicts: contradicts(&device.name, Unit::Device),
             ..common.clone()
         };
         if let Some(delta) = &on.delta {

@@ -17,40 +17,40 @@ use crate::support::program;
 const SIREN: &str = "tests/models/siren.onnx";
 
 /// A folder with a lab, and with what its commands wrote down.
-struct Bench {
-    folder: TempDir,
+pub struct Bench {
+    pub folder: TempDir,
 }
 
 impl Bench {
     /// `@` in the text of the devices stands for the folder.
-    fn new(devices: &str) -> Self {
+    pub fn new(devices: &str) -> Self {
         let bench = Self { folder: TempDir::new().expect("temp") };
         let text = devices.replace('@', bench.folder.path().to_str().expect("UTF-8"));
         fs::write(bench.path("lab.yaml"), format!("targets:\n{text}")).expect("written");
         bench
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(arguments);
         command.arg("--lab").arg(self.path("lab.yaml")).env("XDG_STATE_HOME", self.path("state"));
         command.stdin(Stdio::null());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         ended(self.command(arguments).output().expect("oplat runs"))
     }
 
     /// `oplat targets` reaches a target and measures nothing.
-    fn look(&self, name: &str) -> (Option<i32>, String, String) {
+    pub fn look(&self, name: &str) -> (Option<i32>, String, String) {
         self.run(&["targets", "--target", name])
     }
 
-    fn profile(&self, record: &str, more: &[&str]) -> (Option<i32>, String, String) {
+    pub fn profile(&self, record: &str, more: &[&str]) -> (Option<i32>, String, String) {
         let save = self.path(record);
         let mut arguments = vec!["profile", SIREN, "--time", "3s", "--save", save.to_str().expect("UTF-8")];
         if !more.contains(&"--forks") {
@@ -59,16 +59,16 @@ impl Bench {
         self.run(&[&arguments, more].concat())
     }
 
-    fn record(&self, name: &str) -> Record {
+    pub fn record(&self, name: &str) -> Record {
         serde_json::from_slice(&fs::read(self.path(name)).expect("a record")).expect("a record")
     }
 
     /// What the lab's commands wrote down.
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    fn fifo(&self, name: &str) -> PathBuf {
+    pub fn fifo(&self, name: &str) -> PathBuf {
         let made = Command::new("mkfifo").arg(self.path(name)).status().expect("mkfifo runs");
         assert!(made.success());
         self.path(name)
@@ -81,20 +81,20 @@ fn ended(output: Output) -> (Option<i32>, String, String) {
 }
 
 /// A program that is still running, with what it says on stderr.
-struct Running {
+pub struct Running {
     child: Child,
     said: BufReader<std::process::ChildStderr>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("oplat runs");
         let said = BufReader::new(child.stderr.take().expect("a pipe"));
         Self { child, said }
     }
 
     /// Reads on until a line has this in it.
-    fn says(&mut self, text: &str) -> String {
+    pub fn says(&mut self, text: &str) -> String {
         let mut all = String::new();
         while self.said.read_line(&mut all).expect("a line") > 0 {
             if all.lines().last().is_some_and(|line| line.contains(text)) {
@@ -104,12 +104,12 @@ impl Running {
         panic!("it never said {text:?}: {all}");
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(i32::try_from(self.child.id()).expect("an id")).expect("an id");
         kill_process(id, signal).expect("it runs");
     }
 
-    fn end(mut self) -> (Option<i32>, String) {
+    pub fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.said.read_to_string(&mut rest).expect("text");
         (self.child.wait().expect("waited for").code(), rest)
@@ -117,7 +117,7 @@ impl Running {
 }
 
 /// Opens a pipe for reading, which waits until somebody writes to it.
-fn wait_for(fifo: &Path) {
+pub fn wait_for(fifo: &Path) {
     fs::read(fifo).expect("somebody wrote");
 }
 
@@ -237,6 +237,43 @@ fn a_release_that_fails_is_told_and_tried_again_by_the_next_program() {
 }
 
 #[test]
+fn who_interrupts_while_an_earlier_programs_device_is_released_leaves_that_to_the_next() {
+    let bench = Bench::new(
+        "  board: { target: 'cmd:sh @/start', acquire: 'true', release: 'echo >>@/begun; [ -e @/go ] || sleep 600; echo r >>@/log', \
+         release_limit: 1h }\n",
+    );
+    let (fifo, begun) = (bench.fifo("fifo"), bench.fifo("begun"));
+    fs::write(bench.path("start"), format!("echo >'{}'; exec sleep 600", fifo.display())).expect("written");
+    let killed = Running::start(bench.command(&["profile", SIREN, "--target", "board"]));
+    wait_for(&fifo);
+    killed.signal(Signal::KILL);
+    killed.end();
+    for targets in [&["targets"][..], &["targets", "--target", "board"]] {
+        let interrupted = Running::start(bench.command(targets));
+        wait_for(&begun);
+        interrupted.signal(Signal::INT);
+        let (code, said) = interrupted.end();
+        assert_eq!((code, bench.log().as_str()), (Some(3), ""), "{said}");
+    }
+    for name in ["go", "start"] {
+        fs::write(bench.path(name), "exec \"$@\"").expect("written");
+    }
+    fs::remove_file(begun).expect("removed");
+    let (code, _, said) = bench.look("board");
+    assert!(code == Some(0) && said.contains("it is released now"), "{said}");
+    assert_eq!(bench.log(), "r\n".repeat(2), "the killed one's, and its own");
+}
+
+#[test]
+fn what_acquire_prints_does_not_keep_release_from_its_programs() {
+    let bench = Bench::new(
+        "  board: { target: cmd:nice, acquire: 'echo PATH=/nowhere; echo HOME=/nowhere; echo A=a', release: 'touch @/released-$A' }\n",
+    );
+    let (code, _, said) = bench.look("board");
+    assert!(code == Some(0) && bench.path("released-a").exists(), "{said}");
+}
+
+#[test]
 fn acquiring_that_goes_wrong_is_one_line_with_its_remedy() {
     for (entry, told, log) in [
         (
@@ -244,6 +281,7 @@ fn acquiring_that_goes_wrong_is_one_line_with_its_remedy() {
             "`acquire` failed: no such place (code 1)",
             "a\n",
         ),
+        ("acquire: 'echo ARN=x; echo no >&2; exit 1'", "`acquire` failed: no (code 1)", "r\n"),
         ("acquire: 'no-such-tool -p x'", "install it", ""),
         ("acquire: 'echo a >>@/log; sleep 600', acquire_limit: 10ms", "it was ended after 10 ms", "r\n"),
         ("acquire: 'echo hello'", "is no address: \"hello\"; have it print ssh:…", "r\n"),
@@ -371,31 +409,18 @@ fn a_label_is_all_devices_that_have_it() {
 }
 
 #[test]
-fn one_device_under_several_names_is_looked_at_by_each_and_measured_by_one() {
-    let bench = Bench::new(
-        "  big: { target: cmd:nice, labels: [all] }\n  here: { target: local }\n  had: { target: cmd:true, pool: p }\n  \
-         little: { target: cmd:nice, labels: [all] }\n",
-    );
-    let (code, printed, said) = bench.run(&["targets"]);
-    let names: Vec<&str> = printed.lines().filter(|line| !line.starts_with(' ')).collect();
-    assert_eq!(
-        names,
-        ["local", "big", "had", "here", "little", "label=all: big, little", "pool p: had"],
-        "{said}"
-    );
-    assert_eq!(code, Some(0));
-    for (targets, told) in [
-        (&["--target", "label=all"][..], "--target label=all: big and little are one device"),
-        (&["--target", "big", "--target", "little"], "--target little: big and little are one device"),
-        (&["--target", "big", "--target", "big"], "--target big: it is given twice"),
-    ] {
-        let (code, _, said) = bench.run(&[&["targets"], targets].concat());
-        assert!(code == Some(2) && said.contains(told), "{said}");
+fn a_lab_of_ones_own_stands_before_the_examples() {
+    let folder = TempDir::new().expect("temp");
+    fs::create_dir(folder.path().join("configs")).expect("made");
+    for (file, name) in [("lab.yaml", "mine"), ("configs/lab.yaml", "theirs")] {
+        let text = format!("targets:\n  {name}: {{ target: local }}\n");
+        fs::write(folder.path().join(file), text).expect("written");
     }
-    assert_eq!(
-        bench.run(&["targets", "--target", "big", "--target", "label=all", "--target", "little"]).0,
-        Some(2)
-    );
+    let look = |name: &str| {
+        let mut command = program(&["targets", "--target", name]);
+        ended(command.current_dir(folder.path()).output().expect("oplat runs")).0
+    };
+    assert_eq!([look("mine"), look("theirs")], [Some(0), Some(2)]);
 }
 
 #[test]

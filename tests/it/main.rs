@@ -24,6 +24,8 @@ mod mutate;
 mod neon;
 mod nodes;
 mod ort;
+#[cfg(unix)]
+mod pools;
 mod schemas;
 mod search;
 mod sites;

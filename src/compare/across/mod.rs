@@ -195,7 +195,7 @@ pub struct LeftOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unlike {
     pub what: &'static str,
-    /// Each value, and on how many devices, the most frequent first.
+    /// Each value, and of how many records, the most frequent first.
     pub values: Vec<(String, usize)>,
 }
 

@@ -79,7 +79,7 @@ pub fn variants(
     for (variant, found) in all.iter_mut().zip(found) {
         for (tail, contradiction) in found {
             let sure = needed.next().is_some_and(|confidence| tail <= 1.0 - confidence);
-            let known = |c: &Contradiction| c.who == contradiction.who;
+            let known = |c: &Contradiction| (&c.who, c.unit) == (&contradiction.who, contradiction.unit);
             if sure && !variant.contradictions.iter().any(known) {
                 variant.contradictions.push(contradiction);
             }
