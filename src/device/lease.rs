@@ -36,19 +36,24 @@ impl Member {
     /// Fails if it can't be as it is described.
     pub fn new(name: String, device: Device, options: Options) -> Result<Self> {
         let mut member = Self { name, device, options, address: None };
-        let device = &member.device;
-        let texts = [Some(&device.target), member.options.adb_server.as_ref(), member.options.jump.as_ref()];
-        let is_open = device.target.is_empty() || texts.into_iter().flatten().any(|text| has_names(text));
+        let (device, options) = (&member.device, &member.options);
+        let more = [&options.adb_server, &options.jump, &options.ssh_options];
+        let has_open = more.into_iter().flatten().chain([&device.target]).any(|text| has_names(text));
+        let is_open = device.target.is_empty() || has_open;
         if !(device.acquire.is_some() && is_open) {
             member.address = Some(member.at_once()?.name());
         }
         Ok(member)
     }
 
-    /// Whether two of them are known to be one device. An address may lead to another one after each `acquire`.
+    /// Whether two of them are known to be one device.
     pub fn is(&self, other: &Self) -> bool {
-        let place = |member: &Self| member.address.clone().filter(|_| member.device.acquire.is_none());
-        self.name == other.name || place(self).is_some_and(|at| place(other).is_some_and(|it| it == at))
+        self.name == other.name || self.place().is_some_and(|place| other.place() == Some(place))
+    }
+
+    /// Where it always is: an address may lead to another device after each `acquire`.
+    fn place(&self) -> Option<&str> {
+        self.address.as_deref().filter(|_| self.device.acquire.is_none())
     }
 
     /// Where it is, with what is known of it by now.

@@ -197,6 +197,25 @@ mod tests {
     }
 
     #[test]
+    fn what_acquire_will_print_may_stand_in_all_that_says_how_a_device_is_reached() {
+        let member = |target: &str, acquire: Option<&str>, options: Options| {
+            let device =
+                Device { target: target.into(), acquire: acquire.map(Into::into), ..Device::default() };
+            Member::new("board".into(), device, options)
+        };
+        let name = || Some("${OPLAT_NO_SUCH_NAME}".to_owned());
+        for (target, options) in [
+            ("ssh:b", Options { ssh_options: Some("-i ${OPLAT_NO_SUCH_NAME}".into()), ..Options::default() }),
+            ("ssh:b", Options { jump: name(), ..Options::default() }),
+            ("adb", Options { adb_server: name(), ..Options::default() }),
+        ] {
+            assert!(member(target, Some("x"), options.clone()).is_ok(), "{options:?}");
+            let error = member(target, None, options).expect_err("nothing says what it is");
+            assert!(error.message.contains("OPLAT_NO_SUCH_NAME"), "{error}");
+        }
+    }
+
+    #[test]
     fn an_unusable_target_says_what_can_be_used() {
         for text in ["", "remote", "ssh", "ssh:", "adb:", "cmd:", "cmd:'nice"] {
             let error =
