@@ -266,7 +266,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
         let member = flags.member(name.clone(), device);
         looks.push((name, Box::new(|| look_at_device(member?, &interrupt))));
     }
-    while !looks.is_empty() {
+    while !looks.is_empty() && !interrupt.is_raised() {
         let some = looks.drain(..looks.len().min(AT_ONCE)).collect();
         at_once_in_order(some, &mut tell).inspect_err(|_| interrupt.raise())?;
     }

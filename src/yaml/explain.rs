@@ -15,12 +15,10 @@ pub fn explain(error: &serde_yaml::Error, text: &str, name: &str) -> String {
 }
 
 fn at(error: &serde_yaml::Error, name: &str, explained: fn(&str) -> String) -> String {
-    // The message ends with the position, which stands in front.
-    let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(before, _)| before);
+    let why = explained(&error.to_string());
     match error.location() {
-        Some(at) => format!("{name}, line {}, column {}: {}", at.line(), at.column(), explained(message)),
-        None => format!("{name}: {}", explained(message)),
+        Some(at) => format!("{name}, line {}, column {}: {why}", at.line(), at.column()),
+        None => format!("{name}: {why}"),
     }
 }
 
@@ -64,6 +62,8 @@ impl fmt::Display for Unknown<'_> {
 
 /// What serde says of a key or of a value that is not what is expected, after its path: `targets.a.hottest: invalid type: …`.
 fn of_a_value(message: &str) -> String {
+    // It ends with the position.
+    let message = message.rsplit_once(" at line ").map_or(message, |(before, _)| before);
     if let Some(unknown) = Unknown::parse(message) {
         return unknown.to_string();
     }
@@ -130,7 +130,32 @@ fn of_the_document(message: &str) -> String {
         _ if message.contains("mapping values are not allowed") => {
             "a colon is too much here: text that has `: ` in it needs quotes"
         }
-        _ => return format!("it is not YAML: {message}; check indentation, brackets, colons and quotes"),
+        _ => {
+            return format!(
+                "it is not YAML: {}; check indentation, brackets, colons and quotes",
+                problem(message)
+            );
+        }
     };
     why.into()
+}
+
+/// What a parser misses, and in what: `did not find expected ',' or '}' at line 3 column 1, while parsing a flow mapping at line 2
+/// column 6`.
+fn problem(message: &str) -> String {
+    let (what, context) = message.split_once(", while ").unwrap_or((message, ""));
+    let what = what.split(" at ").next().unwrap_or(what);
+    let within = [
+        ("flow mapping", "{ … }"),
+        ("flow sequence", "[ … ]"),
+        ("block mapping", "the block of keys"),
+        ("block collection", "the list"),
+        ("quoted scalar", "the text in quotes"),
+    ];
+    let within = within.into_iter().find(|(theirs, _)| context.contains(theirs));
+    let line = context.split_once(" at line ").and_then(|(_, at)| at.split(' ').next());
+    match within.zip(line) {
+        Some(((_, within), line)) => format!("{what} in {within} that begins in line {line}"),
+        None => what.to_owned(),
+    }
 }

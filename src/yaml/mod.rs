@@ -246,7 +246,16 @@ mod tests {
             ("layers:\n- { mode: cubic }\n", "layers[0]: `kernel` is missing: add it"),
             ("", "line 1, column 1: `layers` is missing: add it"),
             ("layers: []\nlayers: []\n", "`layers` is there twice: keep one"),
-            ("layers: [\n", "line 2, column 1: it is not YAML: did not find expected"),
+            ("layers: [\n", "line 2, column 1: it is not YAML: did not find expected node content; check"),
+            (
+                "layers: []\nx: { a: 1\n",
+                "expected ',' or '}' in { … } that begins in line 2; check indentation",
+            ),
+            (
+                "x:\n  a:\n    b: 1\n   c: 2\n",
+                "line 4, column 4: it is not YAML: did not find expected key in the block of keys that begins in line 2",
+            ),
+            ("x: \"a\n", "found unexpected end of stream in the text in quotes that begins in line 1; check"),
             ("layers: *x\n", "line 1, column 9: `*` repeats a value that nothing before it names"),
             ("layers:\n\t- 1\n", "line 2, column 1: here is a character that can't begin a value, as a tab"),
             ("layers: x: y\n", "line 1, column 10: a colon is too much here"),
