@@ -339,7 +339,10 @@ mod tests {
             ("about: x\nlowerings: [kernels]\nmodels: []\n", "unknown word `kernels`"),
             ("about: x\nactivations: [relu,\n  mihs]\nmodels: []\n", "line 3, column 3"),
             ("about: x\nactivations: [mihs]\nmodels: []\n", "did you mean mish?"),
-            ("about: x\nmodels: [yolov5s]\n", "models[0]: give a model, as in `- model: yolov5s`, not the text"),
+            (
+                "about: x\nmodels: [yolov5s]\n",
+                "models[0]: give a model, as in `- model: yolov5s`, not the text",
+            ),
             ("about: x\ntime: 40y\nmodels: []\n", "line 2, column 7: time: give a number and a unit"),
             ("about: x\ntime: 40\nmodels: []\n", "time: give a number and a unit"),
             (

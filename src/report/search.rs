@@ -6,7 +6,7 @@ use super::csv::{columns, line, number};
 use super::grid::{Grid, known};
 use super::header;
 use super::section::{Section, Tone};
-use crate::search::document::{Additivity, Against, Budget, Measured, Point, Search, SiteCost};
+use crate::search::document::{Additivity, Against, AtOnce, Budget, Measured, Point, Search, SiteCost};
 use crate::units::{self, Scale};
 
 /// Sites whose costs are shown; CSV has them all.
@@ -180,7 +180,7 @@ pub fn front(search: &Search) -> Section {
     let mut row = |name: &str,
                    changed: usize,
                    price: f64,
-                   predicted: f64,
+                   (predicted, half): (f64, Option<f64>),
                    measured: Option<Measured>,
                    is_original: bool| {
         let cells = [Some(name.to_owned()), Some(changed.to_string()), weight(price)];
@@ -189,7 +189,7 @@ pub fn front(search: &Search) -> Section {
             false => known(measured, against),
         };
         let rest = [
-            Some(if is_original { String::new() } else { scale.signed(predicted) }),
+            Some(if is_original { String::new() } else { give_or_take(predicted, half, scale) }),
             Some(known(measured, |m| scale.signed(m.p50_ns))),
             Some(ratio),
             // By ratios, since these are paired.
@@ -198,13 +198,30 @@ pub fn front(search: &Search) -> Section {
         grid.row(cells.into_iter().chain(rest).flatten());
     };
     let as_is = Measured { p50_ns: original, ratio: 1.0, interval: None };
-    row("original", 0, 0.0, original, Some(as_is), true);
+    row("original", 0, 0.0, (original, None), Some(as_is), true);
     for point in &search.front {
-        row(&point.name, point.changed, point.price, point.predicted_ns, point.measured, false);
+        let predicted = (point.predicted_ns, point.predicted_half_ns);
+        row(&point.name, point.changed, point.price, predicted, point.measured, false);
     }
-    let key = "design: what is expected to be the fastest for what it changes; measured: medians of unprofiled runs, and ratios of pairs with \
+    let key = "design: what is expected to be the fastest for what it changes; predicted: the original and what is expected of the sites \
+               [± at 99%, each by itself]; measured: medians of unprofiled runs, and ratios of pairs with \
                the original [interval over forks, so wide that all hold together at 99%]";
     Section::plain().table(grid).line(key)
+}
+
+/// A prediction with what it may be off by, where that is known.
+fn give_or_take(ns: f64, half: Option<f64>, scale: Scale) -> String {
+    half.map_or_else(|| scale.signed(ns), |half| units::with_error(ns, half, scale))
+}
+
+fn predicted_ratio(row: &AtOnce, original: f64) -> String {
+    let interval = row
+        .predicted_half_ns
+        .map(|half| [-half, half].map(|by| ((row.predicted_ns + by) / original).max(0.0)));
+    match interval {
+        Some(interval) if is_blind(interval) => "inconclusive".into(),
+        interval => units::ratio(row.predicted_ns / original, interval),
+    }
 }
 
 pub fn at_once(search: &Search, additivity: &Additivity) -> Section {
@@ -218,8 +235,8 @@ pub fn at_once(search: &Search, additivity: &Additivity) -> Section {
     for row in &additivity.at_once {
         grid.row([
             row.activation.clone(),
-            scale.signed(row.predicted_ns - original),
-            units::times(row.predicted_ns / original),
+            give_or_take(row.predicted_ns - original, row.predicted_half_ns, scale),
+            predicted_ratio(row, original),
             known(row.measured, against),
         ]);
     }
@@ -396,6 +413,7 @@ pub(super) mod tests {
                 changed,
                 price: changed as f64,
                 predicted_ns,
+                predicted_half_ns: Some(5e5 * (changed as f64).sqrt()),
                 measured: measured.map(|(ratio, interval)| Measured {
                     p50_ns: ratio * 4e7,
                     ratio,
@@ -441,6 +459,7 @@ pub(super) mod tests {
                 at_once: vec![AtOnce {
                     activation: "relu".into(),
                     predicted_ns: 3.75e7,
+                    predicted_half_ns: Some(7e5),
                     measured: Some(Measured { p50_ns: 3.7e7, ratio: 0.93, interval: Some([0.92, 0.94]) }),
                 }],
             }),

@@ -19,6 +19,22 @@ pub struct Costs {
     pub expected: Vec<Vec<f64>>,
 }
 
+impl Costs {
+    /// What a design adds to the latency of the original, by its sites' expected costs, ns.
+    pub fn expected_of(&self, design: &[usize]) -> f64 {
+        design.iter().zip(&self.expected).map(|(&level, site)| site[level]).sum()
+    }
+
+    /// Half the width of the interval of that. Sites are drawn independently of each other, so are their errors. It is made for the
+    /// fitted costs: expected ones are surer, but for all sites at once.
+    pub fn half_of(&self, design: &[usize], confidence: f64) -> f64 {
+        let half = |(site, &level): (usize, &usize)| {
+            self.fit.half_width(self.fit.cost(site, level), confidence).powi(2)
+        };
+        design.iter().enumerate().map(half).sum::<f64>().sqrt()
+    }
+}
+
 /// Fits costs to the blocks. `None` if there are too few.
 pub fn of(levels: &[Levels], blocks: &[Block]) -> Option<Costs> {
     let (blocks, odd) = odd::left_out(levels, blocks);
@@ -248,6 +264,27 @@ pub mod tests {
         let pairs = |d: &[usize]| d.windows(2).filter(|w| w[0] == w[1]).count() as f64 * -1e5;
         let not = measure(&|d| sum(d) + pairs(d));
         assert!(not.interaction_ns.expect("far more than noise") > 5e4, "{not:?}");
+    }
+
+    #[test]
+    fn predictions_hold_within_their_intervals_for_all_sites_at_once_and_for_those_that_look_cheapest() {
+        let levels = levels(20);
+        let cost = |site: usize, level: usize| 2e3 * ((site * 7 + level * 3) % 11) as f64 * level as f64;
+        let total = |d: &[usize]| d.iter().enumerate().map(|(i, &l)| cost(i, l)).sum::<f64>();
+        let (mut all, mut cheapest) = (0, 0);
+        for seed in 0..200 {
+            let found = of(&levels, &of_seed(seed, &levels, 24, 1e5, total)).expect("enough");
+            let holds = |design: &[usize]| {
+                (found.expected_of(design) - total(design)).abs() <= found.half_of(design, 0.99)
+            };
+            all += usize::from(holds(&[1; 20]));
+            let mut order: Vec<usize> = (0..20).collect();
+            order.sort_by(|&a, &b| found.expected[a][1].total_cmp(&found.expected[b][1]));
+            let mut design = vec![0; 20];
+            order[..7].iter().for_each(|&site| design[site] = 1);
+            cheapest += usize::from(holds(&design));
+        }
+        assert!(all >= 196 && cheapest >= 196, "{all} and {cheapest} of 200");
     }
 
     #[test]

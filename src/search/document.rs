@@ -172,6 +172,9 @@ pub struct AtOnce {
     pub activation: String,
     /// The sum of its sites' costs and the original's latency.
     pub predicted_ns: f64,
+    /// Half the width of the interval of what it differs by from the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_half_ns: Option<f64>,
     pub measured: Option<Measured>,
 }
 
@@ -187,6 +190,9 @@ pub struct Point {
     /// Sum of its sites' prices.
     pub price: f64,
     pub predicted_ns: f64,
+    /// Half the width of the interval of what it differs by from the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_half_ns: Option<f64>,
     /// Measured again, in pairs with the original; null for one that wasn't.
     pub measured: Option<Measured>,
 }

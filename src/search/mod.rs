@@ -5,6 +5,7 @@
 //! `odd`), `costs` says how sure they are, and whether they add up. `front` makes the best designs of them, which are measured again
 //! in pairs with the original (`run`). `plan` is what is asked for, `prices` what a change is worth, `document` what comes of it.
 
+mod blocks;
 pub mod costs;
 mod design;
 pub mod document;
@@ -19,4 +20,4 @@ mod tests;
 
 pub use document::{Search, Settings};
 pub use plan::{Plan, Sites};
-pub use run::{SHARE_OF_BLOCKS, complete, run};
+pub use run::{complete, run};

@@ -2,32 +2,22 @@
 
 use std::time::Duration;
 
+use super::blocks::{Designs, Outputs, SHARE_OF_BLOCKS, nanos};
 use super::costs::{self, Costs};
-use super::design::{self, Design};
-use super::document::{Against, AtOnce, Block, Measured, Point, Price, SCHEMA, Search, Settings};
+use super::design::Design;
+use super::document::{Against, AtOnce, Measured, Point, SCHEMA, Search, Settings};
 use super::front::{self, front};
 use super::plan::Plan;
 use super::prices;
 use crate::device::Target;
 use crate::environment;
 use crate::error::{Error, Exit, Result};
-use crate::measure::{
-    self, Blocks, FORKS, Interrupt, Measurement, Once, Only, Part, Planned, Progress, Step, Told, blocks,
-};
+use crate::measure::{self, FORKS, Interrupt, Measurement, Once, Only, Part, Progress, blocks};
 use crate::record::{Engine, Record};
 use crate::units;
 
-/// The share of the time that goes into blocks; the rest is for the front.
-pub const SHARE_OF_BLOCKS: f64 = 0.7;
-
-/// Blocks, or as many designs as they have where memory makes them smaller, that are measured whatever they take.
-const LEAST_BLOCKS: usize = 4;
-
 /// Designs of the front that are measured again.
 const MEASURED: usize = 6;
-
-/// Variants whose outputs are compared at a time.
-const OUTPUTS_AT_ONCE: usize = 8;
 
 /// Searches, or goes on with a search of the same plan that was cut off. `keep` is given what is known after each block. What an
 /// interrupt leaves is told as far as it goes.
@@ -227,10 +217,14 @@ fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Result<Vec<Design>
     additivity.at_once = plan
         .among
         .iter()
-        .map(|activation| AtOnce {
-            activation: activation.to_string(),
-            predicted_ns: base + cost(found, &plan.sites.everywhere(activation)),
-            measured: None,
+        .map(|activation| {
+            let design = plan.sites.everywhere(activation);
+            AtOnce {
+                activation: activation.to_string(),
+                predicted_ns: base + found.expected_of(&design),
+                predicted_half_ns: Some(found.half_of(&design, search.settings.confidence)),
+                measured: None,
+            }
         })
         .collect();
     search.additivity = Some(additivity);
@@ -253,14 +247,19 @@ fn fitted(plan: &Plan, search: &mut Search, found: &Costs) -> Result<Vec<Design>
             let mix = plan.sites.mix(&point.design, &name)?.to_string();
             let changed = point.design.iter().filter(|&&level| level > 0).count();
             let predicted_ns = base + point.cost_ns;
-            Ok(Point { name, mix, changed, price: point.price, predicted_ns, measured: None })
+            let predicted_half_ns = Some(found.half_of(&point.design, search.settings.confidence));
+            Ok(Point {
+                name,
+                mix,
+                changed,
+                price: point.price,
+                predicted_ns,
+                predicted_half_ns,
+                measured: None,
+            })
         })
         .collect::<Result<_>>()?;
     Ok(points.into_iter().map(|point| point.design.clone()).collect())
-}
-
-fn cost(found: &Costs, design: &Design) -> f64 {
-    design.iter().zip(&found.expected).map(|(&level, site)| site[level]).sum()
 }
 
 /// Who is asked, and whom what is known is told.
@@ -290,12 +289,11 @@ impl Ask<'_> {
         self.progress
             .note(&format!("how far {changes} move the outputs is measured first; --time begins after it"));
         let (plan, keep) = (self.plan, &mut *self.keep);
-        let mut outputs = Outputs { plan, left, most: OUTPUTS_AT_ONCE, asked: vec![], search, keep };
+        let mut outputs = Outputs::new(plan, left, search, keep);
         let measurement = Measurement { only: Only::Outputs, ..self.plan.measurement.clone() };
         let engine = &self.plan.engine;
         blocks(&measurement, engine, &mut outputs, self.target, self.progress, self.interrupt)?;
-        let whole = outputs.left.is_empty() && outputs.asked.is_empty();
-        match whole {
+        match outputs.are_all_known() {
             true => Ok(()),
             false => Err(Error::lost(
                 "interrupted before the prices were known: --resume goes on from what --save kept",
@@ -305,20 +303,10 @@ impl Ask<'_> {
 
     fn blocks(&mut self, search: &mut Search) -> Result<()> {
         let measurement = Measurement { only: Only::Latency, ..self.plan.measurement.clone() };
-        let mut designs = Designs {
-            plan: self.plan,
-            before: Duration::from_nanos(search.settings.blocks_ns),
-            until: measurement.time.mul_f64(SHARE_OF_BLOCKS),
-            whole: measurement.time,
-            size: design::size(&costs::counts(&search.levels)),
-            pending: None,
-            search,
-            keep: self.keep,
-        };
+        let mut designs = Designs::new(self.plan, search, self.keep);
         let engine = &self.plan.engine;
         let (target, progress) = (self.target, &mut *self.progress);
-        let environment = blocks(&measurement, engine, &mut designs, target, progress, self.interrupt)?;
-        designs.search.environment = environment;
+        search.environment = blocks(&measurement, engine, &mut designs, target, progress, self.interrupt)?;
         Ok(())
     }
 
@@ -380,12 +368,14 @@ fn fill_in(search: &mut Search, found: &Costs, record: &Record, points: &[Design
     for point in &mut search.front {
         point.measured = measured(&point.name);
         point.predicted_ns = scaled(point.predicted_ns);
+        point.predicted_half_ns = point.predicted_half_ns.map(scaled);
         names.push(point.name.clone());
     }
     for (at_once, design) in search.additivity.iter_mut().flat_map(|a| &mut a.at_once).zip(everywhere) {
         let same = points.iter().position(|point| point == design);
         at_once.measured = measured(same.map_or(at_once.activation.as_str(), |at| names[at].as_str()));
         at_once.predicted_ns = scaled(at_once.predicted_ns);
+        at_once.predicted_half_ns = at_once.predicted_half_ns.map(scaled);
     }
     search.warnings.extend(record.environment.warnings.iter().cloned());
     search.settings.lost = measure::complete(record, true)
@@ -396,150 +386,4 @@ fn fill_in(search: &mut Search, found: &Costs, record: &Record, points: &[Design
         let why = variant.error.as_deref().unwrap_or_default();
         search.warnings.push(format!("{} was not measured: {why}", variant.name));
     }
-}
-
-/// Designs of blocks, until the time is up.
-struct Designs<'a> {
-    plan: &'a Plan,
-    /// What earlier blocks took, when all are to be done, and when all else is.
-    before: Duration,
-    until: Duration,
-    whole: Duration,
-    /// Designs of a block that doesn't repeat another.
-    size: usize,
-    pending: Option<Block>,
-    search: &'a mut Search,
-    keep: &'a mut dyn FnMut(&Search) -> Result<()>,
-}
-
-impl Blocks for Designs<'_> {
-    fn next(&mut self, elapsed: Duration) -> Result<Option<Step>> {
-        let spent = self.before + elapsed;
-        let number = self.search.blocks.len();
-        let levels = costs::counts(&self.search.levels);
-        // As long as another one takes, by those before.
-        let one = spent / u32::try_from(number.max(1)).unwrap_or(u32::MAX);
-        let measured: usize = self.search.blocks.iter().map(|block| block.designs.len()).sum();
-        if spent + one > self.until && measured >= LEAST_BLOCKS * design::size(&levels) {
-            return Ok(None);
-        }
-        let before = self.search.blocks.last().filter(|_| design::repeats(number));
-        let size = before.map_or(self.size, |before| before.designs.len());
-        let designs = design::block(&levels, self.search.settings.seed, number, size);
-        let variants = designs
-            .iter()
-            .enumerate()
-            .map(|(i, design)| self.plan.variant(design, &format!("design {}", i + 1), String::new()));
-        let variants = variants.collect::<Result<Vec<Planned>>>()?;
-        self.pending = Some(Block { number, designs, ns: vec![] });
-        let share = |time: Duration| time.as_secs_f64() / self.whole.as_secs_f64().max(1e-9);
-        let one = if number == 0 { self.until / 20 } else { one };
-        Ok(Some(Step {
-            variants,
-            name: format!("block {}", number + 1),
-            before: share(spent).min(SHARE_OF_BLOCKS),
-            share: share(one),
-            rest: self.whole.saturating_sub(spent + one),
-        }))
-    }
-
-    fn at_most(&mut self, variants: usize) -> bool {
-        let repeats = self.pending.take().is_some_and(|block| design::repeats(block.number));
-        let fitting = design::size_within(&costs::counts(&self.search.levels), variants);
-        self.size = fitting.unwrap_or(self.size);
-        fitting.is_some() && !repeats
-    }
-
-    fn took(&mut self, told: Told, elapsed: Duration) -> Result<()> {
-        let Told { answers, loaded } = told;
-        let Some(mut block) = self.pending.take() else { return Ok(()) };
-        if let Some((engine, inputs)) = loaded {
-            let (was, is) = (&self.search.engine.version, &engine.version);
-            if !was.is_empty() && was != is {
-                return Err(Error::input(format!(
-                    "--resume: it was measured with {} {was}, and would go on with {is}: search anew",
-                    engine.name
-                )));
-            }
-            self.search.engine = Engine { id: self.plan.engine.label.clone(), ..engine };
-            self.search.model.inputs = inputs;
-        }
-        if let (true, Some(why)) =
-            (answers.iter().all(|a| a.error.is_some()), answers.iter().find_map(|a| a.error.clone()))
-        {
-            return Err(Error::input(format!("every design fails: {why}")));
-        }
-        if let Some(why) = answers.iter().find_map(|answer| answer.error.clone()) {
-            let told = "designs that fail are left out; the first";
-            if !self.search.warnings.iter().any(|warning| warning.starts_with(told)) {
-                self.search.warnings.push(format!("{told}: {why}"));
-            }
-        }
-        block.ns = answers.into_iter().map(|answer| answer.p50_ns).collect();
-        self.search.blocks.push(block);
-        self.search.settings.blocks_ns = nanos(self.before + elapsed);
-        self.search.settings.elapsed_ns = self.search.settings.blocks_ns;
-        self.search.settings.interrupted = true;
-        (self.keep)(self.search)
-    }
-}
-
-/// One change at a time, of which nothing but outputs is asked.
-struct Outputs<'a> {
-    plan: &'a Plan,
-    /// Sites and levels.
-    left: Vec<(usize, usize)>,
-    /// Variants that are alive at once beside the original.
-    most: usize,
-    asked: Vec<(usize, usize)>,
-    search: &'a mut Search,
-    keep: &'a mut dyn FnMut(&Search) -> Result<()>,
-}
-
-impl Blocks for Outputs<'_> {
-    fn next(&mut self, _: Duration) -> Result<Option<Step>> {
-        if self.left.is_empty() {
-            return Ok(None);
-        }
-        let most = self.most.min(self.left.len());
-        self.asked = self.left.drain(..most).collect();
-        let mut variants = vec![self.plan.original()];
-        for &(site, level) in &self.asked {
-            let mut design = vec![0; self.plan.sites.told.len()];
-            design[site] = level;
-            let levels = &self.plan.sites.told[site];
-            let name = format!("{} at {}", levels.activations[level], levels.node);
-            variants.push(self.plan.variant(&design, &name, String::new())?);
-        }
-        let name = format!("outputs, {} left", units::count(self.left.len() + most, "change"));
-        let rest = self.plan.measurement.time;
-        Ok(Some(Step { variants, name, before: 0.0, share: 0.0, rest }))
-    }
-
-    fn at_most(&mut self, variants: usize) -> bool {
-        self.left.splice(0..0, self.asked.drain(..));
-        self.most = variants.saturating_sub(1);
-        self.most > 0
-    }
-
-    fn took(&mut self, told: Told, _: Duration) -> Result<()> {
-        for ((site, level), answer) in self.asked.drain(..).zip(told.answers.into_iter().skip(1)) {
-            let levels = &self.plan.sites.told[site];
-            let (node, activation) = (levels.node.clone(), levels.activations[level].clone());
-            let change = answer.change.map(|change| change.relative_l2).filter(|change| change.is_finite());
-            let Some(price) = change else {
-                let why = answer.error.unwrap_or_else(|| "its outputs can't be compared".into());
-                return Err(Error::input(format!(
-                    "{activation} at {node}: {why}; give --sensitivity a file instead of `outputs`"
-                )));
-            };
-            self.search.prices.push(Price { node, activation, price });
-        }
-        self.search.settings.interrupted = true;
-        (self.keep)(self.search)
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
