@@ -5,6 +5,9 @@ use crate::error::{Error, Exit, Result};
 use crate::record::{Record, Role, Variant};
 use crate::units;
 
+/// What is said where a limit has nothing to be a limit of.
+pub const NOTHING: &str = "there is nothing to compare: give a second model, --act or --mix";
+
 /// Fails if a variant is surely slower than its original by more than the limit, failed, or may be slower.
 pub fn kept(record: &Record, limit: Limit) -> Result<()> {
     let asked = || record.variants.iter().filter(|v| v.role != Role::Control);
@@ -31,7 +34,7 @@ pub fn kept(record: &Record, limit: Limit) -> Result<()> {
         match (named(&|v| keeps(v) == Some(None)), asked().any(|v| v.delta.is_some())) {
             (open, true) if open.is_empty() => return Ok(()),
             (open, true) => format!("{open}; give more --time or --forks, and an idle machine"),
-            (_, false) => "there is nothing to compare: give a second model, or --act".to_owned(),
+            (_, false) => NOTHING.to_owned(),
         }
     };
     let message = format!("can't tell whether slower by more than {share}%: {unknown}");

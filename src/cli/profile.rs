@@ -20,15 +20,18 @@ use crate::units;
 /// Confidence of every interval.
 pub(super) const CONFIDENCE: f64 = 0.99;
 
+/// Whether an engine runs a variant beside its original.
+fn compares(measurement: &Measurement) -> bool {
+    let asked = || measurement.variants.iter().filter(|variant| variant.role != Role::Control);
+    asked().any(|one| asked().filter(|other| other.engine == one.engine).count() > 1)
+}
+
 /// Measures, keeps and prints. What was measured is printed whatever went wrong after it.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let checked = Checked::new(args)?;
     let measurement = plan(&checked)?;
-    let compared = measurement.variants.iter().filter(|variant| variant.role != Role::Control).count();
-    if checked.limit.is_some() && compared < 2 {
-        return Err(Error::input(
-            "--max-regression: there is nothing to compare: give a second model, --act or --mix",
-        ));
+    if checked.limit.is_some() && !compares(&measurement) {
+        return Err(Error::input(format!("--max-regression: {}", gate::NOTHING)));
     }
     let Checked { targets, save, resume, tune, format, breakdowns, output, cpus, limit, .. } = checked;
     let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
@@ -279,4 +282,21 @@ fn on(setup: &TargetSetup, measurement: &Measurement, cpus: Option<&String>) -> 
 /// The command without the flag that asked for tuning.
 fn untuned(command: Vec<String>) -> Vec<String> {
     command.into_iter().filter(|word| word != "--tune").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::measure::{PlannedEngine, scripted};
+
+    #[test]
+    fn a_limit_is_one_within_an_engine() {
+        let mut measurement = scripted::measurement();
+        assert!(compares(&measurement));
+        let second = &mut Arc::make_mut(&mut measurement.variants)[1];
+        second.engine = PlannedEngine { label: "ort".into(), ..PlannedEngine::default() };
+        assert!(!compares(&measurement), "two originals, each in an engine of its own, and a control");
+    }
 }

@@ -130,6 +130,8 @@ fn what_keeps_the_limit_that_was_asked_for_is_not_inconclusive() {
     let text = screen(&record);
     assert!(text.contains("mish as exported is not slower than silu by more than 100%"), "{text}");
     assert!(!text.contains("Inconclusive") && !text.contains("Give more"), "{text}");
+    let whole = render(&record, Format::Table, &Breakdowns::default()).expect("a report");
+    assert!(whole.contains("by more than 100%") && !whole.contains("nconclusive: mish"), "{whole}");
     record.settings.max_regression = Some(0.05);
     assert!(screen(&record).contains("Inconclusive, since"), "the limit is open");
 }

@@ -204,7 +204,7 @@ pub fn front(search: &Search) -> Section {
         row(&point.name, point.changed, point.price, predicted, point.measured, false);
     }
     let key = "design: what is expected to be the fastest for what it changes; predicted: the original and what is expected of the sites \
-               [± at 99%, each by itself]; measured: medians of unprofiled runs, and ratios of pairs with \
+               [± of what they add, at 99%, each by itself]; measured: medians of unprofiled runs, and ratios of pairs with \
                the original [interval over forks, so wide that all hold together at 99%]";
     Section::plain().table(grid).line(key)
 }

@@ -25,10 +25,18 @@ pub fn section(record: &Record) -> Section {
         if let Some(failure) = failure(record, variant) {
             section = section.toned(failure, Some(Tone::Bad));
         }
-        match &variant.delta {
-            _ if !timed || !is_compared(variant) => {}
-            Some(delta) if is_blind(delta) => blind.push(facts::phrase(record, variant)),
-            delta => section = section.toned(sentence(record, variant), delta.as_ref().and_then(tone)),
+        if !timed || !is_compared(variant) {
+            continue;
+        }
+        let (subject, base) = (facts::phrase(record, variant), base(record, variant));
+        let Some(delta) = &variant.delta else {
+            section = section.line(format!("{subject}: there is no original to compare it against."));
+            continue;
+        };
+        match finding(&subject, &base, delta, claims(record)) {
+            Finding::Blind => blind.push(subject),
+            Finding::Kept(line) => section = section.line(line),
+            _ => section = section.toned(told(&subject, &base, delta, claims(record)), tone(delta)),
         }
     }
     if blind.is_empty() {
@@ -41,14 +49,6 @@ pub fn section(record: &Record) -> Section {
         blind.join(", ")
     );
     section.toned(line, Some(Tone::Open))
-}
-
-fn sentence(record: &Record, variant: &Variant) -> String {
-    let (subject, base) = (facts::phrase(record, variant), base(record, variant));
-    match &variant.delta {
-        Some(delta) => told(&subject, &base, delta, claims(record)),
-        None => format!("{subject}: there is no original to compare it against."),
-    }
 }
 
 /// What verdicts of a record claim: its runs are paired.

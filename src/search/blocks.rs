@@ -20,6 +20,26 @@ const LEAST_BLOCKS: usize = 4;
 /// Variants whose outputs are compared at a time.
 const AT_ONCE: usize = 8;
 
+/// What is said of designs that failed, before why the first one did.
+const FAILED: &str = "designs that fail are left out; the first";
+
+/// Whether a warning is of what was measured in blocks.
+pub fn is_of_blocks(warning: &str) -> bool {
+    warning.starts_with(FAILED)
+}
+
+/// Fails if a search would go on with another version of its engine.
+pub fn same_engine(earlier: &Engine, now: &Engine) -> Result<()> {
+    let (was, is) = (&earlier.version, &now.version);
+    if was.is_empty() || was == is {
+        return Ok(());
+    }
+    let name = &now.name;
+    Err(Error::input(format!(
+        "--resume: it was measured with {name} {was}, and would go on with {is}: search anew"
+    )))
+}
+
 /// Designs of blocks, until the time is up.
 pub struct Designs<'a> {
     plan: &'a Plan,
@@ -87,23 +107,22 @@ impl Blocks for Designs<'_> {
     }
 
     fn at_most(&mut self, variants: usize) -> bool {
-        let repeats = self.pending.take().is_some_and(|block| design::repeats(block.number));
-        let fitting = design::size_within(&costs::counts(&self.search.levels), variants);
-        self.size = fitting.unwrap_or(self.size);
-        fitting.is_some() && !repeats
+        let Some(size) = design::size_within(&costs::counts(&self.search.levels), variants) else {
+            return false;
+        };
+        self.size = size;
+        // A repeat is as large as what it repeats, which is measured again then, smaller.
+        if self.pending.take().is_some_and(|block| design::repeats(block.number)) {
+            self.search.blocks.pop();
+        }
+        true
     }
 
     fn took(&mut self, told: Told, elapsed: Duration) -> Result<()> {
         let Told { answers, loaded } = told;
         let Some(mut block) = self.pending.take() else { return Ok(()) };
         if let Some((engine, inputs)) = loaded {
-            let (was, is) = (&self.search.engine.version, &engine.version);
-            if !was.is_empty() && was != is {
-                return Err(Error::input(format!(
-                    "--resume: it was measured with {} {was}, and would go on with {is}: search anew",
-                    engine.name
-                )));
-            }
+            same_engine(&self.search.engine, &engine)?;
             self.search.engine = Engine { id: self.plan.engine.label.clone(), ..engine };
             self.search.model.inputs = inputs;
         }
@@ -113,9 +132,8 @@ impl Blocks for Designs<'_> {
             return Err(Error::input(format!("every design fails: {why}")));
         }
         if let Some(why) = answers.iter().find_map(|answer| answer.error.clone()) {
-            let told = "designs that fail are left out; the first";
-            if !self.search.warnings.iter().any(|warning| warning.starts_with(told)) {
-                self.search.warnings.push(format!("{told}: {why}"));
+            if !self.search.warnings.iter().any(|warning| is_of_blocks(warning)) {
+                self.search.warnings.push(format!("{FAILED}: {why}"));
             }
         }
         block.ns = answers.into_iter().map(|answer| answer.p50_ns).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::blocks::{Designs, Outputs, SHARE_OF_BLOCKS, nanos};
+use super::blocks::{self, Designs, Outputs, SHARE_OF_BLOCKS, nanos, same_engine};
 use super::costs::{self, Costs};
 use super::design::Design;
 use super::document::{Against, AtOnce, Measured, Point, SCHEMA, Search, Settings};
@@ -127,6 +127,7 @@ fn taken_up(asked: Search, earlier: Search) -> Search {
         prices,
         settings,
         cut_off,
+        warnings: earlier.warnings.into_iter().filter(|warning| blocks::is_of_blocks(warning)).collect(),
         ..asked
     }
 }
@@ -332,9 +333,11 @@ impl Ask<'_> {
             Measurement { variants: variants.into(), time, forks: FORKS, ..plan.measurement.clone() };
         let mut part =
             Part::new(self.progress, "the front", SHARE_OF_BLOCKS, 1.0 - SHARE_OF_BLOCKS, Duration::ZERO);
+        // It stays in the search until there is a newer one.
         let cut_off =
-            search.cut_off.take().filter(|record| is_of(record, &measurement)).map(|record| *record);
+            search.cut_off.clone().filter(|record| is_of(record, &measurement)).map(|record| *record);
         let record = measure::measure(&measurement, cut_off, self.target, &mut part, self.interrupt)?;
+        same_engine(&search.engine, &record.engine)?;
         search.settings.elapsed_ns =
             search.settings.blocks_ns + record.settings.elapsed_ns.unwrap_or(nanos(time));
         fill_in(search, found, &record, points, &everywhere);

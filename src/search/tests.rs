@@ -81,6 +81,12 @@ fn an_interrupt_loses_no_block_and_no_fork_of_the_front() {
     assert!(!whole.settings.interrupted && whole.cut_off.is_none() && whole.blocks == blocks.blocks);
     assert!(whole.additivity.iter().flat_map(|a| &a.at_once).all(|row| row.measured.is_some()));
 
+    let mut newer = second.clone();
+    newer.engine.version = "0.0.1".into();
+    let world = World::new(&[10 * MS; 8], |_, _| None);
+    let error = searched(&plan, Some(newer), world, &Interrupt::default()).expect_err("another version");
+    assert!(error.message.contains("it was measured with") && error.message.contains("0.0.1"), "{error}");
+
     // What is of another front is not gone on with.
     let mut other = second;
     other.cut_off.iter_mut().for_each(|record| record.variants.truncate(1));
@@ -105,6 +111,18 @@ fn where_memory_is_small_blocks_are() {
     assert_eq!(small.check(), Ok(()));
     let three = searched_in(300, &["relu", "mish"], Against::Outputs).expect("searched");
     assert_eq!((sizes(&three), three.prices.len()), (vec![3; 8], 4));
+
+    // It gets smaller when a block should be repeated: that one is measured again, smaller, and then repeated.
+    let world = World::new(&[10 * MS; 10], |_, _| None);
+    let plan_of = |time| plan(&["relu"], Duration::from_nanos(time));
+    let mut begun = searched(&plan_of(1), None, world, &Interrupt::default()).expect("searched");
+    begun.blocks.truncate(3);
+    begun.additivity = None;
+    let world = World::new(&[10 * MS; 10], |_, _| None);
+    world.available_bytes.set(Some(300 << 20));
+    let dip = searched(&plan_of(1), Some(begun), world, &Interrupt::default()).expect("searched");
+    assert_eq!(sizes(&dip)[..4], [6, 6, 2, 2]);
+    assert_eq!((&dip.blocks[3].designs, dip.check()), (&dip.blocks[2].designs, Ok(())));
 
     let refused = searched_in(300, &["relu", "mish", "elu"], Against::Sites).expect_err("four levels");
     assert!(refused.message.contains("memory is too small for 8 variants at once"), "{}", refused.message);
