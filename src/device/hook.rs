@@ -104,8 +104,9 @@ impl Hook<'_> {
         };
         let end = match (cut, status?.code()) {
             (Some(cut), _) => cut,
-            (None, Some(0)) => Ended::Well,
-            // It may have failed by that alone.
+            // Nobody reads what is said by a command that gives a device back.
+            (None, Some(0)) if full.is_none() || !self.ends_with_us => Ended::Well,
+            // It may have failed by that alone, or have got something that we don't know of.
             (None, Some(_)) if full.is_some() => Ended::Cut(format!(
                 "what it says can't be kept: {}; make room in {}",
                 full.map_or_else(String::new, |error| error.to_string()),
@@ -160,7 +161,10 @@ impl Hook<'_> {
 /// Fails where a file can't take more, so that it may not have all that was said.
 fn check_room(file: &mut File) -> std::io::Result<()> {
     let end = file.seek(SeekFrom::End(0))?;
-    file.write_all(&[0; 4096]).and_then(|()| file.set_len(end))
+    // Some of it may fit.
+    let written = file.write_all(&[0; 4096]);
+    let cut = file.set_len(end);
+    written.and(cut)
 }
 
 /// Whether a variable says how programs are found and started: those of one command would keep another from its own.

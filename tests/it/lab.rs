@@ -75,7 +75,7 @@ impl Bench {
     }
 }
 
-fn ended(output: Output) -> (Option<i32>, String, String) {
+pub fn ended(output: Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -307,6 +307,24 @@ fn acquiring_that_goes_wrong_is_one_line_with_its_remedy() {
             bench.log()
         );
     }
+}
+
+#[test]
+fn what_acquire_says_on_a_full_disk_is_kept_as_far_as_it_came() {
+    let bench = Bench::new(
+        "  board: { acquire: 'printf TOKEN=t', release: 'echo r $TOKEN >>@/log', target: cmd:nice }\n",
+    );
+    let oplat = bench.command(&["targets", "--target", "board"]);
+    // No file may have more than a few hundred bytes: some fit, as in the last block of a disk.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$@\"", "sh"]).arg(oplat.get_program());
+    command.args(oplat.get_args()).env("XDG_STATE_HOME", bench.path("state"));
+    let (code, printed, said) = ended(command.output().expect("sh runs"));
+    assert!(
+        code == Some(3) && said.contains("`acquire` failed: what it says can't be kept"),
+        "{printed}{said}"
+    );
+    assert_eq!(bench.log(), "r t\n");
 }
 
 #[test]
