@@ -190,7 +190,8 @@ impl Lab {
         }
         let mut members = self.targets.iter().filter(|(_, device)| device.pool.as_deref() == Some(pool));
         let Some((first, like)) = members.next() else { return Ok(()) };
-        let mut addresses = BTreeMap::from([(&like.target, first)]);
+        let address = |d: &Device| [Some(d.target.clone()), d.jump.clone(), d.adb_server.clone()];
+        let mut addresses = BTreeMap::from([(address(like), first)]);
         for (name, device) in members {
             let how = |d: &Device| (d.cpus.clone(), d.cool_down, d.hottest, d.time);
             if how(device) != how(like) {
@@ -198,8 +199,9 @@ impl Lab {
                     "{first} and {name} differ in cpus, cool_down, hottest or time: any one is to do, so give all the same"
                 )));
             }
-            let is_known = !device.target.is_empty() && !has_names(&device.target);
-            if let Some(other) = addresses.insert(&device.target, name).filter(|_| is_known) {
+            let is_open =
+                device.target.is_empty() || address(device).iter().flatten().any(|text| has_names(text));
+            if let Some(other) = addresses.insert(address(device), name).filter(|_| !is_open) {
                 return Err(Error::input(format!(
                     "{other} and {name} have the same `target`: they are one device"
                 )));
@@ -430,6 +432,24 @@ mod tests {
     }
 
     #[test]
+    fn boards_of_one_address_behind_different_hosts_are_a_pool() {
+        for (a, b) in [
+            ("target: 'ssh:pi@10.0.0.2', jump: h1", "target: 'ssh:pi@10.0.0.2', jump: h2"),
+            ("target: adb, adb_server: h1", "target: adb"),
+            (
+                "target: adb, adb_server: '${S}', acquire: x, release: y",
+                "target: adb, adb_server: '${S}', acquire: z, release: y",
+            ),
+        ] {
+            let lab = Lab::parse(
+                &format!("targets:\n  a: {{ {a}, pool: p }}\n  b: {{ {b}, pool: p }}\n"),
+                "lab.yaml",
+            );
+            assert_eq!(lab.map(|lab| lab.targets.len()), Ok(2), "{a}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for (entry, told) in [
             ("a: { target: local, hottest: 451 }", "degrees"),
@@ -485,6 +505,10 @@ mod tests {
             ("a: { target: local, pool: 'x:y' }", "a target already"),
             ("a: { target: adb, pool: p }\n  b: { target: local, pool: p, cpus: big }", "give all the same"),
             ("a: { target: adb, pool: p }\n  b: { target: adb, pool: p }", "a and b have the same `target`"),
+            (
+                "a: { target: 'ssh:b', jump: h, pool: p }\n  b: { target: 'ssh:b', jump: h, pool: p }",
+                "a and b have the same `target`",
+            ),
         ] {
             let error = Lab::parse(&format!("targets:\n  {entry}\n"), "lab.yaml").expect_err(entry);
             assert!(error.message.contains(told), "{error}");
