@@ -85,10 +85,10 @@ fn devices<'de, D: Deserializer<'de>>(map: D) -> Result<BTreeMap<String, Device>
 
 fn adb_server<'de, D: Deserializer<'de>>(server: D) -> Result<Option<String>, D::Error> {
     let parse = |server: &str| match Adb::parse(None, Some(server)) {
-        Ok(_) => Ok(Some(server.to_owned())),
+        Ok(_) => Ok(server.to_owned()),
         Err(error) => Err(error.message),
     };
-    server.deserialize_str(yaml::Word { what: "the server's HOST or HOST:PORT", parse })
+    server.deserialize_option(yaml::Optional(yaml::Word { what: "the server's HOST or HOST:PORT", parse }))
 }
 
 fn ten_minutes() -> Duration {
@@ -395,6 +395,11 @@ mod tests {
         let text = "targets:\n  a: { target: 'cmd:sh -c ''exec $X ${Y:-z}''' }\n  b: { target: 'ssh:${HOST}:${PORT}', ssh_options: \
                     '-o ProxyCommand=\"nc ${H:-gate} $P\"' }\n";
         assert_eq!(Lab::parse(text, "lab.yaml").map(|lab| lab.targets.len()), Ok(2));
+        for nothing in ["~", "null", ""] {
+            let text = format!("adb_server: {nothing}\ntargets:\n  a: {{ target: adb, time: ~ }}\n");
+            let lab = Lab::parse(&text, "lab.yaml").expect(nothing);
+            assert_eq!((&lab.targets["a"].adb_server, lab.targets["a"].time), (&None, None), "{nothing:?}");
+        }
         let error = Lab::parse("adb_server: 'h:0'\ntargets: {}\n", "lab.yaml").expect_err("no port");
         assert!(
             error.message.starts_with("lab.yaml, line 1, column 13: adb_server: adb_server h:0: give"),

@@ -40,14 +40,35 @@ impl<T> de::Visitor<'_> for Word<T> {
     }
 }
 
+/// The same where there may be nothing: `~`.
+pub struct Optional<T>(pub Word<T>);
+
+impl<'de, T> de::Visitor<'de> for Optional<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.0.what)
+    }
+
+    fn visit_none<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, word: D) -> Result<Option<T>, D::Error> {
+        word.deserialize_str(self.0).map(Some)
+    }
+}
+
 /// A time: `40s`, `2m`, `500ms`.
 pub fn time<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
-    text.deserialize_str(Word { what: "a time, as in 40s", parse: units::parse_duration })
+    text.deserialize_str(TIME)
 }
+
+const TIME: Word<Duration> = Word { what: "a time, as in 40s", parse: units::parse_duration };
 
 /// The same where it may be left out.
 pub fn some_time<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Duration>, D::Error> {
-    time(text).map(Some)
+    text.deserialize_option(Optional(TIME))
 }
 
 /// Entries by their names, each of which makes sense by itself; `what` is what one is. A name that is there twice is refused:
