@@ -9,13 +9,18 @@ use crate::suggest::nearest;
 /// The line of an error; `name` is what the user knows the `text` as. Where that is no YAML, nothing else counts.
 pub fn explain(error: &serde_yaml::Error, text: &str, name: &str) -> String {
     match serde_yaml::from_str::<IgnoredAny>(text) {
-        Err(not_yaml) => at(&not_yaml, name, of_the_document),
-        Ok(_) => at(error, name, of_a_value),
+        Err(not_yaml) => at(&not_yaml, name, of_the_document(&not_yaml.to_string(), sign(&not_yaml, text))),
+        Ok(_) => at(error, name, of_a_value(&error.to_string())),
     }
 }
 
-fn at(error: &serde_yaml::Error, name: &str, explained: fn(&str) -> String) -> String {
-    let why = explained(&error.to_string());
+/// The sign at which an error is.
+fn sign(error: &serde_yaml::Error, text: &str) -> Option<char> {
+    let at = error.location()?;
+    text.lines().nth(at.line().checked_sub(1)?)?.chars().nth(at.column().checked_sub(1)?)
+}
+
+fn at(error: &serde_yaml::Error, name: &str, why: String) -> String {
     match error.location() {
         Some(at) => format!("{name}, line {}, column {}: {why}", at.line(), at.column()),
         None => format!("{name}: {why}"),
@@ -71,7 +76,7 @@ fn of_a_value(message: &str) -> String {
         if let Some((path, rest)) = message.split_once(sign)
             && let Some((found, expected)) = rest.rsplit_once(", expected ")
         {
-            return format!("{path}give {}, not {}", wanted(expected), given(found));
+            return format!("{path}give {}, not {}", wanted(expected, found), given(found));
         }
     }
     for (sign, end) in [("missing field `", "` is missing: add it"), ("duplicate field `", TWICE)] {
@@ -85,9 +90,11 @@ fn of_a_value(message: &str) -> String {
 /// What is said of a key that stands there again, after its name.
 pub const TWICE: &str = "` is there twice: keep one";
 
-/// What was expected: Rust's types by what a person writes. Types of ours say it themselves.
-fn wanted(expected: &str) -> &str {
+/// What was expected instead of what was `found`: Rust's types by what a person writes. Types of ours say it themselves.
+fn wanted<'e>(expected: &'e str, found: &str) -> &'e str {
+    let is_count = found.strip_prefix("integer `").is_some_and(|number| !number.starts_with('-'));
     match expected {
+        "usize" | "u64" | "u32" | "u16" | "u8" if is_count => "a smaller number",
         "f64" | "f32" => "a number",
         "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number that is not negative",
         "i64" | "i32" => "a whole number",
@@ -95,13 +102,15 @@ fn wanted(expected: &str) -> &str {
         "a string" => "text",
         "a sequence" => "a list, as in [a, b]",
         "a map" => "keys with values, as in { key: value }",
+        "a YAML tag starting with '!'" => "a word",
+        "an integer" | "a float" | "null" => "a value that its tag (`!!…`) stands for, or no tag",
         other if other.starts_with("struct ") => "keys with values, as in `key: value`",
         other => other,
     }
 }
 
 fn given(found: &str) -> String {
-    let named = |sign: &str| found.strip_prefix(sign).map(|value| value.trim_matches('`'));
+    let named = |sign: &str| found.strip_prefix(sign)?.split('`').nth(1);
     match found {
         "sequence" => "a list".into(),
         "map" => "keys with values".into(),
@@ -115,8 +124,8 @@ fn given(found: &str) -> String {
     }
 }
 
-/// What the parser says of a document that is no YAML.
-fn of_the_document(message: &str) -> String {
+/// What the parser says, at a `sign`, of a document that is no YAML.
+fn of_the_document(message: &str, sign: Option<char>) -> String {
     let why = match message {
         "deserializing from YAML containing more than one document is not supported" => {
             return "there are several documents: leave out the lines `---` between them".into();
@@ -124,11 +133,14 @@ fn of_the_document(message: &str) -> String {
         _ if message.contains("repetition limit") => "anchors are repeated too often: write less by them",
         _ if message.contains("recursion limit") => "it is nested too deeply",
         _ if message.contains("unknown anchor") => "`*` repeats a value that nothing before it names by `&`",
+        _ if message.contains("cannot start any token") && sign == Some('\t') => {
+            "here is a tab: indent by spaces"
+        }
         _ if message.contains("cannot start any token") => {
-            "here is a character that can't begin a value, as a tab: indent by spaces"
+            "here is a character that can't begin a value: put the text in quotes"
         }
         _ if message.contains("mapping values are not allowed") => {
-            "a colon is too much here: text that has `: ` in it needs quotes"
+            "a colon is too much here: text that has `: ` in it needs quotes, and a key begins in the column of those beside it"
         }
         _ => {
             return format!(

@@ -244,9 +244,12 @@ mod tests {
         }
         let read = |text: &str| read::<Holder>(text, "e.yaml").map(|h| h.margin.0);
         assert_eq!((read("margin: 2%").unwrap(), read("margin: 0.05").unwrap()), (0.02, 0.05));
-        for (text, expected) in
-            [("margin: 2", "did you mean 2%?"), ("margin: 0", "more than 0%"), ("margin: [1]", "a share")]
-        {
+        for (text, expected) in [
+            ("margin: 2", "did you mean 2%?"),
+            ("margin: 0", "more than 0%"),
+            ("margin: [1]", "a share"),
+            ("margin: !!int a", "give a value that its tag (`!!…`) stands for, or no tag, not"),
+        ] {
             let message = read(text).unwrap_err().message;
             assert!(message.contains(expected), "{text}: {message}");
         }
@@ -278,8 +281,26 @@ mod tests {
             ),
             ("x: \"a\n", "found unexpected end of stream in the text in quotes that begins in line 1; check"),
             ("layers: *x\n", "line 1, column 9: `*` repeats a value that nothing before it names"),
-            ("layers:\n\t- 1\n", "line 2, column 1: here is a character that can't begin a value, as a tab"),
-            ("layers: x: y\n", "line 1, column 10: a colon is too much here"),
+            ("layers:\n\t- 1\n", "line 2, column 1: here is a tab: indent by spaces"),
+            (
+                "é: 1\nlayers: @x\n",
+                "line 2, column 9: here is a character that can't begin a value: put the text in",
+            ),
+            (
+                "layers: %x\n",
+                "line 1, column 9: here is a character that can't begin a value: put the text in quotes",
+            ),
+            (
+                "layers: x: y\n",
+                "line 1, column 10: a colon is too much here: text that has `: ` in it needs quotes",
+            ),
+            (" x: y\n  layers: []\n", "a key begins in the column of those beside it"),
+            ("layers:\n- { kernel: 1, mode: [cubic] }\n", "layers[0].mode: give a word, not a list"),
+            ("layers:\n- { kernel: 4294967296 }\n", "kernel: give a smaller number, not 4294967296"),
+            (
+                "layers:\n- { kernel: 99999999999999999999 }\n",
+                "kernel: give a smaller number, not 99999999999999999999",
+            ),
             ("layers: []\n---\nlayers: []\n", "net.yaml: there are several documents"),
             (
                 "layers:\n- &a { kernel: 3 }\n- { <<: *a }\n",
