@@ -93,6 +93,9 @@ impl TargetFlags {
         }
         let numbered = (0..asked.len()).map(|at| numbered(&asked, at)).collect::<Result<Vec<_>>>()?;
         let claims = Claims::default();
+        for (one, address) in asked.iter().filter_map(|one| Some((one, one.alone()?.address()?))) {
+            claims.note(address, &one.name);
+        }
         asked.into_iter().zip(numbered).map(|(one, name)| setup(name, one, &claims)).collect()
     }
 

@@ -46,6 +46,11 @@ impl Member {
         Ok(member)
     }
 
+    /// What it is called once it is open, if that is known before.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
     /// Whether two of them are known to be one device.
     pub fn is(&self, other: &Self) -> bool {
         self.name == other.name || self.place().is_some_and(|place| other.place() == Some(place))
@@ -267,7 +272,8 @@ impl Leased {
     ) -> Result<Taken> {
         let attempt = Lock::take(&member.id())?;
         // Who had it before the lock was free has noted that by now.
-        if let Some(other) = member.address.as_ref().and_then(|address| self.had_by_another(address)) {
+        let other = member.address().and_then(|address| self.claims.other(address, &self.name));
+        if let Some(other) = other.filter(|_| self.is_pool) {
             return Ok(Taken::Gone(other));
         }
         let mut lock = match attempt {
@@ -290,26 +296,22 @@ impl Leased {
             let why = format!("{name} is {is}, and the record is of {wanted}; measure anew without --resume");
             return Ok(Taken::Failed(Error::input(why)));
         }
-        if let Some(other) = self.had_by_another(&target.name()) {
+        // It is ours from here on: two devices may turn out to be one when they are acquired.
+        if let Some(other) = self.claims.note(&target.name(), &self.name).filter(|_| self.is_pool) {
             return Ok(Taken::Gone(other));
         }
         match target.open(engines, say, interrupt) {
             Ok(()) => {}
             Err(error) if error.exit == Exit::Lost && !interrupt.is_raised() => {
+                self.claims.give_up(&target.name(), &self.name);
                 return Ok(Taken::Failed(error));
             }
             Err(error) => return Err(error),
         }
-        self.claims.note(&target.name(), &self.name);
         if self.is_pool {
             say(&format!("{} is {} ({})", self.name, member.name, target.name()));
         }
         Ok(Taken::Held(Held { target, member: member.name.clone(), _lease: lease }))
-    }
-
-    /// The other target of this command that measures this device of the pool.
-    fn had_by_another(&self, address: &str) -> Option<String> {
-        self.claims.other(address, &self.name).filter(|_| self.is_pool)
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&dyn Target) -> T) -> Option<T> {

@@ -48,6 +48,26 @@ fn a_device_that_fails_is_not_made_up_for_by_measuring_another_twice() {
 }
 
 #[test]
+fn a_device_whose_address_only_acquire_tells_is_not_measured_twice() {
+    let b = "  a: { target: 'cmd:nice -n 1' }\n  b: { acquire: 'echo cmd:nice -n 1', release: 'true', pool: p }\n";
+    let c = |n| format!("  c: {{ acquire: 'echo cmd:nice -n {n}', release: 'true', pool: p }}\n");
+    let bench = Bench::new(&format!("{b}{}", c(2)));
+    let (code, _, said) = bench.profile("r.json", &["--target", "a", "--target", "p"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!([target(&bench, "r.a.json"), target(&bench, "r.p.json")], ["cmd:nice -n 1", "cmd:nice -n 2"]);
+    let bench = Bench::new(b);
+    let (code, _, said) = bench.profile("r.json", &["--target", "p", "--target", "a"]);
+    assert!(code == Some(3) && said.contains("will do: b is measured as a"), "{said}");
+    assert!(!bench.path("r.p.json").exists());
+    // Two of a pool may turn out to be one.
+    let bench = Bench::new(&format!("{b}{}", c(1)));
+    let (code, _, said) = bench.profile("r.json", &["--target", "p", "--target", "p"]);
+    assert!(code == Some(3) && said.contains(" is measured as p-"), "{said}");
+    let records = ["r.p-1.json", "r.p-2.json"].map(|name| bench.path(name).exists());
+    assert!(records[0] != records[1], "{records:?}: {said}");
+}
+
+#[test]
 fn nobody_takes_the_device_that_another_name_of_the_pool_goes_on_with() {
     let bench = Bench::new(POOL);
     let (code, _, said) = bench.profile("r.json", &["--target", "b1"]);
