@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{note, output};
@@ -265,9 +266,17 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     for setup in flags.setups()? {
         looks.push((setup.name.clone(), Box::new(|| look(setup, &interrupt))));
     }
+    // One device may have several names: who looks at it has it to itself.
+    let mut turns: BTreeMap<String, Arc<Mutex<()>>> = BTreeMap::new();
     for (name, device) in devices {
         let member = flags.member(name.clone(), device);
-        looks.push((name, Box::new(|| look_at_device(member?, &interrupt))));
+        let turn = turns.entry(member.as_ref().map(Member::id).unwrap_or_default()).or_default().clone();
+        let interrupt = &interrupt;
+        let look = move || {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            look_at_device(member?, interrupt)
+        };
+        looks.push((name, Box::new(look)));
     }
     while !looks.is_empty() && !interrupt.is_raised() {
         let some = looks.drain(..looks.len().min(AT_ONCE)).collect();

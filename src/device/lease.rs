@@ -95,7 +95,7 @@ impl Member {
     }
 
     /// By what a device is known on this machine, whatever a lab calls it; one whose address isn't known by its name.
-    fn id(&self) -> String {
+    pub fn id(&self) -> String {
         self.address.clone().unwrap_or_else(|| format!("{} {}", self.name, self.device.target))
     }
 }
@@ -112,7 +112,8 @@ pub fn holder(member: &Member, interrupt: &Interrupt) -> Result<Option<String>> 
 }
 
 fn describe(holder: Option<Holder>) -> String {
-    holder.map_or_else(|| "another oplat".into(), |holder| holder.describe())
+    holder
+        .map_or_else(|| "another oplat, or another target of this command".into(), |holder| holder.describe())
 }
 
 /// Gives back what a program left that was killed. It is tried once, and left to the next program by who interrupts.

@@ -51,6 +51,9 @@ impl Holder {
 
     /// `pid 4711 (pi: oplat profile …) since …`.
     pub fn describe(&self) -> String {
+        if self.pid == std::process::id() {
+            return "another target of this command".into();
+        }
         let command: String = self.command.chars().take(COMMAND).collect();
         let more = if command.len() < self.command.len() { "…" } else { "" };
         format!("pid {} ({}: {command}{more}) since {}", self.pid, self.user, self.since)

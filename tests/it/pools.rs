@@ -1,8 +1,11 @@
 //! Devices that are named several times, by pools, labels or addresses: each is measured once.
 
 use std::fs;
+use std::process::Stdio;
 
-use crate::lab::Bench;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::lab::{Bench, Running, ended, wait_for};
 
 /// Two devices that are alike, and one that can't be acquired.
 const POOL: &str = "  b1: { target: 'cmd:nice -n 1', pool: pair, labels: [bench] }\n  b2: { target: 'cmd:nice -n 2', pool: pair, \
@@ -77,6 +80,45 @@ fn nobody_takes_the_device_that_another_name_of_the_pool_goes_on_with() {
     assert_eq!(code, Some(0), "{said}");
     let targets = ["r.pair-1.json", "r.pair-2.json"].map(|name| target(&bench, name));
     assert_eq!(targets, ["cmd:nice -n 2", "cmd:nice -n 1"], "{said}");
+}
+
+#[test]
+fn a_command_does_not_take_itself_for_somebody_else() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let entry = |name: &str| format!("  {name}: {{ target: 'cmd:nice -n 3', pool: p{name} }}\n");
+    let bench = Bench::new(&names.map(entry).concat());
+    let (code, printed, said) = bench.run(&["targets"]);
+    assert!(code == Some(0) && !printed.contains("used by"), "{printed}{said}");
+    assert_eq!(printed.matches("would use cpu").count(), 1 + names.len(), "{printed}{said}");
+    let bench = Bench::new(
+        "  b1: { acquire: 'echo >@/begun; until [ -e @/go ]; do :; done; echo cmd:nice', release: 'true', pool: p }\n  \
+         b2: { acquire: 'exit 75', release: 'true', pool: p, acquire_limit: 1m }\n",
+    );
+    let begun = bench.fifo("begun");
+    let mut running = Running::start(bench.command(&["targets", "--target", "p", "--target", "p"]));
+    wait_for(&begun);
+    let said = running.says("b1 is used by another target of this command");
+    fs::write(bench.path("go"), "").expect("written");
+    running.signal(Signal::INT);
+    running.end();
+    assert!(!said.contains("used by pid"), "{said}");
+}
+
+#[test]
+fn who_interrupts_a_look_is_told_so_once() {
+    let entry =
+        |name: &str| format!("  {name}: {{ target: 'cmd:sh -c ''echo >@/{name}; exec sleep 600'' x' }}\n");
+    let names = ["a", "b", "c"];
+    let bench = Bench::new(&names.map(entry).concat());
+    let fifos = names.map(|name| bench.fifo(name));
+    let mut command = bench.command(&["targets"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("oplat runs");
+    fifos.iter().for_each(|fifo| wait_for(fifo));
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let (code, printed, said) = ended(child.wait_with_output().expect("it ends"));
+    let end = "oplat: interrupted: not all targets were looked at\n";
+    assert_eq!((code, said.as_str()), (Some(3), end), "{printed}");
+    assert!(!printed.contains("interrupted"), "{printed}");
 }
 
 #[test]
