@@ -255,6 +255,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<()> {
     let interrupt = super::interrupt();
     let mut lost = None;
     let mut tell = |name: &str, looked: Result<String>| {
+        if looked.is_err() && interrupt.is_raised() {
+            return Ok(());
+        }
         let text = looked.unwrap_or_else(|error| {
             let text = lines_of(name, [error.to_string()]);
             lost.get_or_insert(error);
