@@ -112,8 +112,11 @@ pub fn holder(member: &Member, interrupt: &Interrupt) -> Result<Option<String>> 
 }
 
 fn describe(holder: Option<Holder>) -> String {
-    holder
-        .map_or_else(|| "another oplat, or another target of this command".into(), |holder| holder.describe())
+    match holder {
+        None => "another oplat, or another target of this command".into(),
+        Some(holder) if holder.is_us() => "another target of this command".into(),
+        Some(holder) => holder.describe(),
+    }
 }
 
 /// Gives back what a program left that was killed. It is tried once, and left to the next program by who interrupts.
@@ -259,7 +262,10 @@ impl Leased {
                 let why: Vec<String> =
                     last.map(|last| last.message).into_iter().chain(gone.to_vec()).collect();
                 let (pool, why) = (&self.name, why.join("; "));
-                Error { message: format!("pool {pool}: none of its {n} devices will do: {why}"), exit }
+                Error {
+                    message: format!("pool {pool}: none of its {} will do: {why}", units::count(n, "device")),
+                    exit,
+                }
             }
         }
     }

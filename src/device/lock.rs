@@ -49,11 +49,13 @@ impl Holder {
         }
     }
 
+    /// Whether it is this very program, if it is on this machine.
+    pub fn is_us(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
     /// `pid 4711 (pi: oplat profile …) since …`.
     pub fn describe(&self) -> String {
-        if self.pid == std::process::id() {
-            return "another target of this command".into();
-        }
         let command: String = self.command.chars().take(COMMAND).collect();
         let more = if command.len() < self.command.len() { "…" } else { "" };
         format!("pid {} ({}: {command}{more}) since {}", self.pid, self.user, self.since)

@@ -131,10 +131,9 @@ impl Blocks for Designs<'_> {
         {
             return Err(Error::input(format!("every design fails: {why}")));
         }
-        if let Some(why) = answers.iter().find_map(|answer| answer.error.clone()) {
-            if !self.search.warnings.iter().any(|warning| is_of_blocks(warning)) {
-                self.search.warnings.push(format!("{FAILED}: {why}"));
-            }
+        let why = answers.iter().find_map(|answer| answer.error.clone());
+        if let Some(why) = why.filter(|_| !self.search.warnings.iter().any(|warning| is_of_blocks(warning))) {
+            self.search.warnings.push(format!("{FAILED}: {why}"));
         }
         block.ns = answers.into_iter().map(|answer| answer.p50_ns).collect();
         self.search.blocks.push(block);
